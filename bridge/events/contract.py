@@ -1,0 +1,83 @@
+"""The event as downstream teams read it: a CloudEvents 1.0 envelope around typed data."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any, ClassVar, Literal, NamedTuple, Self
+
+import msgspec
+
+
+class Callback(NamedTuple):
+    """What the platform documents of one callback command, and what we make of it."""
+
+    command: str
+    """As it stands in the URL, e.g. `C2C.CallbackAfterMsgWithDraw`."""
+    type: str
+    """Event type, `im.<family>.<thing>.<past participle>`."""
+    subject: str
+    """The field of the data that names the account or group it is about: the event's subject and Kafka key."""
+    identity: tuple[str, ...]
+    """Fields that together make the event unique; `event_time` is the body's EventTime."""
+    exact: bool = True
+    """Whether the documentation makes the identity unique; else every callback counts as a new event."""
+    source: str = ""
+    """Documentation pages that it was read from."""
+
+
+def tencent(name: str, meaning: str) -> msgspec.Meta:
+    """Annotation of a field: its name in the platform's body and its meaning."""
+    return msgspec.Meta(description=meaning, extra={"tencent": name})
+
+
+class Part(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """An object inside the data of an event. Fields that the platform did not send are None and absent in JSON."""
+
+
+class Data(Part, frozen=True, kw_only=True, omit_defaults=True):
+    """Base of the data of every event type; a subclass is the registry's entry of its command."""
+
+    callback: ClassVar[Callback]
+
+    unknown: Annotated[
+        dict[str, Any] | None,
+        msgspec.Meta(description="What the platform sent and nobody documented yet, under its own names. Unstable."),
+    ] = None
+
+
+class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A CloudEvents 1.0 event in JSON format, as it stands in the topic."""
+
+    specversion: Annotated[str, msgspec.Meta(description="Version of CloudEvents.")]
+    id: Annotated[str, msgspec.Meta(description="Equal for every delivery of the same callback.")]
+    source: Annotated[str, msgspec.Meta(description="`/tencent-im/` and the SdkAppid.")]
+    type: Annotated[str, msgspec.Meta(description="What happened, e.g. `im.c2c.message.recalled`.")]
+    subject: Annotated[str, msgspec.Meta(description="Account or group it is about; the Kafka key.")]
+    time: Annotated[datetime, msgspec.Meta(description="When it happened: EventTime, else the time of receipt.")]
+    datacontenttype: Annotated[str, msgspec.Meta(description="Form of the data.")]
+    dataschema: Annotated[str, msgspec.Meta(description="Name of the JSON Schema of the data.")]
+    callbackcommand: Annotated[str, msgspec.Meta(description="The platform's name of the callback.")]
+    receivedtime: Annotated[datetime, msgspec.Meta(description="When the bridge received it.")]
+    platform: Annotated[str | None, msgspec.Meta(description="OptPlatform in lower case, e.g. `ios`.")] = None
+    clientip: Annotated[str | None, msgspec.Meta(description="Address of the client that caused it.")] = None
+    bodycommand: Annotated[
+        str | None, msgspec.Meta(description="The command in the body, where it differs from the URL's.")
+    ] = None
+    repaired: Annotated[
+        Literal[True] | None, msgspec.Meta(description="The body was no strict JSON and was mended.")
+    ] = None
+    data: Annotated[Any, msgspec.Meta(description="Typed by the event type; verbatim for `im.unknown`.")] = None
+
+    @property
+    def app_id(self) -> str:
+        """SdkAppid of the app that the event belongs to."""
+        return self.source.rpartition("/")[2]
+
+    @property
+    def has_own_time(self) -> bool:
+        """Whether `time` came with the callback; else it is the time of receipt."""
+        return self.time != self.receivedtime
+
+    def replace(self, **changes: Any) -> Self:
+        """A copy with other attributes, for tests."""
+        return msgspec.structs.replace(self, **changes)

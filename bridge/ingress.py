@@ -1,0 +1,224 @@
+"""The HTTP side: each callback goes through verify, normalize and journal; the reply leaves when it is durable."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+import time
+from http import HTTPStatus
+
+from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
+
+from bridge import metrics, registry, replies
+from bridge.journal import Journal, JournalFullError
+from bridge.normalize import Normalizer, Received, UnreadableError
+from bridge.settings import BridgeSettings
+from bridge.verify import AddressFilter, Query, Refusal, Verifier, parse_query
+from common.logs import Throttle
+
+log = logging.getLogger(__name__)
+
+TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
+DOCUMENTED_PARAMETERS = frozenset(
+    ("sdkappid", "callbackcommand", "contenttype", "clientip", "optplatform", "sign", "requesttime")
+)
+MESSAGES = {
+    Refusal.ADDRESS: "this address may not post callbacks",
+    Refusal.UNKNOWN_APP: "SdkAppid is none of the configured apps",
+    Refusal.SIGNATURE_MISSING: "Sign and RequestTime are required: set the callback token in the console",
+    Refusal.BAD_SIGNATURE: "Sign does not fit RequestTime and the configured token",
+    Refusal.STALE_TIME: "RequestTime is too far from the time here",
+}
+
+
+class Refused(Exception):  # noqa: N818 - an answer, not an error
+    """The request is answered without being acknowledged."""
+
+    def __init__(self, status: HTTPStatus, reason: str, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+        self.reason = reason
+        self.message = message
+
+
+class Ingress:
+    """Handles the requests of one process.
+
+    Args:
+        settings: apps, limits, topics.
+        journal: makes records durable.
+    """
+
+    def __init__(self, settings: BridgeSettings, journal: Journal) -> None:
+        self._settings = settings
+        self._journal = journal
+        self._verifier = Verifier(
+            {app: [token.get_secret_value() for token in tokens] for app, tokens in settings.apps.items()},
+            window=settings.clock_skew_s,
+        )
+        self._addresses = AddressFilter(settings.allowed_networks, settings.trusted_proxies)
+        self._normalizer = Normalizer(
+            topic=settings.topic, dlq_topic=settings.dlq_topic, schema_base=settings.schema_base
+        )
+        self._stale = RateLimit(settings.stale_per_minute)
+        self._throttle = Throttle()
+        self._last_ns = 0
+        self._in_flight = 0
+        self.draining = False
+        """Set while the process stops: each reply asks the client to close its connection."""
+
+    async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        """Answer one request."""
+        started = time.perf_counter()
+        self._in_flight += 1
+        metrics.IN_FLIGHT.set(self._in_flight)
+        try:
+            return await self._accept(request)
+        except Refused as refused:
+            self._log_refusal(refused, request)
+            metrics.REFUSED.labels(refused.reason).inc()
+            return replies.failed(refused.status, refused.message, closing=self.draining)
+        finally:
+            self._in_flight -= 1
+            metrics.REPLY_SECONDS.observe(time.perf_counter() - started)
+
+    async def _accept(self, request: web.BaseRequest) -> web.Response:
+        """The whole way of a callback."""
+        if request.method != "POST":
+            raise Refused(HTTPStatus.METHOD_NOT_ALLOWED, "method", "callbacks are sent with POST")
+        query = parse_query(request.raw_path.partition("?")[2])
+        stale = self._verify(request, query)
+        body = await self._read(request)
+        received = Received(query, body, self._now_ns(), _traceparent(request))
+        if stale:
+            await self._keep_stale(received)
+            raise Refused(HTTPStatus.FORBIDDEN, Refusal.STALE_TIME, MESSAGES[Refusal.STALE_TIME])
+        unreadable = None
+        try:
+            record = self._normalizer.event(received)
+        except UnreadableError as error:
+            unreadable = error
+            record = self._normalizer.dead_letter(received, error.reason, str(error))
+        try:
+            if self._in_flight > self._settings.max_in_flight:
+                raise Refused(HTTPStatus.SERVICE_UNAVAILABLE, "in_flight", "too many callbacks are in flight")
+            try:
+                durable = await self._journal.append(record)
+            except JournalFullError as error:
+                raise Refused(HTTPStatus.SERVICE_UNAVAILABLE, "journal_full", str(error)) from error
+            if not durable:
+                raise Refused(HTTPStatus.SERVICE_UNAVAILABLE, "deadline", "it could not be made durable in time")
+        except Refused as refused:
+            if not registry.is_before(query.command):
+                raise
+            # The platform holds a user's action back until we answer: never block it for our own trouble.
+            metrics.REFUSED.labels(refused.reason).inc()
+            return replies.allowed(query.command, body, closing=self.draining)
+        return self._reply(query, body, unreadable)
+
+    def _reply(self, query: Query, body: bytes, unreadable: UnreadableError | None) -> web.Response:
+        if unreadable is not None:
+            metrics.DEAD_LETTERS.labels(unreadable.reason).inc()
+            if self._throttle.admits("unreadable"):
+                log.warning("kept as a dead letter: %s", unreadable)
+            if not registry.is_before(query.command):
+                return replies.failed(HTTPStatus.OK, f"kept as a dead letter: {unreadable}", closing=self.draining)
+        entry = registry.find(query.command)
+        metrics.ACCEPTED.labels(entry.callback.command if entry else "other").inc()
+        if registry.is_before(query.command):
+            return replies.allowed(query.command, body, closing=self.draining)
+        return replies.accepted(closing=self.draining)
+
+    def _verify(self, request: web.BaseRequest, query: Query) -> bool:
+        """Whether the callback, which is authentic, comes with a stale time.
+
+        Raises:
+            Refused: it is not authentic.
+        """
+        if not self._addresses.is_open and not self._addresses.admits(
+            request.remote, request.headers.get("X-Forwarded-For", "")
+        ):
+            raise Refused(HTTPStatus.FORBIDDEN, Refusal.ADDRESS, MESSAGES[Refusal.ADDRESS])
+        verdict = self._verifier.verify(query)
+        if verdict.refusal not in (None, Refusal.STALE_TIME):
+            raise Refused(HTTPStatus.FORBIDDEN, verdict.refusal, MESSAGES[verdict.refusal])
+        return verdict.refusal is Refusal.STALE_TIME
+
+    async def _read(self, request: web.BaseRequest) -> bytes:
+        """The body.
+
+        Raises:
+            Refused: it is too large, too slow, or not HTTP.
+        """
+        most = self._settings.max_body_bytes
+        if (request.content_length or 0) > most:
+            raise Refused(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too_large", f"the body exceeds {most} bytes")
+        try:
+            if request.content.is_eof():  # It came with the head: no timer is needed.
+                return await request.read()
+            if request.headers.get("Expect", "").lower() == "100-continue":
+                await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+            async with asyncio.timeout(self._settings.body_timeout_s):
+                return await request.read()
+        except web.HTTPRequestEntityTooLarge as error:
+            raise Refused(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too_large", f"the body exceeds {most} bytes") from error
+        except TimeoutError as error:
+            raise Refused(HTTPStatus.REQUEST_TIMEOUT, "slow_body", "the body did not arrive in time") from error
+        except (HttpProcessingError, web.RequestPayloadError, ConnectionError) as error:
+            raise Refused(HTTPStatus.BAD_REQUEST, "broken_body", "the body did not arrive whole") from error
+
+    async def _keep_stale(self, received: Received) -> None:
+        """A right signature with a stale time: one of the clocks is wrong, which must not lose a day of callbacks."""
+        if not self._stale.admits():
+            return
+        record = self._normalizer.dead_letter(received, Refusal.STALE_TIME, MESSAGES[Refusal.STALE_TIME])
+        try:
+            if await self._journal.append(record):
+                metrics.DEAD_LETTERS.labels(Refusal.STALE_TIME).inc()
+        except JournalFullError as error:
+            log.warning("a callback with a stale time could not be kept: %s", error)
+
+    def _now_ns(self) -> int:
+        self._last_ns = max(time.time_ns(), self._last_ns + 1)
+        return self._last_ns
+
+    def _log_refusal(self, refused: Refused, request: web.BaseRequest) -> None:
+        """The shape of the request, none of its values: they may hold secrets, and are the sender's choice."""
+        if not self._throttle.admits(refused.reason):
+            return
+        names = {name.partition("=")[0].lower() for name in request.raw_path.partition("?")[2].split("&")}
+        known = ", ".join(sorted(names & DOCUMENTED_PARAMETERS)) or "none"
+        log.warning(
+            "answered %d (%s: %s): query parameters %s and %d others, body of %s bytes; %d more like it before",
+            refused.status,
+            refused.reason,
+            refused.message,
+            known,
+            len(names - DOCUMENTED_PARAMETERS - {""}),
+            "unknown" if request.content_length is None else request.content_length,
+            self._throttle.suppressed(refused.reason),
+        )
+
+
+class RateLimit:
+    """Admits `per_minute` events in each minute."""
+
+    def __init__(self, per_minute: int) -> None:
+        self._per_minute = per_minute
+        self._minute = 0
+        self._count = 0
+
+    def admits(self) -> bool:
+        """Whether one more may pass now."""
+        minute = int(time.monotonic() / 60)
+        if minute != self._minute:
+            self._minute, self._count = minute, 0
+        self._count += 1
+        return self._count <= self._per_minute
+
+
+def _traceparent(request: web.BaseRequest) -> str:
+    value = request.headers.get("traceparent", "")
+    return value if value and TRACEPARENT.fullmatch(value) else ""

@@ -1,0 +1,590 @@
+"""Third step: the journal makes records durable, keeps their order, and hands them to the publisher.
+
+What it guarantees
+------------------
+1. The future of `append` becomes True only when Kafka confirmed the record with acks=all, or when a sync to disk that
+   covers it succeeded: whichever comes first. It becomes False at the reply deadline; the record is kept all the same.
+2. A lane (the records of one topic) hands its records out in the order of `append`, first those that a predecessor
+   left, each at least once until it is confirmed. Nothing here drops a record that Kafka has not confirmed, except one
+   that was never durable in a process that dies.
+3. Memory is bounded: what is neither on disk nor in Kafka by `memory_max_bytes` (then `append` refuses), the backlog in
+   memory by `read_ahead_bytes` for a lane, twice. The rest of a backlog is on disk only.
+
+How it keeps them
+-----------------
+Records gather for a few milliseconds into a *group* of one topic. The group is offered to its lane at once, and handed
+to the writer thread, which inserts it as a row of the current file (see `store`). Such a write costs no sync: it
+survives the end of the process, not of the machine, so it acknowledges nothing by itself. If Kafka confirms within
+`sync_after`, that was all. If not, one sync makes every waiting group durable, and their futures become True. While
+Kafka stays slow every group is synced as soon as the disk has finished the sync before.
+
+A group is in one of these states:
+
+    gathering ──flush──▶ fresh ──sync──▶ synced          and from any of them, when Kafka confirmed every record:
+                           ▲ │ the disk failed                complete ──▶ its row is deleted, a transaction later
+                           │ ▼
+                        homeless  (in memory only)
+
+Fresh and homeless groups are in memory, because their futures are not resolved. A synced one needs no memory: where the
+lane has enough read ahead, it is replaced by a *range* of rows, and read again when its turn comes.
+
+A file is either *current* (written) or *retired* (only read, drained and removed). Files of a dead predecessor are
+retired from the start, ranges at the head of the lanes, so the backlog goes first. A file whose write or sync failed is
+retired on the spot, for a failed sync must never be repeated on the same file: the kernel may have dropped the dirty
+pages and would report success. Its synced rows are still good; its fresh groups become homeless, and are written to a
+new file as soon as one can be made. Meanwhile only Kafka acknowledges. A file that grew in an outage is replaced when
+it is empty, since SQLite files do not shrink.
+
+The lock of a file is its ownership: SQLite holds it in exclusive mode, and the kernel frees it however a process ends.
+
+All of this runs on the event loop, except what touches a file: that runs in the writer thread, in the order of its
+queue. So a row can be read after it was handed over, and a group that is complete when its turn to be written comes is
+not written at all.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import sqlite3
+from collections import deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import msgspec
+
+from bridge.record import Record, unpack
+from bridge.store import SUFFIX, Backlog, DamagedError, OwnedError, Store
+from bridge.writer import Writer
+from common.backoff import backoff
+
+log = logging.getLogger(__name__)
+
+EXPIRY_INTERVAL = 0.02
+CLEANUP_DELAY = 0.1
+REPLACE_ABOVE_BYTES = 64 * 1024 * 1024
+GROUP_OVERHEAD = 128
+
+
+class JournalFullError(Exception):
+    """The record cannot be kept: neither disk nor memory takes it, or too much waits already."""
+
+
+class Entry:
+    """A record on its way."""
+
+    __slots__ = ("accepted", "confirmed", "group", "record", "waiter")
+
+    def __init__(self, record: Record, group: Group, waiter: asyncio.Future[bool] | None, accepted: float) -> None:
+        self.record = record
+        self.group = group
+        self.waiter = waiter
+        self.accepted = accepted
+        self.confirmed = False
+
+    def resolve(self, durable: bool) -> None:
+        """Let the reply go."""
+        if self.waiter is not None and not self.waiter.done():
+            self.waiter.set_result(durable)
+
+
+class Group:
+    """Records of one topic that were gathered together: the unit of writing."""
+
+    __slots__ = ("entries", "flushed", "home", "seq", "size", "synced", "topic", "unconfirmed")
+
+    def __init__(self, topic: str, seq: int = 0, home: Store | None = None) -> None:
+        self.topic = topic
+        self.seq = seq
+        self.home = home
+        """The file that holds it, or will when the writer comes to it; None while homeless."""
+        self.entries: list[Entry] = []
+        self.size = GROUP_OVERHEAD
+        self.flushed = 0.0
+        self.unconfirmed = 0
+        self.synced = False
+
+    def add(self, record: Record, waiter: asyncio.Future[bool] | None, now: float) -> Entry:
+        """Add a record."""
+        entry = Entry(record, self, waiter, now)
+        self.entries.append(entry)
+        self.size += record.size
+        self.unconfirmed += 1
+        return entry
+
+
+@dataclass
+class Range:
+    """Rows of a file that are not in memory: `after` < seq <= `through`."""
+
+    home: Store
+    after: int
+    through: int
+
+
+class Lane:
+    """The unconfirmed records of one topic, in order. The publisher takes groups and confirms their entries."""
+
+    def __init__(self, topic: str, read_ahead_bytes: int, writer: Writer, on_offer: Callable[[], None]) -> None:
+        self.topic = topic
+        self.taken_bytes = 0
+        """Size of the groups that were taken and are not complete."""
+        self.on_offer = on_offer
+        self._read_ahead_bytes = read_ahead_bytes
+        self._writer = writer
+        self._ready: deque[Group | Range] = deque()
+        self._ready_bytes = 0
+        self._fresh: deque[Group] = deque()
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing waits to be taken."""
+        return not self._ready and not self._fresh
+
+    def inherit(self, home: Store, through: int) -> None:
+        """Put the rows of a predecessor's file behind what is here."""
+        self._ready.append(Range(home, 0, through))
+        self.on_offer()
+
+    def offer(self, group: Group) -> None:
+        """A new group, whose records are in memory until it is synced or complete."""
+        self._fresh.append(group)
+        self.on_offer()
+
+    def settle(self, group: Group) -> None:
+        """The group is synced: unless it was taken, it stays in memory only as read-ahead."""
+        if not (self._fresh and self._fresh[0] is group):
+            return
+        self._fresh.popleft()
+        assert group.home is not None
+        last = self._ready[-1] if self._ready else None
+        if self._ready_bytes + group.size <= self._read_ahead_bytes:
+            self._ready.append(group)
+            self._ready_bytes += group.size
+        elif isinstance(last, Range) and last.home is group.home:
+            last.through = group.seq
+        else:
+            self._ready.append(Range(group.home, group.seq - 1, group.seq))
+
+    async def take(self) -> Group | None:
+        """The next group, or None where nothing waits or enough is taken already."""
+        if self.taken_bytes >= self._read_ahead_bytes:
+            return None
+        while self._ready and isinstance(self._ready[0], Range):
+            await self._read(self._ready[0])
+        if self._ready:
+            group = self._ready.popleft()
+            assert isinstance(group, Group)
+            self._ready_bytes -= group.size
+        elif self._fresh:
+            group = self._fresh.popleft()
+        else:
+            return None
+        self.taken_bytes += group.size
+        return group
+
+    async def _read(self, rows: Range) -> None:
+        """Replace the range at the head by its first groups and what remains of it."""
+        through = rows.through  # It may grow while we read.
+        try:
+            groups = await self._writer.call(lambda: _read_groups(rows, self.topic, self._read_ahead_bytes // 4))
+        except (sqlite3.DatabaseError, msgspec.DecodeError) as error:
+            log.error(
+                "the journal %s cannot be read any more (%s): events %d to %d of %s stay in the file, which is kept",
+                *(rows.home.path, error, rows.after + 1, rows.through, self.topic),
+            )
+            groups = []
+        rows.after = groups[-1].seq if groups else through
+        if rows.after >= rows.through:
+            self._ready.popleft()
+        self._ready.extendleft(reversed(groups))
+        self._ready_bytes += sum(group.size for group in groups)
+
+
+def _read_groups(rows: Range, topic: str, most_bytes: int) -> list[Group]:
+    groups = []
+    for row in rows.home.read(topic, rows.after, rows.through, most_bytes):
+        group = Group(topic, row.seq, rows.home)
+        for record in unpack(row.packed):
+            group.add(record, None, 0.0)
+        group.synced = True
+        groups.append(group)
+    return groups
+
+
+@dataclass
+class Held:
+    """What a file of this process holds."""
+
+    groups: int = 0
+    bytes: int = 0
+    peak_bytes: int = 0
+    done: list[int] = field(default_factory=list)
+    """Sequence numbers of complete groups whose rows are to be deleted."""
+
+
+@dataclass
+class JournalState:
+    """Figures for readiness and metrics."""
+
+    disk_ok: bool
+    stored_bytes: int
+    memory_bytes: int
+    oldest_unconfirmed: float | None
+
+
+class Journal:
+    """See the essay above.
+
+    Args:
+        folder: where the files are.
+        max_bytes: disk budget.
+        memory_max_bytes: most that is neither on disk nor in Kafka.
+        read_ahead_bytes: most of a lane's backlog in memory, twice (waiting, and taken).
+        gather: seconds that records gather.
+        sync_after: seconds that Kafka has to confirm before a group is synced.
+        reply_deadline: seconds until the future of `append` becomes False.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        max_bytes: int,
+        memory_max_bytes: int,
+        read_ahead_bytes: int,
+        gather: float,
+        sync_after: float,
+        reply_deadline: float,
+    ) -> None:
+        self._folder = folder
+        self._max_bytes = max_bytes
+        self._memory_max_bytes = memory_max_bytes
+        self._read_ahead_bytes = read_ahead_bytes
+        self._gather = gather
+        self._sync_after = sync_after
+        self._reply_deadline = reply_deadline - EXPIRY_INTERVAL
+        self.lanes: dict[str, Lane] = {}
+        self.on_offer: Callable[[], None] = lambda: None
+        """Called when a lane has something to take."""
+        self.kafka_confirms = False
+        """Kept by the publisher: whether Kafka is confirming records at present."""
+        self._loop = asyncio.get_event_loop()
+        self._writer = Writer(self._loop, on_synced=self._synced, on_failed=self._failed)
+        self._current: Store | None = None
+        self._held: dict[Store, Held] = {}
+        self._seq = 0
+        self._gathering: dict[str, Group] = {}
+        self._fresh: deque[Group] = deque()
+        self._homeless: deque[Group] = deque()
+        self._memory_bytes = 0
+        self._stored_bytes = 0
+        self._waiting: deque[Entry] = deque()
+        self._kafka_is_slow = False
+        self._sync_in_flight = False
+        self._flush_timer: asyncio.TimerHandle | None = None
+        self._sync_timer: asyncio.TimerHandle | None = None
+        self._cleanup_timer: asyncio.TimerHandle | None = None
+        self._expiry_timer: asyncio.TimerHandle | None = None
+        self._reopening: asyncio.Task[None] | None = None
+
+    # -- Start and stop ------------------------------------------------------------------------------------------------
+
+    async def start(self) -> None:
+        """Take over what dead predecessors left, and open a file of our own.
+
+        A disk that takes no file is no reason not to start: it is tried again for ever.
+        """
+        self._writer.start()
+        for store, backlogs in await self._writer.call(lambda: list(take_over(self._folder))):
+            self._inherit(store, backlogs)
+        self._expire()
+        await self._open_current()
+        if self._current is None:
+            self._reopen()
+
+    def lane(self, topic: str) -> Lane:
+        """The lane of a topic."""
+        if topic not in self.lanes:
+            self.lanes[topic] = Lane(topic, self._read_ahead_bytes, self._writer, self._offered)
+        return self.lanes[topic]
+
+    def _offered(self) -> None:
+        self.on_offer()
+
+    async def stop(self, timeout: float) -> None:
+        """Make durable what is here, as far as the disk allows within `timeout` seconds, and give the files back."""
+        self._flush()
+        for timer in (self._flush_timer, self._sync_timer, self._cleanup_timer, self._expiry_timer):
+            if timer is not None:
+                timer.cancel()
+        if self._reopening is not None:
+            self._reopening.cancel()
+        with contextlib.suppress(TimeoutError, sqlite3.Error, OSError):
+            async with asyncio.timeout(timeout):
+                await self._writer.call(self._close_files)
+        self._writer.stop()
+
+    def _close_files(self) -> None:
+        for store, held in self._held.items():
+            if held.groups == 0:
+                store.remove()
+                continue
+            with contextlib.suppress(sqlite3.Error):
+                store.write((), held.done, sync=True)
+            store.close()
+
+    # -- Taking records ------------------------------------------------------------------------------------------------
+
+    def append(self, record: Record) -> asyncio.Future[bool]:
+        """Take a record. The future becomes True when it is durable, False when it is not within the reply deadline.
+
+        Raises:
+            JournalFullError: it was not taken.
+        """
+        if self._memory_bytes + record.size > self._memory_max_bytes:
+            raise JournalFullError("too much waits to become durable")
+        if not (self.kafka_confirms or self.disk_ok):
+            raise JournalFullError("the disk takes nothing more and Kafka confirms nothing")
+        group = self._gathering.get(record.topic)
+        if group is None:
+            group = self._gathering[record.topic] = Group(record.topic)
+            if self._flush_timer is None:
+                self._flush_timer = self._loop.call_later(self._gather, self._flush)
+        waiter = self._loop.create_future()
+        self._waiting.append(group.add(record, waiter, self._loop.time()))
+        self._memory_bytes += record.size
+        return waiter
+
+    def _flush(self) -> None:
+        self._flush_timer = None
+        gathered, self._gathering = self._gathering, {}
+        self._give_home(self._homeless)
+        for group in gathered.values():
+            self._seq += 1
+            group.seq = self._seq
+            group.flushed = self._loop.time()
+            self._memory_bytes += GROUP_OVERHEAD
+            self._homeless.append(group)
+            self.lane(group.topic).offer(group)
+        self._give_home(self._homeless)
+
+    def _give_home(self, groups: deque[Group]) -> None:
+        """Hand homeless groups to the writer, in order, as far as the disk takes them."""
+        store = self._current
+        if store is None:
+            return
+        held = self._held[store]
+        batch: list[Group] = []
+        while groups and self._stored_bytes < self._max_bytes:
+            group = groups.popleft()
+            if group.unconfirmed == 0:
+                continue
+            group.home = store
+            held.groups += 1
+            held.bytes += group.size
+            self._stored_bytes += group.size
+            batch.append(group)
+        if not batch:
+            return
+        held.peak_bytes = max(held.peak_bytes, held.bytes)
+        done, held.done = held.done, []
+        self._writer.write(store, batch, done)
+        self._fresh.extend(batch)
+        self._arm_sync()
+
+    def _expire(self) -> None:
+        """Let go the replies that have waited as long as they may."""
+        oldest = self._loop.time() - self._reply_deadline
+        waiting = self._waiting
+        while waiting and (waiting[0].accepted <= oldest or waiting[0].waiter is None or waiting[0].waiter.done()):
+            waiting.popleft().resolve(False)
+        self._expiry_timer = self._loop.call_later(EXPIRY_INTERVAL, self._expire)
+
+    # -- Kafka confirms ------------------------------------------------------------------------------------------------
+
+    def confirm(self, entries: Iterable[Entry]) -> None:
+        """Kafka confirmed these records."""
+        for entry in entries:
+            if entry.confirmed:
+                continue
+            entry.confirmed = True
+            entry.resolve(True)
+            group = entry.group
+            group.unconfirmed -= 1
+            if group.unconfirmed == 0:
+                self._complete(group)
+
+    def _complete(self, group: Group) -> None:
+        self.lanes[group.topic].taken_bytes -= group.size
+        if not group.synced:
+            self._memory_bytes -= group.size
+        if self._loop.time() - group.flushed < self._sync_after:
+            self._kafka_is_slow = False
+        if group.home is not None:
+            held = self._held[group.home]
+            held.groups -= 1
+            held.bytes -= group.size
+            held.done.append(group.seq)
+            self._stored_bytes -= group.size
+            if self._cleanup_timer is None:
+                self._cleanup_timer = self._loop.call_later(CLEANUP_DELAY, self._clean_up)
+
+    def _clean_up(self) -> None:
+        """Delete the rows of complete groups, and files that are drained."""
+        self._cleanup_timer = None
+        self._give_home(self._homeless)
+        for store, held in list(self._held.items()):
+            if store is self._current:
+                if held.groups == 0 and held.peak_bytes > REPLACE_ABOVE_BYTES:
+                    self._retire()
+                    self._reopen()
+                elif held.done:
+                    self._writer.write(store, [], held.done)
+                    held.done = []
+            elif held.groups == 0 and self._current is not None:
+                del self._held[store]
+                self._writer.run(store.remove)
+                log.info("the journal %s is drained and removed", store.path.name)
+            elif held.done:
+                self._writer.write(store, [], held.done)
+                held.done = []
+
+    # -- Kafka is slow: sync -------------------------------------------------------------------------------------------
+
+    def _arm_sync(self) -> None:
+        while self._fresh and self._fresh[0].unconfirmed == 0:
+            self._fresh.popleft()
+        if self._fresh and self._sync_timer is None and not self._sync_in_flight:
+            patience = 0.0 if self._kafka_is_slow else self._sync_after
+            self._sync_timer = self._loop.call_at(self._fresh[0].flushed + patience, self._sync)
+
+    def _sync(self) -> None:
+        self._sync_timer = None
+        while self._fresh and self._fresh[0].unconfirmed == 0:
+            self._fresh.popleft()
+        if not self._fresh or self._current is None:
+            return
+        if self._fresh[0].flushed + self._sync_after > self._loop.time() and not self._kafka_is_slow:
+            self._arm_sync()
+            return
+        self._kafka_is_slow = True
+        self._sync_in_flight = True
+        self._writer.sync(self._current, self._fresh[-1].seq)
+
+    def _synced(self, store: Store, through: int) -> None:
+        """A sync covers the groups of `store` up to sequence number `through`."""
+        self._sync_in_flight = False
+        while self._fresh and self._fresh[0].seq <= through and self._fresh[0].home is store:
+            group = self._fresh.popleft()
+            if group.unconfirmed:
+                group.synced = True
+                self._memory_bytes -= group.size
+                for entry in group.entries:
+                    entry.resolve(True)
+                self.lanes[group.topic].settle(group)
+        self._arm_sync()
+
+    # -- Files ---------------------------------------------------------------------------------------------------------
+
+    @property
+    def disk_ok(self) -> bool:
+        """Whether the disk takes records at present."""
+        return self._current is not None and self._stored_bytes < self._max_bytes and not self._writer.is_stuck
+
+    @property
+    def is_drained(self) -> bool:
+        """Whether Kafka confirmed everything."""
+        return not self._gathering and all(lane.is_empty and not lane.taken_bytes for lane in self.lanes.values())
+
+    @property
+    def state(self) -> JournalState:
+        """Figures for readiness and metrics."""
+        return JournalState(
+            disk_ok=self.disk_ok,
+            stored_bytes=self._stored_bytes,
+            memory_bytes=self._memory_bytes,
+            oldest_unconfirmed=None,
+        )
+
+    def _inherit(self, store: Store, backlogs: list[Backlog]) -> None:
+        held = self._held[store] = Held()
+        for backlog in backlogs:
+            size = backlog.bytes + backlog.groups * GROUP_OVERHEAD
+            held.groups += backlog.groups
+            held.bytes += size
+            self._stored_bytes += size
+            self.lane(backlog.topic).inherit(store, backlog.last_seq)
+            log.info("took over %d records of %s from the journal %s", backlog.records, backlog.topic, store.path.name)
+
+    async def _open_current(self) -> None:
+        try:
+            store = await self._writer.call(lambda: Store.create(self._folder))
+        except (OSError, sqlite3.Error) as error:
+            log.error(
+                "no journal can be written in %s (%s); until it can, only Kafka acknowledges", self._folder, error
+            )
+            return
+        self._held[store] = Held()
+        self._current = store
+        self._give_home(self._homeless)
+
+    def _failed(self, store: Store, error: Exception) -> None:
+        """A write or sync of `store` failed."""
+        if store is not self._current:
+            return  # Rows that could not be deleted are published again by whoever finds the file.
+        log.error(
+            "the journal %s failed (%s); until another can be written, only Kafka acknowledges", store.path, error
+        )
+        self._retire()
+        self._reopen()
+
+    def _retire(self) -> None:
+        store, self._current = self._current, None
+        assert store is not None
+        held = self._held[store]
+        self._sync_in_flight = False
+        fresh = [group for group in self._fresh if group.unconfirmed]
+        self._fresh.clear()
+        for group in fresh:
+            group.home = None
+            held.groups -= 1
+            held.bytes -= group.size
+            self._stored_bytes -= group.size
+        self._homeless.extendleft(reversed(fresh))
+        if self._cleanup_timer is None:
+            self._cleanup_timer = self._loop.call_later(CLEANUP_DELAY, self._clean_up)
+
+    def _reopen(self) -> None:
+        if self._reopening is None or self._reopening.done():
+            self._reopening = self._loop.create_task(self._reopen_until_it_works())
+
+    async def _reopen_until_it_works(self) -> None:
+        for wait in backoff(first=0.05, most=1.0):
+            await self._open_current()
+            if self._current is not None:
+                log.info("the journal %s is written from now on", self._current.path.name)
+                self._clean_up()
+                return
+            await asyncio.sleep(wait)
+
+
+def take_over(folder: Path) -> Iterable[tuple[Store, list[Backlog]]]:
+    """Open every journal in `folder` that nobody owns, oldest first; empty ones are removed, damaged ones renamed."""
+    for path in sorted(folder.glob(f"*{SUFFIX}")):
+        try:
+            store = Store.open(path)
+            backlogs = store.backlog()
+        except (FileNotFoundError, OwnedError):
+            continue
+        except (DamagedError, sqlite3.Error) as error:
+            aside = path.with_suffix(".damaged")
+            path.rename(aside)
+            log.error("a journal is damaged and was renamed to %s: %s", aside, error)
+            continue
+        if backlogs:
+            yield store, backlogs
+        else:
+            store.remove()

@@ -1,0 +1,37 @@
+"""Every metric of the ingress. Label values are bounded: commands of the registry, reasons and topics of ours."""
+
+from __future__ import annotations
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+REGISTRY = CollectorRegistry()
+
+ACCEPTED = Counter(
+    "bridge_accepted",
+    "Callbacks that were acknowledged, by command (`other`: not in the registry).",
+    ["command"],
+    registry=REGISTRY,
+)
+REFUSED = Counter("bridge_refused", "Callbacks that were not acknowledged, by reason.", ["reason"], registry=REGISTRY)
+DEAD_LETTERS = Counter(
+    "bridge_dead_letters", "Callbacks kept as dead letters, by reason.", ["reason"], registry=REGISTRY
+)
+REPLY_SECONDS = Histogram(
+    "bridge_reply_seconds",
+    "From the request's head to its reply.",
+    buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2),
+    registry=REGISTRY,
+)
+IN_FLIGHT = Gauge("bridge_in_flight", "Callbacks that wait for their reply.", registry=REGISTRY)
+PUBLISHED = Counter("bridge_published", "Records that Kafka confirmed, by topic.", ["topic"], registry=REGISTRY)
+PRODUCER_REPLACED = Counter("bridge_producer_replaced", "Kafka producers that had to be given up.", registry=REGISTRY)
+JOURNAL_BYTES = Gauge("bridge_journal_bytes", "What the journal holds on disk for Kafka.", registry=REGISTRY)
+MEMORY_BYTES = Gauge("bridge_memory_bytes", "What is neither on disk nor in Kafka yet.", registry=REGISTRY)
+DISK_OK = Gauge("bridge_disk_ok", "1 while the journal's disk takes records.", registry=REGISTRY)
+KAFKA_OK = Gauge("bridge_kafka_ok", "1 while Kafka confirms records.", registry=REGISTRY)
+DEGRADED = Gauge(
+    "bridge_degraded", "1 while only one of disk and Kafka makes records durable, or neither.", registry=REGISTRY
+)
+CLOCK_SKEW = Gauge(
+    "bridge_clock_skew_seconds", "RequestTime of the last signed callback minus our clock.", registry=REGISTRY
+)

@@ -1,0 +1,40 @@
+"""What travels from normalization through the journal to Kafka: a finished Kafka record."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+
+
+class Record(msgspec.Struct, array_like=True, frozen=True):
+    """A Kafka record, byte for byte as it will be published, so that any later version replays the same."""
+
+    topic: str
+    key: bytes
+    value: bytes
+    headers: list[tuple[str, bytes]]
+    timestamp_ms: int
+    """When the callback was received, Unix milliseconds: Kafka's CreateTime."""
+
+    @property
+    def size(self) -> int:
+        """Bytes that it holds, about."""
+        return len(self.key) + len(self.value) + sum(len(name) + len(value) for name, value in self.headers) + 48
+
+
+_decoder = msgspec.msgpack.Decoder(list[Record])
+
+
+def pack(records: Sequence[Record]) -> bytes:
+    """The stored form of some records."""
+    return msgspec.msgpack.encode(records)
+
+
+def unpack(stored: bytes) -> list[Record]:
+    """The records of a stored form.
+
+    Raises:
+        msgspec.DecodeError: the bytes are damaged.
+    """
+    return _decoder.decode(stored)

@@ -1,0 +1,166 @@
+"""One ingress process: wires the steps together, listens, and stops in order."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import logging
+import signal
+import socket
+from collections.abc import Callable
+from typing import Any
+
+from aiohttp import web
+
+from bridge import metrics
+from bridge.ingress import Ingress
+from bridge.journal import Journal
+from bridge.publisher import Publisher
+from bridge.settings import BridgeSettings
+from common.admin import AdminServer, Readiness
+
+log = logging.getLogger(__name__)
+
+BACKLOG = 1024
+DRAIN_S = 1.0
+HANDLERS_S = 2.5
+PUBLISH_S = 1.5
+JOURNAL_S = 1.5
+METRICS_INTERVAL = 0.5
+
+
+class Bridge:
+    """The parts of one process."""
+
+    def __init__(self, settings: BridgeSettings) -> None:
+        self._settings = settings
+        self._journal = Journal(
+            settings.journal_dir,
+            max_bytes=settings.journal_max_bytes,
+            memory_max_bytes=settings.memory_max_bytes,
+            read_ahead_bytes=settings.read_ahead_bytes,
+            gather=settings.gather_ms / 1000,
+            sync_after=settings.sync_after_ms / 1000,
+            reply_deadline=settings.reply_deadline_ms / 1000,
+        )
+        self._publisher = Publisher(self._journal, settings)
+        self._ingress = Ingress(settings, self._journal)
+        self._server = web.Server(
+            self._ingress.handle,
+            request_factory=self._request,
+            keepalive_timeout=settings.keepalive_s,
+            access_log=None,
+        )
+        self._runner = web.ServerRunner(self._server, shutdown_timeout=HANDLERS_S)
+        self._admin = AdminServer(
+            settings.admin_host, settings.admin_port, readiness=self.readiness, registry=metrics.REGISTRY
+        )
+        self._stopping = False
+        self._metrics_task: asyncio.Task[None] | None = None
+
+    def readiness(self) -> Readiness:
+        """Ready = can durably accept: by disk or by Kafka. That Kafka is away is no reason to be unready."""
+        disk_ok, kafka = self._journal.disk_ok, self._publisher.state
+        return Readiness(
+            ready=not self._stopping and (disk_ok or kafka == "confirming"),
+            detail={
+                "disk": "ok" if disk_ok else "failing",
+                "kafka": kafka,
+                "state": "stopping" if self._stopping else "serving",
+            },
+        )
+
+    async def start(self, listener: socket.socket) -> None:
+        """Take over the backlog, connect in the background, and accept callbacks on `listener`."""
+        await self._admin.start()
+        await self._journal.start()
+        self._publisher.start()
+        await self._runner.setup()
+        await web.SockSite(self._runner, listener, backlog=BACKLOG).start()
+        self._metrics_task = asyncio.create_task(self._keep_metrics())
+
+    async def stop(self) -> None:
+        """Answer what was sent to us, make it durable, and end; each step has its time limit."""
+        self._stopping = self._ingress.draining = True
+        for site in list(self._runner.sites):
+            await site.stop()
+        # Connections that are about to send a request, or are in the middle of one, get their answer.
+        await _until(lambda: not self._server.connections, DRAIN_S)
+        await self._runner.cleanup()
+        if self._journal.kafka_confirms:
+            await _until(lambda: self._journal.is_drained, PUBLISH_S)
+        await self._publisher.stop()
+        await self._journal.stop(JOURNAL_S)
+        if self._metrics_task is not None:
+            self._metrics_task.cancel()
+        await self._admin.stop()
+
+    def _request(self, message: Any, payload: Any, protocol: Any, writer: Any, task: Any) -> web.BaseRequest:
+        loop = asyncio.get_running_loop()
+        most = self._settings.max_body_bytes
+        return web.BaseRequest(message, payload, protocol, writer, task, loop, client_max_size=most)
+
+    async def _keep_metrics(self) -> None:
+        while True:
+            state = self._journal.state
+            kafka_ok = self._journal.kafka_confirms
+            metrics.JOURNAL_BYTES.set(state.stored_bytes)
+            metrics.MEMORY_BYTES.set(state.memory_bytes)
+            metrics.DISK_OK.set(state.disk_ok)
+            metrics.KAFKA_OK.set(kafka_ok)
+            metrics.DEGRADED.set(not (state.disk_ok and kafka_ok))
+            await asyncio.sleep(METRICS_INTERVAL)
+
+
+async def serve(settings: BridgeSettings) -> None:
+    """Run one process until SIGTERM or SIGINT.
+
+    Raises:
+        OSError: a port is taken.
+    """
+    for app, tokens in settings.apps.items():
+        if not tokens:
+            log.warning("app %s has no token: anybody who knows the URL can post callbacks in its name", app)
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    bridge = Bridge(settings)
+    listener = listen(settings.host, settings.port)
+    _tune_garbage_collector()
+    await bridge.start(listener)
+    log.info("accepting callbacks on %s port %d", *listener.getsockname()[:2])
+    await stop.wait()
+    log.info("stopping")
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(settings.stop_timeout_s):
+            await bridge.stop()
+    log.info("stopped")
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Bind the port of the callbacks.
+
+    Raises:
+        OSError: it is taken. The message says which.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=BACKLOG)
+    except OSError as error:
+        raise OSError(error.errno, f"cannot listen on {host} port {port}: {error.strerror}") from error
+
+
+def _tune_garbage_collector() -> None:
+    # Thousands of requests in flight are no garbage: the default thresholds make the collector walk them all the time.
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 50)
+
+
+async def _until(condition: Callable[[], bool], timeout: float) -> None:
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(timeout):
+            while not condition():  # noqa: ASYNC110 - aiohttp offers no event for it
+                await asyncio.sleep(0.02)

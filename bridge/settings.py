@@ -1,0 +1,117 @@
+"""Settings of the ingress: environment variables `BRIDGE_*`, `<NAME>_FILE` for secrets, a `.env` file."""
+
+from __future__ import annotations
+
+import ipaddress
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, SecretStr, field_validator
+from pydantic_settings import SettingsConfigDict
+
+from common.settings import Settings
+from common.topics import Topic
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+MEBIBYTE = 1024 * 1024
+
+
+class BridgeSettings(Settings):
+    """See `bridge settings` for the table of all of them."""
+
+    model_config = SettingsConfigDict(env_prefix="BRIDGE_")
+
+    apps: dict[str, list[SecretStr]] = Field(
+        description="""JSON: each app's SdkAppid with its callback tokens (two while one replaces the other, none where
+        authentication is off), e.g. `{"1400000000":["token-a"]}`."""
+    )
+    host: str = Field("0.0.0.0", description="Address for callbacks.")  # noqa: S104 - the platform calls from outside
+    port: int = Field(8080, ge=0, le=65535, description="Port for callbacks.")
+    admin_host: str = Field("0.0.0.0", description="Address for health checks and metrics.")  # noqa: S104 - in a container
+    admin_port: int = Field(9090, ge=0, le=65535, description="Port for `/healthz`, `/readyz`, `/metrics`; 0 = none.")
+    topic: str = Field("im.events", description="Topic for events.")
+    dlq_topic: str = Field("im.events.dlq", description="Topic for what could not be understood: the dead letters.")
+    topic_retention_hours: int = Field(
+        168, ge=-1, description="How long a topic of events that we create keeps them; -1 = for ever."
+    )
+    dlq_retention_hours: int = Field(720, ge=-1, description="The same for dead letters.")
+    journal_dir: Path = Field(Path("./journal"), description="Folder of the journals; each process has one of its own.")
+    journal_max_bytes: int = Field(
+        2048 * MEBIBYTE, ge=MEBIBYTE, description="Disk budget of a process's journal; beyond it callbacks are refused."
+    )
+    memory_max_bytes: int = Field(
+        64 * MEBIBYTE, ge=MEBIBYTE, description="What a process may hold that is neither on disk nor in Kafka yet."
+    )
+    read_ahead_bytes: int = Field(
+        8 * MEBIBYTE, ge=MEBIBYTE, description="How much of the backlog of a topic is in memory at a time."
+    )
+    reply_deadline_ms: int = Field(
+        500, ge=10, le=1900, description="A reply leaves within this time. The platform waits 2 s."
+    )
+    gather_ms: float = Field(
+        2.0, ge=0, le=100, description="How long callbacks gather to be journaled and sent as one group."
+    )
+    sync_after_ms: float = Field(
+        10.0, ge=0, le=1000, description="A group that Kafka has not confirmed by then is synced to disk."
+    )
+    clock_skew_s: int = Field(60, ge=1, description="Most by which RequestTime may differ from our clock.")
+    stale_per_minute: int = Field(
+        600,
+        ge=0,
+        description="Callbacks with a right signature and a stale time that are kept as dead letters per minute.",
+    )
+    max_body_bytes: int = Field(MEBIBYTE, ge=1024, description="Largest body that is accepted.")
+    max_in_flight: int = Field(10_000, ge=1, description="Most callbacks that wait for their reply at a time.")
+    body_timeout_s: float = Field(5.0, gt=0, description="How long the body of a request may take to arrive.")
+    keepalive_s: float = Field(
+        3600.0, gt=0, description="How long an idle connection is kept. Must exceed that of a proxy in front."
+    )
+    allowed_networks: list[Network] = Field(
+        [], description='JSON list of networks that may post, e.g. `["203.0.113.0/24"]`; empty = any.'
+    )
+    trusted_proxies: list[Network] = Field(
+        [], description="JSON list of networks of our own proxies, whose X-Forwarded-For is believed."
+    )
+    schema_base: str = Field(
+        "urn:im-bridge:schemas/", description="What `dataschema` begins with; the event type and `.json` follow."
+    )
+    compression: Literal["none", "gzip", "snappy", "lz4", "zstd"] = Field(
+        "none", description="How records are compressed on their way to Kafka."
+    )
+    stop_timeout_s: float = Field(8.0, gt=0, description="A graceful stop takes no longer than this.")
+
+    @field_validator("apps")
+    @classmethod
+    def _check_apps(cls, apps: dict[str, list[SecretStr]]) -> dict[str, list[SecretStr]]:
+        if not apps:
+            raise ValueError('no app is named. Give at least one, as in {"1400000000":["token-a"]}')
+        for app_id, tokens in apps.items():
+            if not (app_id.isascii() and app_id.isdigit()):
+                raise ValueError(f"{app_id!r} is no SdkAppid: it must be decimal digits, in quotes")
+            if len(tokens) > 2:
+                raise ValueError(f"app {app_id} has {len(tokens)} tokens: two at most, while one replaces the other")
+            if any(not token.get_secret_value() for token in tokens):
+                raise ValueError(f"app {app_id} has an empty token: leave the list empty if authentication is off")
+        return apps
+
+    @property
+    def topics(self) -> list[Topic]:
+        """The topics of the ingress as it creates them."""
+        return [
+            self._topic(self.topic, self.topic_retention_hours),
+            self._topic(self.dlq_topic, self.dlq_retention_hours),
+        ]
+
+    @property
+    def max_record_bytes(self) -> int:
+        """Largest record that a topic of ours takes: a body may grow when it becomes an event."""
+        return max(2 * self.max_body_bytes, MEBIBYTE) + MEBIBYTE // 4
+
+    def _topic(self, name: str, retention_hours: int) -> Topic:
+        retention_ms = retention_hours * 3_600_000 if retention_hours > 0 else -1
+        return Topic(
+            name,
+            self.topic_partitions,
+            self.topic_replication,
+            {"retention.ms": str(retention_ms), "max.message.bytes": str(self.max_record_bytes)},
+        )

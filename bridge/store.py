@@ -1,0 +1,243 @@
+"""One journal file: an SQLite database in WAL mode with a row per group of records. Used by the writer thread only."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+import time
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+from uuid import uuid4
+
+SUFFIX = ".journal"
+APPLICATION_ID = 0x696D6272  # "imbr"
+VERSION = 1
+
+# A checkpoint holds the writer up for 10-20 ms, so it is made after 16 MiB instead of SQLite's 4.
+CHECKPOINT_PAGES = 4096
+
+SCHEMA = """
+CREATE TABLE groups (
+    seq INTEGER PRIMARY KEY,
+    topic TEXT NOT NULL,
+    records INTEGER NOT NULL,
+    size INTEGER NOT NULL,
+    stored REAL NOT NULL,
+    packed BLOB NOT NULL
+);
+CREATE TABLE syncs (count INTEGER NOT NULL);
+INSERT INTO syncs VALUES (0);
+"""
+
+
+class OwnedError(Exception):
+    """The journal belongs to a living process."""
+
+
+class DamagedError(Exception):
+    """The file is no journal of ours, or cannot be read any more."""
+
+
+class Row(NamedTuple):
+    """A group of records as it is stored."""
+
+    seq: int
+    topic: str
+    records: int
+    size: int
+    packed: bytes
+
+
+class Backlog(NamedTuple):
+    """What a file holds of one topic."""
+
+    topic: str
+    groups: int
+    records: int
+    bytes: int
+    first_seq: int
+    last_seq: int
+    oldest: float
+    """When the oldest group was stored, Unix seconds."""
+
+
+class Store:
+    """An open journal file. Opening takes its lock, which the kernel frees when the process ends, however it ends.
+
+    Args:
+        path: the file.
+        connection: SQLite in exclusive mode, whose lock is held.
+    """
+
+    def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
+        self.path = path
+        self._connection = connection
+        self._synchronous = ""
+
+    @classmethod
+    def create(cls, folder: Path) -> Store:
+        """A new file in `folder`, whose name sorts after those of older ones.
+
+        Raises:
+            OSError, sqlite3.Error: the disk does not take it.
+        """
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        path = folder / f"{time.time_ns():020d}-{os.getpid()}-{uuid4().hex[:8]}{SUFFIX}"
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+        try:
+            store = cls(path, _connect(path))
+            store._connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+            store._connection.execute(f"PRAGMA user_version = {VERSION}")
+            store._connection.executescript(SCHEMA)
+            _sync_folder(folder)
+        except BaseException:
+            path.unlink(missing_ok=True)
+            raise
+        return store
+
+    @classmethod
+    def open(cls, path: Path) -> Store:
+        """Take over an existing file.
+
+        Raises:
+            FileNotFoundError: it is gone.
+            OwnedError: a living process has it.
+            DamagedError: it is no journal, or damaged.
+        """
+        if not path.exists():
+            raise FileNotFoundError(path)
+        try:
+            store = cls(path, _connect(path))
+        except sqlite3.OperationalError as error:
+            if "locked" in str(error) or "busy" in str(error):
+                raise OwnedError(str(path)) from error
+            raise DamagedError(f"{path}: {error}") from error
+        except sqlite3.DatabaseError as error:
+            raise DamagedError(f"{path}: {error}") from error
+        try:
+            if not path.exists():
+                raise FileNotFoundError(path)  # Its owner removed it between our two looks.
+            store._check()
+        except BaseException:
+            store.close()
+            raise
+        return store
+
+    def _check(self) -> None:
+        try:
+            application_id, version = (
+                self._connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("application_id", "user_version")
+            )
+            self._connection.execute("SELECT count(*) FROM groups").fetchone()
+        except sqlite3.DatabaseError as error:
+            raise DamagedError(f"{self.path}: {error}") from error
+        if application_id != APPLICATION_ID or version != VERSION:
+            raise DamagedError(f"{self.path}: version {version} of the format is not known to this program")
+
+    def write(self, rows: Iterable[Row], done: Sequence[int], *, sync: bool) -> None:
+        """Add groups and remove those whose sequence numbers are in `done`, as one transaction.
+
+        Afterwards this and all earlier writes survive the end of the process; with `sync` that of the machine too.
+
+        Raises:
+            sqlite3.Error: nothing of it was written, or the sync failed.
+        """
+        # One commit in mode FULL syncs the whole write-ahead log, so it covers all earlier commits in mode NORMAL.
+        self._set_synchronous("FULL" if sync else "NORMAL")
+        now = time.time()
+        execute = self._connection.execute
+        execute("BEGIN")
+        try:
+            for row in rows:
+                execute(
+                    "INSERT INTO groups VALUES (?, ?, ?, ?, ?, ?)",
+                    (row.seq, row.topic, row.records, row.size, now, row.packed),
+                )
+            if done:
+                self._connection.executemany("DELETE FROM groups WHERE seq = ?", [(seq,) for seq in done])
+            if sync:
+                execute("UPDATE syncs SET count = count + 1")  # A commit without a change would sync nothing.
+            execute("COMMIT")
+        except BaseException:
+            with contextlib.suppress(sqlite3.Error):
+                execute("ROLLBACK")
+            raise
+
+    def read(self, topic: str, after: int, through: int, most_bytes: int) -> list[Row]:
+        """The groups of a topic with `after` < seq <= `through`, oldest first, up to about `most_bytes`.
+
+        Raises:
+            sqlite3.DatabaseError: the file is damaged.
+        """
+        found: list[Row] = []
+        size = 0
+        cursor = self._connection.execute(
+            """SELECT seq, topic, records, size, packed FROM groups
+               WHERE topic = ? AND seq > ? AND seq <= ? ORDER BY seq""",
+            (topic, after, through),
+        )
+        with contextlib.closing(cursor):
+            for columns in cursor:
+                found.append(Row(*columns))
+                size += found[-1].size
+                if size >= most_bytes:
+                    break
+        return found
+
+    def backlog(self) -> list[Backlog]:
+        """What the file holds, per topic."""
+        return [
+            Backlog(*columns)
+            for columns in self._connection.execute(
+                """SELECT topic, count(*), sum(records), sum(size), min(seq), max(seq), min(stored)
+                   FROM groups GROUP BY topic"""
+            )
+        ]
+
+    def size_on_disk(self) -> int:
+        """Bytes of the file and its write-ahead log."""
+        return sum(part.stat().st_size for part in self._files() if part.exists())
+
+    def close(self) -> None:
+        """Give the file back; whoever comes next finds its groups."""
+        with contextlib.suppress(sqlite3.Error):
+            self._connection.close()
+
+    def remove(self) -> None:
+        """Delete the file, which must hold nothing that is still wanted."""
+        for part in self._files():
+            part.unlink(missing_ok=True)
+        self.close()
+
+    def _files(self) -> list[Path]:
+        return [self.path, self.path.with_name(self.path.name + "-wal")]
+
+    def _set_synchronous(self, mode: str) -> None:
+        if mode != self._synchronous:
+            self._connection.execute(f"PRAGMA synchronous = {mode}")
+            self._synchronous = mode
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    connection = sqlite3.connect(path, isolation_level=None, timeout=0, check_same_thread=False)
+    try:
+        connection.execute("PRAGMA locking_mode = EXCLUSIVE")
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
+        # The lock is taken by the first write only.
+        connection.execute("BEGIN IMMEDIATE")
+        connection.execute("COMMIT")
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,154 @@
+"""What the settings of every process have in common: their sources, secrets from files, the Kafka connection."""
+
+from __future__ import annotations
+
+import os
+import ssl
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Literal, Self, TypeVar
+
+from pydantic import Field, SecretStr, ValidationError, model_validator
+from pydantic.fields import FieldInfo
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
+
+SecurityProtocol = Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"]
+SaslMechanism = Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"]
+
+
+class SecretFiles(PydanticBaseSettingsSource):
+    """Reads `<NAME>_FILE`: the path of a file that holds the setting `<NAME>`, as containers mount secrets."""
+
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
+        variable = variable_name(self.settings_cls, field_name)
+        path = os.environ.get(f"{variable}_FILE")
+        if path is None:
+            return None, field_name, False
+        try:
+            value = Path(path).read_text(encoding="utf-8").strip()
+        except OSError as error:
+            raise SettingsError(f"{variable}_FILE names {path}, which cannot be read: {error.strerror}") from error
+        return value, field_name, self.field_is_complex(field)
+
+    def __call__(self) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        for name, field in self.settings_cls.model_fields.items():
+            value, key, is_complex = self.get_field_value(field, name)
+            if value is not None:
+                found[key] = self.prepare_field_value(name, field, value, is_complex)
+        return found
+
+
+class Settings(BaseSettings):
+    """Base of a process's settings. Strongest source first: arguments, environment, `<NAME>_FILE`, `.env`, default."""
+
+    model_config = SettingsConfigDict(env_file=".env", extra="ignore", frozen=True)
+
+    kafka_bootstrap_servers: str = Field("localhost:9092", description="Brokers to find the cluster by, `host:port,…`.")
+    kafka_security_protocol: SecurityProtocol = Field(
+        "PLAINTEXT", description="PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL."
+    )
+    kafka_sasl_mechanism: SaslMechanism = Field("PLAIN", description="PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512.")
+    kafka_sasl_username: str | None = Field(None, description="User name for SASL.")
+    kafka_sasl_password: SecretStr | None = Field(None, description="Password for SASL.")
+    kafka_ssl_cafile: Path | None = Field(
+        None, description="PEM file with the authorities that signed the brokers' certificates; default: the system's."
+    )
+    kafka_ssl_certfile: Path | None = Field(None, description="PEM file with the client's certificate, for mutual TLS.")
+    kafka_ssl_keyfile: Path | None = Field(None, description="PEM file with the client's private key.")
+    kafka_ssl_check_hostname: bool = Field(True, description="Whether a broker's certificate must name its host.")
+    topic_partitions: int = Field(
+        12, ge=1, description="Partitions of a topic that we create. Raising them later breaks the order of keys."
+    )
+    topic_replication: int = Field(
+        -1, ge=-1, description="Replication factor of a topic that we create; -1 = the broker's default."
+    )
+    log_format: Literal["text", "json"] = Field("text", description="`text` for people, `json` for collectors.")
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Lowest level that is logged.")
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Put `<NAME>_FILE` between the environment and `.env`."""
+        return init_settings, env_settings, SecretFiles(settings_cls), dotenv_settings, file_secret_settings
+
+    @model_validator(mode="after")
+    def _check_sasl(self) -> Self:
+        if self.kafka_security_protocol.startswith("SASL") and not (
+            self.kafka_sasl_username and self.kafka_sasl_password
+        ):
+            raise ValueError(
+                f"{self.kafka_security_protocol} needs KAFKA_SASL_USERNAME and KAFKA_SASL_PASSWORD to be set"
+            )
+        return self
+
+    def kafka_client(self) -> dict[str, Any]:
+        """Arguments that every aiokafka client of this process takes.
+
+        Raises:
+            OSError, ssl.SSLError: a certificate file cannot be read.
+        """
+        arguments: dict[str, Any] = {
+            "bootstrap_servers": self.kafka_bootstrap_servers,
+            "security_protocol": self.kafka_security_protocol,
+        }
+        if "SSL" in self.kafka_security_protocol.split("_"):
+            context = ssl.create_default_context(cafile=self.kafka_ssl_cafile)
+            context.check_hostname = self.kafka_ssl_check_hostname
+            if self.kafka_ssl_certfile is not None:
+                context.load_cert_chain(self.kafka_ssl_certfile, self.kafka_ssl_keyfile)
+            arguments["ssl_context"] = context
+        if self.kafka_security_protocol.startswith("SASL"):
+            password = self.kafka_sasl_password
+            arguments |= {
+                "sasl_mechanism": self.kafka_sasl_mechanism,
+                "sasl_plain_username": self.kafka_sasl_username,
+                "sasl_plain_password": password.get_secret_value() if password else None,
+            }
+        return arguments
+
+
+AnySettings = TypeVar("AnySettings", bound=Settings)
+
+
+def variable_name(settings_class: type[BaseSettings], field_name: str) -> str:
+    """Environment variable of a field: `variable_name(BridgeSettings, "port")` is `BRIDGE_PORT`."""
+    return f"{settings_class.model_config.get('env_prefix', '')}{field_name}".upper()
+
+
+def load(settings_class: type[AnySettings], **arguments: Any) -> AnySettings:
+    """Read the settings, or end the program with one line for each that is wrong (exit status 2)."""
+    try:
+        return settings_class(**arguments)
+    except ValidationError as error:
+        problems = [_problem(settings_class, item) for item in error.errors()]
+    except SettingsError as error:
+        problems = [str(error)]
+    print("\n".join(f"error: {problem}" for problem in problems), file=sys.stderr)  # noqa: T201
+    raise SystemExit(2)
+
+
+def _problem(settings_class: type[Settings], item: Any) -> str:
+    message = str(item["msg"]).removeprefix("Value error, ")
+    if not item["loc"]:
+        return message
+    variable = variable_name(settings_class, str(item["loc"][0]))
+    if item["type"] == "missing":
+        description = settings_class.model_fields[str(item["loc"][0])].description
+        return f"{variable} is not set. {description}"
+    return f"{variable}: {message}"
+
+
+def reference(settings_class: type[Settings]) -> Iterator[tuple[str, str, str]]:
+    """Every setting as (environment variable, default, meaning), in the order of the class, its own fields first."""
+    inherited = Settings.model_fields
+    for name, field in sorted(settings_class.model_fields.items(), key=lambda item: item[0] in inherited):
+        default = "required" if field.is_required() else "" if field.default is None else str(field.default)
+        yield variable_name(settings_class, name), default, field.description or ""

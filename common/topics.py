@@ -1,0 +1,87 @@
+"""Make the topics that a process needs, where the broker lets us; use them as they are where somebody made them."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.errors import (
+    IncompatibleBrokerVersion,
+    KafkaConnectionError,
+    KafkaError,
+    TopicAlreadyExistsError,
+    for_code,
+)
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Topic:
+    """A topic as we would create it."""
+
+    name: str
+    partitions: int
+    replication: int
+    configs: dict[str, str] = field(default_factory=dict)
+
+    def command(self, bootstrap_servers: str) -> str:
+        """The shell command with which an operator creates it."""
+        replication = f" --replication-factor {self.replication}" if self.replication > 0 else ""
+        configs = "".join(f" --config {name}={value}" for name, value in self.configs.items())
+        return (
+            f"kafka-topics.sh --bootstrap-server {bootstrap_servers} --create --topic {self.name}"
+            f" --partitions {self.partitions}{replication}{configs}"
+        )
+
+
+class TopicsMissingError(Exception):
+    """A topic does not exist and we may not create it. The message says what to run."""
+
+
+async def ensure_topics(client: dict[str, Any], topics: Sequence[Topic]) -> None:
+    """Create those of `topics` that do not exist. `client`: arguments of every aiokafka client, from the settings.
+
+    A broker that knows no CreateTopics (an embedded one) is taken to make topics on first use.
+
+    Raises:
+        TopicsMissingError: a topic does not exist and the broker refuses to create it.
+        KafkaConnectionError: no broker answers.
+    """
+    admin = AIOKafkaAdminClient(**client)
+    await admin.start()
+    try:
+        existing = set(await admin.list_topics())
+        missing = [topic for topic in topics if topic.name not in existing]
+        if missing:
+            await _create(admin, missing, str(client["bootstrap_servers"]))
+    except IncompatibleBrokerVersion:
+        log.info("the broker cannot be asked to create topics; it is taken to make them on first use")
+    finally:
+        await admin.close()
+
+
+async def _create(admin: AIOKafkaAdminClient, missing: Sequence[Topic], bootstrap_servers: str) -> None:
+    response = await admin.create_topics(
+        [NewTopic(topic.name, topic.partitions, topic.replication, topic_configs=topic.configs) for topic in missing]
+    )
+    by_name = {topic.name: topic for topic in missing}
+    refused: list[str] = []
+    for name, code, *detail in response.topic_errors:
+        error: type[KafkaError] = for_code(code)
+        if code == 0:
+            log.info("created the topic %s with %d partitions", name, by_name[name].partitions)
+        elif error is not TopicAlreadyExistsError:
+            reason = next((text for text in detail if text), error.__name__)
+            refused.append(f"{name} ({reason}): {by_name[name].command(bootstrap_servers)}")
+    if refused:
+        raise TopicsMissingError(
+            "the broker did not let us create topics that do not exist yet. Ask its operator to run:\n  "
+            + "\n  ".join(refused)
+        )
+
+
+__all__ = ["KafkaConnectionError", "Topic", "TopicsMissingError", "ensure_topics"]

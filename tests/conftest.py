@@ -1,0 +1,173 @@
+"""The servers and commands that tests ask for by name, and an honest account of what could not be tested."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Protocol
+
+import pytest
+
+from tests.support import broker as brokers
+from tests.support.broker import Broker, NoBrokerError
+from tests.support.commands import Ingress, Worker
+from tests.support.redis import RedisServer
+from tests.support.topic import Topics
+
+_BROKER_FIXTURES = {"broker", "own_broker", "make_broker"}
+_not_run = pytest.StashKey[list[str]]()
+_why = pytest.StashKey[str]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "broker: needs a real Kafka (added by itself to tests that use such a fixture)")
+    config.stash[_not_run] = []
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if isinstance(item, pytest.Function) and _BROKER_FIXTURES & set(item.fixturenames):
+            item.add_marker("broker")
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Download what a broker needs now: later it would count into the time of the first test that uses one."""
+    if session.config.option.collectonly or not any(item.get_closest_marker("broker") for item in session.items):
+        return
+    try:
+        brokers.choose()
+    except NoBrokerError as error:
+        session.config.stash[_why] = str(error)
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    why = item.config.stash.get(_why, None)
+    if why is None or not item.get_closest_marker("broker"):
+        return
+    item.config.stash[_not_run].append(item.nodeid)
+    if os.environ.get("CI") == "true":
+        pytest.fail(f"a real Kafka is needed here: {why}", pytrace=False)
+    pytest.skip(f"no real Kafka: {why}")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    if names := config.stash[_not_run]:
+        line = f"Only the embedded broker was available ({config.stash[_why]}). Not run, for want of a real Kafka: "
+        terminalreporter.write_line(line + ", ".join(names), yellow=True)
+
+
+@pytest.fixture(scope="session")
+def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
+    """The Kafka that tests share. Leave it healthy: a test that hurts its broker takes `own_broker`."""
+    with Broker(tmp_path_factory.mktemp("broker")) as shared:
+        yield shared
+
+
+class MakeBroker(Protocol):
+    """Makes brokers with settings of their own; closed at the end of the test, not started yet."""
+
+    def __call__(
+        self, *, extra_properties: dict[str, str] | None = None, extra_listeners: dict[str, int] | None = None
+    ) -> Broker: ...
+
+
+@pytest.fixture
+def make_broker(tmp_path: Path) -> Iterator[MakeBroker]:
+    made: list[Broker] = []
+
+    def make(
+        *, extra_properties: dict[str, str] | None = None, extra_listeners: dict[str, int] | None = None
+    ) -> Broker:
+        folder = tmp_path / f"broker-{len(made)}"
+        made.append(Broker(folder, extra_properties=extra_properties, extra_listeners=extra_listeners))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.close()
+
+
+@pytest.fixture
+def own_broker(make_broker: MakeBroker) -> Broker:
+    """A Kafka for one test, started: to be killed, frozen, moved."""
+    return make_broker().start()
+
+
+@pytest.fixture(scope="session")
+def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+    """The Redis that tests share; keys are kept apart by their account names."""
+    with RedisServer(tmp_path_factory.mktemp("redis")) as shared:
+        yield shared
+
+
+@pytest.fixture
+def own_redis(tmp_path: Path) -> Iterator[RedisServer]:
+    """A Redis for one test, started: to be killed and frozen."""
+    with RedisServer(tmp_path / "redis") as own:
+        yield own
+
+
+@pytest.fixture
+def topics() -> Topics:
+    """Topic and group names of this test alone; not created yet."""
+    return Topics.unique()
+
+
+class MakeIngress(Protocol):
+    """Starts `bridge serve` on `kafka` (a running broker, whose topics are created, or any bootstrap address).
+
+    Several in one test share the topics and have ports and folders of their own. With `ready=False` it is started
+    but not awaited. `settings` are `BRIDGE_…` variables.
+    """
+
+    def __call__(self, kafka: Broker | str, *, ready: bool = True, **settings: str) -> Ingress: ...
+
+
+@pytest.fixture
+def ingress(tmp_path: Path, topics: Topics) -> Iterator[MakeIngress]:
+    made: list[Ingress] = []
+
+    def make(kafka: Broker | str, *, ready: bool = True, **settings: str) -> Ingress:
+        folder = _folder(tmp_path, "ingress", len(made))
+        made.append(Ingress(folder, _bootstrap(kafka, topics), topics, **settings))
+        return made[-1].start_ready() if ready else made[-1].start()
+
+    yield make
+    for one in made:
+        one.close()
+
+
+class MakeWorker(Protocol):
+    """Starts `consumers run badges`, as `MakeIngress` does; several in one test are one consumer group."""
+
+    def __call__(
+        self, kafka: Broker | str, redis: RedisServer | str, *, ready: bool = True, **settings: str
+    ) -> Worker: ...
+
+
+@pytest.fixture
+def worker(tmp_path: Path, topics: Topics) -> Iterator[MakeWorker]:
+    made: list[Worker] = []
+
+    def make(kafka: Broker | str, redis: RedisServer | str, *, ready: bool = True, **settings: str) -> Worker:
+        folder = _folder(tmp_path, "worker", len(made))
+        url = redis if isinstance(redis, str) else redis.url
+        made.append(Worker(folder, _bootstrap(kafka, topics), topics, url, **settings))
+        return made[-1].start_ready() if ready else made[-1].start()
+
+    yield make
+    for one in made:
+        one.close()
+
+
+def _bootstrap(kafka: Broker | str, topics: Topics) -> str:
+    if isinstance(kafka, str):
+        return kafka
+    if kafka.running:
+        topics.create(kafka.bootstrap)
+    return kafka.bootstrap
+
+
+def _folder(parent: Path, name: str, number: int) -> Path:
+    folder = parent / f"{name}-{number}"
+    folder.mkdir()
+    return folder

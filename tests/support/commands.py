@@ -1,0 +1,117 @@
+"""The project's own commands, started as an operator starts them."""
+
+import sys
+from pathlib import Path
+from typing import Self
+
+import orjson
+from prometheus_client.parser import text_string_to_metric_families
+from prometheus_client.samples import Sample
+
+from tests.support.callbacks import APP_ID, TOKEN, Callback
+from tests.support.http import Reply, request
+from tests.support.process import Process, free_port
+from tests.support.topic import Topics
+
+_BIN = Path(sys.executable).parent  # not resolved: in a virtual environment the interpreter is a link
+
+
+class Command(Process):
+    """A command with an admin port; it is up when `/readyz` says so."""
+
+    def __init__(self, *command: str, log: Path, env: dict[str, str], admin_port: int) -> None:
+        super().__init__([_BIN / command[0], *command[1:]], log=log, env=env)
+        self.admin_port = admin_port
+
+    @property
+    def admin_url(self) -> str:
+        """`http://127.0.0.1:PORT`, without a slash at the end."""
+        return f"http://127.0.0.1:{self.admin_port}"
+
+    def start_ready(self, timeout: float = 20) -> Self:
+        """`start`, and wait until `GET /readyz` answers 200. Raises ProcessEndedError, TimeoutError."""
+        self.start()
+        self.wait_ready(timeout)
+        return self
+
+    def wait_ready(self, timeout: float = 20) -> None:
+        """Wait until `GET /readyz` answers 200. Raises ProcessEndedError, TimeoutError."""
+        self.wait_for_http(f"{self.admin_url}/readyz", timeout=timeout)
+
+    def samples(self) -> list[Sample]:
+        """What `/metrics` shows now. Raises OSError when nobody answers."""
+        text = request("GET", f"{self.admin_url}/metrics").body.decode()
+        return [sample for family in text_string_to_metric_families(text) for sample in family.samples]
+
+    def metrics(self) -> dict[str, float]:
+        """The same by `name` or `name{label="value",…}`, labels in alphabetical order."""
+        return {_written(sample): sample.value for sample in self.samples()}
+
+    def metric(self, name: str, **labels: str) -> float:
+        """The sum of all samples of that name which have these labels (and any others), 0 when there is none."""
+        return sum(s.value for s in self.samples() if s.name == name and labels.items() <= s.labels.items())
+
+
+class Ingress(Command):
+    """`bridge serve`, with app 1400000000 and its token `token-a`; `settings` are added or replace."""
+
+    def __init__(self, folder: Path, bootstrap: str, topics: Topics, **settings: str) -> None:
+        self.port = free_port()
+        admin_port = free_port()
+        self.topics = topics
+        self.journal_dir = folder / "journal"
+        env = {
+            "BRIDGE_APPS": orjson.dumps({APP_ID: [TOKEN]}).decode(),
+            "BRIDGE_HOST": "127.0.0.1",
+            "BRIDGE_PORT": str(self.port),
+            "BRIDGE_ADMIN_PORT": str(admin_port),
+            "BRIDGE_KAFKA_BOOTSTRAP_SERVERS": bootstrap,
+            "BRIDGE_TOPIC": topics.events,
+            "BRIDGE_DLQ_TOPIC": topics.dlq,
+            "BRIDGE_JOURNAL_DIR": str(self.journal_dir),
+        }
+        super().__init__("bridge", "serve", log=folder / "bridge.log", env={**env, **settings}, admin_port=admin_port)
+
+    @property
+    def url(self) -> str:
+        """`http://127.0.0.1:PORT/`, where callbacks are posted."""
+        return f"http://127.0.0.1:{self.port}/"
+
+    def post(
+        self,
+        callback: Callback,
+        *,
+        app_id: str = APP_ID,
+        token: str | None = TOKEN,
+        timeout: float = 5,
+        **query: str | int | None,
+    ) -> Reply:
+        """Post it, signed as `callbacks.signed_query` does. Raises OSError when nobody answers."""
+        return self.post_raw(callback.signed(app_id=app_id, token=token, **query), callback.body, timeout=timeout)
+
+    def post_raw(self, query: str, body: bytes, *, timeout: float = 5) -> Reply:
+        """Post exactly these bytes under exactly this query (with its `?`)."""
+        return request("POST", self.url + query, body, timeout=timeout)
+
+
+class Worker(Command):
+    """`consumers run badges`; `settings` are added or replace."""
+
+    def __init__(self, folder: Path, bootstrap: str, topics: Topics, redis_url: str, **settings: str) -> None:
+        admin_port = free_port()
+        env = {
+            "CONSUMERS_KAFKA_BOOTSTRAP_SERVERS": bootstrap,
+            "CONSUMERS_TOPIC": topics.events,
+            "CONSUMERS_DLQ_TOPIC": topics.dlq,
+            "CONSUMERS_BADGES_TOPIC": topics.badges,
+            "CONSUMERS_GROUP": topics.group,
+            "CONSUMERS_REDIS_URL": redis_url,
+            "CONSUMERS_ADMIN_PORT": str(admin_port),
+        }
+        command = ("consumers", "run", "badges")
+        super().__init__(*command, log=folder / "worker.log", env={**env, **settings}, admin_port=admin_port)
+
+
+def _written(sample: Sample) -> str:
+    labels = ",".join(f'{name}="{value}"' for name, value in sorted(sample.labels.items()))
+    return f"{sample.name}{{{labels}}}" if labels else sample.name

