@@ -391,8 +391,10 @@ class Journal:
             return
         held.peak_bytes = max(held.peak_bytes, held.bytes)
         done, held.done = held.done, []
-        self._writer.write(store, batch, done)
         self._fresh.extend(batch)
+        sync_now = self._kafka_is_slow and not self._sync_in_flight
+        self._writer.write(store, batch, done, sync_through=batch[-1].seq if sync_now else 0)
+        self._sync_in_flight |= sync_now
         self._arm_sync()
 
     def _expire(self) -> None:
@@ -442,14 +444,14 @@ class Journal:
                     self._retire()
                     self._reopen()
                 elif held.done:
-                    self._writer.write(store, [], held.done)
+                    self._writer.write(store, done=held.done)
                     held.done = []
             elif held.groups == 0 and self._current is not None:
                 del self._held[store]
                 self._writer.run(store.remove)
                 log.info("the journal %s is drained and removed", store.path.name)
             elif held.done:
-                self._writer.write(store, [], held.done)
+                self._writer.write(store, done=held.done)
                 held.done = []
 
     # -- Kafka is slow: sync -------------------------------------------------------------------------------------------
@@ -472,7 +474,7 @@ class Journal:
             return
         self._kafka_is_slow = True
         self._sync_in_flight = True
-        self._writer.sync(self._current, self._fresh[-1].seq)
+        self._writer.write(self._current, sync_through=self._fresh[-1].seq)
 
     def _synced(self, store: Store, through: int) -> None:
         """A sync covers the groups of `store` up to sequence number `through`."""
@@ -512,10 +514,9 @@ class Journal:
     def _inherit(self, store: Store, backlogs: list[Backlog]) -> None:
         held = self._held[store] = Held()
         for backlog in backlogs:
-            size = backlog.bytes + backlog.groups * GROUP_OVERHEAD
             held.groups += backlog.groups
-            held.bytes += size
-            self._stored_bytes += size
+            held.bytes += backlog.bytes
+            self._stored_bytes += backlog.bytes
             self.lane(backlog.topic).inherit(store, backlog.last_seq)
             log.info("took over %d records of %s from the journal %s", backlog.records, backlog.topic, store.path.name)
 

@@ -68,13 +68,14 @@ class Writer:
         since = self._busy_since
         return since is not None and time.monotonic() - since > STUCK_AFTER
 
-    def write(self, store: Store, groups: Sequence[Group], done: Sequence[int]) -> None:
-        """Add groups to a file and delete complete ones."""
-        self._queue.put(_Write(store, groups, done, 0))
+    def write(
+        self, store: Store, groups: Sequence[Group] = (), done: Sequence[int] = (), *, sync_through: int = 0
+    ) -> None:
+        """Add groups to a file, delete complete ones, and sync if `sync_through` is not 0.
 
-    def sync(self, store: Store, through: int) -> None:
-        """Sync what was written to a file so far, which is its groups up to sequence number `through`."""
-        self._queue.put(_Write(store, (), (), through))
+        A sync covers all that was written to the file so far: its groups up to sequence number `sync_through`.
+        """
+        self._queue.put(_Write(store, groups, done, sync_through))
 
     def run(self, function: Callable[[], object]) -> None:
         """Call `function` in the thread; what it raises is logged."""

@@ -42,6 +42,17 @@ class TopicsMissingError(Exception):
     """A topic does not exist and we may not create it. The message says what to run."""
 
 
+class _Admin(AIOKafkaAdminClient):  # type: ignore[misc]
+    """Does not take for granted that some broker says it is the controller: an embedded one does not."""
+
+    async def _send_to_controller(self, request: Any) -> Any:
+        if self._client.cluster.controller is None:
+            await self._client.force_metadata_update()
+        if self._client.cluster.controller is None:
+            return await self._send_request(request)
+        return await super()._send_to_controller(request)
+
+
 async def ensure_topics(client: dict[str, Any], topics: Sequence[Topic]) -> None:
     """Create those of `topics` that do not exist. `client`: arguments of every aiokafka client, from the settings.
 
@@ -51,7 +62,7 @@ async def ensure_topics(client: dict[str, Any], topics: Sequence[Topic]) -> None
         TopicsMissingError: a topic does not exist and the broker refuses to create it.
         KafkaConnectionError: no broker answers.
     """
-    admin = AIOKafkaAdminClient(**client)
+    admin = _Admin(**client)
     await admin.start()
     try:
         existing = set(await admin.list_topics())
@@ -65,9 +76,7 @@ async def ensure_topics(client: dict[str, Any], topics: Sequence[Topic]) -> None
 
 
 async def _create(admin: AIOKafkaAdminClient, missing: Sequence[Topic], bootstrap_servers: str) -> None:
-    response = await admin.create_topics(
-        [NewTopic(topic.name, topic.partitions, topic.replication, topic_configs=topic.configs) for topic in missing]
-    )
+    response = await admin.create_topics([_new_topic(topic) for topic in missing])
     by_name = {topic.name: topic for topic in missing}
     refused: list[str] = []
     for name, code, *detail in response.topic_errors:
@@ -82,6 +91,15 @@ async def _create(admin: AIOKafkaAdminClient, missing: Sequence[Topic], bootstra
             "the broker did not let us create topics that do not exist yet. Ask its operator to run:\n  "
             + "\n  ".join(refused)
         )
+
+
+def _new_topic(topic: Topic) -> NewTopic:
+    # aiokafka takes the broker's default replication (-1) for a lack of both replication and assignment, unless there
+    # is an assignment, be it an empty one.
+    assignments: dict[int, list[int]] | None = {} if topic.replication == -1 else None
+    return NewTopic(
+        topic.name, topic.partitions, topic.replication, replica_assignments=assignments, topic_configs=topic.configs
+    )
 
 
 __all__ = ["KafkaConnectionError", "Topic", "TopicsMissingError", "ensure_topics"]

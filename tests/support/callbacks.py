@@ -17,7 +17,7 @@ RECALLED = "C2C.CallbackAfterMsgWithDraw"
 SENT = "C2C.CallbackAfterSendMsg"
 READ = "C2C.CallbackAfterMsgReport"
 
-_SAMPLES = Path(__file__).parents[1] / "samples"
+_SAMPLES = Path(__file__).parents[2] / "bridge" / "samples"
 _run = uuid.uuid4().hex[:8]
 _numbers = itertools.count(1)
 

@@ -181,7 +181,7 @@ class Load:
             except TimeoutError:
                 one.timed_out = True
                 return False
-            except (OSError, asyncio.IncompleteReadError):
+            except (OSError, RuntimeError, asyncio.IncompleteReadError):  # uvloop's name for a closed transport
                 return False
             self._acknowledged += one.acknowledged
             if not stays_open:

@@ -1,5 +1,7 @@
 """Topics seen with librdkafka, a client that shares no code with the one under test."""
 
+from __future__ import annotations
+
 import socket
 import time
 import uuid
@@ -85,10 +87,11 @@ def wait_for_events(
 ) -> list[Message]:
     """Read from the beginning until `predicate` of what was read so far is true, and return that.
 
-    Within a partition the order is that of the log. Raises TimeoutError naming how much was read and the last of it.
+    Within a partition the order is that of the log. A topic that does not exist yet is waited for too.
+    Raises TimeoutError naming how much was read and the last of it.
     """
-    with _Reader(bootstrap, topic) as reader:
-        deadline = time.monotonic() + timeout
+    deadline = time.monotonic() + timeout
+    with _opened(bootstrap, topic, deadline) as reader:
         while not predicate(reader.messages):
             if time.monotonic() > deadline:
                 read = reader.messages
@@ -148,6 +151,16 @@ def _admin(bootstrap: str) -> AdminClient:
 def _led(admin: AdminClient, topic: str) -> bool:
     found = admin.list_topics(topic, timeout=20).topics[topic].partitions
     return bool(found) and all(partition.leader >= 0 for partition in found.values())
+
+
+def _opened(bootstrap: str, topic: str, deadline: float) -> _Reader:
+    while True:
+        try:
+            return _Reader(bootstrap, topic)
+        except KafkaException as error:
+            if error.args[0].code() != KafkaError.UNKNOWN_TOPIC_OR_PART or time.monotonic() > deadline:
+                raise
+            time.sleep(0.05)
 
 
 class _Reader:

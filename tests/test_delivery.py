@@ -1,0 +1,219 @@
+"""What happens to each event of a batch, with a worker that fails in every way."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import orjson
+import pytest
+import redis.exceptions
+from aiokafka import ConsumerRecord, TopicPartition
+from aiokafka.errors import KafkaConnectionError
+
+from consumers import delivery as module
+from consumers.connection import Waiting
+from consumers.dead_letters import DeadLetters
+from consumers.delivery import Delivery, StoppedError
+from consumers.errors import RetryLater, is_passing
+from consumers.metrics import Metrics
+from consumers.producer import Record
+from consumers.worker import Message, Worker
+from tests.badge_model import badge_event
+
+PARTITION = TopicPartition("im.events", 3)
+
+
+class Faulty(Worker):
+    name = "faulty"
+
+    def __init__(self, fail: Callable[[Message], Exception | None] = lambda _: None) -> None:
+        self._fail = fail
+        self.batches: list[list[str]] = []
+        self.handled: list[str] = []
+
+    async def handle(self, batch: Sequence[Message]) -> None:
+        self.batches.append([message.event.id for message in batch])
+        for message in batch:
+            if error := self._fail(message):
+                raise error
+        self.handled += self.batches[-1]
+
+
+class FakeProducer:
+    """Keeps what it is given; fails as often as it is told."""
+
+    def __init__(self) -> None:
+        self.records: list[Record] = []
+        self.failures: list[Exception] = []
+
+    async def publish(self, topic: str, records: Sequence[Record]) -> None:
+        assert topic == "dlq"
+        if self.failures:
+            raise self.failures.pop()
+        self.records += records
+
+
+@pytest.fixture
+def producer() -> FakeProducer:
+    return FakeProducer()
+
+
+@pytest.fixture(autouse=True)
+def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    def at_once(**_: float) -> Any:
+        while True:
+            yield 0.0
+
+    monkeypatch.setattr(module, "backoff", at_once)
+
+
+def made(worker: Worker, producer: FakeProducer, *, timeout_s: float = 5) -> Delivery:
+    metrics = Metrics("test")
+    letters = DeadLetters(producer, metrics, topic="dlq", group="testers")  # type: ignore[arg-type]
+    waiting = Waiting(metrics.waiting.set)
+    return Delivery(worker, letters, metrics, waiting, attempts=3, timeout_s=timeout_s)
+
+
+def record(offset: int, value: bytes | None, key: bytes | None = b"key") -> ConsumerRecord[Any, Any]:
+    return ConsumerRecord(
+        "im.events", 3, offset, 1_700_000_000_000 + offset, 0, key, value, None, 0, 0, (("traceparent", b"00-1"),)
+    )
+
+
+def records(ids: str) -> list[ConsumerRecord[Any, Any]]:
+    return [record(offset, orjson.dumps(badge_event(name, "ann", 1))) for offset, name in enumerate(ids)]
+
+
+async def test_a_batch_is_handled_once_and_in_order(producer: FakeProducer) -> None:
+    worker = Faulty()
+    await made(worker, producer).deliver(PARTITION, records("abcdef"), asyncio.Event())
+    assert worker.batches == [list("abcdef")]
+
+
+async def test_the_one_event_that_fails_is_found_and_set_aside_and_all_others_are_handled(
+    producer: FakeProducer,
+) -> None:
+    worker = Faulty(lambda message: ValueError("bad\nletter") if message.event.id == "f" else None)
+    await made(worker, producer).deliver(PARTITION, records("abcdefgh"), asyncio.Event())
+    assert worker.handled == list("abcdegh")
+    assert worker.batches.count(["f"]) == 3
+    [letter] = producer.records
+    assert letter.key == b"key"
+    assert orjson.loads(letter.value)["id"] == "f"
+    headers = dict(letter.headers)
+    assert headers.pop("traceback-hash").isalnum()
+    assert headers == {
+        "traceparent": b"00-1",
+        "reason": b"handler_failed",
+        "detail": b"ValueError: bad letter",
+        "group": b"testers",
+        "attempts": b"3",
+        "original-topic": b"im.events",
+        "original-partition": b"3",
+        "original-offset": b"5",
+        "original-timestamp": b"1700000000005",
+    }
+
+
+async def test_an_event_that_fails_twice_and_then_succeeds_is_no_dead_letter(producer: FakeProducer) -> None:
+    errors = [ValueError(), ValueError()]
+    worker = Faulty(lambda message: errors.pop() if message.event.id == "b" and errors else None)
+    await made(worker, producer).deliver(PARTITION, records("b"), asyncio.Event())
+    assert worker.handled == ["b"]
+    assert not producer.records
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        RetryLater("the mail server is full"),
+        ConnectionResetError(),
+        TimeoutError(),
+        KafkaConnectionError(),
+        redis.exceptions.ConnectionError(),
+        redis.exceptions.BusyLoadingError(),
+        redis.exceptions.ReadOnlyError(),
+        redis.exceptions.ResponseError("MISCONF Redis is configured to save RDB snapshots"),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+async def test_what_passes_by_itself_is_waited_for_and_never_a_dead_letter(
+    producer: FakeProducer, error: Exception
+) -> None:
+    failures = 50
+
+    def fail(_: Message) -> Exception | None:
+        nonlocal failures
+        failures -= 1
+        return error if failures > 0 else None
+
+    worker = Faulty(fail)
+    await made(worker, producer).deliver(PARTITION, records("abc"), asyncio.Event())
+    assert worker.batches == [list("abc")] * 50
+    assert worker.handled == list("abc")
+    assert not producer.records
+
+
+@pytest.mark.parametrize(
+    "error",
+    [ValueError(), KeyError("x"), FileNotFoundError(), redis.exceptions.ResponseError("WRONGTYPE Operation against")],
+)
+def test_what_waiting_does_not_help_is_the_fault_of_the_event(error: Exception) -> None:
+    assert not is_passing(error)
+
+
+async def test_a_batch_that_hangs_is_tried_again(producer: FakeProducer) -> None:
+    class Hangs(Faulty):
+        async def handle(self, batch: Sequence[Message]) -> None:
+            self.batches.append([])
+            if len(self.batches) == 1:
+                await asyncio.Event().wait()
+            await super().handle(batch)
+
+    worker = Hangs()
+    await made(worker, producer, timeout_s=0.05).deliver(PARTITION, records("ab"), asyncio.Event())
+    assert worker.handled == ["a", "b"]
+
+
+@pytest.mark.parametrize("value", [None, b"", b"\xff", b"{}", b"[1]", b'{"type":"im.c2c.message.recalled"}'])
+async def test_a_record_that_is_no_event_is_set_aside_at_once(producer: FakeProducer, value: bytes | None) -> None:
+    worker = Faulty()
+    good = records("ab")
+    await made(worker, producer).deliver(PARTITION, [good[0], record(9, value), good[1]], asyncio.Event())
+    assert worker.handled == ["a", "b"]
+    [letter] = producer.records
+    assert letter.value == (value or b"")
+    assert dict(letter.headers)["reason"] == b"not_an_event"
+    assert dict(letter.headers)["attempts"] == b"1"
+
+
+async def test_events_of_types_that_are_not_wanted_are_skipped_unparsed(producer: FakeProducer) -> None:
+    class Chooses(Faulty):
+        event_types = frozenset({"im.c2c.message.recalled"})
+
+    worker = Chooses()
+    other = record(7, b'{"type":"im.of.no.concern","and":"nothing else"}')
+    await made(worker, producer).deliver(PARTITION, [*records("a"), other], asyncio.Event())
+    assert worker.handled == ["a"]
+    assert not producer.records
+
+
+async def test_a_batch_is_not_done_before_its_dead_letter_is_confirmed(producer: FakeProducer) -> None:
+    producer.failures = [RetryLater("Kafka is away") for _ in range(20)]
+    worker = Faulty(lambda _: ValueError())
+    await made(worker, producer).deliver(PARTITION, records("a"), asyncio.Event())
+    assert len(producer.records) == 1
+
+
+async def test_a_partition_that_is_given_back_stops_waiting(producer: FakeProducer) -> None:
+    stopping = asyncio.Event()
+
+    def fail(_: Message) -> Exception:
+        stopping.set()
+        return RetryLater("away")
+
+    with pytest.raises(StoppedError):
+        await made(Faulty(fail), producer, timeout_s=60).deliver(PARTITION, records("a"), stopping)
+    assert not producer.records

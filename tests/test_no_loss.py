@@ -1,0 +1,108 @@
+"""Promises 1 and 2: what was acknowledged arrives, in order, whatever is killed. Every fault comes from outside."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tests.conftest import MakeIngress
+from tests.support.broker import Broker
+from tests.support.commands import Ingress
+from tests.support.load import Load
+from tests.support.topic import read_all
+from tests.support.verdict import verdict
+from tests.support.waiting import wait_until
+
+CONNECTIONS = 64
+
+
+def judge(load: Load, broker: Broker, bridge: Ingress) -> None:
+    """Wait for the backlog to drain, then compare the acknowledged callbacks with the topic."""
+    wait_until(
+        lambda: drained(bridge), timeout=20, what=lambda: f"the journal to drain\n{bridge.metrics()}\n{bridge.tail()}"
+    )
+    result = verdict(load.acknowledged, events(broker, bridge))
+    assert result.ok, (
+        f"of {len(load.acknowledged)} acknowledged: {len(result.lost)} lost, "
+        f"{len(result.out_of_order)} out of order, {len(result.two_ids)} under two ids"
+    )
+
+
+def drained(bridge: Ingress) -> bool:
+    metrics = bridge.metrics()
+    return metrics["bridge_journal_bytes"] == 0 and metrics["bridge_memory_bytes"] == 0
+
+
+def events(broker: Broker, bridge: Ingress) -> list[dict[str, Any]]:
+    return [message.event for message in read_all(broker.bootstrap, bridge.topics.events)]
+
+
+def kill_and_start(bridge: Ingress) -> None:
+    bridge.kill()
+    bridge.start_ready()
+
+
+def test_kill_9_of_the_ingress_under_load_loses_nothing_that_it_acknowledged(
+    ingress: MakeIngress, own_broker: Broker
+) -> None:
+    bridge = ingress(own_broker)
+    with Load(bridge.port, connections=CONNECTIONS) as load:
+        for _ in range(8):
+            load.wait_acknowledged(400)
+            kill_and_start(bridge)
+
+        own_broker.kill()
+        for _ in range(6):
+            load.wait_acknowledged(300)
+            kill_and_start(bridge)
+        own_broker.start()
+
+        for _ in range(3):
+            load.wait_acknowledged(400)
+            own_broker.freeze()
+            load.wait_acknowledged(300)
+            kill_and_start(bridge)
+            load.wait_acknowledged(300)
+            own_broker.thaw()
+            load.wait_acknowledged(300)
+            kill_and_start(bridge)
+        load.wait_acknowledged(400)
+    judge(load, own_broker, bridge)
+
+
+def test_nothing_comes_out_of_order_through_an_outage_and_a_restart_with_a_backlog(
+    ingress: MakeIngress, own_broker: Broker
+) -> None:
+    bridge = ingress(own_broker, BRIDGE_READ_AHEAD_BYTES=str(1024 * 1024))
+    with Load(bridge.port, connections=CONNECTIONS, rate=3000) as load:
+        load.wait_acknowledged(1000)
+        own_broker.stop()
+        load.wait_acknowledged(8000)  # More than the read-ahead: most of the backlog is on disk only.
+        assert bridge.terminate() == 0
+        bridge.start_ready()
+        load.wait_acknowledged(2000)
+        own_broker.start()
+        load.wait_acknowledged(2000)
+    judge(load, own_broker, bridge)
+    assert not load.slow(1.0)
+
+
+@pytest.mark.parametrize("hurt", [Broker.kill, Broker.freeze], ids=["away", "frozen"])
+def test_every_reply_is_inside_the_deadline_while_kafka_is(
+    hurt: Callable[[Broker], None], ingress: MakeIngress, own_broker: Broker
+) -> None:
+    bridge = ingress(own_broker)
+    with Load(bridge.port, connections=CONNECTIONS, rate=2000) as load:
+        load.wait_acknowledged(1000)
+        hurt(own_broker)
+        load.wait_acknowledged(6000)
+        if hurt is Broker.kill:
+            own_broker.start()
+        else:
+            own_broker.thaw()
+        load.wait_acknowledged(4000)
+    assert not load.slow(0.5), f"the slowest reply took {load.latency(1.0):.3f} s"
+    assert not load.refused
+    judge(load, own_broker, bridge)

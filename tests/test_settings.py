@@ -1,0 +1,81 @@
+"""Settings: clear errors, secrets from files, nothing secret shown."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from bridge.settings import BridgeSettings
+from common.settings import load, reference
+
+
+@pytest.fixture(autouse=True)
+def _empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("apps", "problem"),
+    [
+        ("{}", "no app is named"),
+        ('{"abc":[]}', "no SdkAppid"),
+        ('{"1400000000":["a","b","c"]}', "two at most"),
+        ('{"1400000000":[""]}', "empty token"),
+    ],
+)
+def test_wrong_apps_are_explained(
+    apps: str, problem: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("BRIDGE_APPS", apps)
+    with pytest.raises(SystemExit) as ended:
+        load(BridgeSettings)
+    assert ended.value.code == 2
+    assert problem in capsys.readouterr().err
+
+
+def test_a_missing_setting_says_how_to_set_it(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        load(BridgeSettings)
+    assert "BRIDGE_APPS is not set" in (shown := capsys.readouterr().err)
+    assert '{"1400000000":["token-a"]}' in shown
+
+
+def test_what_is_no_json_is_named_and_not_shown(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("BRIDGE_APPS", '{"1400000000":["s3cret')
+    with pytest.raises(SystemExit):
+        load(BridgeSettings)
+    shown = capsys.readouterr().err
+    assert "apps" in shown.lower()
+    assert "s3cret" not in shown
+
+
+def test_secrets_come_from_files_and_are_not_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "apps").write_text('{"1400000000":["s3cret"]}\n')
+    monkeypatch.setenv("BRIDGE_APPS_FILE", str(tmp_path / "apps"))
+    settings = load(BridgeSettings)
+    assert settings.apps["1400000000"][0].get_secret_value() == "s3cret"
+    assert "s3cret" not in repr(settings)
+
+
+def test_the_dotenv_file_is_read_and_the_environment_wins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / ".env").write_text('BRIDGE_APPS={"1":["a"]}\nBRIDGE_PORT=1234\nBRIDGE_TOPIC=t\n')
+    monkeypatch.setenv("BRIDGE_PORT", "4321")
+    settings = load(BridgeSettings)
+    assert (settings.port, settings.topic) == (4321, "t")
+
+
+def test_sasl_without_credentials_is_refused(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("BRIDGE_APPS", '{"1":[]}')
+    monkeypatch.setenv("BRIDGE_KAFKA_SECURITY_PROTOCOL", "SASL_SSL")
+    with pytest.raises(SystemExit):
+        load(BridgeSettings)
+    assert "KAFKA_SASL_USERNAME" in capsys.readouterr().err
+
+
+def test_every_setting_is_documented() -> None:
+    assert [name for name, _, meaning in reference(BridgeSettings) if not meaning] == []
