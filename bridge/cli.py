@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import logging
+from typing import Annotated
 
 import typer
 import uvloop
 from rich.console import Console
 from rich.table import Table
 
+from bridge import local
 from bridge import serve as process
 from bridge.settings import BridgeSettings
+from bridge.supervisor import Supervisor
 from common import logs
 from common.settings import load, reference
 
@@ -29,12 +32,14 @@ def _root() -> None:
 
 
 @app.command()
-def serve() -> None:
+def serve(
+    workers: Annotated[int | None, typer.Option(help="Processes on the port (BRIDGE_WORKERS).")] = None,
+) -> None:
     """Accept callbacks and publish them, until SIGTERM."""
-    settings = load(BridgeSettings)
+    settings = load(BridgeSettings, **({} if workers is None else {"workers": workers}))
     logs.configure(log_format=settings.log_format, level=settings.log_level)
     try:
-        uvloop.run(process.serve(settings))
+        uvloop.run(process.serve(settings) if settings.workers == 1 else Supervisor(settings).run())
     except OSError as error:
         raise SystemExit(f"error: {error.strerror}") from error
 
@@ -46,6 +51,9 @@ def settings() -> None:
     for name, default, meaning in reference(BridgeSettings):
         table.add_row(name, default, " ".join(meaning.split()))
     Console().print(table)
+
+
+app.add_typer(local.app)
 
 
 def main() -> None:

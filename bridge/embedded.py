@@ -14,7 +14,7 @@ import shutil
 import sys
 from pathlib import Path
 
-from bridge.children import Guard, Service, free_port
+from bridge.processes import Guard, Service, free_port
 
 START_S = 15.0
 
@@ -40,48 +40,55 @@ def check_installed() -> None:
     _redis_binary()
 
 
-async def start_broker(guard: Guard) -> tuple[Service, str]:
-    """Start the embedded broker; returns it and its address, `127.0.0.1:port`.
+class Broker(Service):
+    """The embedded broker; `bootstrap` is its address once it is ready."""
 
-    Raises:
-        ServiceError: it does not start.
-    """
-    broker = Service("broker", [sys.executable, "-m", "bridge.embedded"], guard, {})
-    await broker.start()
+    def __init__(self, guard: Guard) -> None:
+        super().__init__("broker", [sys.executable, "-m", "bridge.embedded"], guard)
+        self.bootstrap = ""
 
-    async def address() -> str | None:
-        found = re.search(rf"^{_LISTENING} (\S+)$", broker.output(), re.MULTILINE)
+    async def ready(self) -> None:
+        """Wait until it serves.
+
+        Raises:
+            ServiceError: it does not.
+        """
+        self.bootstrap = await self.until(self._address, what="start", timeout=START_S)
+
+    async def _address(self) -> str | None:
+        found = re.search(rf"^{_LISTENING} (\S+)$", self.output(), re.MULTILINE)
         return found[1] if found else None
 
-    return broker, await broker.until(address, what="start", timeout=START_S)
 
+class Redis(Service):
+    """The embedded Redis at `url`."""
 
-async def start_redis(guard: Guard) -> tuple[Service, str]:
-    """Start the embedded Redis; returns it and its URL.
+    def __init__(self, guard: Guard) -> None:
+        self._port = free_port()
+        self.url = f"redis://127.0.0.1:{self._port}/0"
+        options = ["--bind", "127.0.0.1", "--port", str(self._port), "--save", "", "--appendonly", "no"]
+        super().__init__("redis", [_redis_binary(), *options, "--dir", guard.folder], guard)
 
-    Raises:
-        ServiceError: it does not start.
-    """
-    port = free_port()
-    options = ["--bind", "127.0.0.1", "--port", str(port), "--save", "", "--appendonly", "no"]
-    server = Service("redis", [_redis_binary(), *options, "--dir", str(guard.folder)], guard, {})
-    await server.start()
+    async def ready(self) -> None:
+        """Wait until it serves.
 
-    async def pong() -> bool | None:
+        Raises:
+            ServiceError: it does not.
+        """
+        await self.until(self._pong, what="answer", timeout=START_S)
+
+    async def _pong(self) -> bool | None:
         try:
-            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            reader, writer = await asyncio.open_connection("127.0.0.1", self._port)
         except OSError:
             return None
         try:
             writer.write(b"PING\r\n")
-            return True if (await reader.readline()).startswith(b"+PONG") else None
+            return (await reader.readline()).startswith(b"+PONG") or None
         except OSError:
             return None
         finally:
             writer.close()
-
-    await server.until(pong, what="answer", timeout=START_S)
-    return server, f"redis://127.0.0.1:{port}/0"
 
 
 def _redis_binary() -> Path:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
@@ -42,7 +42,7 @@ class Follower:
         self._problem: str | None = None
         self._looked = False
 
-    async def records(self) -> AsyncIterator[ConsumerRecord]:
+    async def records(self) -> AsyncGenerator[ConsumerRecord, None]:
         """The records, those of a partition in their order. Ends never."""
         delays = backoff()
         while True:
@@ -55,7 +55,7 @@ class Follower:
                 self._lost(error)
             await asyncio.sleep(next(delays))
 
-    async def _session(self) -> AsyncIterator[ConsumerRecord]:
+    async def _session(self) -> AsyncGenerator[ConsumerRecord, None]:
         """Read until Kafka does not answer.
 
         Raises:

@@ -49,14 +49,15 @@ import contextlib
 import logging
 import sqlite3
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import msgspec
 
 from bridge.record import Record, unpack
-from bridge.store import SUFFIX, Backlog, DamagedError, OwnedError, Store
+from bridge.store import SUFFIX, Backlog, DamagedError, OwnedError, Store, is_owned
 from bridge.writer import Writer
 from common.backoff import backoff
 
@@ -64,6 +65,7 @@ log = logging.getLogger(__name__)
 
 EXPIRY_INTERVAL = 0.02
 CLEANUP_DELAY = 0.1
+PROBE_INTERVAL = 2.0
 REPLACE_ABOVE_BYTES = 64 * 1024 * 1024
 GROUP_OVERHEAD = 128
 
@@ -127,11 +129,11 @@ class Range:
 class Lane:
     """The unconfirmed records of one topic, in order. The publisher takes groups and confirms their entries."""
 
-    def __init__(self, topic: str, read_ahead_bytes: int, writer: Writer, on_offer: Callable[[], None]) -> None:
+    def __init__(self, topic: str, read_ahead_bytes: int, writer: Writer, on_offer: Callable[[Lane], None]) -> None:
         self.topic = topic
         self.taken_bytes = 0
         """Size of the groups that were taken and are not complete."""
-        self.on_offer = on_offer
+        self._on_offer = on_offer
         self._read_ahead_bytes = read_ahead_bytes
         self._writer = writer
         self._ready: deque[Group | Range] = deque()
@@ -146,12 +148,12 @@ class Lane:
     def inherit(self, home: Store, through: int) -> None:
         """Put the rows of a predecessor's file behind what is here."""
         self._ready.append(Range(home, 0, through))
-        self.on_offer()
+        self._on_offer(self)
 
     def offer(self, group: Group) -> None:
         """A new group, whose records are in memory until it is synced or complete."""
         self._fresh.append(group)
-        self.on_offer()
+        self._on_offer(self)
 
     def settle(self, group: Group) -> None:
         """The group is synced: unless it was taken, it stays in memory only as read-ahead."""
@@ -246,6 +248,7 @@ class Journal:
         gather: seconds that records gather.
         sync_after: seconds that Kafka has to confirm before a group is synced.
         reply_deadline: seconds until the future of `append` becomes False.
+        adopt_interval: seconds between two looks for journals that nobody owns.
     """
 
     def __init__(
@@ -258,6 +261,7 @@ class Journal:
         gather: float,
         sync_after: float,
         reply_deadline: float,
+        adopt_interval: float,
     ) -> None:
         self._folder = folder
         self._max_bytes = max_bytes
@@ -267,8 +271,8 @@ class Journal:
         self._sync_after = sync_after
         self._reply_deadline = reply_deadline - EXPIRY_INTERVAL
         self.lanes: dict[str, Lane] = {}
-        self.on_offer: Callable[[], None] = lambda: None
-        """Called when a lane has something to take."""
+        self.on_offer: Callable[[Lane], None] = lambda _lane: None
+        """Called with a lane that has something to take."""
         self.kafka_confirms = False
         """Kept by the publisher: whether Kafka is confirming records at present."""
         self._loop = asyncio.get_event_loop()
@@ -289,6 +293,9 @@ class Journal:
         self._cleanup_timer: asyncio.TimerHandle | None = None
         self._expiry_timer: asyncio.TimerHandle | None = None
         self._reopening: asyncio.Task[None] | None = None
+        self._adopt_interval = adopt_interval
+        self._unowned: frozenset[Path] = frozenset()
+        self._background: list[asyncio.Task[None]] = []
 
     # -- Start and stop ------------------------------------------------------------------------------------------------
 
@@ -298,12 +305,13 @@ class Journal:
         A disk that takes no file is no reason not to start: it is tried again for ever.
         """
         self._writer.start()
-        for store, backlogs in await self._writer.call(lambda: list(take_over(self._folder))):
+        for store, backlogs in await self._writer.call(lambda: _take_over_all(self._folder)):
             self._inherit(store, backlogs)
         self._expire()
         await self._open_current()
         if self._current is None:
             self._reopen()
+        self._background = [self._loop.create_task(self._adopt()), self._loop.create_task(self._probe())]
 
     def lane(self, topic: str) -> Lane:
         """The lane of a topic."""
@@ -311,8 +319,8 @@ class Journal:
             self.lanes[topic] = Lane(topic, self._read_ahead_bytes, self._writer, self._offered)
         return self.lanes[topic]
 
-    def _offered(self) -> None:
-        self.on_offer()
+    def _offered(self, lane: Lane) -> None:
+        self.on_offer(lane)
 
     async def stop(self, timeout: float) -> None:
         """Make durable what is here, as far as the disk allows within `timeout` seconds, and give the files back."""
@@ -320,8 +328,8 @@ class Journal:
         for timer in (self._flush_timer, self._sync_timer, self._cleanup_timer, self._expiry_timer):
             if timer is not None:
                 timer.cancel()
-        if self._reopening is not None:
-            self._reopening.cancel()
+        for task in (*self._background, *filter(None, [self._reopening])):
+            task.cancel()
         with contextlib.suppress(TimeoutError, sqlite3.Error, OSError):
             async with asyncio.timeout(timeout):
                 await self._writer.call(self._close_files)
@@ -338,15 +346,18 @@ class Journal:
 
     # -- Taking records ------------------------------------------------------------------------------------------------
 
-    def append(self, record: Record) -> asyncio.Future[bool]:
+    def append(self, record: Record, *, forced: bool = False) -> asyncio.Future[bool]:
         """Take a record. The future becomes True when it is durable, False when it is not within the reply deadline.
+
+        Args:
+            forced: take it whatever the limits are: for the few records that the bridge itself writes.
 
         Raises:
             JournalFullError: it was not taken.
         """
-        if self._memory_bytes + record.size > self._memory_max_bytes:
+        if not forced and self._memory_bytes + record.size > self._memory_max_bytes:
             raise JournalFullError("too much waits to become durable")
-        if not (self.kafka_confirms or self.disk_ok):
+        if not forced and not (self.kafka_confirms or self.disk_ok):
             raise JournalFullError("the disk takes nothing more and Kafka confirms nothing")
         group = self._gathering.get(record.topic)
         if group is None:
@@ -571,10 +582,46 @@ class Journal:
                 return
             await asyncio.sleep(wait)
 
+    async def _adopt(self) -> None:
+        """Publish what processes left that are gone.
 
-def take_over(folder: Path) -> Iterable[tuple[Store, list[Backlog]]]:
-    """Open every journal in `folder` that nobody owns, oldest first; empty ones are removed, damaged ones renamed."""
-    for path in sorted(folder.glob(f"*{SUFFIX}")):
+        A file must have been without an owner at two looks: its owner may be starting again, and should find it,
+        because then its backlog goes before what the new process accepts.
+        """
+        while True:
+            await asyncio.sleep(self._adopt_interval)
+            unowned = frozenset(await self._writer.call(lambda: find_unowned(self._folder)))
+            lasting = sorted(unowned & self._unowned)
+            for store, backlogs in await self._writer.call(partial(_take_over_all, self._folder, lasting)):
+                self._inherit(store, backlogs)
+            self._unowned = unowned
+
+    async def _probe(self) -> None:
+        """Know whether the disk still takes records even when nothing is written."""
+        written = -1
+        while True:
+            await asyncio.sleep(PROBE_INTERVAL)
+            if self._current is not None and self._seq == written and not self._sync_in_flight:
+                self._sync_in_flight = True
+                self._writer.write(self._current, sync_through=self._seq or 1)
+            written = self._seq
+
+
+def find_unowned(folder: Path) -> list[Path]:
+    """The journals in `folder` whose owner is gone, without taking them."""
+    return [path for path in sorted(folder.glob(f"*{SUFFIX}")) if not is_owned(path)]
+
+
+def _take_over_all(folder: Path, paths: Sequence[Path] | None = None) -> list[tuple[Store, list[Backlog]]]:
+    return list(take_over(folder, paths))
+
+
+def take_over(folder: Path, paths: Sequence[Path] | None = None) -> Iterable[tuple[Store, list[Backlog]]]:
+    """Open the journals that nobody owns, oldest first, among `paths` or all in `folder`.
+
+    Empty ones are removed, damaged ones renamed.
+    """
+    for path in sorted(folder.glob(f"*{SUFFIX}")) if paths is None else paths:
         try:
             store = Store.open(path)
             backlogs = store.backlog()

@@ -25,6 +25,12 @@ REPLY_SECONDS = Histogram(
 IN_FLIGHT = Gauge("bridge_in_flight", "Callbacks that wait for their reply.", registry=REGISTRY)
 PUBLISHED = Counter("bridge_published", "Records that Kafka confirmed, by topic.", ["topic"], registry=REGISTRY)
 PRODUCER_REPLACED = Counter("bridge_producer_replaced", "Kafka producers that had to be given up.", registry=REGISTRY)
+SET_ASIDE = Counter(
+    "bridge_set_aside",
+    "Records that Kafka refuses for good, by topic: look into the journal's folder.",
+    ["topic"],
+    registry=REGISTRY,
+)
 JOURNAL_BYTES = Gauge("bridge_journal_bytes", "What the journal holds on disk for Kafka.", registry=REGISTRY)
 MEMORY_BYTES = Gauge("bridge_memory_bytes", "What is neither on disk nor in Kafka yet.", registry=REGISTRY)
 DISK_OK = Gauge("bridge_disk_ok", "1 while the journal's disk takes records.", registry=REGISTRY)

@@ -31,3 +31,16 @@ class Output:
     def error(self, text: str) -> None:
         """Why the command could not do what it should."""
         self.remark(f"error: {text}", "red")
+
+    def show_log(self, name: str, tail: str) -> None:
+        """The end of the log of a process that failed."""
+        self.line(f"The last lines of the log of the {name}:" if tail else f"The {name} has logged nothing.")
+        for line in tail.splitlines():
+            self.line(f"  {printable(line)}", "dim")
+
+
+def printable(text: str) -> str:
+    """The text without what a terminal would obey: it may come from users of the app."""
+    if text.isprintable():
+        return text
+    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text)

@@ -1,14 +1,16 @@
 """Fourth step: from the journal's lanes to Kafka, in order, until every record is confirmed.
 
-Each lane has a pump of its own, so that a topic that is missing or forbidden holds up no other. A pump spreads the
-groups of its lane over the partitions, and has one batch in flight for each: that keeps the order of a key whatever
-happens to a batch. The producer is idempotent with acks=all, and retries for ever what may pass later; aiokafka's batch
-interface costs a tenth of a `send` per record.
+Each lane has a publisher and a producer of its own, so that a topic that is missing, forbidden or slow holds up no
+other. A publisher spreads the groups of its lane over the partitions, and has one batch in flight for each: that keeps
+the order of a key whatever happens to a batch. The producer is idempotent with acks=all, and retries for ever what may
+pass later; aiokafka's batch interface costs a tenth of a `send` per record.
 
-What the producer cannot recover from by itself is answered by a new producer, to which the pumps give everything again
-that was not confirmed, in order: a failed batch (its sequence number is lost), a dead sender task, a partition whose
-batch is not confirmed for long (all brokers may have moved to other addresses). This may duplicate, and never reorders
-the first occurrences.
+What a producer cannot recover from by itself is answered by a new one, which is given everything again that was not
+confirmed, in order: a failed batch (its sequence number is lost), a dead sender task, a batch that is not confirmed for
+long (all brokers may have moved to other addresses). This may duplicate, and never reorders first occurrences.
+
+A record that the broker refuses for good is set aside on disk and announced on the dead-letter topic, so that it holds
+up nothing behind it.
 """
 
 from __future__ import annotations
@@ -17,32 +19,51 @@ import asyncio
 import contextlib
 import logging
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from aiokafka import AIOKafkaProducer
-from aiokafka.errors import KafkaConnectionError, KafkaError
+from aiokafka.errors import (
+    InvalidMessageError,
+    InvalidTimestampError,
+    KafkaConnectionError,
+    KafkaError,
+    MessageSizeTooLargeError,
+    RecordListTooLargeError,
+)
 from aiokafka.partitioner import murmur2
 
 from bridge import metrics
 from bridge.journal import Entry, Group, Journal, Lane
+from bridge.refused import RefusedRecords
 from bridge.settings import BridgeSettings
 from common.backoff import backoff
-from common.topics import TopicsMissingError, ensure_topics
+from common.topics import TopicsMissingError, ensure_topics, max_message_bytes
 
 log = logging.getLogger(__name__)
 
 BATCH_BYTES = 256 * 1024
-REQUEST_TIMEOUT_MS = 10_000
+LEAST_BATCH_BYTES = 1024
+REQUEST_TIMEOUT_S = 10.0
 SLOW_AFTER = 1.0
 STALLED_AFTER = 20.0
 WATCH_INTERVAL = 0.25
+PROBE_INTERVAL = 1.0
 STOP_TIMEOUT = 1.0
+REFUSED_FOR_GOOD = (MessageSizeTooLargeError, RecordListTooLargeError, InvalidMessageError, InvalidTimestampError)
 
 
 class ProducerLostError(Exception):
     """The producer is of no use any more. The message says why."""
+
+
+class _Sent(NamedTuple):
+    """A batch in flight."""
+
+    entries: list[Entry]
+    at: float
+    """When it was sent (loop time)."""
 
 
 @lru_cache(maxsize=65_536)
@@ -52,90 +73,36 @@ def partition_of(key: bytes, partitions: int) -> int:
     return (hashed & 0x7FFFFFFF) % partitions
 
 
-class Pump:
-    """Moves one lane to its topic with one producer, as long as that one works.
+class LanePublisher:
+    """Publishes one lane, on one producer after the other.
 
     Args:
-        window: groups that were taken and are not complete, oldest first. It outlives the pump.
+        lane: what is published.
+        journal: told what Kafka confirmed.
+        refused: where records go that the broker refuses for good.
+        settings: connection, topics, compression.
     """
 
-    def __init__(self, lane: Lane, journal: Journal, *, window: deque[Group]) -> None:
+    def __init__(self, lane: Lane, journal: Journal, refused: RefusedRecords, settings: BridgeSettings) -> None:
         self._lane = lane
         self._journal = journal
-        self._window = window
+        self._refused = refused
+        self._settings = settings
+        self._window: deque[Group] = deque()
+        """Groups that were taken and are not complete, oldest first. It outlives a producer."""
         self._queues: list[deque[Entry]] = []
-        self._in_flight: dict[int, float] = {}
-        """Partition → when its batch was sent (loop time)."""
+        self._in_flight: dict[int, _Sent] = {}
         self._wake = asyncio.Event()
         self._lost: ProducerLostError | None = None
+        self._limit: int | None = None
+        """Largest batch that the topic takes, where the broker tells."""
+        self._batch_bytes = BATCH_BYTES
+        self._answers = True
+        self._last_problem = ""
+        self.connected = False
 
     def wake(self) -> None:
         """Something can be taken."""
-        self._wake.set()
-
-    @property
-    def oldest_in_flight(self) -> float | None:
-        """When the oldest unconfirmed batch was sent (loop time)."""
-        return min(self._in_flight.values(), default=None)
-
-    async def run(self, producer: AIOKafkaProducer) -> None:
-        """Publish until the producer is lost.
-
-        Raises:
-            ProducerLostError: always, in the end.
-        """
-        topic = self._lane.topic
-        partitions = len(await _partitions(producer, topic))
-        self._queues = [deque() for _ in range(partitions)]
-        self._spread(self._window, partitions)
-        while True:
-            self._wake.clear()
-            while group := await self._lane.take():
-                self._window.append(group)
-                self._spread([group], partitions)
-            for partition, queue in enumerate(self._queues):
-                if queue and partition not in self._in_flight:
-                    await self._send(producer, partition, queue)
-            if self._lost:
-                raise self._lost
-            await self._wake.wait()
-
-    def _spread(self, groups: Sequence[Group] | deque[Group], partitions: int) -> None:
-        for group in groups:
-            for entry in group.entries:
-                if not entry.confirmed:
-                    self._queues[partition_of(entry.record.key, partitions)].append(entry)
-
-    async def _send(self, producer: AIOKafkaProducer, partition: int, queue: deque[Entry]) -> None:
-        """Send the head of a partition's queue as one batch."""
-        batch = producer.create_batch()
-        entries: list[Entry] = []
-        while queue:
-            record = queue[0].record
-            if (
-                batch.append(key=record.key, value=record.value, timestamp=record.timestamp_ms, headers=record.headers)
-                is None
-            ):
-                break
-            entries.append(queue.popleft())
-        loop = asyncio.get_running_loop()
-        self._in_flight[partition] = loop.time()
-        try:
-            future = await producer.send_batch(batch, self._lane.topic, partition=partition)
-        except (KafkaError, AssertionError) as error:  # aiokafka asserts that it knows the partition.
-            raise ProducerLostError(f"a batch for {self._lane.topic} was not taken: {error!r}") from error
-        future.add_done_callback(lambda done: self._sent(partition, entries, done))
-
-    def _sent(self, partition: int, entries: list[Entry], done: asyncio.Future[Any]) -> None:
-        del self._in_flight[partition]
-        error = None if done.cancelled() else done.exception()
-        if done.cancelled() or error is not None:
-            self.lose(f"a batch for {self._lane.topic} failed: {error!r}")
-            return
-        self._journal.confirm(entries)
-        metrics.PUBLISHED.labels(self._lane.topic).inc(len(entries))
-        while self._window and self._window[0].unconfirmed == 0:
-            self._window.popleft()
         self._wake.set()
 
     def lose(self, reason: str) -> None:
@@ -143,99 +110,66 @@ class Pump:
         self._lost = self._lost or ProducerLostError(reason)
         self._wake.set()
 
-
-class Publisher:
-    """Runs the pumps, on one producer after the other.
-
-    Args:
-        journal: whose lanes are published.
-        settings: connection, topics, compression.
-    """
-
-    def __init__(self, journal: Journal, settings: BridgeSettings) -> None:
-        self._journal = journal
-        self._settings = settings
-        self._pumps: list[Pump] = []
-        self._windows: dict[str, deque[Group]] = {}
-        self._task: asyncio.Task[None] | None = None
-        self._watch_timer: asyncio.TimerHandle | None = None
-        self._connected = False
-        self._last_problem = ""
-        journal.on_offer = self._wake
-
-    def start(self) -> None:
-        """Connect in the background, for ever."""
-        for topic in (self._settings.topic, self._settings.dlq_topic):
-            self._journal.lane(topic)
-        self._task = asyncio.create_task(self._run())
-        self._watch()
-
-    async def stop(self) -> None:
-        """Give up what is in flight; it stays in the journal."""
-        if self._watch_timer is not None:
-            self._watch_timer.cancel()
-        if self._task is not None:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+    @property
+    def confirms(self) -> bool:
+        """Whether Kafka is confirming records at present, as far as can be known."""
+        return self.connected and self._answers and self._age < SLOW_AFTER
 
     @property
-    def state(self) -> str:
-        """`confirming`, `slow` (connected, and nothing confirmed for a second), `away`."""
-        if not self._connected:
-            return "away"
-        return "confirming" if self._journal.kafka_confirms else "slow"
+    def _age(self) -> float:
+        """Seconds since the oldest batch in flight was sent."""
+        oldest = min((sent.at for sent in self._in_flight.values()), default=None)
+        return 0.0 if oldest is None else asyncio.get_running_loop().time() - oldest
 
-    def _wake(self) -> None:
-        for pump in self._pumps:
-            pump.wake()
-
-    def _watch(self) -> None:
-        """Notice that Kafka confirms nothing, and that a producer has stalled."""
-        loop = asyncio.get_running_loop()
-        since = [sent for pump in self._pumps if (sent := pump.oldest_in_flight) is not None]
-        age = loop.time() - min(since) if since else 0.0
-        self._journal.kafka_confirms = self._connected and age < SLOW_AFTER
-        if age > STALLED_AFTER:
-            for pump in self._pumps:
-                pump.lose(f"no confirmation for {age:.0f} s")
-        self._watch_timer = loop.call_later(WATCH_INTERVAL, self._watch)
-
-    async def _run(self) -> None:
+    async def run(self) -> None:
+        """Publish for ever."""
+        waits = backoff()
         while True:
             producer = await self._connect()
+            loop = asyncio.get_running_loop()
+            connected = loop.time()
             try:
-                await self._publish(producer)
-            except ProducerLostError as lost:
-                self._report(f"connecting to Kafka anew: {lost}")
-                metrics.PRODUCER_REPLACED.inc()
-            except Exception:
+                async with asyncio.TaskGroup() as tasks:
+                    tasks.create_task(self._watch())
+                    tasks.create_task(self._probe(producer))
+                    tasks.create_task(self._publish(producer))
+            except* ProducerLostError as lost:
+                self._report(f"connecting anew for {self._lane.topic}: {lost.exceptions[0]}")
+            except* Exception:
                 # Whatever it is, what is in the journal must reach Kafka.
-                log.exception("publishing failed; starting anew")
-                metrics.PRODUCER_REPLACED.inc()
-                await asyncio.sleep(1)
+                log.exception("publishing to %s failed; starting anew", self._lane.topic)
             finally:
-                self._connected = self._journal.kafka_confirms = False
+                self.connected = False
                 await _abandon(producer)
+            metrics.PRODUCER_REPLACED.inc()
+            if loop.time() - connected > STALLED_AFTER:
+                waits = backoff()
+            await asyncio.sleep(next(waits))
+
+    # -- Connecting ----------------------------------------------------------------------------------------------------
 
     async def _connect(self) -> AIOKafkaProducer:
+        servers = self._settings.kafka_bootstrap_servers
         for wait in backoff():
             producer: AIOKafkaProducer | None = None
             try:
                 arguments = self._settings.kafka_client()
                 producer = self._producer(arguments)
-                async with asyncio.timeout(REQUEST_TIMEOUT_MS / 1000):
+                async with asyncio.timeout(REQUEST_TIMEOUT_S):
                     await producer.start()
-                    await self._ensure_topics(arguments)
+                    await self._ensure_topic(arguments)
+                    self._limit = await max_message_bytes(arguments, self._lane.topic)
             except (KafkaError, OSError, TimeoutError, ValueError) as error:
                 if producer is not None:
                     await _abandon(producer)
-                self._report(f"Kafka at {self._settings.kafka_bootstrap_servers} cannot be used: {_explain(error)}")
+                self._report(f"Kafka at {servers} cannot be used: {explain(error)}")
                 await asyncio.sleep(wait)
             else:
-                log.info("connected to Kafka at %s", self._settings.kafka_bootstrap_servers)
+                log.info("connected to Kafka at %s for %s", servers, self._lane.topic)
                 self._last_problem = ""
-                self._connected = self._journal.kafka_confirms = True
+                self._lost = None
+                self._in_flight = {}
+                self.connected = True
                 return producer
         raise AssertionError("backoff ends never")
 
@@ -248,31 +182,17 @@ class Publisher:
             acks="all",
             max_batch_size=BATCH_BYTES,
             max_request_size=self._settings.max_record_bytes,
-            request_timeout_ms=REQUEST_TIMEOUT_MS,
+            request_timeout_ms=int(REQUEST_TIMEOUT_S * 1000),
             metadata_max_age_ms=30_000,
             compression_type=None if compression == "none" else compression,
         )
 
-    async def _ensure_topics(self, arguments: dict[str, Any]) -> None:
+    async def _ensure_topic(self, arguments: dict[str, Any]) -> None:
+        ours = [topic for topic in self._settings.topics if topic.name == self._lane.topic]
         try:
-            await ensure_topics(arguments, self._settings.topics)
+            await ensure_topics(arguments, ours)
         except TopicsMissingError as error:
             self._report(str(error))
-
-    async def _publish(self, producer: AIOKafkaProducer) -> None:
-        """Run a pump per lane until the producer is lost."""
-        self._pumps = [
-            Pump(lane, self._journal, window=self._windows.setdefault(topic, deque()))
-            for topic, lane in self._journal.lanes.items()
-        ]
-        try:
-            async with asyncio.TaskGroup() as group:
-                for pump in self._pumps:
-                    group.create_task(pump.run(producer))
-        except* ProducerLostError as lost:
-            raise lost.exceptions[0] from None
-        finally:
-            self._pumps = []
 
     def _report(self, problem: str) -> None:
         """Log a problem once, however often it comes in a row."""
@@ -280,15 +200,188 @@ class Publisher:
             log.warning("%s (trying for ever)", problem)
             self._last_problem = problem
 
+    # -- Publishing ----------------------------------------------------------------------------------------------------
 
-async def _partitions(producer: AIOKafkaProducer, topic: str) -> set[int]:
-    for wait in backoff(first=0.5, most=5.0):
+    async def _publish(self, producer: AIOKafkaProducer) -> None:
+        """Publish until the producer is lost.
+
+        Raises:
+            ProducerLostError: always, in the end.
+        """
+        partitions = await self._partitions(producer)
+        self._queues = [deque() for _ in range(partitions)]
+        self._spread(self._window)
+        while True:
+            self._wake.clear()
+            while group := await self._lane.take():
+                self._window.append(group)
+                self._spread((group,))
+            for partition, queue in enumerate(self._queues):
+                if queue and partition not in self._in_flight:
+                    await self._send(producer, partition, queue)
+            if self._lost:
+                raise self._lost
+            await self._wake.wait()
+
+    async def _partitions(self, producer: AIOKafkaProducer) -> int:
+        for wait in backoff(first=0.5):
+            try:
+                return len(await producer.partitions_for(self._lane.topic))
+            except KafkaError as error:
+                self._report(f"the topic {self._lane.topic} cannot be used: {explain(error)}")
+                await asyncio.sleep(wait)
+        raise AssertionError("backoff ends never")
+
+    def _spread(self, groups: Iterable[Group]) -> None:
+        for group in groups:
+            for entry in group.entries:
+                if not entry.confirmed:
+                    self._queues[partition_of(entry.record.key, len(self._queues))].append(entry)
+
+    async def _send(self, producer: AIOKafkaProducer, partition: int, queue: deque[Entry]) -> None:
+        """Send the head of a partition's queue as one batch."""
+        batch, entries = self._next_batch(producer, queue)
+        if self._limit is not None and len(entries) == 1 and batch.size() > self._limit:
+            self._set_aside(entries[0], f"{batch.size()} bytes, of which the topic takes {self._limit}")
+            self._wake.set()
+            return
+        self._in_flight[partition] = _Sent(entries, asyncio.get_running_loop().time())
         try:
-            return set(await producer.partitions_for(topic))
-        except KafkaError as error:
-            log.warning("the topic %s cannot be used yet: %s", topic, _explain(error))
-            await asyncio.sleep(wait)
-    raise AssertionError("backoff ends never")
+            future = await producer.send_batch(batch, self._lane.topic, partition=partition)
+        except (KafkaError, AssertionError) as error:  # aiokafka asserts that it knows the partition.
+            raise ProducerLostError(f"a batch was not taken: {explain(error)}") from error
+        in_flight = self._in_flight
+        future.add_done_callback(lambda done: self._confirmed(in_flight, partition, done))
+
+    def _next_batch(self, producer: AIOKafkaProducer, queue: deque[Entry]) -> tuple[Any, list[Entry]]:
+        batch = producer.create_batch()
+        entries: list[Entry] = []
+        most = min(self._batch_bytes, self._limit or self._batch_bytes)
+        while queue:
+            record = queue[0].record
+            if entries and batch.size() + record.size > most:
+                break
+            appended = batch.append(
+                key=record.key, value=record.value, timestamp=record.timestamp_ms, headers=record.headers
+            )
+            if appended is None:
+                break
+            entries.append(queue.popleft())
+        return batch, entries
+
+    def _confirmed(self, in_flight: dict[int, _Sent], partition: int, done: asyncio.Future[Any]) -> None:
+        """A batch was confirmed, or failed."""
+        entries = in_flight.pop(partition).entries
+        error = asyncio.CancelledError() if done.cancelled() else done.exception()
+        if isinstance(error, REFUSED_FOR_GOOD):
+            self._refuse(entries, error)
+        elif error is not None:
+            self.lose(f"a batch failed: {explain(error)}")
+        else:
+            self._batch_bytes = min(self._batch_bytes * 2, BATCH_BYTES)
+            self._confirm(entries)
+            metrics.PUBLISHED.labels(self._lane.topic).inc(len(entries))
+
+    def _confirm(self, entries: list[Entry]) -> None:
+        self._journal.confirm(entries)
+        while self._window and self._window[0].unconfirmed == 0:
+            self._window.popleft()
+        self._wake.set()
+
+    # -- What the broker refuses for good ------------------------------------------------------------------------------
+
+    def _refuse(self, entries: list[Entry], error: KafkaError) -> None:
+        """Find the record that is refused by making batches smaller; set it aside when it is alone."""
+        if len(entries) == 1:
+            self._set_aside(entries[0], explain(error))
+        else:
+            self._batch_bytes = max(sum(entry.record.size for entry in entries) // 2, LEAST_BATCH_BYTES)
+        self.lose(f"a batch of {len(entries)} records was refused: {explain(error)}")
+
+    def _set_aside(self, entry: Entry, reason: str) -> None:
+        announcement = self._refused.keep(entry.record, reason)
+        if self._lane.topic != self._settings.dlq_topic:
+            self._journal.append(announcement, forced=True)
+        metrics.SET_ASIDE.labels(self._lane.topic).inc()
+        self._confirm([entry])
+
+    # -- Watching ------------------------------------------------------------------------------------------------------
+
+    async def _watch(self) -> None:
+        """Notice a producer that has stalled."""
+        while True:
+            if (age := self._age) > STALLED_AFTER:
+                self.lose(f"no confirmation for {age:.0f} s")
+            await asyncio.sleep(WATCH_INTERVAL)
+
+    async def _probe(self, producer: AIOKafkaProducer) -> None:
+        """While only Kafka could make a record durable, know whether it answers even when nothing is sent."""
+        while True:
+            if not self._journal.disk_ok and not self._in_flight:
+                try:
+                    async with asyncio.timeout(PROBE_INTERVAL):
+                        await producer.client.fetch_all_metadata()
+                    self._answers = True
+                except (KafkaError, TimeoutError, OSError):
+                    self._answers = False
+            else:
+                self._answers = True
+            await asyncio.sleep(PROBE_INTERVAL)
+
+
+class Publisher:
+    """One `LanePublisher` for each lane of the journal.
+
+    Args:
+        journal: whose lanes are published.
+        settings: connection, topics, compression.
+    """
+
+    def __init__(self, journal: Journal, settings: BridgeSettings) -> None:
+        self._journal = journal
+        self._settings = settings
+        self._refused = RefusedRecords(settings.journal_dir, dlq_topic=settings.dlq_topic)
+        self._lanes: dict[str, LanePublisher] = {}
+        self._tasks: list[asyncio.Task[None]] = []
+        self._watch_timer: asyncio.TimerHandle | None = None
+        journal.on_offer = self._offered
+
+    def start(self) -> None:
+        """Connect in the background, for ever."""
+        for topic in (self._settings.topic, self._settings.dlq_topic, *self._journal.lanes):
+            self._add(self._journal.lane(topic))
+        self._watch()
+
+    async def stop(self) -> None:
+        """Give up what is in flight; it stays in the journal."""
+        if self._watch_timer is not None:
+            self._watch_timer.cancel()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    @property
+    def state(self) -> str:
+        """`confirming`, `slow` (connected, and nothing confirmed for a second), `away`."""
+        events = self._lanes.get(self._settings.topic)
+        if events is None or not events.connected:
+            return "away"
+        return "confirming" if events.confirms else "slow"
+
+    def _offered(self, lane: Lane) -> None:
+        if lane.topic in self._lanes:
+            self._lanes[lane.topic].wake()
+        elif self._tasks:
+            self._add(lane)  # Adopted, from a time when topics had other names.
+
+    def _add(self, lane: Lane) -> None:
+        if lane.topic not in self._lanes:
+            publisher = self._lanes[lane.topic] = LanePublisher(lane, self._journal, self._refused, self._settings)
+            self._tasks.append(asyncio.get_running_loop().create_task(publisher.run()))
+
+    def _watch(self) -> None:
+        self._journal.kafka_confirms = self.state == "confirming"
+        self._watch_timer = asyncio.get_running_loop().call_later(WATCH_INTERVAL, self._watch)
 
 
 async def _abandon(producer: AIOKafkaProducer) -> None:
@@ -301,9 +394,10 @@ async def _abandon(producer: AIOKafkaProducer) -> None:
         await asyncio.wait_for(producer.client.close(), STOP_TIMEOUT)
 
 
-def _explain(error: BaseException) -> str:
+def explain(error: BaseException) -> str:
+    """A Kafka error in words."""
     if isinstance(error, TimeoutError):
         return "it does not answer"
     if isinstance(error, KafkaConnectionError):
         return "nothing listens there, or it closes the connection"
-    return f"{type(error).__name__}: {error}"
+    return " ".join(f"{type(error).__name__}: {error}".split())

@@ -16,13 +16,13 @@ from aiohttp import web
 from bridge import metrics
 from bridge.ingress import Ingress
 from bridge.journal import Journal
+from bridge.listen import Acceptor, listen
 from bridge.publisher import Publisher
 from bridge.settings import BridgeSettings
 from common.admin import AdminServer, Readiness
 
 log = logging.getLogger(__name__)
 
-BACKLOG = 1024
 DRAIN_S = 1.0
 HANDLERS_S = 2.5
 PUBLISH_S = 1.5
@@ -33,7 +33,7 @@ METRICS_INTERVAL = 0.5
 class Bridge:
     """The parts of one process."""
 
-    def __init__(self, settings: BridgeSettings) -> None:
+    def __init__(self, settings: BridgeSettings, *, admin_socket: str | None = None) -> None:
         self._settings = settings
         self._journal = Journal(
             settings.journal_dir,
@@ -43,6 +43,7 @@ class Bridge:
             gather=settings.gather_ms / 1000,
             sync_after=settings.sync_after_ms / 1000,
             reply_deadline=settings.reply_deadline_ms / 1000,
+            adopt_interval=settings.adopt_interval_s,
         )
         self._publisher = Publisher(self._journal, settings)
         self._ingress = Ingress(settings, self._journal)
@@ -52,9 +53,13 @@ class Bridge:
             keepalive_timeout=settings.keepalive_s,
             access_log=None,
         )
-        self._runner = web.ServerRunner(self._server, shutdown_timeout=HANDLERS_S)
+        self._acceptor: Acceptor | None = None
         self._admin = AdminServer(
-            settings.admin_host, settings.admin_port, readiness=self.readiness, registry=metrics.REGISTRY
+            settings.admin_host,
+            settings.admin_port,
+            readiness=self.readiness,
+            registry=metrics.REGISTRY,
+            unix_socket=admin_socket,
         )
         self._stopping = False
         self._metrics_task: asyncio.Task[None] | None = None
@@ -76,18 +81,19 @@ class Bridge:
         await self._admin.start()
         await self._journal.start()
         self._publisher.start()
-        await self._runner.setup()
-        await web.SockSite(self._runner, listener, backlog=BACKLOG).start()
+        self._acceptor = Acceptor(listener, self._server, most=self._settings.max_connections)
+        self._acceptor.start()
         self._metrics_task = asyncio.create_task(self._keep_metrics())
 
     async def stop(self) -> None:
         """Answer what was sent to us, make it durable, and end; each step has its time limit."""
         self._stopping = self._ingress.draining = True
-        for site in list(self._runner.sites):
-            await site.stop()
+        if self._acceptor is not None:
+            self._acceptor.stop()
         # Connections that are about to send a request, or are in the middle of one, get their answer.
         await _until(lambda: not self._server.connections, DRAIN_S)
-        await self._runner.cleanup()
+        self._server.pre_shutdown()
+        await self._server.shutdown(HANDLERS_S)
         if self._journal.kafka_confirms:
             await _until(lambda: self._journal.is_drained, PUBLISH_S)
         await self._publisher.stop()
@@ -113,12 +119,19 @@ class Bridge:
             await asyncio.sleep(METRICS_INTERVAL)
 
 
-async def serve(settings: BridgeSettings) -> None:
+async def serve(
+    settings: BridgeSettings, listener: socket.socket | None = None, *, admin_socket: str | None = None
+) -> None:
     """Run one process until SIGTERM or SIGINT.
+
+    Args:
+        listener: a bound socket that others share; None: bind the port of the settings.
+        admin_socket: path for the admin pages, instead of a port.
 
     Raises:
         OSError: a port is taken.
     """
+    shared = listener is not None
     for app, tokens in settings.apps.items():
         if not tokens:
             log.warning("app %s has no token: anybody who knows the URL can post callbacks in its name", app)
@@ -126,30 +139,18 @@ async def serve(settings: BridgeSettings) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    bridge = Bridge(settings)
-    listener = listen(settings.host, settings.port)
+    bridge = Bridge(settings, admin_socket=admin_socket)
+    listener = listener or listen(settings.host, settings.port)
     _tune_garbage_collector()
     await bridge.start(listener)
-    log.info("accepting callbacks on %s port %d", *listener.getsockname()[:2])
+    if not shared:
+        log.info("accepting callbacks on %s port %d", *listener.getsockname()[:2])
     await stop.wait()
     log.info("stopping")
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(settings.stop_timeout_s):
             await bridge.stop()
     log.info("stopped")
-
-
-def listen(host: str, port: int) -> socket.socket:
-    """Bind the port of the callbacks.
-
-    Raises:
-        OSError: it is taken. The message says which.
-    """
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    try:
-        return socket.create_server((host, port), family=family, backlog=BACKLOG)
-    except OSError as error:
-        raise OSError(error.errno, f"cannot listen on {host} port {port}: {error.strerror}") from error
 
 
 def _tune_garbage_collector() -> None:

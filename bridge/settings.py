@@ -27,6 +27,13 @@ class BridgeSettings(Settings):
     )
     host: str = Field("0.0.0.0", description="Address for callbacks.")  # noqa: S104 - the platform calls from outside
     port: int = Field(8080, ge=0, le=65535, description="Port for callbacks.")
+    workers: int = Field(1, ge=1, le=64, description="Processes on the port; each has a journal of its own.")
+    hung_after_s: float = Field(
+        10.0, gt=1, description="A process whose event loop has not moved for this long is killed and started again."
+    )
+    max_connections: int = Field(
+        10_000, ge=1, description="Most connections of a process; beyond it, new ones wait to be accepted."
+    )
     admin_host: str = Field("0.0.0.0", description="Address for health checks and metrics.")  # noqa: S104 - in a container
     admin_port: int = Field(9090, ge=0, le=65535, description="Port for `/healthz`, `/readyz`, `/metrics`; 0 = none.")
     topic: str = Field("im.events", description="Topic for events.")
@@ -38,6 +45,9 @@ class BridgeSettings(Settings):
     journal_dir: Path = Field(Path("./journal"), description="Folder of the journals; each process has one of its own.")
     journal_max_bytes: int = Field(
         2048 * MEBIBYTE, ge=MEBIBYTE, description="Disk budget of a process's journal; beyond it callbacks are refused."
+    )
+    adopt_interval_s: float = Field(
+        60.0, gt=0, description="How often a process looks for journals whose owner is gone, to publish them."
     )
     memory_max_bytes: int = Field(
         64 * MEBIBYTE, ge=MEBIBYTE, description="What a process may hold that is neither on disk nor in Kafka yet."

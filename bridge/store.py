@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import errno
+import fcntl
 import os
+import socket
 import sqlite3
+import struct
 import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -17,6 +21,7 @@ VERSION = 1
 
 # A checkpoint holds the writer up for 10-20 ms, so it is made after 16 MiB instead of SQLite's 4.
 CHECKPOINT_PAGES = 4096
+LEAST_SPACE = 1024 * 1024
 
 SCHEMA = """
 CREATE TABLE groups (
@@ -30,6 +35,10 @@ CREATE TABLE groups (
 CREATE TABLE syncs (count INTEGER NOT NULL);
 INSERT INTO syncs VALUES (0);
 """
+
+
+_ours: set[Path] = set()
+"""The files that this process has open."""
 
 
 class OwnedError(Exception):
@@ -75,6 +84,7 @@ class Store:
         self.path = path
         self._connection = connection
         self._synchronous = ""
+        _ours.add(path)
 
     @classmethod
     def create(cls, folder: Path) -> Store:
@@ -84,7 +94,11 @@ class Store:
             OSError, sqlite3.Error: the disk does not take it.
         """
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        path = folder / f"{time.time_ns():020d}-{os.getpid()}-{uuid4().hex[:8]}{SUFFIX}"
+        space = os.statvfs(folder)
+        if space.f_bavail * space.f_frsize < LEAST_SPACE:
+            # It would be full again at once, and readiness would flap.
+            raise OSError(errno.ENOSPC, f"less than {LEAST_SPACE} bytes are free", str(folder))
+        path = folder / f"{time.time_ns():020d}-{socket.gethostname()}-{os.getpid()}-{uuid4().hex[:8]}{SUFFIX}"
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
         try:
             store = cls(path, _connect(path))
@@ -204,6 +218,7 @@ class Store:
         """Give the file back; whoever comes next finds its groups."""
         with contextlib.suppress(sqlite3.Error):
             self._connection.close()
+        _ours.discard(self.path)
 
     def remove(self) -> None:
         """Delete the file, which must hold nothing that is still wanted."""
@@ -218,6 +233,21 @@ class Store:
         if mode != self._synchronous:
             self._connection.execute(f"PRAGMA synchronous = {mode}")
             self._synchronous = mode
+
+
+def is_owned(path: Path) -> bool:
+    """Whether a process has the file open, without taking it for a moment from one that is about to start."""
+    # Closing any descriptor of a file frees all locks of a process on it, so ours must not even be opened.
+    if path in _ours:
+        return True
+    try:
+        with path.open("rb+") as file:
+            # struct flock: type, whence, start, length (0: to the end), pid. The kernel fills in who is in the way.
+            question = struct.pack("hhqqi4x", fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
+            answer = fcntl.fcntl(file, fcntl.F_GETLK, question)
+    except OSError:
+        return True
+    return bool(struct.unpack("hhqqi4x", answer)[0] != fcntl.F_UNLCK)
 
 
 def _connect(path: Path) -> sqlite3.Connection:

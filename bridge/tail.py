@@ -14,7 +14,7 @@ from aiokafka import ConsumerRecord
 from rich.text import Text
 
 from bridge.follow import Follower
-from bridge.output import Output
+from bridge.output import Output, printable
 
 MAX_VALUE = 80
 MAX_BODY = 200
@@ -124,13 +124,6 @@ def _value(value: Any) -> str:
     text = value if isinstance(value, str) else orjson.dumps(value, default=str).decode()
     text = printable(_cut(text, MAX_VALUE if not isinstance(value, str) else MAX_BODY))
     return json.dumps(text, ensure_ascii=False) if isinstance(value, str) and (" " in text or not text) else text
-
-
-def printable(text: str) -> str:
-    """The text without what a terminal would obey: it comes from users of the app."""
-    if text.isprintable():
-        return text
-    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text)
 
 
 def _cut(text: str, most: int) -> str:

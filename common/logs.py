@@ -24,13 +24,17 @@ class JsonFormatter(logging.Formatter):
         return orjson.dumps(fields).decode()
 
 
-def configure(*, log_format: str, level: str) -> None:
-    """Send all logging to standard error. aiokafka's own lines repeat what we log in a clearer form: errors only."""
+def configure(*, log_format: str, level: str, process: str = "") -> None:
+    """Send all logging to standard error, marked with `process` where there are several.
+
+    aiokafka's own lines repeat what we log in a clearer form, so they are left out.
+    """
+    mark = f"[{process}] " if process else ""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
         JsonFormatter()
         if log_format == "json"
-        else logging.Formatter("%(asctime)s %(levelname)-7s %(name)s: %(message)s", "%H:%M:%S")
+        else logging.Formatter(f"%(asctime)s {mark}%(levelname)-7s %(name)s: %(message)s", "%H:%M:%S")
     )
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)

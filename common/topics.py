@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import (
     IncompatibleBrokerVersion,
     KafkaConnectionError,
@@ -75,6 +76,27 @@ async def ensure_topics(client: dict[str, Any], topics: Sequence[Topic]) -> None
         await admin.close()
 
 
+async def max_message_bytes(client: dict[str, Any], topic: str) -> int | None:
+    """The largest batch of records that a topic takes; None where the broker does not tell.
+
+    Raises:
+        KafkaConnectionError: no broker answers.
+    """
+    admin = AIOKafkaAdminClient(**client)
+    await admin.start()
+    try:
+        for response in await admin.describe_configs([ConfigResource(ConfigResourceType.TOPIC, topic)]):
+            for _error, _message, _type, _name, configs in response.resources:
+                for name, value, *_rest in configs:
+                    if name == "max.message.bytes":
+                        return int(value)
+    except KafkaError as error:
+        log.debug("the largest message of %s is not known: %r", topic, error)
+    finally:
+        await admin.close()
+    return None
+
+
 async def _create(admin: AIOKafkaAdminClient, missing: Sequence[Topic], bootstrap_servers: str) -> None:
     response = await admin.create_topics([_new_topic(topic) for topic in missing])
     by_name = {topic.name: topic for topic in missing}
@@ -102,4 +124,4 @@ def _new_topic(topic: Topic) -> NewTopic:
     )
 
 
-__all__ = ["KafkaConnectionError", "Topic", "TopicsMissingError", "ensure_topics"]
+__all__ = ["KafkaConnectionError", "Topic", "TopicsMissingError", "ensure_topics", "max_message_bytes"]

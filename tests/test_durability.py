@@ -16,7 +16,7 @@ from tests.support.callbacks import recalled
 from tests.support.waiting import wait_until
 
 OK = {"ActionStatus": "OK", "ErrorInfo": "", "ErrorCode": 0}
-# strace splits a call in two lines where another thread's comes between: `f(… <unfinished ...>`, `<... f resumed>) = 0`.
+# strace splits a call where another thread comes between: `f(… <unfinished ...>`, `<... f resumed>) = 0`.
 CALL = re.compile(r"^\d+ +[\d.]+ (?:<\.\.\. )?(?P<name>\w+)(?P<rest>.*)$")
 
 

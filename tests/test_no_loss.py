@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from collections.abc import Callable
 from typing import Any
 
@@ -31,8 +33,7 @@ def judge(load: Load, broker: Broker, bridge: Ingress) -> None:
 
 
 def drained(bridge: Ingress) -> bool:
-    metrics = bridge.metrics()
-    return metrics["bridge_journal_bytes"] == 0 and metrics["bridge_memory_bytes"] == 0
+    return bridge.metric("bridge_journal_bytes") == 0 and bridge.metric("bridge_memory_bytes") == 0
 
 
 def events(broker: Broker, bridge: Ingress) -> list[dict[str, Any]]:
@@ -106,3 +107,32 @@ def test_every_reply_is_inside_the_deadline_while_kafka_is(
     assert not load.slow(0.5), f"the slowest reply took {load.latency(1.0):.3f} s"
     assert not load.refused
     judge(load, own_broker, bridge)
+
+
+def test_killing_one_of_two_processes_under_load_loses_nothing_and_refuses_nothing_that_reached_the_socket(
+    ingress: MakeIngress, own_broker: Broker
+) -> None:
+    bridge = ingress(own_broker, BRIDGE_WORKERS="2")
+    with Load(bridge.port, connections=CONNECTIONS) as load:
+        load.wait_acknowledged(1000)
+        shares = [bridge.metric("bridge_accepted_total", process=process) for process in "01"]
+        assert min(shares) > sum(shares) / 5, "the connections are spread over the processes"
+        for number in range(6):
+            load.wait_acknowledged(500)
+            os.kill(bridge.children()[number % 2], signal.SIGKILL)
+            wait_until(lambda: len(bridge.children()) == 2, timeout=10, what="the process to be started again")
+        load.wait_acknowledged(500)
+    wait_until(lambda: drained(bridge), timeout=30, what=lambda: f"the journals to drain\n{bridge.tail()}")
+    result = verdict(load.acknowledged, events(own_broker, bridge))
+    assert not result.lost
+    assert not result.two_ids
+    assert not load.refused
+    assert bridge.terminate(10) == 0
+
+
+def test_a_hung_process_is_started_again(ingress: MakeIngress, own_broker: Broker) -> None:
+    bridge = ingress(own_broker, BRIDGE_WORKERS="2", BRIDGE_HUNG_AFTER_S="2")
+    hung = bridge.children()[0]
+    os.kill(hung, signal.SIGSTOP)
+    bridge.wait_for(lambda: hung not in bridge.children() and len(bridge.children()) == 2, what="another process")
+    bridge.wait_ready()

@@ -48,7 +48,7 @@ class Guard:
     def __init__(self) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="im-bridge-"))
         # A session of its own: Ctrl-C in the terminal and a signal to our process group do not reach it.
-        self._helper = subprocess.Popen(
+        self._helper = subprocess.Popen(  # noqa: S603 - our own interpreter
             [sys.executable, "-I", "-S", "-c", _GUARD, str(self.folder)],
             stdin=subprocess.PIPE,
             text=True,
@@ -101,21 +101,25 @@ class Service:
     made for another Kafka, by a variable or a `.env` file, gets into it.
     """
 
-    def __init__(self, name: str, command: Sequence[str | Path], guard: Guard, env: Mapping[str, str]) -> None:
+    def __init__(
+        self, name: str, command: Sequence[str | Path], guard: Guard, settings: Mapping[str, str] | None = None
+    ) -> None:
         self.name = name
         self.log = guard.folder / f"{name}.log"
         self._command = [str(part) for part in command]
         self._guard = guard
-        self._env = env
+        self._settings = settings or {}
         self._process: asyncio.subprocess.Process | None = None
         self._watch: asyncio.Task[int] | None = None
+        self.last_words = ""
+        """What `tail` was before it was asked to stop."""
 
     async def start(self) -> None:
         """Start it; it may end before it is of any use."""
         with self.log.open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(
                 *self._command,
-                env=environment(self._env),
+                env=environment(self._settings),
                 cwd=self._guard.folder,
                 stdin=asyncio.subprocess.PIPE,
                 stdout=log,
@@ -129,6 +133,7 @@ class Service:
         """Ask it to end, and end it for certain after `timeout` seconds."""
         if self._process is None or self._watch is None:
             return
+        self.last_words = self.tail()
         try:
             with contextlib.suppress(ProcessLookupError):
                 self._process.terminate()
