@@ -115,4 +115,4 @@ def curl(url: str, settings: LocalSettings) -> str:
     callback = samples()[SAMPLE]
     body = orjson.dumps(orjson.loads(callback.body)).decode()
     address = signed_url(url, app=app, token=token, command=callback.command)
-    return f"curl -sS -d {shlex.quote(body)} {shlex.quote(address)}"
+    return f"curl -sS -w '\\n' -d {shlex.quote(body)} {shlex.quote(address)}"

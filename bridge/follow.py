@@ -27,7 +27,7 @@ class Follower:
         client: arguments of every aiokafka client, from the settings.
         topics: names; a topic that does not exist yet is waited for.
         from_beginning: whether to read what is there already.
-        report: told in one line of each change: Kafka is away, it is back, a topic does not exist.
+        report: told in one line of each change: Kafka is away, it is there, a topic does not exist.
     """
 
     def __init__(
@@ -114,8 +114,8 @@ class Follower:
         return sorted((record for batch in batches.values() for record in batch), key=lambda record: record.timestamp)
 
     def _found(self, missing: set[str]) -> None:
-        if self._problem is not None:
-            self._report(f"connected to Kafka at {self._client['bootstrap_servers']}")
+        if not self._looked or self._problem is not None:
+            self._report(f"following {', '.join(self._topics)} on {self._client['bootstrap_servers']}")
             self._problem = None
         for topic in sorted(missing - self._missing):
             self._report(f"the topic {topic} does not exist yet; waiting for it")

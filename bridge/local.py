@@ -92,7 +92,7 @@ def send(
         raise typer.Exit(1) from None
     text = printable(reply.body.decode(errors="replace").strip())
     output.line(f"{reply.status} {reply.reason} {text}", "green" if reply.accepted else "red")
-    if remark := sending.hint(reply, settings):
+    if remark := sending.hint(reply, settings, own_token=token is not None):
         output.remark(remark)
     raise typer.Exit(0 if reply.accepted else 1)
 

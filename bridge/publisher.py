@@ -47,7 +47,7 @@ BATCH_BYTES = 256 * 1024
 LEAST_BATCH_BYTES = 1024
 REQUEST_TIMEOUT_S = 10.0
 SLOW_AFTER = 1.0
-STALLED_AFTER = 20.0
+STABLE_AFTER = 20.0
 WATCH_INTERVAL = 0.25
 PROBE_INTERVAL = 1.0
 STOP_TIMEOUT = 1.0
@@ -142,7 +142,7 @@ class LanePublisher:
                 self.connected = False
                 await _abandon(producer)
             metrics.PRODUCER_REPLACED.inc()
-            if loop.time() - connected > STALLED_AFTER:
+            if loop.time() - connected > STABLE_AFTER:
                 waits = backoff()
             await asyncio.sleep(next(waits))
 
@@ -310,7 +310,7 @@ class LanePublisher:
     async def _watch(self) -> None:
         """Notice a producer that has stalled."""
         while True:
-            if (age := self._age) > STALLED_AFTER:
+            if (age := self._age) > self._settings.kafka_stall_s:
                 self.lose(f"no confirmation for {age:.0f} s")
             await asyncio.sleep(WATCH_INTERVAL)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import time
 from collections.abc import Iterable
+from http import HTTPStatus
 from importlib.resources import files
 from typing import Any, NamedTuple
 from urllib.parse import urlencode, urlsplit
@@ -58,7 +59,7 @@ class Reply(NamedTuple):
             content = orjson.loads(self.body)
         except orjson.JSONDecodeError:
             return False
-        return self.status == 200 and isinstance(content, dict) and content.get("ActionStatus") == "OK"
+        return self.status == HTTPStatus.OK and isinstance(content, dict) and content.get("ActionStatus") == "OK"
 
 
 class UsageError(Exception):
@@ -169,7 +170,7 @@ async def post(url: str, body: bytes) -> Reply:
     try:
         async with (
             aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=TIMEOUT_S)) as session,
-            session.post(URL(url, encoded=True), data=body) as response,
+            session.post(URL(url, encoded=True), data=body, allow_redirects=False) as response,
         ):
             content = await response.read()
             return Reply(response.status, response.reason or "", content, time.perf_counter() - started)
@@ -203,13 +204,13 @@ def credentials(settings: LocalSettings, app: str | None, token: str | None) -> 
     return app, tokens[0].get_secret_value() if tokens else None
 
 
-def hint(reply: Reply, settings: LocalSettings) -> str | None:
-    """What to look at when the callback was refused."""
-    if reply.status == 403 and not settings.are_apps_set:
-        return (
-            "BRIDGE_APPS is not set, so it was signed as `bridge dev` accepts it. For another bridge set BRIDGE_APPS "
-            "to what that one has, or give --app and --token"
-        )
-    if reply.status == 403:
-        return "the bridge has another app or token, or its clock differs from this one"
-    return None
+def hint(reply: Reply, settings: LocalSettings, *, own_token: bool) -> str | None:
+    """What to look at when the callback was refused. `own_token`: whether one was given on the command line."""
+    if reply.status != HTTPStatus.FORBIDDEN:
+        return None
+    if own_token or settings.are_apps_set:
+        return "the bridge has another app or token, or its clock differs from the one here"
+    return (
+        "BRIDGE_APPS is not set, so it was signed as `bridge dev` accepts it. For another bridge set BRIDGE_APPS to "
+        "what that one has, or give --app and --token"
+    )

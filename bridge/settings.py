@@ -88,6 +88,11 @@ class BridgeSettings(Settings):
     compression: Literal["none", "gzip", "snappy", "lz4", "zstd"] = Field(
         "none", description="How records are compressed on their way to Kafka."
     )
+    kafka_stall_s: float = Field(
+        20.0,
+        gt=0,
+        description="A producer that has confirmed nothing for this long is replaced, its brokers looked up anew.",
+    )
     stop_timeout_s: float = Field(8.0, gt=0, description="A graceful stop takes no longer than this.")
 
     @field_validator("apps")

@@ -1,0 +1,111 @@
+"""`bridge dev`: everything on one machine, until Ctrl-C."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support import leftovers
+from tests.support.process import Process, free_port
+from tests.support.waiting import wait_until
+
+BRIDGE = Path(sys.executable).parent / "bridge"
+
+
+@pytest.fixture
+def dev(tmp_path: Path) -> Iterator[Process]:
+    """`bridge dev`, not started yet."""
+    command = [BRIDGE, "dev", "--port", str(free_port())]
+    process = Process(command, log=tmp_path / "dev.log", env={"TMPDIR": str(tmp_path)})
+    yield process
+    process.close()
+
+
+def introduced(dev: Process) -> str:
+    """The URL to post to, once it is printed with everything else."""
+    dev.start()
+    dev.wait_for_log("^Ctrl-C|Ctrl-C ends everything", timeout=30)
+    return dev.wait_for_log(r"^Post callbacks to (http://\S+/)$")[1]
+
+
+def assert_gone(folder: Path) -> None:
+    wait_until(
+        lambda: not leftovers.processes(folder) and not leftovers.folders(folder),
+        timeout=10,
+        what=lambda: f"an end of {leftovers.processes(folder)} {leftovers.folders(folder)}",
+    )
+
+
+def send(url: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    env = {name: value for name, value in os.environ.items() if not name.startswith("BRIDGE_")}
+    command = [BRIDGE, "send", *arguments, "--url", url]
+    return subprocess.run(command, env=env, capture_output=True, text=True, timeout=20, check=False)
+
+
+@pytest.mark.skipif(not shutil.which("curl"), reason="there is no curl here")
+def test_the_printed_line_works_when_pasted_and_what_follows_is_shown(dev: Process, tmp_path: Path) -> None:
+    url = introduced(dev)
+    line = dev.wait_for_log("^curl .*$")[0]
+    for _ in range(2):
+        pasted = subprocess.run(["sh", "-c", line], capture_output=True, text=True, timeout=10, check=True)
+        assert pasted.stdout == '{"ActionStatus":"OK","ErrorInfo":"","ErrorCode":0}\n'
+    dev.wait_for_log(r"im\.c2c\.message\.recalled +13800001111 .*unread_total=14", timeout=15)
+    dev.wait_for_log(r"badge +13800001111 +unread=14", timeout=30)
+
+    assert send(url, "C2C.CallbackAfterSendMsg", "--set", "To_Account=Ann", "--set", "UnreadMsgNum=3").returncode == 0
+    dev.wait_for_log(r"badge +Ann +unread=3", timeout=15)
+
+    assert send(url, "C2C.CallbackAfterSendMsg", "--token", "wrong").returncode == 1
+    dev.wait_for_log("ingress: .*bad_signature", timeout=15)
+
+    unreadable = tmp_path / "unreadable"
+    unreadable.write_text("no json")
+    assert send(url, "C2C.CallbackAfterSendMsg", "--body", str(unreadable)).returncode == 1
+    dev.wait_for_log(r"dead letter .*reason=not_json .*body=\"no json\"", timeout=15)
+
+    os.kill(dev.pid, signal.SIGINT)
+    assert dev.wait(10) == 0
+    assert leftovers.processes(tmp_path) == []
+    assert leftovers.folders(tmp_path) == []
+
+
+def test_ctrl_c_while_it_starts_ends_everything_too(dev: Process, tmp_path: Path) -> None:
+    dev.start()
+    wait_until(lambda: len(leftovers.processes(tmp_path)) > 2, timeout=20, what="the first of its processes")
+    os.kill(dev.pid, signal.SIGINT)
+    assert dev.wait(15) == 0
+    assert "Traceback" not in dev.output()
+    assert_gone(tmp_path)
+
+
+def test_even_kill_9_leaves_no_process_and_no_folder(dev: Process, tmp_path: Path) -> None:
+    introduced(dev)
+    os.kill(dev.pid, signal.SIGKILL)
+    dev.wait(10)
+    assert_gone(tmp_path)
+
+
+def test_when_one_process_ends_it_says_which_and_ends(dev: Process, tmp_path: Path) -> None:
+    introduced(dev)
+    (redis,) = (line for line in leftovers.processes(tmp_path) if "valkey-server" in line or "redis-server" in line)
+    os.kill(int(redis.split()[0]), signal.SIGKILL)
+    assert dev.wait(15) == 1
+    assert "error: the redis: it ended with exit status -9" in dev.output()
+    assert_gone(tmp_path)
+
+
+def test_a_port_that_is_taken_is_named_with_the_way_out(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with Process([BRIDGE, "dev", "--port", str(port)], log=tmp_path / "dev.log") as dev:
+            assert dev.wait(15) == 1
+            assert f"port {port} of 127.0.0.1 is taken" in dev.output()
+            assert "bridge dev --port 0" in dev.output()
