@@ -10,7 +10,7 @@ import uvloop
 from rich.console import Console
 from rich.table import Table
 
-from bridge import local
+from bridge import inspect, local
 from bridge import serve as process
 from bridge.settings import BridgeSettings
 from bridge.supervisor import Supervisor
@@ -54,6 +54,7 @@ def settings() -> None:
 
 
 app.add_typer(local.app)
+app.add_typer(inspect.app, name="journal")
 
 
 def main() -> None:

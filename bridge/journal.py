@@ -57,6 +57,7 @@ from pathlib import Path
 import msgspec
 
 from bridge.record import Record, unpack
+from bridge.settings import BridgeSettings
 from bridge.store import SUFFIX, Backlog, DamagedError, OwnedError, Store, is_owned
 from bridge.writer import Writer
 from common.backoff import backoff
@@ -296,6 +297,20 @@ class Journal:
         self._adopt_interval = adopt_interval
         self._unowned: frozenset[Path] = frozenset()
         self._background: list[asyncio.Task[None]] = []
+
+    @classmethod
+    def of(cls, settings: BridgeSettings, *, folder: Path | None = None) -> Journal:
+        """The journal that the settings describe, perhaps of another folder."""
+        return cls(
+            folder or settings.journal_dir,
+            max_bytes=settings.journal_max_bytes,
+            memory_max_bytes=settings.memory_max_bytes,
+            read_ahead_bytes=settings.read_ahead_bytes,
+            gather=settings.gather_ms / 1000,
+            sync_after=settings.sync_after_ms / 1000,
+            reply_deadline=settings.reply_deadline_ms / 1000,
+            adopt_interval=settings.adopt_interval_s,
+        )
 
     # -- Start and stop ------------------------------------------------------------------------------------------------
 

@@ -35,16 +35,7 @@ class Bridge:
 
     def __init__(self, settings: BridgeSettings, *, admin_socket: str | None = None) -> None:
         self._settings = settings
-        self._journal = Journal(
-            settings.journal_dir,
-            max_bytes=settings.journal_max_bytes,
-            memory_max_bytes=settings.memory_max_bytes,
-            read_ahead_bytes=settings.read_ahead_bytes,
-            gather=settings.gather_ms / 1000,
-            sync_after=settings.sync_after_ms / 1000,
-            reply_deadline=settings.reply_deadline_ms / 1000,
-            adopt_interval=settings.adopt_interval_s,
-        )
+        self._journal = Journal.of(settings)
         self._publisher = Publisher(self._journal, settings)
         self._ingress = Ingress(settings, self._journal)
         self._server = web.Server(

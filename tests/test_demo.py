@@ -25,7 +25,9 @@ def shadow(folder: Path, files: dict[str, str]) -> str:
 
 
 def test_the_demo_shows_every_step_and_ends_by_itself_leaving_nothing(tmp_path: Path) -> None:
-    with demo(tmp_path) as command:
+    # Settings made for another Kafka have no effect on it.
+    (tmp_path / ".env").write_text("BRIDGE_KAFKA_SECURITY_PROTOCOL=SASL_SSL\nCONSUMERS_REDIS_URL=redis://nowhere:1\n")
+    with demo(tmp_path, BRIDGE_KAFKA_BOOTSTRAP_SERVERS="nowhere:1", BRIDGE_PORT="no port") as command:
         assert command.wait(60) == 0, command.output()
         printed = command.output()
     steps = [line[:2].strip() for line in printed.splitlines() if line[:1].isdigit()]
@@ -37,12 +39,6 @@ def test_the_demo_shows_every_step_and_ends_by_itself_leaving_nothing(tmp_path: 
     assert "\x1b" not in printed, "no styles where nobody looks"
     assert leftovers.processes(tmp_path) == []
     assert leftovers.folders(tmp_path) == []
-
-
-def test_settings_made_for_another_kafka_do_not_reach_the_demo(tmp_path: Path) -> None:
-    (tmp_path / ".env").write_text("BRIDGE_KAFKA_SECURITY_PROTOCOL=SASL_SSL\nCONSUMERS_REDIS_URL=redis://nowhere:1\n")
-    with demo(tmp_path, BRIDGE_KAFKA_BOOTSTRAP_SERVERS="nowhere:1", BRIDGE_PORT="no port") as command:
-        assert command.wait(60) == 0, command.output()
 
 
 def test_a_worker_that_cannot_start_fails_the_demo_which_shows_its_log(tmp_path: Path) -> None:
@@ -58,18 +54,18 @@ def test_a_worker_that_cannot_start_fails_the_demo_which_shows_its_log(tmp_path:
 
 
 def test_a_badge_that_is_wrong_fails_the_demo(tmp_path: Path) -> None:
-    wrong = (
-        "import importlib.util, pathlib, sys\n"
-        "import consumers.badge_store as store\n"
-        "from consumers.badge_store import *\n"
-        "import consumers.badges as badges\n"
-        "one_more = badges.collect\n"
-        "def collect(event, events):\n"
-        "    one_more(event.replace(data=event.data.__class__(to_account=event.data.to_account, unread_total=99)), events)\n"
-        "badges.collect = collect\n"
-    )
-    # Imported by every Python process; the ingress has no badges, so only the worker is changed by it.
-    path = shadow(tmp_path, {"sitecustomize.py": "import sys\nif 'badges' in sys.orig_argv:\n" + _indented(wrong)})
+    wrong = """
+import sys
+if "badges" in sys.orig_argv:
+    import consumers.badges as badges
+    collect = badges.collect
+    def wrong(event, events):
+        data = type(event.data)(to_account=event.data.to_account, unread_total=99)
+        collect(event.replace(data=data), events)
+    badges.collect = wrong
+"""
+    # Every Python process imports it, and only the worker is changed by it.
+    path = shadow(tmp_path, {"sitecustomize.py": wrong})
     with demo(tmp_path, PYTHONPATH=path) as command:
         assert command.wait(60) == 1, command.output()
         printed = command.output()
@@ -82,7 +78,3 @@ def test_without_the_extra_the_demo_says_what_to_install(tmp_path: Path) -> None
         assert command.wait(20) == 1
         assert "pip install 'im-bridge[embedded]'" in command.output()
         assert "Traceback" not in command.output()
-
-
-def _indented(text: str) -> str:
-    return "".join(f"    {line}\n" for line in text.splitlines())

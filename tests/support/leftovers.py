@@ -7,21 +7,24 @@ from pathlib import Path
 
 
 def processes(folder: Path) -> list[str]:
-    """Command lines of the processes alive that were started, by whomever, with `folder` as TMPDIR."""
-    mark = f"TMPDIR={folder}".encode()
+    """Id and command line of each process alive that was started, by whomever, with `folder` as TMPDIR or works in it."""
     found = []
     for entry in Path("/proc").iterdir():
-        if not entry.name.isdigit() or int(entry.name) == os.getpid():
-            continue
-        try:
-            if mark in (entry / "environ").read_bytes().split(b"\0"):
-                command = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
-                found.append(f"{entry.name} {command}")
-        except OSError:
-            continue
+        if entry.name.isdigit() and int(entry.name) != os.getpid() and _belongs(entry, folder):
+            command = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+            found.append(f"{entry.name} {command}")
     return sorted(found)
 
 
 def folders(folder: Path) -> list[str]:
     """Temporary folders of the bridge that are still there."""
     return sorted(path.name for path in folder.glob("im-bridge-*"))
+
+
+def _belongs(process: Path, folder: Path) -> bool:
+    try:
+        # Valkey overwrites its environment with its title, and so is known by its working directory alone.
+        works_in = os.readlink(process / "cwd").startswith(f"{folder}/im-bridge-")
+        return works_in or f"TMPDIR={folder}".encode() in (process / "environ").read_bytes().split(b"\0")
+    except OSError:
+        return False

@@ -1,0 +1,176 @@
+"""Looking into journals, also into those of living processes: `bridge journal`."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, NamedTuple
+
+import typer
+import uvloop
+from rich.console import Console
+from rich.progress import Progress
+from rich.table import Table
+
+from bridge.journal import Journal
+from bridge.publisher import Publisher
+from bridge.record import Record, unpack
+from bridge.refused import RefusedRecords
+from bridge.settings import BridgeSettings
+from bridge.store import SUFFIX, Backlog, DamagedError, Store, is_owned
+from common import logs
+from common.settings import load
+
+app = typer.Typer(no_args_is_help=True, help="See and publish by hand what the journals hold.")
+console = Console()
+
+Folder = Annotated[Path | None, typer.Argument(help="Folder of the journals; default: BRIDGE_JOURNAL_DIR.")]
+READ_BYTES = 1024 * 1024
+
+
+class Held(NamedTuple):
+    """A journal file, seen from outside."""
+
+    path: Path
+    owned: bool
+    size: int
+    """Bytes on disk."""
+    backlogs: list[Backlog] | None
+    """What it holds; None where it cannot be read."""
+
+    @property
+    def owner(self) -> str:
+        """Host and process id of who made it, from its name."""
+        _, _, rest = self.path.name.partition("-")
+        host, process, _ = rest.rsplit("-", 2)
+        return f"{host}:{process}"
+
+
+@contextlib.contextmanager
+def opened_copy(path: Path) -> Iterator[Store]:
+    """A copy of a journal, which may be in use: its owner holds a lock, and copying asks for none.
+
+    Raises:
+        DamagedError, OSError: it cannot be read, or its owner wrote to it just now: try again.
+    """
+    with tempfile.TemporaryDirectory(prefix="bridge-journal-") as folder:
+        copy = Path(folder) / path.name
+        for part in (path, path.with_name(path.name + "-wal")):
+            if part.exists():
+                shutil.copyfile(part, copy.with_name(part.name))
+        store = Store.open(copy)
+        try:
+            yield store
+        finally:
+            store.close()
+
+
+def look_into(folder: Path) -> Iterator[Held]:
+    """Every journal in `folder`, oldest first."""
+    for path in sorted(folder.glob(f"*{SUFFIX}")):
+        try:
+            with opened_copy(path) as store:
+                yield Held(path, is_owned(path), store.size_on_disk(), store.backlog())
+        except FileNotFoundError:
+            continue
+        except (DamagedError, OSError):
+            yield Held(path, is_owned(path), path.stat().st_size, None)
+
+
+def records_of(path: Path) -> Iterator[Record]:
+    """The records that a journal holds, in order of each topic."""
+    with opened_copy(path) as store:
+        for backlog in store.backlog():
+            after = 0
+            while rows := store.read(backlog.topic, after, backlog.last_seq, READ_BYTES):
+                for row in rows:
+                    yield from unpack(row.packed)
+                after = rows[-1].seq
+
+
+@app.command("list")
+def list_journals(folder: Folder = None) -> None:
+    """List each journal: its owner, its size, and what it holds for Kafka."""
+    place = _existing(folder)
+    table = Table("journal", "owner", "bytes", "topic", "events", "oldest")
+    for held in look_into(place):
+        owner = f"{held.owner} {'alive' if held.owned else 'gone'}"
+        rows = held.backlogs
+        if not rows:
+            table.add_row(held.path.name, owner, f"{held.size:,}", "", "0" if rows == [] else "unreadable", "")
+        for backlog in rows or []:
+            age = f"{time.time() - backlog.oldest:.0f} s"
+            table.add_row(held.path.name, owner, f"{held.size:,}", backlog.topic, f"{backlog.records:,}", age)
+    console.print(table)
+    refused = list(RefusedRecords(place, dlq_topic=""))
+    console.print(f"{len(refused)} records that Kafka refuses for good are set aside in {place / 'refused'}")
+
+
+@app.command()
+def show(
+    folder: Folder = None,
+    refused: Annotated[bool, typer.Option(help="Those that Kafka refuses for good, instead.")] = False,
+    limit: Annotated[int, typer.Option(help="Most records to print.")] = 20,
+) -> None:
+    """Print the records that are held: topic, key and value, one a line."""
+    place = _existing(folder)
+    if refused:
+        records: Iterator[Record] = (item.record for item in RefusedRecords(place, dlq_topic=""))
+    else:
+        records = (record for held in look_into(place) if held.backlogs for record in records_of(held.path))
+    for number, record in enumerate(records):
+        if number == limit:
+            typer.echo(f"… and more: raise --limit above {limit}", err=True)
+            break
+        typer.echo(f"{record.topic}\t{_text(record.key)}\t{_text(record.value)}")
+
+
+@app.command()
+def drain(folder: Folder = None) -> None:
+    """Publish what journals hold whose process is gone, and remove them. For a folder that no process serves."""
+    settings = load(BridgeSettings)
+    logs.configure(log_format=settings.log_format, level=settings.log_level)
+    place = _existing(folder or settings.journal_dir)
+    owned = [held.path.name for held in look_into(place) if held.owned]
+    if owned:
+        typer.echo(f"left to their living owners: {', '.join(owned)}", err=True)
+    try:
+        uvloop.run(_drain(place, settings))
+    except KeyboardInterrupt:
+        raise SystemExit("error: interrupted; what was not published is still in the journal") from None
+
+
+async def _drain(folder: Path, settings: BridgeSettings) -> None:
+    journal = Journal.of(settings, folder=folder)
+    publisher = Publisher(journal, settings)
+    await journal.start()
+    total = journal.state.stored_bytes
+    publisher.start()
+    try:
+        with Progress(console=console) as progress:
+            task = progress.add_task("publishing", total=total)
+            while not journal.is_drained:
+                progress.update(task, completed=total - journal.state.stored_bytes)
+                await asyncio.sleep(0.1)
+            progress.update(task, completed=total)
+    finally:
+        await publisher.stop()
+        await journal.stop(settings.stop_timeout_s)
+    logging.getLogger(__name__).info("published everything that was in %s", folder)
+
+
+def _existing(folder: Path | None) -> Path:
+    place = folder or load(BridgeSettings).journal_dir
+    if not place.is_dir():
+        raise SystemExit(f"error: {place} is no folder. Name the folder of the journals, or set BRIDGE_JOURNAL_DIR")
+    return place
+
+
+def _text(value: bytes) -> str:
+    return value.decode(errors="backslashreplace").replace("\n", "\\n")

@@ -1,0 +1,94 @@
+-- Brings badges up to date with some events, and reads them back. Its result depends on which events it has seen, not on
+-- their order, nor on how often it has seen each.
+--
+-- KEYS[1]: set of the app ids that have badges; KEYS[2…]: badges, hashes of
+--   unread, time, event_id    newest count, its time in Unix milliseconds, its event; absent while no count is known
+--   stale                     1 if an event newer than that should have had a count and had none, else 0
+--   stale_time, stale_id      newest such event, empty while stale is 0
+--   seen                      ids of the last events that were ordered by their receipt, " id id … "
+-- ARGV[1]: how many ids `seen` holds at most
+-- ARGV[2]: MessagePack of {app ids, for each badge its events}; the events of a badge are one flat list of
+--   time in ms, id, unread (-1: should have had one), whether it is ordered by its receipt
+--
+-- Returns MessagePack: for each badge {unread or false, time or false, event_id or false, stale}.
+
+local capacity = tonumber(ARGV[1])
+local apps, batch = unpack(cmsgpack.unpack(ARGV[2]))
+local result = {}
+
+-- Byte by byte, because `<` of strings goes by the server's locale.
+local function precedes(a, b)
+  if a == b then return false end
+  for i = 1, math.min(#a, #b) do
+    local x, y = a:byte(i), b:byte(i)
+    if x ~= y then return x < y end
+  end
+  return #a < #b
+end
+
+local function is_newer(time, id, than_time, than_id)
+  if not than_time then return true end
+  if time ~= than_time then return time > than_time end
+  return precedes(than_id, id)
+end
+
+local function remember(seen, id)
+  local _, spaces = seen:gsub(' ', '')
+  if spaces > capacity then
+    seen = seen:sub((seen:find(' ', 2, true)))
+  end
+  return (seen == '' and ' ' or seen) .. id .. ' '
+end
+
+if #apps > 0 then
+  redis.call('SADD', KEYS[1], unpack(apps))
+end
+
+for i, events in ipairs(batch) do
+  local key = KEYS[i + 1]
+  local stored = redis.call('HMGET', key, 'unread', 'time', 'event_id', 'stale_time', 'stale_id', 'seen')
+  local unread, time, event_id = tonumber(stored[1]), tonumber(stored[2]), stored[3]
+  local stale_time, stale_id, seen = tonumber(stored[4]), stored[5], stored[6] or ''
+  local changed = false
+
+  for at = 1, #events, 4 do
+    local new_time, new_id, new_unread, by_receipt = events[at], events[at + 1], events[at + 2], events[at + 3]
+    local known = seen ~= '' and seen:find(' ' .. new_id .. ' ', 1, true)
+    if not known then
+      if by_receipt then
+        seen = remember(seen, new_id)
+        changed = true
+      end
+      if new_unread >= 0 then
+        if is_newer(new_time, new_id, time, event_id) then
+          unread, time, event_id, changed = new_unread, new_time, new_id, true
+        end
+      elseif is_newer(new_time, new_id, stale_time, stale_id) and is_newer(new_time, new_id, time, event_id) then
+        stale_time, stale_id, changed = new_time, new_id, true
+      end
+    end
+  end
+
+  if stale_time and time and not is_newer(stale_time, stale_id, time, event_id) then
+    stale_time, stale_id = nil, nil
+  end
+  if changed then
+    local fields = {
+      'stale', stale_time and '1' or '0',
+      'stale_time', stale_time and string.format('%.0f', stale_time) or '',
+      'stale_id', stale_id or '',
+      'seen', seen,
+    }
+    if time then
+      for _, field in ipairs({
+        'unread', string.format('%.0f', unread), 'time', string.format('%.0f', time), 'event_id', event_id,
+      }) do
+        fields[#fields + 1] = field
+      end
+    end
+    redis.call('HSET', key, unpack(fields))
+  end
+  result[i] = { unread or false, time or false, event_id or false, stale_time ~= nil }
+end
+
+return cmsgpack.pack(result)

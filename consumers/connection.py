@@ -1,0 +1,77 @@
+"""Says when a server or the work itself becomes impossible and possible again: one log line and one metric a change."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Hashable
+
+log = logging.getLogger(__name__)
+
+
+class Connection:
+    """State of the connection to a server, unknown at first."""
+
+    def __init__(self, server: str, on_change: Callable[[bool], None]) -> None:
+        self._server = server
+        self._on_change = on_change
+        self._up: bool | None = None
+        self._since = time.monotonic()
+        on_change(False)
+
+    @property
+    def up(self) -> bool:
+        """Whether it was there when it was last needed."""
+        return self._up is True
+
+    def made(self) -> None:
+        """It answers."""
+        if self._up:
+            return
+        if self._up is None:
+            log.info("connected to %s", self._server)
+        else:
+            log.info("connected to %s again, after %.1f s", self._server, time.monotonic() - self._since)
+        self._set(True)
+
+    def lost(self, reason: str) -> None:
+        """It does not."""
+        if self._up is not False:
+            log.warning("no connection to %s, trying again until it comes: %s", self._server, reason)
+            self._set(False)
+
+    def _set(self, up: bool) -> None:
+        self._up = up
+        self._since = time.monotonic()
+        self._on_change(up)
+
+
+class Waiting:
+    """Which partitions wait for something that is away, and why."""
+
+    def __init__(self, on_change: Callable[[bool], None]) -> None:
+        self._on_change = on_change
+        self._waiting: set[Hashable] = set()
+        self._since = 0.0
+        self.reason: str | None = None
+        """Of the partition that began to wait last; None while none waits."""
+
+    def begin(self, partition: Hashable, reason: str) -> None:
+        """The partition's batch has to wait."""
+        if not self._waiting:
+            self._since = time.monotonic()
+            self._on_change(True)
+        self._waiting.add(partition)
+        if reason != self.reason:
+            self.reason = reason
+            log.warning("waiting, nothing is lost: %s", reason)
+
+    def end(self, partition: Hashable) -> None:
+        """The batch was handled, or the partition was given back."""
+        if partition not in self._waiting:
+            return
+        self._waiting.discard(partition)
+        if not self._waiting:
+            self.reason = None
+            self._on_change(False)
+            log.info("working again, after %.1f s", time.monotonic() - self._since)

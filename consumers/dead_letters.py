@@ -1,0 +1,89 @@
+"""Sets aside, on the dead-letter topic, the events that a worker cannot handle.
+
+A dead letter is the record as it was (key, value, headers) with these headers added:
+
+| header | value |
+| --- | --- |
+| `reason` | `not_an_event` or `handler_failed` |
+| `detail` | the error in one line |
+| `group` | consumer group that gave it up |
+| `attempts` | how often that event alone was tried |
+| `traceback-hash` | equal for dead letters of one fault |
+| `original-topic`, `original-partition`, `original-offset`, `original-timestamp` | where it is; ms |
+| `value-omitted` | only where the record was too large with these headers: `true`, and the value is empty |
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from typing import Protocol
+
+from consumers.errors import TOO_LARGE, describe, traceback_hash
+from consumers.metrics import DeadLetterReason, Metrics
+from consumers.producer import Producer, Record
+
+log = logging.getLogger(__name__)
+
+
+class Source(Protocol):
+    """The record that is given up: a `Message` or a record of aiokafka."""
+
+    @property
+    def topic(self) -> str: ...
+    @property
+    def partition(self) -> int: ...
+    @property
+    def offset(self) -> int: ...
+    @property
+    def timestamp(self) -> int: ...
+    @property
+    def key(self) -> bytes | None: ...
+    @property
+    def value(self) -> bytes | None: ...
+    @property
+    def headers(self) -> Sequence[tuple[str, bytes]]: ...
+
+
+class DeadLetters:
+    """Writes to the dead-letter topic for one consumer group."""
+
+    def __init__(self, producer: Producer, metrics: Metrics, *, topic: str, group: str) -> None:
+        self._producer = producer
+        self._metrics = metrics
+        self._topic = topic
+        self._group = group
+
+    async def publish(self, source: Source, error: Exception, reason: DeadLetterReason, attempts: int) -> None:
+        """Write the dead letter and wait until it is confirmed.
+
+        Raises:
+            RetryLater: Kafka is away.
+        """
+        headers = [
+            *source.headers,
+            ("reason", reason.encode()),
+            ("detail", describe(error).encode(errors="replace")),
+            ("group", self._group.encode()),
+            ("attempts", b"%d" % attempts),
+            ("traceback-hash", traceback_hash(error).encode()),
+            ("original-topic", source.topic.encode()),
+            ("original-partition", b"%d" % source.partition),
+            ("original-offset", b"%d" % source.offset),
+            ("original-timestamp", b"%d" % source.timestamp),
+        ]
+        key = source.key or b""
+        try:
+            await self._producer.publish(self._topic, [Record(key, source.value or b"", headers)])
+        except TOO_LARGE:
+            await self._producer.publish(self._topic, [Record(key, b"", [*headers, ("value-omitted", b"true")])])
+        self._metrics.dead_lettered(reason)
+        log.error(
+            "gave up %s-%d offset %d after %d attempts, it is on %s now: %s",
+            source.topic,
+            source.partition,
+            source.offset,
+            attempts,
+            self._topic,
+            describe(error),
+        )

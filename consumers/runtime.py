@@ -1,0 +1,195 @@
+"""Runs a worker: starts it, keeps it supplied with events, stops it in time."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+from typing import NoReturn
+
+from aiokafka.errors import KafkaError, UnknownTopicOrPartitionError
+
+from common.admin import AdminServer, Readiness
+from common.backoff import backoff
+from common.topics import TopicsMissingError, ensure_topics
+from consumers.bounded import finish
+from consumers.connection import Connection, Waiting
+from consumers.dead_letters import DeadLetters
+from consumers.delivery import Delivery
+from consumers.errors import describe, is_passing
+from consumers.metrics import Metrics
+from consumers.producer import Producer
+from consumers.session import Session, SessionLostError
+from consumers.settings import ConsumersSettings
+from consumers.worker import Context, Worker
+
+log = logging.getLogger(__name__)
+
+# What of a graceful stop is kept for leaving the group and closing connections, once the batches have ended.
+_CLOSING_S = 4.0
+
+
+class Runtime:
+    """One worker in this process, until SIGTERM or SIGINT."""
+
+    def __init__(self, worker: Worker, settings: ConsumersSettings) -> None:
+        self._worker = worker
+        self._settings = settings
+        self._group = settings.group or worker.name
+        self._client = settings.kafka_client()
+        self._producer = Producer(self._client)
+        self._metrics = Metrics(worker.name)
+        self._kafka = Connection(
+            f"Kafka at {settings.kafka_bootstrap_servers}", lambda up: self._metrics.set_connected("kafka", up)
+        )
+        self._waiting = Waiting(self._metrics.waiting.set)
+        self._started = False
+        self._session: Session | None = None
+        self._metrics.oldest.set_function(lambda: self._session.oldest_seconds() if self._session else 0.0)
+
+    async def run(self) -> None:
+        """Work until a signal asks to stop; then stop within CONSUMERS_STOP_TIMEOUT_S.
+
+        Raises:
+            WorkerRefusedError: the worker can never run as it is set up.
+            OSError: the admin port is taken.
+        """
+        admin = AdminServer(
+            self._settings.admin_host,
+            self._settings.admin_port,
+            readiness=self._readiness,
+            registry=self._metrics.registry,
+        )
+        await admin.start()
+        stopping = _signalled()
+        work = asyncio.create_task(self._work())
+        signalled = asyncio.create_task(stopping.wait())
+        try:
+            await asyncio.wait({work, signalled}, return_when=asyncio.FIRST_COMPLETED)
+            if work.done():
+                work.result()
+            log.info("stopping")
+        finally:
+            signalled.cancel()
+            await self._stop(work, admin)
+        log.info("stopped")
+
+    async def _stop(self, work: asyncio.Task[NoReturn], admin: AdminServer) -> None:
+        work.cancel()
+        await asyncio.wait({work}, timeout=self._settings.stop_timeout_s - 1.0)
+        await asyncio.gather(
+            *(finish(step(), within_s=1.0) for step in (self._worker.stop, self._producer.stop, admin.stop))
+        )
+
+    def _readiness(self) -> Readiness:
+        joined = self._session is not None and self._session.joined
+        detail = {
+            "worker": "started" if self._started else "starting",
+            "kafka": "connected" if self._kafka.up else "away",
+            "group": "joined" if joined else "joining",
+        }
+        if self._waiting.reason is not None:
+            detail["waiting"] = self._waiting.reason
+        return Readiness(self._started and joined and self._kafka.up, detail)
+
+    async def _work(self) -> NoReturn:
+        context = Context(self._settings, self._producer, self._metrics)
+        await self._start_worker(context)
+        dead_letters = DeadLetters(self._producer, self._metrics, topic=self._settings.dlq_topic, group=self._group)
+        delivery = Delivery(
+            self._worker,
+            dead_letters,
+            self._metrics,
+            self._waiting,
+            attempts=self._settings.poison_attempts,
+            timeout_s=self._settings.handle_timeout_s,
+        )
+        await self._make_topics()
+        delays = backoff()
+        while True:
+            joined = await self._one_session(delivery)
+            delays = backoff() if joined else delays
+            await asyncio.sleep(next(delays))
+
+    async def _start_worker(self, context: Context) -> None:
+        async def start() -> None:
+            async with asyncio.timeout(self._settings.handle_timeout_s):
+                await self._worker.start(context)
+
+        for delay in backoff():
+            try:
+                await start()
+            except Exception as error:
+                if not is_passing(error):
+                    raise
+                self._waiting.begin("start", describe(error))
+            else:
+                self._waiting.end("start")
+                self._started = True
+                return
+            await asyncio.sleep(delay)
+
+    async def _make_topics(self) -> None:
+        topics = [*self._worker.topics(self._settings), self._settings.dead_letters]
+        for delay in backoff():
+            try:
+                async with asyncio.timeout(20):
+                    await ensure_topics(self._client, topics)
+            except TopicsMissingError as error:
+                self._waiting.begin("topics", str(error))
+            except (KafkaError, OSError, TimeoutError) as error:
+                self._kafka.lost(describe(error))
+            else:
+                self._waiting.end("topics")
+                return
+            await asyncio.sleep(delay)
+
+    async def _one_session(self, delivery: Delivery) -> bool:
+        """Consume until the consumer cannot go on; whether it had joined the group."""
+        session = self._session = Session(
+            self._settings,
+            self._client,
+            group=self._group,
+            deliver=delivery.deliver,
+            metrics=self._metrics,
+            connection=self._kafka,
+        )
+        run = asyncio.create_task(session.run())
+        within_s = 1.0
+        try:
+            await asyncio.wait({run})
+        except asyncio.CancelledError:
+            within_s = max(0.5, self._settings.stop_timeout_s - _CLOSING_S)
+            raise
+        finally:
+            run.cancel()
+            await session.close(within_s=within_s)
+        await self._producer.stop()  # what broke the consumer may have broken it too; it connects again when needed
+        # A cancellation that is not ours comes from within the Kafka client: one more sign that it is broken.
+        error = SessionLostError("it cancelled itself") if run.cancelled() else run.exception()
+        if not isinstance(error, (KafkaError, OSError, SessionLostError)):
+            raise error or AssertionError("a session ends with an error only")
+        if session.joined:
+            log.warning("the Kafka consumer cannot go on (%s); it is replaced with a new one", self._explain(error))
+        else:
+            self._kafka.lost(self._explain(error))
+        return session.joined
+
+    def _explain(self, error: BaseException) -> str:
+        cause = error.__cause__ if isinstance(error, SessionLostError) and error.__cause__ else error
+        if isinstance(cause, UnknownTopicOrPartitionError):
+            return f"the topic {self._settings.topic} does not exist yet; the bridge makes it when it starts"
+        instance = self._settings.group_instance_id
+        if instance is not None and "UnknownError" in str(error):
+            # The client has no name for the broker's answer to the second of two equal instances.
+            return f"{describe(error)}; has another process the same CONSUMERS_GROUP_INSTANCE_ID, {instance}?"
+        return describe(error)
+
+
+def _signalled() -> asyncio.Event:
+    """An event that SIGTERM or SIGINT sets."""
+    event = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, event.set)
+    return event

@@ -1,0 +1,100 @@
+"""Settings of the workers: environment variables `CONSUMERS_*`, `<NAME>_FILE` for secrets, a `.env` file."""
+
+from __future__ import annotations
+
+from urllib.parse import urlsplit, urlunsplit
+
+from pydantic import Field, SecretStr, field_validator
+from pydantic_settings import SettingsConfigDict
+
+from common.settings import Settings
+from common.topics import Topic
+
+KIBIBYTE = 1024
+MEBIBYTE = 1024 * KIBIBYTE
+
+
+class SecretUrl(SecretStr):
+    """An address that may hold a password; printed, it shows all but that."""
+
+    def _display(self) -> str:
+        parts = urlsplit(self._secret_value)
+        query = "…" if parts.query else ""  # a password may stand there too
+        credentials, at, place = parts.netloc.rpartition("@")
+        user = credentials.partition(":")[0]
+        shown = f"{user}:**********{at}" if ":" in credentials else f"{user}{at}"
+        return urlunsplit((parts.scheme, shown + place, parts.path, query, ""))
+
+
+class ConsumersSettings(Settings):
+    """See `consumers settings` for the table of all of them."""
+
+    model_config = SettingsConfigDict(env_prefix="CONSUMERS_")
+
+    topic: str = Field("im.events", description="Topic that the events are read from.")
+    badges_topic: str = Field("im.badges", description="Compacted topic that every badge is written to.")
+    dlq_topic: str = Field("im.events.dlq", description="Topic for what a worker cannot handle: the dead letters.")
+    dlq_retention_hours: int = Field(
+        720, ge=-1, description="How long a topic for dead letters that we create keeps them; -1 = for ever."
+    )
+    group: str | None = Field(None, description="Consumer group; default: the worker's name.")
+    group_instance_id: str | None = Field(
+        None,
+        description="""Name of this process within the group, the same after a restart and different in each process:
+        a restart then moves no partitions (static membership).""",
+    )
+    redis_url: SecretUrl = Field(
+        SecretUrl("redis://localhost:6379/0"),
+        description="Where the badges are: `redis://`, `rediss://` or `unix://`. No Redis Cluster.",
+    )
+    redis_timeout_s: float = Field(5.0, gt=0, le=60, description="How long Redis may take to connect or to answer.")
+    admin_host: str = Field("0.0.0.0", description="Address for health checks and metrics.")  # noqa: S104 - in a container
+    admin_port: int = Field(9090, ge=0, le=65535, description="Port for `/healthz`, `/readyz`, `/metrics`; 0 = none.")
+    batch_max_events: int = Field(1000, ge=1, le=100_000, description="Most events that a worker is given at a time.")
+    fetch_max_bytes: int = Field(
+        MEBIBYTE,
+        ge=16 * KIBIBYTE,
+        description="How much of a partition is fetched at a time; twice that is in memory at most.",
+    )
+    handle_timeout_s: float = Field(
+        120.0, gt=0, description="A batch that takes a worker longer is given to it again, from its beginning."
+    )
+    poison_attempts: int = Field(
+        3, ge=1, le=100, description="How often an event that a worker fails on is tried before it is a dead letter."
+    )
+    session_timeout_ms: int = Field(
+        15_000, ge=1000, description="A process that the broker has not heard from for so long loses its partitions."
+    )
+    stop_timeout_s: float = Field(8.0, ge=1, description="A graceful stop takes no longer than this.")
+
+    @field_validator("redis_url")
+    @classmethod
+    def _check_redis_url(cls, url: SecretUrl) -> SecretUrl:
+        parts = urlsplit(url.get_secret_value())
+        if parts.scheme not in {"redis", "rediss", "unix"}:
+            raise ValueError("the address must begin with redis://, rediss:// or unix://, as redis://localhost:6379/0")
+        try:
+            port = parts.port
+        except ValueError as error:
+            raise ValueError(
+                "the port of the address is no number. Characters such as `/`, `#` or `?` in a password must be "
+                "written as %2F, %23 or %3F"
+            ) from error
+        del port
+        return url
+
+    @property
+    def badges(self) -> Topic:
+        """The topic for badges as we create it: each key's last record is kept for ever."""
+        return Topic(self.badges_topic, self.topic_partitions, self.topic_replication, {"cleanup.policy": "compact"})
+
+    @property
+    def dead_letters(self) -> Topic:
+        """The topic for dead letters as we create it. Its records are those of the events and some headers more."""
+        retention_ms = self.dlq_retention_hours * 3_600_000 if self.dlq_retention_hours > 0 else -1
+        return Topic(
+            self.dlq_topic,
+            self.topic_partitions,
+            self.topic_replication,
+            {"retention.ms": str(retention_ms), "max.message.bytes": str(4 * MEBIBYTE)},
+        )

@@ -1,0 +1,48 @@
+"""`bridge journal`: what is held can be seen, and published by hand."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.conftest import MakeIngress
+from tests.support.broker import Broker
+from tests.support.callbacks import recalled
+from tests.support.commands import Ingress
+from tests.support.process import free_port
+from tests.support.topic import wait_for_events
+
+BRIDGE = Path(sys.executable).with_name("bridge")
+
+
+def journal(bridge: Ingress, *command: str, kafka: str = "127.0.0.1:1") -> str:
+    env = {
+        **bridge.env,
+        "COLUMNS": "200",
+        "BRIDGE_KAFKA_BOOTSTRAP_SERVERS": kafka,
+    }
+    ended = subprocess.run(
+        [BRIDGE, "journal", *command], env=env, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert ended.returncode == 0, ended.stderr
+    return ended.stdout
+
+
+def test_what_is_held_is_listed_shown_and_published_by_hand(ingress: MakeIngress, broker: Broker) -> None:
+    bridge = ingress(f"127.0.0.1:{free_port()}")
+    for number in range(3):
+        assert bridge.post(recalled(f"u{number}", unread=1)).status == 200
+    listed = journal(bridge, "list")
+    assert f":{bridge.pid} alive" in listed
+    assert bridge.topics.events in listed
+    shown = journal(bridge, "show", "--limit", "2")
+    assert [line.split("\t")[:2] for line in shown.splitlines()] == [[bridge.topics.events, f"u{n}"] for n in (0, 1)]
+    bridge.kill()
+    assert f":{bridge.pid} gone" in journal(bridge, "list") or "gone" in journal(bridge, "list")
+
+    bridge.topics.create(broker.bootstrap)
+    journal(bridge, "drain", str(bridge.journal_dir), kafka=broker.bootstrap)
+    found = wait_for_events(broker.bootstrap, bridge.topics.events, lambda messages: len(messages) == 3)
+    assert {message.event["subject"] for message in found} == {"u0", "u1", "u2"}
+    assert list(bridge.journal_dir.glob("*.journal")) == []
