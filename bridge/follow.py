@@ -53,6 +53,12 @@ class Follower:
                         yield record
             except (KafkaError, OSError, TimeoutError) as error:
                 self._lost(error)
+            except asyncio.CancelledError as error:
+                task = asyncio.current_task()
+                if task is None or task.cancelling():
+                    raise
+                # Nobody cancelled us: aiokafka cancels what waits for a connection that is closed.
+                self._lost(error)
             await asyncio.sleep(next(delays))
 
     async def _session(self) -> AsyncGenerator[ConsumerRecord, None]:
@@ -135,6 +141,6 @@ class Follower:
 def _explain(error: BaseException) -> str:
     if isinstance(error, TimeoutError):
         return "it does not answer"
-    if isinstance(error, KafkaConnectionError | NodeNotReadyError | OSError):
+    if isinstance(error, asyncio.CancelledError | KafkaConnectionError | NodeNotReadyError | OSError):
         return "nothing listens there, or it closes the connection"
     return f"{type(error).__name__}: {error}"

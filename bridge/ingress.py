@@ -6,6 +6,7 @@ import asyncio
 import logging
 import re
 import time
+from collections.abc import Sequence
 from http import HTTPStatus
 
 from aiohttp import web
@@ -13,7 +14,8 @@ from aiohttp.http_exceptions import HttpProcessingError
 
 from bridge import metrics, registry, replies
 from bridge.journal import Journal, JournalFullError
-from bridge.normalize import Normalizer, Received, UnreadableError
+from bridge.normalize import Normalizer, Received, UnreadableError, command_in
+from bridge.record import Record
 from bridge.settings import BridgeSettings
 from bridge.verify import AddressFilter, Query, Refusal, Verifier, parse_query
 from common.logs import Throttle
@@ -60,12 +62,18 @@ class Ingress:
         )
         self._addresses = AddressFilter(settings.allowed_networks, settings.trusted_proxies)
         self._normalizer = Normalizer(
-            topic=settings.topic, dlq_topic=settings.dlq_topic, schema_base=settings.schema_base
+            topic=settings.topic,
+            dlq_topic=settings.dlq_topic,
+            schema_base=settings.schema_base,
+            drop_fields=settings.drop_fields.split(","),
+            keep_raw=settings.keep_raw,
         )
         self._stale = RateLimit(settings.stale_per_minute)
         self._throttle = Throttle()
         self._last_ns = 0
         self._in_flight = 0
+        self.clock_skew = 0.0
+        """RequestTime of the last signed callback minus our clock, in seconds."""
         self.draining = False
         """Set while the process stops: each reply asks the client to close its connection."""
 
@@ -97,39 +105,53 @@ class Ingress:
             raise Refused(HTTPStatus.FORBIDDEN, Refusal.STALE_TIME, MESSAGES[Refusal.STALE_TIME])
         unreadable = None
         try:
-            record = self._normalizer.event(received)
+            records = self._normalizer.event(received)
         except UnreadableError as error:
             unreadable = error
-            record = self._normalizer.dead_letter(received, error.reason, str(error))
+            records = [self._normalizer.dead_letter(received, error.reason, str(error))]
+        command = query.command or command_in(body)
         try:
-            if self._in_flight > self._settings.max_in_flight:
-                raise Refused(HTTPStatus.SERVICE_UNAVAILABLE, "in_flight", "too many callbacks are in flight")
-            try:
-                durable = await self._journal.append(record)
-            except JournalFullError as error:
-                raise Refused(HTTPStatus.SERVICE_UNAVAILABLE, "journal_full", str(error)) from error
-            if not durable:
-                raise Refused(HTTPStatus.SERVICE_UNAVAILABLE, "deadline", "it could not be made durable in time")
+            await self._keep(records)
         except Refused as refused:
-            if not registry.is_before(query.command):
+            if not registry.is_before(command):
                 raise
             # The platform holds a user's action back until we answer: never block it for our own trouble.
             metrics.REFUSED.labels(refused.reason).inc()
-            return replies.allowed(query.command, body, closing=self.draining)
-        return self._reply(query, body, unreadable)
+            return replies.allowed(command, body, closing=self.draining)
+        return self._reply(command, body, records, unreadable)
 
-    def _reply(self, query: Query, body: bytes, unreadable: UnreadableError | None) -> web.Response:
+    async def _keep(self, records: Sequence[Record]) -> None:
+        """Make the records durable.
+
+        Raises:
+            Refused: not all of them are, in time; those that were taken are kept all the same.
+        """
+        if self._in_flight > self._settings.max_in_flight:
+            raise Refused(HTTPStatus.SERVICE_UNAVAILABLE, "in_flight", "too many callbacks are in flight")
+        try:
+            waiting = [self._journal.append(record) for record in records]
+        except JournalFullError as error:
+            raise Refused(HTTPStatus.SERVICE_UNAVAILABLE, "journal_full", str(error)) from error
+        if not all([await durable for durable in waiting]):
+            raise Refused(HTTPStatus.SERVICE_UNAVAILABLE, "deadline", "it could not be made durable in time")
+
+    def _reply(
+        self, command: str, body: bytes, records: Sequence[Record], unreadable: UnreadableError | None
+    ) -> web.Response:
+        for record in records:
+            if record.topic == self._settings.dlq_topic:
+                metrics.DEAD_LETTERS.labels(dict(record.headers)["reason"].decode()).inc()
+        is_before = registry.is_before(command)
         if unreadable is not None:
-            metrics.DEAD_LETTERS.labels(unreadable.reason).inc()
             if self._throttle.admits("unreadable"):
                 log.warning("kept as a dead letter: %s", unreadable)
-            if not registry.is_before(query.command):
+            if not is_before:
                 return replies.failed(HTTPStatus.OK, f"kept as a dead letter: {unreadable}", closing=self.draining)
-        entry = registry.find(query.command)
+        entry = registry.find(command)
         metrics.ACCEPTED.labels(entry.callback.command if entry else "other").inc()
-        if registry.is_before(query.command):
-            return replies.allowed(query.command, body, closing=self.draining)
-        return replies.accepted(closing=self.draining)
+        if is_before:
+            return replies.allowed(command, body, closing=self.draining)
+        return replies.accepted(command, closing=self.draining)
 
     def _verify(self, request: web.BaseRequest, query: Query) -> bool:
         """Whether the callback, which is authentic, comes with a stale time.
@@ -142,9 +164,17 @@ class Ingress:
         ):
             raise Refused(HTTPStatus.FORBIDDEN, Refusal.ADDRESS, MESSAGES[Refusal.ADDRESS])
         verdict = self._verifier.verify(query)
+        self.clock_skew = verdict.skew
         if verdict.refusal not in (None, Refusal.STALE_TIME):
             raise Refused(HTTPStatus.FORBIDDEN, verdict.refusal, MESSAGES[verdict.refusal])
-        return verdict.refusal is Refusal.STALE_TIME
+        is_stale = verdict.refusal is Refusal.STALE_TIME
+        if is_stale and self._throttle.admits("skew"):
+            log.warning(
+                "an authentic callback says it was sent %.0f s %s our time: is the clock of this machine right?",
+                abs(verdict.skew),
+                "before" if verdict.skew < 0 else "after",
+            )
+        return is_stale
 
     async def _read(self, request: web.BaseRequest) -> bytes:
         """The body.

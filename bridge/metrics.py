@@ -13,6 +13,12 @@ ACCEPTED = Counter(
     registry=REGISTRY,
 )
 REFUSED = Counter("bridge_refused", "Callbacks that were not acknowledged, by reason.", ["reason"], registry=REGISTRY)
+DRIFT = Counter(
+    "bridge_drift",
+    "Differences between callbacks and their documentation, by kind, command and field (`other`: too many to tell).",
+    ["kind", "command", "field"],
+    registry=REGISTRY,
+)
 DEAD_LETTERS = Counter(
     "bridge_dead_letters", "Callbacks kept as dead letters, by reason.", ["reason"], registry=REGISTRY
 )

@@ -1,25 +1,26 @@
-"""Second step: the platform's body becomes an event, whose bytes are final from here on."""
+"""Second step: the platform's body becomes events, whose bytes are final from here on."""
 
 from __future__ import annotations
 
 import hashlib
 import time
-import typing
-from collections.abc import Iterator
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
 import msgspec
-import orjson
 
-from bridge import registry
-from bridge.events import UNKNOWN_TYPE
-from bridge.events.contract import Data, Event, Part
+from bridge import lenient, registry
+from bridge.drift import Drift
+from bridge.events import UNKNOWN_TYPE, Data, Event
+from bridge.privacy import FieldFilter, dump, unsigned
 from bridge.record import Record
+from bridge.repair import UnreadableError, is_plain, load
 from bridge.verify import Query
 
 EVENT_CONTENT_TYPE = ("content-type", b"application/cloudevents+json")
 MAX_ATTRIBUTE = 256
+_MILLISECONDS = [f"{number:03d}Z" for number in range(1000)]
 LATEST_TIME_MS = 253_402_300_800_000  # the year 10000, beyond which RFC 3339 cannot write a time
 
 
@@ -34,12 +35,30 @@ class Received(NamedTuple):
     """W3C trace context, if a proxy in front sent one."""
 
 
-class UnreadableError(Exception):
-    """The body cannot become an event. `reason` is a short code, the message says what is wrong with the body."""
+class _Content(msgspec.Struct, frozen=True, gc=False):
+    """What the body of one event says."""
 
-    def __init__(self, reason: str, message: str) -> None:
-        super().__init__(message)
-        self.reason = reason
+    command: str
+    type: str
+    subject: str | None
+    identity: Sequence[Any] | None
+    """Values that make the event unique; None where nothing does."""
+    time_ms: int | None
+    body_command: str | None
+    """The command in the body, where it differs."""
+    data: Data | msgspec.Raw
+    repaired: bool = False
+
+
+class _Item(NamedTuple):
+    """A body that becomes one event: that of a callback, or an item of a batch."""
+
+    body: bytes
+    repaired: bool
+    position: int = 0
+
+
+_pack = msgspec.msgpack.Encoder().encode
 
 
 class Normalizer:
@@ -49,206 +68,260 @@ class Normalizer:
         topic: where events go.
         dlq_topic: where dead letters go.
         schema_base: what `dataschema` begins with.
+        drop_fields: the platform's names of fields that must reach neither disk nor topic.
+        keep_raw: whether events carry the original body and query in headers.
+        drift: told where bodies differ from the documentation.
     """
 
-    def __init__(self, *, topic: str, dlq_topic: str, schema_base: str) -> None:
+    def __init__(
+        self,
+        *,
+        topic: str,
+        dlq_topic: str,
+        schema_base: str,
+        drop_fields: Iterable[str] = (),
+        keep_raw: bool = False,
+        drift: Drift | None = None,
+    ) -> None:
         self._topic = topic
         self._dlq_topic = dlq_topic
         self._schema_base = schema_base
-        self._encoder = msgspec.json.Encoder()
+        self._filter = FieldFilter(drop_fields)
+        self._keep_raw = keep_raw
+        self._drift = drift or Drift()
+        self._encode = msgspec.json.Encoder().encode
 
-    def event(self, received: Received) -> Record:
-        """The record of the callback's event.
+    def event(self, received: Received) -> list[Record]:
+        """The records of the callback: one event, or of a batch one for each item, some of which may be dead letters.
 
         Raises:
-            UnreadableError: the body is not a JSON object, or is nested too deeply.
+            UnreadableError: nothing in the body can become an event.
         """
-        try:
-            content = _read(received)
-            return self._record(received, content)
-        except RecursionError as error:
-            raise UnreadableError("too_deep", "the body is nested too deeply") from error
+        query = received.query
+        body, repaired = self._filter.apply(received.body) if self._filter.is_active else (received.body, False)
+        command = query.command
+        entry = registry.find(command)
+        if entry is not None and not entry.callback.batch:
+            content = self._read(entry, command, body, repaired)
+            return [self._record(received, content, body)]
+        items = _batch(body, entry.callback.batch if entry else "Events", is_sure=entry is not None)
+        if items is None:
+            return [self._record(received, self._read(entry, command, body, repaired), body)]
+        if not items:
+            raise UnreadableError("empty_batch", "the body has no events")
+        return [self._record_of_batch(received, item._replace(repaired=repaired or item.repaired)) for item in items]
 
     def dead_letter(self, received: Received, reason: str, detail: str) -> Record:
-        """The record that keeps a callback which cannot become an event: its bytes as they came, and why."""
+        """The record that keeps a callback which cannot become an event: its bytes as they came, and why.
+
+        Where fields must be dropped, they are; where nobody can tell what is in the body, its size and SHA-256 stand
+        for it.
+        """
         query = received.query
         headers = [
             ("content-type", b"application/octet-stream"),
             ("reason", reason.encode()),
             ("detail", detail.encode(errors="replace")),
             ("receivedtime", rfc3339(received.time_ns // 1_000_000).encode()),
-            ("query", _unsigned(query)),
+            ("query", unsigned(query)),
         ]
         if received.traceparent:
             headers.append(("traceparent", received.traceparent.encode()))
-        return Record(self._dlq_topic, query.app_id.encode(), received.body, headers, received.time_ns // 1_000_000)
+        body = received.body
+        if self._filter.is_active:
+            try:
+                body, _ = self._filter.apply(body)
+            except UnreadableError:
+                headers.append(("body-bytes", str(len(body)).encode()))
+                headers.append(("body-sha256", hashlib.sha256(body).hexdigest().encode()))
+                body = b""
+        return Record(self._dlq_topic, query.app_id.encode(), body, headers, received.time_ns // 1_000_000)
 
-    def _record(self, received: Received, content: _Content) -> Record:
-        query = received.query
+    def _record_of_batch(self, received: Received, item: _Item) -> Record:
+        command = received.query.command
+        try:
+            content = self._read(registry.find(command), command, item.body, item.repaired)
+            return self._record(received, content, item.body, item.position)
+        except UnreadableError as error:
+            return self.dead_letter(
+                received._replace(body=item.body), error.reason, f"event {item.position + 1} of a batch: {error}"
+            )
+
+    def _record(self, received: Received, content: _Content, body: bytes, index: int = 0) -> Record:
+        parameters = received.query.parameters
+        app_id = parameters["sdkappid"]
         received_ms = received.time_ns // 1_000_000
         # Text, because msgspec would write microseconds.
         received_text: Any = rfc3339(received_ms)
         time_text: Any = received_text if content.time_ms is None else rfc3339(content.time_ms)
+        if content.identity is not None:
+            event_id = _event_id((app_id, content.command, *content.identity))
+        else:
+            # The body too: other processes and other items of a batch may have the same time.
+            event_id = _event_id((app_id, content.command, received.time_ns, index, body))
+        subject = content.subject or app_id
         event = Event(
             specversion="1.0",
-            id=_event_id(query.app_id, content, received.time_ns),
-            source=f"/tencent-im/{query.app_id}",
+            id=event_id,
+            source=f"/tencent-im/{app_id}",
             type=content.type,
-            subject=content.subject or query.app_id,
+            subject=subject,
             time=time_text,
             datacontenttype="application/json",
             dataschema=f"{self._schema_base}{content.type}.json",
             callbackcommand=content.command,
             receivedtime=received_text,
-            platform=_attribute(query.get("optplatform").lower()),
-            clientip=_attribute(query.get("clientip")),
+            platform=_platform(parameters.get("optplatform", "")),
+            clientip=_attribute(parameters.get("clientip", "")),
             bodycommand=content.body_command,
+            repaired=True if content.repaired else None,
             data=content.data,
         )
         headers = [EVENT_CONTENT_TYPE]
         if received.traceparent:
             headers.append(("traceparent", received.traceparent.encode()))
-        return Record(self._topic, event.subject.encode(), self._encoder.encode(event), headers, received_ms)
+        if self._keep_raw:
+            headers += [("raw-body", body), ("raw-query", unsigned(received.query))]
+        return Record(self._topic, subject.encode(), self._encode(event), headers, received_ms)
 
+    def _read(self, entry: registry.Entry | None, command: str, body: bytes, repaired: bool) -> _Content:
+        """What a body says.
 
-class _Content(NamedTuple):
-    """What the body says."""
+        Raises:
+            UnreadableError: it is no JSON object.
+        """
+        content = None if entry is None or repaired else self._read_strictly(body, entry, command)
+        if content is None:
+            content = self._read_leniently(body, entry, command, repaired)
+        return content
 
-    command: str
-    type: str
-    subject: str | None
-    identity: tuple[Any, ...] | None
-    """Values that make the event unique; None where nothing does."""
-    time_ms: int | None
-    body_command: str | None
-    data: Data | msgspec.Raw
-
-
-def _read(received: Received) -> _Content:
-    entry = registry.find(received.query.command)
-    if entry is None:
-        return _read_unknown(received)
-    try:
-        body = entry.read.decode(received.body)
-        data = msgspec.convert(body, entry.data, from_attributes=True, strict=False)
-        time_ms, body_command = _time_ms(body.event_time), body.callback_command
-        if time_ms is None and body.event_time is not None:
-            raise msgspec.ValidationError
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        fields = _load(received.body)
-        data, time_ms, body_command = _read_leniently(fields, entry.data)
-    if body_command is None or body_command.lower() == received.query.command.lower():
-        body_command = None
-    return _Content(
-        entry.callback.command,
-        entry.callback.type,
-        getattr(data, entry.callback.subject) or best_subject(_plain(data)),
-        _identity(entry, data, time_ms),
-        time_ms,
-        body_command,
-        data,
-    )
-
-
-def _read_unknown(received: Received) -> _Content:
-    fields = _load(received.body)
-    body_command = fields.get("CallbackCommand")
-    body_command = body_command if isinstance(body_command, str) else None
-    command = received.query.command or body_command or "unknown"
-    return _Content(
-        _attribute(command) or "unknown",
-        UNKNOWN_TYPE,
-        best_subject(fields),
-        None,
-        _time_ms(fields.get("EventTime")),
-        _attribute(body_command) if body_command and body_command.lower() != command.lower() else None,
-        # On one line, since people read topics with tools that read lines.
-        msgspec.Raw(msgspec.json.format(received.body, indent=-1)),
-    )
-
-
-def _load(body: bytes) -> dict[str, Any]:
-    try:
-        fields = orjson.loads(body)
-    except orjson.JSONDecodeError as error:
-        if not body:
-            raise UnreadableError("empty", "the body is empty") from error
-        raise UnreadableError("not_json", f"the body is no JSON: {error.msg} at character {error.pos}") from error
-    if not isinstance(fields, dict):
-        raise UnreadableError("not_an_object", f"the body is a JSON {type(fields).__name__}, not an object")
-    return fields
-
-
-# -- Bodies that differ from the documentation, field by field ---------------------------------------------------------
-
-
-def _read_leniently(fields: dict[str, Any], data_type: type[Data]) -> tuple[Data, int | None, str | None]:
-    known, unknown = _split(fields, data_type, envelope=registry.ENVELOPE_FIELDS)
-    time_ms = _time_ms(fields.get("EventTime"))
-    if time_ms is None and fields.get("EventTime") is not None:
-        unknown["EventTime"] = fields["EventTime"]
-    body_command = fields.get("CallbackCommand")
-    if unknown:
-        known["unknown"] = unknown
-    return data_type(**known), time_ms, body_command if isinstance(body_command, str) else None
-
-
-def _split(
-    fields: dict[str, Any], part: type[Part], *, envelope: tuple[str, ...] = ()
-) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The documented fields under our names and types, and the rest under the platform's.
-
-    A value whose type is a surprise belongs to the rest: a typed field has its type or is absent.
-    """
-    known: dict[str, Any] = {}
-    unknown = {name: value for name, value in fields.items() if name not in envelope}
-    for field in registry.fields_of(part):
-        value = fields.get(field.tencent)
-        if value is None:
-            unknown.pop(field.tencent, None)
-            continue
+    def _read_strictly(self, body: bytes, entry: registry.Entry, command: str) -> _Content | None:
+        """What a body in exactly the documented form says; None for any other."""
         try:
-            known[field.name], rest = _coerce(value, field.type)
-        except (TypeError, ValueError):
-            continue
-        if rest:
-            unknown[field.tencent] = rest
-        else:
-            del unknown[field.tencent]
-    return known, unknown
+            strict = entry.decode(body)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            return None
+        time_ms = None
+        if strict.event_time is not None and (time_ms := _time_ms(strict.event_time)) is None:
+            return None
+        if entry.is_verbatim and not is_plain(body):
+            return None
+        data = entry.build(strict)
+        for field in entry.missing(data):
+            self._drift.note("missing_field", entry.callback.command, field)
+        body_command = None
+        if strict.callback_command is not None and strict.callback_command != command:
+            if len(strict.callback_command) > MAX_ATTRIBUTE:
+                return None
+            body_command = self._differing(strict.callback_command, command, entry)
+        return _Content(
+            entry.callback.command,
+            entry.callback.type,
+            entry.subject(data) or _fallback_subject(entry, data),
+            entry.identity(data, time_ms),
+            time_ms,
+            body_command,
+            data,
+        )
+
+    def _read_leniently(self, body: bytes, entry: registry.Entry | None, command: str, was_repaired: bool) -> _Content:
+        """What any other body says. Raises as `_read`."""
+        fields, repaired = load(body)
+        repaired = repaired or was_repaired
+        body_command = _text(fields.get("CallbackCommand"))
+        if entry is None and not command:
+            entry = registry.find(body_command)
+            command = body_command
+        if entry is None:
+            return self._read_unknown(fields, command, body_command, repaired)
+        reading = lenient.read(fields, entry.data, _understands)
+        for surprise in reading.surprises:
+            self._drift.note(surprise.kind, entry.callback.command, surprise.field, surprise.value)
+        data = reading.data
+        time_ms = _time_ms(reading.event_time)
+        return _Content(
+            entry.callback.command,
+            entry.callback.type,
+            entry.subject(data) or _fallback_subject(entry, data),
+            entry.identity(data, time_ms),
+            time_ms,
+            self._differing(_text(reading.command), command, entry),
+            data,
+            repaired,
+        )
+
+    def _read_unknown(self, fields: dict[str, Any], command: str, body_command: str, repaired: bool) -> _Content:
+        command = _attribute(command) or _attribute(body_command) or "unknown"
+        self._drift.note("unknown_command", command, "", fields)
+        return _Content(
+            command,
+            UNKNOWN_TYPE,
+            best_subject(fields),
+            None,
+            _time_ms(fields.get("EventTime")),
+            self._differing(body_command, command, None),
+            msgspec.Raw(dump(fields)),
+            repaired,
+        )
+
+    def _differing(self, body_command: str, command: str, entry: registry.Entry | None) -> str | None:
+        """The command in the body, if it is another one than the URL's."""
+        if not body_command or body_command.lower() == command.lower():
+            return None
+        if entry is not None and registry.find(body_command) is entry:
+            return _attribute(body_command)  # Documented to differ: no drift.
+        self._drift.note("command", command, "CallbackCommand")
+        return _attribute(body_command)
 
 
-def _coerce(value: Any, declared: Any) -> tuple[Any, Any]:
-    """`value` in its declared type, and what is undocumented inside it (in place, so that it can be told where).
+def command_in(body: bytes) -> str:
+    """The command that a body names, empty if it names none."""
+    try:
+        return _text(load(body).fields.get("CallbackCommand"))
+    except UnreadableError:
+        return ""
+
+
+# -- Batches ----------------------------------------------------------------------------------------------------------
+
+_raw_fields = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+_raw_items = msgspec.json.Decoder(list[msgspec.Raw]).decode
+
+
+def _batch(body: bytes, name: str, *, is_sure: bool) -> list[_Item] | None:
+    """The items of a batch body, None where the body is no batch.
+
+    Without an entry that says so (`is_sure`), it is one if it has nothing but a list of objects under that name.
 
     Raises:
-        TypeError, ValueError: it has no form in that type.
+        UnreadableError: the body is no JSON object.
     """
-    if typing.get_origin(declared) is list:
-        if not isinstance(value, list):
-            raise TypeError
-        pairs = [_coerce(item, typing.get_args(declared)[0]) for item in value]
-        rests = [rest for _, rest in pairs]
-        return [item for item, _ in pairs], rests if any(rests) else None
-    if isinstance(declared, type) and issubclass(declared, Part):
-        if not isinstance(value, dict):
-            raise TypeError
-        known, unknown = _split(value, declared)
-        return declared(**known), unknown
-    return _scalar(value, declared), None
+    if f'"{name}"'.encode() not in body:
+        return None
+    try:
+        fields: dict[str, Any] = dict(_raw_fields(body))
+        values: list[Any] = _raw_items(fields[name])
+        items = [_Item(bytes(value), False, index) for index, value in enumerate(values)]
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, KeyError):
+        fields, repaired = load(body)
+        if not isinstance(fields.get(name), list):
+            return None
+        items = [_Item(dump(value), repaired, index) for index, value in enumerate(fields[name])]
+        fields = {other: dump(value) for other, value in fields.items()}
+    del fields[name]
+    if not is_sure and (fields or not all(item.body.startswith(b"{") for item in items)):
+        return None
+    return [_with_common(item, fields) for item in items] if fields else items
 
 
-def _scalar(value: Any, declared: Any) -> Any:
-    if declared is Any or type(value) is declared:
-        return value
-    is_number = isinstance(value, int) and not isinstance(value, bool)
-    if declared is str and is_number:
-        return str(value)
-    if declared is int and isinstance(value, str):
-        return int(value)
-    if declared is bool and is_number and value in (0, 1):
-        return bool(value)
-    raise TypeError
+def _with_common(item: _Item, common: dict[str, bytes]) -> _Item:
+    """The item with what stands beside the list, which is true of all of them."""
+    try:
+        fields, repaired = load(item.body)
+    except UnreadableError:
+        return item
+    shared = {name: load(b'{"_":%b}' % bytes(value)).fields["_"] for name, value in common.items()}
+    return _Item(dump(shared | fields), repaired or item.repaired, item.position)
 
 
 # -- Subject, identity, time ------------------------------------------------------------------------------------------
@@ -271,30 +344,24 @@ def best_subject(fields: dict[str, Any]) -> str | None:
     return None
 
 
+def _fallback_subject(entry: registry.Entry, data: Data) -> str | None:
+    return best_subject(msgspec.to_builtins(data)) if entry.callback.subject else None
+
+
 def _is_name(value: Any) -> bool:
     return isinstance(value, str) and value != ""
 
 
-def _plain(data: Data) -> dict[str, Any]:
-    return {name: value for name, value in msgspec.structs.asdict(data).items() if value is not None}
+def _event_id(values: tuple[Any, ...]) -> str:
+    # MessagePack puts the length in front of each value: ("ab", "c") and ("a", "bc") must differ.
+    return hashlib.blake2b(_pack(values), digest_size=16).hexdigest()
 
 
-def _identity(entry: registry.Entry, data: Data, time_ms: int | None) -> tuple[Any, ...] | None:
-    callback = entry.callback
-    if not callback.exact:
-        return None
-    values = tuple(time_ms if name == "event_time" else getattr(data, name) for name in callback.identity)
-    return None if None in values else values
-
-
-def _event_id(app_id: str, content: _Content, received_ns: int) -> str:
-    # Every part is preceded by its length: ("ab", "c") and ("a", "bc") must differ.
-    digest = hashlib.blake2b(digest_size=16)
-    identity = (received_ns,) if content.identity is None else content.identity
-    for part in (app_id, content.command, *identity):
-        encoded = str(part).encode(errors="surrogatepass")
-        digest.update(b"%d:%b" % (len(encoded), encoded))
-    return digest.hexdigest()
+def _understands(name: str, value: Any) -> bool:
+    """Whether a field of the envelope becomes an attribute."""
+    if name == "EventTime":
+        return _time_ms(value) is not None
+    return isinstance(value, str) and len(value) <= MAX_ATTRIBUTE
 
 
 def _time_ms(value: Any) -> int | None:
@@ -310,7 +377,7 @@ def _time_ms(value: Any) -> int | None:
 def rfc3339(time_ms: int) -> str:
     """Unix milliseconds as text, e.g. `2019-05-10T09:38:46.123Z`."""
     seconds, milliseconds = divmod(time_ms, 1000)
-    return f"{_rfc3339_second(seconds)}{milliseconds:03d}Z"
+    return _rfc3339_second(seconds) + _MILLISECONDS[milliseconds]
 
 
 @lru_cache(maxsize=1024)
@@ -318,19 +385,22 @@ def _rfc3339_second(seconds: int) -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%S.", time.gmtime(seconds))
 
 
+@lru_cache(maxsize=256)
+def _platform(text: str) -> str | None:
+    return _attribute(text.lower())
+
+
 def _attribute(text: str) -> str | None:
-    """`text` as the value of an attribute of the event: valid Unicode, of bounded length, None where empty."""
-    if not text.isascii():
-        text = text.encode(errors="replace").decode()
-    return text[:MAX_ATTRIBUTE] or None
+    """`text` as the value of an attribute of the event: valid Unicode, no control characters, of bounded length."""
+    text = text[:MAX_ATTRIBUTE]
+    if not (text.isascii() and text.isprintable()):
+        valid = text.encode(errors="replace").decode()
+        text = "".join(character if character.isprintable() else "\ufffd" for character in valid)
+    return text or None
 
 
-def _unsigned(query: Query) -> bytes:
-    """The query string without what proves authenticity, which must reach no topic."""
-    return "&".join(_pairs(query)).encode(errors="replace")
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else ""
 
 
-def _pairs(query: Query) -> Iterator[str]:
-    for name, value in query.parameters.items():
-        if name not in {"sign", "requesttime"}:
-            yield f"{name}={value}"
+__all__ = ["Normalizer", "Received", "UnreadableError", "best_subject", "command_in", "rfc3339"]

@@ -217,13 +217,22 @@ async def until_signalled(work: Awaitable[None]) -> bool:
     A second signal cancels what `work` does to end: what it leaves undone is left to its `Guard`.
     """
     task = asyncio.ensure_future(work)
+    signalled = False
+
+    def stop() -> None:
+        nonlocal signalled
+        signalled = True
+        task.cancel()
+
     loop = asyncio.get_running_loop()
     signals = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     for number in signals:
-        loop.add_signal_handler(number, task.cancel)
+        loop.add_signal_handler(number, stop)
     try:
         await task
     except asyncio.CancelledError:
+        if not signalled:
+            raise
         return True
     finally:
         for number in signals:

@@ -20,25 +20,25 @@ import contextlib
 import logging
 from collections import deque
 from collections.abc import Iterable
-from functools import lru_cache
 from typing import Any, NamedTuple
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import (
     InvalidMessageError,
     InvalidTimestampError,
-    KafkaConnectionError,
     KafkaError,
     MessageSizeTooLargeError,
     RecordListTooLargeError,
 )
-from aiokafka.partitioner import murmur2
 
 from bridge import metrics
 from bridge.journal import Entry, Group, Journal, Lane
 from bridge.refused import RefusedRecords
 from bridge.settings import BridgeSettings
 from common.backoff import backoff
+from common.diagnosis import explain
+from common.logs import Throttle
+from common.partition import partition_of
 from common.topics import TopicsMissingError, ensure_topics, max_message_bytes
 
 log = logging.getLogger(__name__)
@@ -51,6 +51,7 @@ STABLE_AFTER = 20.0
 WATCH_INTERVAL = 0.25
 PROBE_INTERVAL = 1.0
 STOP_TIMEOUT = 1.0
+REPORT_INTERVAL = 60.0
 REFUSED_FOR_GOOD = (MessageSizeTooLargeError, RecordListTooLargeError, InvalidMessageError, InvalidTimestampError)
 
 
@@ -66,13 +67,6 @@ class _Sent(NamedTuple):
     """When it was sent (loop time)."""
 
 
-@lru_cache(maxsize=65_536)
-def partition_of(key: bytes, partitions: int) -> int:
-    """The partition that Kafka's own clients choose for a key. Cached, for the hash is pure Python: 4 us a key."""
-    hashed: int = murmur2(key)
-    return (hashed & 0x7FFFFFFF) % partitions
-
-
 class LanePublisher:
     """Publishes one lane, on one producer after the other.
 
@@ -81,9 +75,12 @@ class LanePublisher:
         journal: told what Kafka confirmed.
         refused: where records go that the broker refuses for good.
         settings: connection, topics, compression.
+        throttle: shared by all, so that a problem of theirs is logged once.
     """
 
-    def __init__(self, lane: Lane, journal: Journal, refused: RefusedRecords, settings: BridgeSettings) -> None:
+    def __init__(
+        self, lane: Lane, journal: Journal, refused: RefusedRecords, settings: BridgeSettings, throttle: Throttle
+    ) -> None:
         self._lane = lane
         self._journal = journal
         self._refused = refused
@@ -98,7 +95,7 @@ class LanePublisher:
         """Largest batch that the topic takes, where the broker tells."""
         self._batch_bytes = BATCH_BYTES
         self._answers = True
-        self._last_problem = ""
+        self._throttle = throttle
         self.connected = False
 
     def wake(self) -> None:
@@ -166,7 +163,6 @@ class LanePublisher:
                 await asyncio.sleep(wait)
             else:
                 log.info("connected to Kafka at %s for %s", servers, self._lane.topic)
-                self._last_problem = ""
                 self._lost = None
                 self._in_flight = {}
                 self.connected = True
@@ -195,10 +191,9 @@ class LanePublisher:
             self._report(str(error))
 
     def _report(self, problem: str) -> None:
-        """Log a problem once, however often it comes in a row."""
-        if problem != self._last_problem:
+        """Log a problem, but not each time that it is met again."""
+        if self._throttle.admits(problem):
             log.warning("%s (trying for ever)", problem)
-            self._last_problem = problem
 
     # -- Publishing ----------------------------------------------------------------------------------------------------
 
@@ -341,6 +336,7 @@ class Publisher:
         self._journal = journal
         self._settings = settings
         self._refused = RefusedRecords(settings.journal_dir, dlq_topic=settings.dlq_topic)
+        self._throttle = Throttle(REPORT_INTERVAL)
         self._lanes: dict[str, LanePublisher] = {}
         self._tasks: list[asyncio.Task[None]] = []
         self._watch_timer: asyncio.TimerHandle | None = None
@@ -376,7 +372,8 @@ class Publisher:
 
     def _add(self, lane: Lane) -> None:
         if lane.topic not in self._lanes:
-            publisher = self._lanes[lane.topic] = LanePublisher(lane, self._journal, self._refused, self._settings)
+            publisher = LanePublisher(lane, self._journal, self._refused, self._settings, self._throttle)
+            self._lanes[lane.topic] = publisher
             self._tasks.append(asyncio.get_running_loop().create_task(publisher.run()))
 
     def _watch(self) -> None:
@@ -392,12 +389,3 @@ async def _abandon(producer: AIOKafkaProducer) -> None:
     producer._closed = True
     with contextlib.suppress(KafkaError, TimeoutError, OSError):
         await asyncio.wait_for(producer.client.close(), STOP_TIMEOUT)
-
-
-def explain(error: BaseException) -> str:
-    """A Kafka error in words."""
-    if isinstance(error, TimeoutError):
-        return "it does not answer"
-    if isinstance(error, KafkaConnectionError):
-        return "nothing listens there, or it closes the connection"
-    return " ".join(f"{type(error).__name__}: {error}".split())

@@ -10,22 +10,29 @@ from aiohttp import web
 from multidict import CIMultiDict
 
 from bridge import registry
+from bridge.events import Reply
+from bridge.repair import UnreadableError, load
 
 _HEADERS = CIMultiDict({"Content-Type": "application/json"})
 _CLOSING_HEADERS = CIMultiDict({"Content-Type": "application/json", "Connection": "close"})
 _OK = b'{"ActionStatus":"OK","ErrorInfo":"","ErrorCode":0}'
+_OK_OLD = b'{"ErrorCode":0,"ErrorMessage":""}'
 
 
-def accepted(*, closing: bool = False) -> web.Response:
+def accepted(command: str = "", *, closing: bool = False) -> web.Response:
     """The callback is durable."""
-    return web.Response(body=_OK, headers=_CLOSING_HEADERS if closing else _HEADERS)
+    entry = registry.find(command)
+    is_old = entry is not None and entry.callback.reply is Reply.ERROR_MESSAGE
+    return web.Response(body=_OK_OLD if is_old else _OK, headers=_CLOSING_HEADERS if closing else _HEADERS)
 
 
 def allowed(command: str, body: bytes, *, closing: bool = False) -> web.Response:
-    """The platform may go on with what it asked about; `Sns.CallbackPrev*` want that for each account."""
-    if not command.lower().startswith("sns."):
+    """The platform may go on with what it asked about; in the form of the entry, or what the name suggests."""
+    entry = registry.find(command)
+    wants_each = entry.callback.reply is Reply.ALLOW_EACH if entry else command.lower().startswith("sns.")
+    if not wants_each:
         return accepted(closing=closing)
-    items = [{"To_Account": account, "ResultCode": 0, "ResultInfo": ""} for account in _asked_about(body)]
+    items = [{"To_Account": account, "ResultCode": 0, "ResultInfo": ""} for account in _asked_about(entry, body)]
     reply = {"ActionStatus": "OK", "ErrorInfo": "", "ErrorCode": 0, "ResultItem": items}
     return web.Response(body=orjson.dumps(reply), headers=_CLOSING_HEADERS if closing else _HEADERS)
 
@@ -39,15 +46,17 @@ def failed(status: HTTPStatus, message: str, *, closing: bool = False) -> web.Re
     return response
 
 
-def _asked_about(body: bytes) -> list[str]:
-    """The accounts that a body of `Sns.CallbackPrev*` lists, whatever the list is named."""
+def _asked_about(entry: registry.Entry | None, body: bytes) -> list[str]:
+    """The accounts that a body asks about; without an entry, those of any list in it."""
     try:
-        fields: Any = orjson.loads(body)
-    except orjson.JSONDecodeError:
+        fields = load(body).fields
+    except UnreadableError:
         return []
-    lists = [value for value in fields.values() if isinstance(value, list)] if isinstance(fields, dict) else []
-    items = [item for value in lists for item in value if isinstance(item, dict)]
-    return [item["To_Account"] for item in items if isinstance(item.get("To_Account"), str)]
+    name, account = registry.platform_path(entry, entry.callback.asks_about) if entry else (None, "To_Account")
+    lists = [fields.get(name)] if name in fields else list(fields.values())
+    items = [item for value in lists if isinstance(value, list) for item in value if isinstance(item, dict)]
+    accounts: list[Any] = [item.get(account) for item in items]
+    return [str(account) for account in accounts if isinstance(account, str | int) and not isinstance(account, bool)]
 
 
-__all__ = ["accepted", "allowed", "failed", "registry"]
+__all__ = ["accepted", "allowed", "failed"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from http import HTTPStatus
 from importlib.resources import files
 from typing import Any, NamedTuple
@@ -93,13 +93,13 @@ def find(name: str) -> Callback:
     raise UsageError(f"there is no documented body named {name}. {_suggestion(name, known)}")
 
 
-def _suggestion(name: str, known: Iterable[str]) -> str:
-    by_lower = {sample.lower(): sample for sample in known}
-    tails = {sample.split(".", 1)[1]: sample for sample in by_lower}
-    close = difflib.get_close_matches(name.lower(), [*by_lower, *tails], n=3, cutoff=0.5)
-    meant = list(dict.fromkeys(by_lower[tails.get(match, match)] for match in close))
+def _suggestion(name: str, known: Mapping[str, Callback]) -> str:
+    commands = {callback.command.lower(): callback.command for callback in known.values()}
+    without_family = {command.partition(".")[2]: command for command in commands}
+    close = difflib.get_close_matches(name.lower(), [*commands, *without_family], n=3)
+    meant = dict.fromkeys(commands[without_family.get(match, match)] for match in close)
     advice = f"Did you mean {' or '.join(meant)}? " if meant else ""
-    return f"{advice}For a body of your own give --body. These are known:\n  " + "\n  ".join(by_lower.values())
+    return f"{advice}For a body of your own give --body. These are known:\n  " + "\n  ".join(known)
 
 
 def changed(body: bytes, changes: Iterable[str]) -> bytes:

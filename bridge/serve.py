@@ -104,6 +104,7 @@ class Bridge:
             kafka_ok = self._journal.kafka_confirms
             metrics.JOURNAL_BYTES.set(state.stored_bytes)
             metrics.MEMORY_BYTES.set(state.memory_bytes)
+            metrics.CLOCK_SKEW.set(self._ingress.clock_skew)
             metrics.DISK_OK.set(state.disk_ok)
             metrics.KAFKA_OK.set(kafka_ok)
             metrics.DEGRADED.set(not (state.disk_ok and kafka_ok))

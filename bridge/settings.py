@@ -85,6 +85,14 @@ class BridgeSettings(Settings):
     schema_base: str = Field(
         "urn:im-bridge:schemas/", description="What `dataschema` begins with; the event type and `.json` follow."
     )
+    drop_fields: str = Field(
+        "",
+        description="""Fields of callbacks that reach neither disk nor topic, at any depth, by the platform's names,
+        e.g. `MsgBody,CloudCustomData`. A body that nobody can read is kept by its size and SHA-256 only.""",
+    )
+    keep_raw: bool = Field(
+        False, description="Whether events carry the original body and query in the headers `raw-body`, `raw-query`."
+    )
     compression: Literal["none", "gzip", "snappy", "lz4", "zstd"] = Field(
         "none", description="How records are compressed on their way to Kafka."
     )

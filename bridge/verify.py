@@ -18,6 +18,8 @@ class Query(NamedTuple):
     """The query string of a callback. Names have no case; of a repeated name the first counts."""
 
     parameters: dict[str, str]
+    raw: str
+    """As it came."""
 
     def get(self, name: str) -> str:
         """Value of the parameter with this lower-case name, or an empty string."""
@@ -42,7 +44,7 @@ def parse_query(query: str) -> Query:
         if "%" in pair or "+" in pair:
             name, value = unquote_plus(name), unquote_plus(value)
         parameters.setdefault(name.lower(), value)
-    return Query(parameters)
+    return Query(parameters, query)
 
 
 class Refusal(StrEnum):

@@ -8,6 +8,8 @@ import time
 
 import orjson
 
+from common import diagnosis
+
 
 class JsonFormatter(logging.Formatter):
     """One JSON object a line: time, level, logger, message, and the traceback where there is one."""
@@ -25,10 +27,7 @@ class JsonFormatter(logging.Formatter):
 
 
 def configure(*, log_format: str, level: str, process: str = "") -> None:
-    """Send all logging to standard error, marked with `process` where there are several.
-
-    aiokafka's own lines repeat what we log in a clearer form, so they are left out.
-    """
+    """Send all logging to standard error, marked with `process` where there are several."""
     mark = f"[{process}] " if process else ""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
@@ -37,11 +36,15 @@ def configure(*, log_format: str, level: str, process: str = "") -> None:
         else logging.Formatter(f"%(asctime)s {mark}%(levelname)-7s %(name)s: %(message)s", "%H:%M:%S")
     )
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
-    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
+    diagnosis.watch()
+
+
+MOST_KINDS = 1000
 
 
 class Throttle:
-    """Lets one line a second through for each kind of message, so that a flood of bad requests floods no log."""
+    """Lets one line in `interval` seconds through for each kind of message, so that a flood of bad requests, or a
+    server that stays away, floods no log."""
 
     def __init__(self, interval: float = 1.0) -> None:
         self._interval = interval
@@ -49,8 +52,11 @@ class Throttle:
         self._suppressed: dict[str, int] = {}
 
     def admits(self, kind: str) -> bool:
-        """Whether a message of this kind may be logged now. Kinds must be few: each is remembered."""
+        """Whether a message of this kind may be logged now."""
         now = time.monotonic()
+        if len(self._last) > MOST_KINDS:
+            self._last.clear()
+            self._suppressed.clear()
         if now - self._last.get(kind, -self._interval) < self._interval:
             self._suppressed[kind] = self._suppressed.get(kind, 0) + 1
             return False

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal, Self, TypeVar
 
-from pydantic import Field, SecretStr, ValidationError, model_validator
+from pydantic import Field, FilePath, SecretStr, ValidationError, model_validator
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
 
@@ -52,11 +52,13 @@ class Settings(BaseSettings):
     kafka_sasl_mechanism: SaslMechanism = Field("PLAIN", description="PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512.")
     kafka_sasl_username: str | None = Field(None, description="User name for SASL.")
     kafka_sasl_password: SecretStr | None = Field(None, description="Password for SASL.")
-    kafka_ssl_cafile: Path | None = Field(
+    kafka_ssl_cafile: FilePath | None = Field(
         None, description="PEM file with the authorities that signed the brokers' certificates; default: the system's."
     )
-    kafka_ssl_certfile: Path | None = Field(None, description="PEM file with the client's certificate, for mutual TLS.")
-    kafka_ssl_keyfile: Path | None = Field(None, description="PEM file with the client's private key.")
+    kafka_ssl_certfile: FilePath | None = Field(
+        None, description="PEM file with the client's certificate, for mutual TLS."
+    )
+    kafka_ssl_keyfile: FilePath | None = Field(None, description="PEM file with the client's private key.")
     kafka_ssl_check_hostname: bool = Field(True, description="Whether a broker's certificate must name its host.")
     topic_partitions: int = Field(
         12, ge=1, description="Partitions of a topic that we create. Raising them later breaks the order of keys."

@@ -154,6 +154,22 @@ def test_the_disk_budget_bounds_the_journal_and_is_answered_503(ingress: MakeIng
     assert not load.slow(0.6)
 
 
+def test_too_much_in_flight_is_answered_503_at_once_and_memory_stays_flat(
+    ingress: MakeIngress, own_broker: Broker
+) -> None:
+    bridge = ingress(own_broker, BRIDGE_MAX_IN_FLIGHT="8")
+    with Load(bridge.port, connections=64) as load:
+        load.wait_acknowledged(300)
+        bridge.wait_for(lambda: len(load.refused) > 500, what="refusals")
+        before = bridge.rss_bytes
+        load.wait_acknowledged(500)
+        assert bridge.rss_bytes - before < 20 * 1024 * 1024
+    assert {one.status for one in load.refused} == {503}
+    assert bridge.metric("bridge_refused_total", reason="in_flight") == len(load.refused)
+    assert not load.slow(0.5)
+    judge(load, own_broker, bridge)
+
+
 # -- Adoption ----------------------------------------------------------------------------------------------------------
 
 

@@ -113,6 +113,8 @@ def test_a_right_signature_with_a_stale_time_is_refused_and_kept_as_a_dead_lette
     assert message.value == callback.body
     assert headers(message)["reason"] == "stale_time"
     assert read_all(broker.bootstrap, bridge.topics.events) == []
+    bridge.wait_for_log("an authentic callback says it was sent 6[12] s before our time")
+    bridge.wait_for(lambda: -63 < bridge.metrics()["bridge_clock_skew_seconds"] < -60, what="the skew to be shown")
     assert bridge.post(callback, request_time=int(time.time()) + 55).json == OK
 
 

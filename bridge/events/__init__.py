@@ -5,19 +5,32 @@ from bridge.events import MessageRecalled, parse_event
 event = parse_event(message.value)
 if isinstance(event.data, MessageRecalled):
     print(event.data.to_account, event.data.msg_key)
+
+The classes of the other families are in their modules, e.g. `bridge.events.group.MessageSent`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import msgspec
 
+from bridge.events import bot, c2c, call, group, official_account, operations, push, relations, room, user
 from bridge.events.c2c import AllConversationsRead, ConversationRead, GroupRead, MessageRecalled, MessageSent
-from bridge.events.contract import Callback, Data, Event, Part
+from bridge.events.contract import Callback, Data, Event, Part, Reply
 
 UNKNOWN_TYPE = "im.unknown"
 """Type of the event of a command that has no entry yet; its data is the body as the platform sent it."""
 
-DATA_TYPES: dict[str, type[Data]] = {data.callback.type: data for data in Data.__subclasses__()}
+
+def _entries(base: type[Data]) -> Iterator[type[Data]]:
+    for data in base.__subclasses__():
+        if "callback" in vars(data):
+            yield data
+        yield from _entries(data)
+
+
+DATA_TYPES: dict[str, type[Data]] = {data.callback.type: data for data in _entries(Data)}
 """Event type → class of its data."""
 
 
@@ -46,7 +59,7 @@ def parse_event(value: bytes) -> Event:
     try:
         envelope = _envelope.decode(value)
         data = _data.get(envelope.type, _untyped).decode(envelope.data)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise InvalidEventError(f"no event of this contract: {error}") from error
     attributes = {name: getattr(envelope, name) for name in Event.__struct_fields__}
     return Event(**attributes | {"data": data})
@@ -65,5 +78,16 @@ __all__ = [
     "MessageRecalled",
     "MessageSent",
     "Part",
+    "Reply",
+    "bot",
+    "c2c",
+    "call",
+    "group",
+    "official_account",
+    "operations",
     "parse_event",
+    "push",
+    "relations",
+    "room",
+    "user",
 ]

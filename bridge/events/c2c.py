@@ -2,74 +2,80 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
-from bridge.events.contract import Callback, Data, Part, tencent
+from bridge.events import fields
+from bridge.events.contract import Callback, Data, Part, Reply, tencent
 
 
-class MessageRecalled(Data, frozen=True, kw_only=True, omit_defaults=True):
-    """A one-to-one message was recalled, by a user or by an administrator."""
+class MessageSendRequested(Data, frozen=True):
+    """A one-to-one message is about to be sent."""
 
     callback = Callback(
-        command="C2C.CallbackAfterMsgWithDraw",
-        type="im.c2c.message.recalled",
-        subject="to_account",
+        command="C2C.CallbackBeforeSendMsg",
+        type="im.c2c.message_send.requested",
+        subject=("to_account",),
         identity=("from_account", "to_account", "msg_key"),
-        source="269/61697, 1047/43466",
+        source="269/1632, 1047/34364",
+        reply=Reply.ALLOW,
     )
 
-    from_account: Annotated[
-        str | None, tencent("From_Account", "Sender of the message, not always who recalled it.")
-    ] = None
-    to_account: Annotated[str | None, tencent("To_Account", "Receiver of the message.")] = None
-    msg_key: Annotated[str | None, tencent("MsgKey", "Id of the message, unique with sender and receiver.")] = None
-    unread_total: Annotated[
-        int | None,
-        tencent("UnreadMsgNum", "Unread one-to-one messages of the receiver. The China site does not send it."),
-    ] = None
+    from_account: fields.MessageSender = None
+    to_account: fields.MessageReceiver = None
+    msg_seq: fields.C2CMsgSeq = None
+    msg_random: fields.C2CMsgRandom = None
+    msg_time: fields.MsgTime = None
+    msg_key: fields.SentMsgKey = None
+    msg_id: fields.MsgId = None
+    online_only: fields.OnlineOnly = None
+    msg_body: fields.MsgBody = None
+    cloud_custom_data: fields.CloudCustomData = None
+    support_message_extension: fields.SupportMessageExtension = None
+    sync_other_machine: fields.SyncOtherMachine = None
 
 
-class MessageSent(Data, frozen=True, kw_only=True, omit_defaults=True):
+class MessageSent(Data, frozen=True):
     """A one-to-one message was sent, or its delivery failed (`send_msg_result` other than 0)."""
 
     callback = Callback(
         command="C2C.CallbackAfterSendMsg",
         type="im.c2c.message.sent",
-        subject="to_account",
+        subject=("to_account",),
         identity=("from_account", "to_account", "msg_key"),
         source="1047/34365",
     )
 
-    from_account: Annotated[str | None, tencent("From_Account", "Sender of the message.")] = None
-    to_account: Annotated[str | None, tencent("To_Account", "Receiver of the message.")] = None
-    msg_seq: Annotated[int | None, tencent("MsgSeq", "Sequence number, unsigned 32 bits, chosen by the sender.")] = None
-    msg_random: Annotated[
-        int | None, tencent("MsgRandom", "Random number, unsigned 32 bits, chosen by the sender.")
-    ] = None
-    msg_time: Annotated[int | None, tencent("MsgTime", "When it was sent, Unix seconds.")] = None
-    msg_key: Annotated[str | None, tencent("MsgKey", "Id of the message, unique with sender and receiver.")] = None
-    online_only: Annotated[
-        bool | None, tencent("OnlineOnlyFlag", "Whether it goes to online devices only and is not stored.")
-    ] = None
-    send_msg_result: Annotated[int | None, tencent("SendMsgResult", "0: delivered; else the error code.")] = None
-    error_info: Annotated[str | None, tencent("ErrorInfo", "Text for `send_msg_result`.")] = None
+    from_account: fields.MessageSender = None
+    to_account: fields.MessageReceiver = None
+    msg_seq: fields.C2CMsgSeq = None
+    msg_random: fields.C2CMsgRandom = None
+    msg_time: fields.MsgTime = None
+    msg_key: fields.SentMsgKey = None
+    msg_id: fields.MsgId = None
+    online_only: fields.OnlineOnly = None
+    send_msg_result: fields.SendMsgResult = None
+    error_info: fields.SendErrorInfo = None
     unread_total: Annotated[
         int | None,
-        tencent("UnreadMsgNum", "Unread one-to-one messages of the receiver; -1 where the delivery failed."),
+        tencent(
+            "UnreadMsgNum",
+            "Unread one-to-one messages of the receiver; -1 where the delivery failed.",
+            optional=True,
+        ),
     ] = None
-    msg_body: Annotated[list[Any] | None, tencent("MsgBody", "The message's elements, as the platform has them.")] = (
-        None
-    )
-    cloud_custom_data: Annotated[str | None, tencent("CloudCustomData", "The app's own data with the message.")] = None
+    msg_body: fields.MsgBody = None
+    cloud_custom_data: fields.CloudCustomData = None
+    support_message_extension: fields.SupportMessageExtension = None
+    sync_other_machine: fields.SyncOtherMachine = None
 
 
-class ConversationRead(Data, frozen=True, kw_only=True, omit_defaults=True):
+class ConversationRead(Data, frozen=True):
     """A user read a one-to-one conversation up to a time."""
 
     callback = Callback(
         command="C2C.CallbackAfterMsgReport",
         type="im.c2c.conversation.read",
-        subject="report_account",
+        subject=("report_account",),
         identity=("report_account", "peer_account", "last_read_time", "event_time"),
         source="269/61696, 1047/43465",
     )
@@ -81,29 +87,125 @@ class ConversationRead(Data, frozen=True, kw_only=True, omit_defaults=True):
     ] = None
     unread_total: Annotated[
         int | None,
-        tencent("UnreadMsgNum", "Unread one-to-one messages of who read. The China site does not send it."),
+        tencent(
+            "UnreadMsgNum",
+            "Unread one-to-one messages of who read. The China site does not send it.",
+            optional=True,
+        ),
     ] = None
 
 
-class GroupRead(Part, frozen=True, kw_only=True, omit_defaults=True):
+class MessageRecalled(Data, frozen=True):
+    """A one-to-one message was recalled, by a user or by an administrator."""
+
+    callback = Callback(
+        command="C2C.CallbackAfterMsgWithDraw",
+        type="im.c2c.message.recalled",
+        subject=("to_account",),
+        identity=("from_account", "to_account", "msg_key"),
+        source="269/61697, 1047/43466",
+    )
+
+    from_account: Annotated[
+        str | None, tencent("From_Account", "Sender of the message, not always who recalled it.")
+    ] = None
+    to_account: fields.MessageReceiver = None
+    msg_key: fields.MsgKey = None
+    unread_total: Annotated[
+        int | None,
+        tencent(
+            "UnreadMsgNum",
+            "Unread one-to-one messages of the receiver. The China site does not send it.",
+            optional=True,
+        ),
+    ] = None
+
+
+class ReceiptedMessage(Part, frozen=True):
+    """A message that was read."""
+
+    from_account: fields.MessageSender = None
+    to_account: fields.MessageReceiver = None
+    msg_key: fields.MsgKey = None
+    msg_id: Annotated[str | None, tencent("MsgId", "Id of the message as client SDKs know it.")] = None
+
+
+class ReadReceiptSent(Data, frozen=True):
+    """A user sent read receipts for one-to-one messages."""
+
+    callback = Callback(
+        command="C2C.CallbackAfterMsgReadReceipt",
+        type="im.c2c.read_receipt.sent",
+        subject=("operator_account",),
+        identity=("operator_account", "c2c_msg_info.msg_key", "event_time"),
+        source="269/128223",
+    )
+
+    operator_account: Annotated[str | None, tencent("Operator_Account", "Who read.")] = None
+    peer_account: Annotated[str | None, tencent("Peer_Account", "Who wrote the messages.")] = None
+    c2c_msg_info: Annotated[list[ReceiptedMessage] | None, tencent("C2CMsgInfo", "The messages.")] = None
+
+
+class MessageModified(Data, frozen=True):
+    """A one-to-one message was changed after it had been sent."""
+
+    callback = Callback(
+        command="C2C.CallbackAfterModifyMsg",
+        type="im.c2c.message.modified",
+        subject=("to_account",),
+        identity=("from_account", "to_account", "msg_key", "event_time"),
+        source="269/128224",
+    )
+
+    operator_account: fields.OperatorAccount = None
+    from_account: fields.MessageSender = None
+    to_account: fields.MessageReceiver = None
+    msg_seq: fields.C2CMsgSeq = None
+    msg_random: fields.C2CMsgRandom = None
+    msg_time: fields.MsgTime = None
+    msg_key: fields.MsgKey = None
+    msg_body: fields.MsgBody = None
+    cloud_custom_data: fields.CloudCustomData = None
+
+
+class GroupRead(Part, frozen=True):
     """How far a group was read."""
 
-    group_id: Annotated[str | None, tencent("GroupId", "The group.")] = None
+    group_id: fields.GroupId = None
     msg_seq: Annotated[int | None, tencent("MsgSeq", "Everything up to this message is read.")] = None
 
 
-class AllConversationsRead(Data, frozen=True, kw_only=True, omit_defaults=True):
+class AllConversationsRead(Data, frozen=True):
     """A user marked everything as read. Which kinds of conversation were meant is not documented."""
 
     callback = Callback(
         command="C2C.CallbackAfterMsgReadAll",
         type="im.c2c.all_conversations.read",
-        subject="report_account",
+        subject=("report_account",),
         identity=("report_account", "event_time"),
         source="269/128225",
     )
 
     report_account: Annotated[str | None, tencent("Report_Account", "Who read.")] = None
-    group_read_info: Annotated[list[GroupRead] | None, tencent("GroupReadInfo", "The groups among what was read.")] = (
-        None
+    group_read_info: Annotated[
+        list[GroupRead] | None, tencent("GroupReadInfo", "The groups among what was read.", optional=True)
+    ] = None
+
+
+class MessageExtensionChanged(Data, frozen=True):
+    """Extensions of a one-to-one message were set or deleted."""
+
+    callback = Callback(
+        command="C2C.CallbackAfterC2CMsgExtension",
+        type="im.c2c.message_extension.changed",
+        subject=("to_account",),
+        identity=("from_account", "to_account", "msg_key", "seq"),
+        source="1047/76006",
     )
+
+    from_account: fields.MessageSender = None
+    to_account: fields.MessageReceiver = None
+    msg_key: fields.MsgKey = None
+    operate_type: fields.OperateType = None
+    extension_list: fields.ExtensionList = None
+    seq: fields.ExtensionSeq = None

@@ -3,9 +3,23 @@
 from __future__ import annotations
 
 from datetime import datetime
+from enum import StrEnum
 from typing import Annotated, Any, ClassVar, Literal, NamedTuple, Self
 
 import msgspec
+
+
+class Reply(StrEnum):
+    """What the platform expects as the answer to a callback."""
+
+    IGNORED = "ignored"
+    """An after-callback: any well-formed answer will do."""
+    ALLOW = "allow"
+    """A before-callback: it waits for our verdict."""
+    ALLOW_EACH = "allow_each"
+    """A before-callback that wants a verdict for each account it asks about."""
+    ERROR_MESSAGE = "error_message"
+    """The answer of the old call webhook, whose text is in `ErrorMessage`."""
 
 
 class Callback(NamedTuple):
@@ -14,28 +28,51 @@ class Callback(NamedTuple):
     command: str
     """As it stands in the URL, e.g. `C2C.CallbackAfterMsgWithDraw`."""
     type: str
-    """Event type, `im.<family>.<thing>.<past participle>`."""
-    subject: str
-    """The field of the data that names the account or group it is about: the event's subject and Kafka key."""
+    """Event type, `im.<family>.<thing>.<past participle>`; of a before-callback `….requested`."""
+    subject: tuple[str, ...]
+    """Where the data names the account or group it is about, best first, e.g. `info.to_account`: the event's subject
+    and Kafka key. Empty: it is about the app, whose SdkAppid it is then."""
     identity: tuple[str, ...]
-    """Fields that together make the event unique; `event_time` is the body's EventTime."""
+    """Fields that together make the event unique, e.g. `msg_seq_list.msg_seq`; `event_time` is the body's EventTime.
+    One that ends in `?` counts where it is present; without any other the event counts as a new one."""
     exact: bool = True
     """Whether the documentation makes the identity unique; else every callback counts as a new event."""
     source: str = ""
     """Documentation pages that it was read from."""
+    reply: Reply = Reply.IGNORED
+    """The answer that the platform expects."""
+    asks_about: str = ""
+    """With `Reply.ALLOW_EACH`: where the data names the accounts."""
+    aliases: tuple[str, ...] = ()
+    """Other names under which it comes."""
+    batch: str = ""
+    """Name of the list in the body whose items are one event each, e.g. `Events`."""
+
+    @property
+    def is_before(self) -> bool:
+        """Whether the platform holds a user's action back until we answer."""
+        return self.reply in {Reply.ALLOW, Reply.ALLOW_EACH}
 
 
-def tencent(name: str, meaning: str) -> msgspec.Meta:
-    """Annotation of a field: its name in the platform's body and its meaning."""
-    return msgspec.Meta(description=meaning, extra={"tencent": name})
+def tencent(name: str, meaning: str, *others: str, optional: bool = False) -> msgspec.Meta:
+    """Annotation of a field.
+
+    Args:
+        name: the platform's name.
+        meaning: one sentence.
+        others: names that other versions of the documentation have for it.
+        optional: whether it may be absent by the documentation, or some version of it does not have it.
+    """
+    extra = {"tencent": name, "others": others, "optional": optional}
+    return msgspec.Meta(description=meaning, extra=extra, extra_json_schema={"x-tencent-name": name})
 
 
-class Part(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Part(msgspec.Struct, frozen=True, omit_defaults=True):
     """An object inside the data of an event. Fields that the platform did not send are None and absent in JSON."""
 
 
-class Data(Part, frozen=True, kw_only=True, omit_defaults=True):
-    """Base of the data of every event type; a subclass is the registry's entry of its command."""
+class Data(Part, frozen=True):
+    """Base of the data of every event type; a subclass with a `callback` is the registry's entry of its command."""
 
     callback: ClassVar[Callback]
 

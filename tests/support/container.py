@@ -28,13 +28,19 @@ def docker_answers() -> bool:
 
 
 def pull(image: str) -> None:
-    """Have `image` on the engine. Raises docker.errors.APIError when it is neither there nor to be had."""
+    """Have `image` on the engine, and the one that testcontainers cleans up with unless it is switched off.
+
+    Raises docker.errors.APIError when one is neither there nor to be had.
+    """
+    from testcontainers.core.config import testcontainers_config
     from testcontainers.core.docker_client import DockerClient
 
+    helpers = [] if testcontainers_config.ryuk_disabled else [testcontainers_config.ryuk_image]
     client = DockerClient().client
     try:
-        if not client.images.list(image):
-            client.images.pull(image)
+        for name in (image, *helpers):
+            if not client.images.list(name):
+                client.images.pull(name)
     finally:
         client.close()
 

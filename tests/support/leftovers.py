@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 def processes(folder: Path) -> list[str]:
-    """Id and command line of each process alive that was started, by whomever, with `folder` as TMPDIR or works in it."""
+    """Id and command line of each process alive that has `folder` as its TMPDIR, or works in a folder below it."""
     found = []
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit() and int(entry.name) != os.getpid() and _belongs(entry, folder):
@@ -24,7 +24,7 @@ def folders(folder: Path) -> list[str]:
 def _belongs(process: Path, folder: Path) -> bool:
     try:
         # Valkey overwrites its environment with its title, and so is known by its working directory alone.
-        works_in = os.readlink(process / "cwd").startswith(f"{folder}/im-bridge-")
+        works_in = str((process / "cwd").readlink()).startswith(f"{folder}/im-bridge-")
         return works_in or f"TMPDIR={folder}".encode() in (process / "environ").read_bytes().split(b"\0")
     except OSError:
         return False

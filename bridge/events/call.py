@@ -1,0 +1,120 @@
+"""Audio and video calls."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from bridge.events import fields
+from bridge.events.contract import Callback, Data, Part, Reply, tencent
+
+
+class CallUser(Part, frozen=True):
+    """Somebody in a call."""
+
+    user_account: Annotated[str | None, tencent("User_Account", "The user.")] = None
+    status: Annotated[str | None, tencent("Status", "`Calling` or `Waiting`.")] = None
+
+
+class CallInfo(Part, frozen=True):
+    """A call."""
+
+    call_id: fields.CallId = None
+    call_media_type: Annotated[str | None, tencent("CallMediaType", "`Audio` or `Video`.")] = None
+    group_id: Annotated[str | None, tencent("ChatGroupId", "The group that is called; empty if none.")] = None
+    room_id: fields.RoomId = None
+    room_id_type: fields.RoomIdType = None
+
+
+class CallStarted(Data, frozen=True):
+    """A user calls others."""
+
+    callback = Callback(
+        command="Call.CallbackAfterStartCall",
+        type="im.call.call.started",
+        subject=("call_info.call_id",),
+        identity=("call_info.call_id",),
+        source="647/68941",
+    )
+
+    call_info: Annotated[CallInfo | None, tencent("CallInfo", "The call.")] = None
+    user_list: Annotated[list[CallUser] | None, tencent("UserList", "Who takes part.")] = None
+
+
+class CallRecord(Part, frozen=True):
+    """A call that is over."""
+
+    call_id: fields.CallId = None
+    caller_account: Annotated[str | None, tencent("Caller_Account", "Who called.")] = None
+    call_media_type: Annotated[str | None, tencent("MediaType", "`Audio` or `Video`.")] = None
+    call_type: Annotated[str | None, tencent("CallType", "Kind of call, e.g. `SingleCall`.")] = None
+    start_time: Annotated[int | None, tencent("StartTime", "When it began, Unix seconds.")] = None
+    end_time: Annotated[int | None, tencent("EndTime", "When it ended, Unix seconds.")] = None
+    accept_time: Annotated[
+        int | None, tencent("AcceptTime", "When it was answered, Unix seconds; 0 if it was not.")
+    ] = None
+    call_result: Annotated[str | None, tencent("CallResult", "How it ended, e.g. `NotAnswer`.")] = None
+    callee_list_account: Annotated[list[str] | None, tencent("CalleeList_Account", "Who was called.")] = None
+    room_id: fields.RoomId = None
+    room_id_type: fields.RoomIdType = None
+
+
+class CallEnded(Data, frozen=True):
+    """A call is over."""
+
+    callback = Callback(
+        command="Call.CallbackAfterEndCall",
+        type="im.call.call.ended",
+        subject=("call_record.call_id",),
+        identity=("call_record.call_id",),
+        source="647/68940",
+    )
+
+    call_record: Annotated[CallRecord | None, tencent("CallRecord", "The call.")] = None
+
+
+class MemberChange(Part, frozen=True):
+    """What a user did in a call."""
+
+    user_account: Annotated[str | None, tencent("User_Account", "The user.")] = None
+    action_type: Annotated[str | None, tencent("ActionType", "What the user did, e.g. `Answer`.")] = None
+
+
+class MembersChanged(Data, frozen=True):
+    """Users joined, left, answered or refused a call."""
+
+    callback = Callback(
+        command="Call.CallbackAfterMemberChanged",
+        type="im.call.members.changed",
+        subject=("call_id",),
+        identity=("call_id", "changed_user_list.user_account", "changed_user_list.action_type", "event_time"),
+        source="647/69215",
+    )
+
+    call_id: fields.CallId = None
+    user_list: Annotated[list[CallUser] | None, tencent("UserList", "Who takes part.")] = None
+    changed_user_list: Annotated[list[MemberChange] | None, tencent("ChangedUserList", "What changed.")] = None
+
+
+class OldCallEnded(Data, frozen=True):
+    """A call is over, as the older webhook of the call component tells each of its users."""
+
+    callback = Callback(
+        command="call_end",
+        type="im.call.old_call.ended",
+        subject=("call_id", "user_account"),
+        identity=("call_id", "user_account", "event_time"),
+        source="647/60130",
+        reply=Reply.ERROR_MESSAGE,
+    )
+
+    user_account: Annotated[str | None, tencent("UserId", "The user whose call it was.")] = None
+    room_id: fields.RoomId = None
+    total_members: Annotated[int | None, tencent("TotalNum", "How many took part.")] = None
+    call_media_type: Annotated[str | None, tencent("MediaType", "`audio` or `video`.")] = None
+    call_type: Annotated[str | None, tencent("CallType", "Kind of call, e.g. `single`.")] = None
+    call_id: fields.CallId = None
+    role: Annotated[str | None, tencent("Role", "Whether the user called or was called.")] = None
+    call_result: Annotated[str | None, tencent("CallResult", "How it ended, e.g. `normal_end`.")] = None
+    start_time: Annotated[int | None, tencent("StartCallTs", "When it began, Unix seconds.")] = None
+    accept_time: Annotated[int | None, tencent("AcceptTs", "When it was answered, Unix seconds.")] = None
+    end_time: Annotated[int | None, tencent("EndTs", "When it ended, Unix seconds.")] = None
