@@ -14,7 +14,7 @@ from aiokafka.errors import KafkaConnectionError, KafkaError, NodeNotReadyError
 from common.backoff import backoff
 
 ANSWER_S = 5.0
-LOOK_S = 5.0
+LOOK_S = 2.0
 LOOK_FOR_MISSING_S = 0.3
 FETCH_MS = 250
 STOP_S = 1.0

@@ -59,10 +59,15 @@ def broker_process(folder: Path, properties: Mapping[str, str], *flags: str) -> 
     """A broker on the data in `folder`, which is made if there is none."""
     data = folder / "data"
     if not data.exists():
-        shutil.copytree(_HOME / "formatted", data)
+        shutil.copytree(formatted(), data)
     config = _write(folder, properties, data)
     classes = flags or ((f"-XX:SharedArchiveFile={_archive()}",) if _archive().exists() else ())
     return Process([*_java(_HOME, *classes), "kafka.Kafka", config], log=folder / "broker.log")
+
+
+def formatted() -> Path:
+    """The formatted data folder that brokers start from: a copy for each."""
+    return _HOME / "formatted"
 
 
 @contextmanager

@@ -28,6 +28,7 @@ class Sent:
     """One callback and what became of it. Times are of the monotonic clock, in seconds.
 
     `status` and `body` are None when no reply came: the connection broke, or (`timed_out`) the driver hung up.
+    `connection` tells the TCP connections of a load apart: what went over one was answered by one process.
     """
 
     account: str
@@ -39,6 +40,7 @@ class Sent:
     body: bytes | None = None
     acknowledged: bool = False
     timed_out: bool = False
+    connection: int = 0
 
 
 class Load:
@@ -69,6 +71,7 @@ class Load:
         self._timeout = timeout
         self._signed_by = (app_id, token)
         self._query = (0, "")
+        self._opened = itertools.count(1)
         self._run = uuid.uuid4().hex[:8]
         self._acknowledged = 0
         self._stop = threading.Event()
@@ -166,13 +169,15 @@ class Load:
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, turns: Iterator[tuple[str, int]], due: float
     ) -> bool:
         """Send over one connection until it breaks (False) or everything is sent (True)."""
+        opened = next(self._opened)
         while True:
             await asyncio.sleep(max(0.0, due - time.monotonic()))
             due += self._pause
             if self._stop.is_set() or next(self._left, self) is self:
                 return True
             account, sequence = next(turns)
-            one = Sent(account, sequence, f"{sequence}_{self._run}_{account}", time.monotonic())
+            msg_key = f"{sequence}_{self._run}_{account}"
+            one = Sent(account, sequence, msg_key, time.monotonic(), connection=opened)
             self.sent.append(one)
             try:
                 async with asyncio.timeout(self._timeout):

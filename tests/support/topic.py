@@ -61,11 +61,12 @@ class Topics:
             events=f"im.events.{run}", dlq=f"im.events.dlq.{run}", badges=f"im.badges.{run}", group=f"badges.{run}"
         )
 
-    def create(self, bootstrap: str, *, partitions: int = 4) -> None:
+    def create(self, bootstrap: str, *, partitions: int = 4, replicas: int = 1) -> None:
         """Create the three topics, those that exist left as they are. Raises KafkaException."""
-        create_topic(bootstrap, self.events, partitions=partitions)
-        create_topic(bootstrap, self.dlq, partitions=1)
-        create_topic(bootstrap, self.badges, partitions=partitions, config={"cleanup.policy": "compact"})
+        compact = {"cleanup.policy": "compact"}
+        create_topic(bootstrap, self.events, partitions=partitions, replicas=replicas)
+        create_topic(bootstrap, self.dlq, partitions=1, replicas=replicas)
+        create_topic(bootstrap, self.badges, partitions=partitions, replicas=replicas, config=compact)
 
 
 def read_all(bootstrap: str, topic: str, *, timeout: float = 30) -> list[Message]:
@@ -100,13 +101,15 @@ def wait_for_events(
         return reader.messages
 
 
-def create_topic(bootstrap: str, topic: str, *, partitions: int = 4, config: Mapping[str, str] | None = None) -> None:
+def create_topic(
+    bootstrap: str, topic: str, *, partitions: int = 4, replicas: int = 1, config: Mapping[str, str] | None = None
+) -> None:
     """Create a topic, and return when each partition has a leader; one that exists is left as it is.
 
     Raises KafkaException.
     """
     admin = _admin(bootstrap)
-    new = NewTopic(topic, num_partitions=partitions, replication_factor=1, config=dict(config or {}))
+    new = NewTopic(topic, num_partitions=partitions, replication_factor=replicas, config=dict(config or {}))
     try:
         admin.create_topics([new])[topic].result(timeout=20)
     except KafkaException as error:

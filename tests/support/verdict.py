@@ -1,6 +1,6 @@
 """Was every acknowledged callback delivered, in order? The judge of every delivery test, so it has tests of its own."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,16 +27,22 @@ class Verdict:
         return not (self.lost or self.out_of_order or self.two_ids)
 
 
-def verdict(acknowledged: Iterable[Sent], events: Iterable[Mapping[str, Any]]) -> Verdict:
+def verdict(
+    acknowledged: Iterable[Sent],
+    events: Iterable[Mapping[str, Any]],
+    *,
+    in_order: Callable[[Sent], Hashable] = lambda _: None,
+) -> Verdict:
     """Compare with the events, in the order of the log within each partition; events of others do no harm.
 
     Of each event id only the first occurrence counts. A callback without an acknowledgement may be on the topic or
-    not, at any place. Raises KeyError for an event without id, subject or data.
+    not, at any place. Of an account, the callbacks for which `in_order` gives the same must be in order: all, unless
+    told otherwise. Raises KeyError for an event without id, subject or data.
     """
     expected = {(one.account, one.msg_key): one for one in acknowledged}
     ids: dict[tuple[str, str], str] = {}
     seen: set[str] = set()
-    latest: dict[str, int] = {}
+    latest: dict[Hashable, int] = {}
     duplicates = 0
     out_of_order, two_ids = [], []
     for event in events:
@@ -50,9 +56,11 @@ def verdict(acknowledged: Iterable[Sent], events: Iterable[Mapping[str, Any]]) -
             continue
         if ids.setdefault(callback, event["id"]) != event["id"]:
             two_ids.append(one)
-        elif one.sequence < latest.get(one.account, 0):
+            continue
+        together = (one.account, in_order(one))
+        if one.sequence < latest.get(together, 0):
             out_of_order.append(one)
         else:
-            latest[one.account] = one.sequence
+            latest[together] = one.sequence
     lost = [one for callback, one in expected.items() if callback not in ids]
     return Verdict(lost=lost, out_of_order=out_of_order, two_ids=two_ids, duplicates=duplicates)

@@ -1,0 +1,149 @@
+"""How each fault is made and undone. All of it happens outside the program."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+from tests.support.broker import Broker
+from tests.support.waiting import wait_until
+from tests.torture.power import cut
+from tests.torture.schedule import Fault, Step
+from tests.torture.stage import Stage
+
+SYNC_DELAY_US = 300_000
+
+Undo = Callable[[], None]
+
+
+def begin(stage: Stage, step: Step) -> Undo | None:
+    """Make a fault; what undoes it, None where it is over already."""
+    return _FAULTS[step.fault](stage, step.pick)
+
+
+# -- The ingress -------------------------------------------------------------------------------------------------------
+
+
+def _kill_process(stage: Stage, pick: int) -> None:
+    """Its parent starts it again. Where it has none, that is up to us."""
+    processes = stage.processes
+    if not processes:  # Just killed, and not started again yet.
+        return
+    victim = processes[pick % len(processes)]
+    if victim == stage.ingress.pid:
+        _kill_ingress(stage, pick)
+        return
+    with suppress(ProcessLookupError):
+        os.kill(victim, signal.SIGKILL)
+    wait_until(lambda: victim not in stage.processes, timeout=10, what="the end of the process")
+
+
+def _kill_ingress(stage: Stage, _pick: int) -> None:
+    stage.ingress.kill()
+    stage.start_ingress()
+
+
+def _power_cut(stage: Stage, pick: int) -> None:
+    stage.ingress.kill()
+    chance = random.Random(pick)
+    stage.cut_bytes += sum(cut(journal, chance) for journal in stage.journals())
+    stage.start_ingress()
+
+
+def _restart_all(stage: Stage, pick: int) -> None:
+    """The next phase has one process or two."""
+    stage.ingress.terminate(timeout=15)
+    stage.worker.terminate(timeout=15)
+    stage.start_ingress(workers=1 + pick % 2)
+    stage.worker.start()
+
+
+# -- Its disk ----------------------------------------------------------------------------------------------------------
+
+
+def _fill_disk(stage: Stage, _pick: int) -> Undo:
+    filler = stage.disk / "filler"
+    with filler.open("wb", buffering=0) as file, suppress(OSError):
+        while True:
+            file.write(bytes(65_536))
+    with filler.open("ab", buffering=0) as file, suppress(OSError):
+        while True:
+            file.write(bytes(512))
+    return filler.unlink
+
+
+def _slow_disk(stage: Stage, _pick: int) -> Undo | None:
+    processes = stage.processes
+    delay = f"inject=fdatasync,fsync:delay_exit={SYNC_DELAY_US}"
+    attach = [argument for pid in processes for argument in ("-p", str(pid))]
+    command = ["strace", "-f", "-qq", "-o", "/dev/null", "-e", "trace=fdatasync,fsync", "-e", delay, *attach]
+    tracer = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 5
+    while tracer.poll() is None and not all(map(_traced, processes)) and time.monotonic() < deadline:
+        time.sleep(0.01)
+
+    def detach() -> None:
+        if tracer.poll() is None:
+            tracer.send_signal(signal.SIGINT)
+        tracer.wait(10)
+
+    return detach
+
+
+def _traced(pid: int) -> bool:
+    try:
+        return all("TracerPid:\t0" not in (task / "status").read_text() for task in Path(f"/proc/{pid}/task").iterdir())
+    except OSError:
+        return True  # Gone.
+
+
+# -- The others --------------------------------------------------------------------------------------------------------
+
+
+def _hurt_broker(hurt: Callable[[Broker], None], heal: Callable[[Broker], object]) -> Callable[[Stage, int], Undo]:
+    def make(stage: Stage, pick: int) -> Undo:
+        broker = stage.brokers[pick % len(stage.brokers)]
+        hurt(broker)
+
+        def undo() -> None:
+            heal(broker)
+
+        return undo
+
+    return make
+
+
+def _kill_worker(stage: Stage, _pick: int) -> None:
+    stage.worker.kill()
+    stage.worker.start()
+
+
+def _kill_redis(stage: Stage, _pick: int) -> Undo:
+    stage.redis.kill()
+
+    def start() -> None:
+        stage.redis.start()
+
+    return start
+
+
+_FAULTS: Final[dict[Fault, Callable[[Stage, int], Undo | None]]] = {
+    Fault.KILL_PROCESS: _kill_process,
+    Fault.KILL_INGRESS: _kill_ingress,
+    Fault.POWER_CUT: _power_cut,
+    Fault.RESTART_ALL: _restart_all,
+    Fault.FILL_DISK: _fill_disk,
+    Fault.SLOW_DISK: _slow_disk,
+    Fault.KILL_BROKER: _hurt_broker(Broker.kill, Broker.start),
+    Fault.STOP_BROKER: _hurt_broker(Broker.stop, Broker.start),
+    Fault.FREEZE_BROKER: _hurt_broker(Broker.freeze, Broker.thaw),
+    Fault.KILL_WORKER: _kill_worker,
+    Fault.KILL_REDIS: _kill_redis,
+}

@@ -1,0 +1,83 @@
+"""A power cut, as far as a journal can tell: what was written after the last sync may be gone.
+
+`kill -9` alone loses nothing, for the kernel has the pages. A machine that loses power loses of a file what was not
+synced; to cut off more would accuse the journal of what no program can prevent. So where was the last sync? The journal
+says it itself: a transaction that it syncs counts the syncs up, so its frames in SQLite's write-ahead log include the
+page of the table `syncs`. The last such transaction and all before it were synced, or their sync had begun: they stay.
+Of the rest a random part is cut off, in the middle of a frame as well.
+
+A log without such a transaction began anew after a checkpoint, which has synced the database: all of it may go. What
+lies in a log behind its present end, from before that checkpoint, has another salt and is not looked at.
+"""
+
+from __future__ import annotations
+
+import random
+import sqlite3
+import struct
+import tempfile
+from pathlib import Path
+from shutil import copyfile
+
+HEADER = 32
+FRAME_HEADER = 24
+
+
+def cut(journal: Path, chance: random.Random) -> int:
+    """Cut off a random part of what a dead process has not synced; gives how many bytes."""
+    log = journal.with_name(journal.name + "-wal")
+    if not log.exists() or log.stat().st_size < HEADER:
+        return 0
+    content = log.read_bytes()
+    synced = synced_bytes(content, _page_of_syncs(journal, log))
+    end = _end(content)
+    if end <= synced:
+        return 0
+    keep = chance.randint(synced, end)
+    with log.open("r+b") as file:
+        file.truncate(keep)
+    return end - keep
+
+
+def synced_bytes(log: bytes, page_of_syncs: int) -> int:
+    """How much of a write-ahead log is certain to be on disk: up to the last transaction that was synced."""
+    synced = HEADER
+    counted = False
+    for at, page, commits in _frames(log):
+        counted |= page == page_of_syncs
+        if commits:
+            synced = at if counted else synced
+            counted = False
+    return synced
+
+
+def _end(log: bytes) -> int:
+    """Where the last complete transaction ends."""
+    return max((at for at, _, commits in _frames(log) if commits), default=HEADER)
+
+
+def _frames(log: bytes) -> list[tuple[int, int, bool]]:
+    """End, page number, and whether it ends a transaction, of each frame of the present generation."""
+    page_size = struct.unpack_from(">I", log, 8)[0]
+    salt = log[16:24]
+    frames = []
+    at = HEADER
+    while at + FRAME_HEADER + page_size <= len(log) and log[at + 8 : at + 16] == salt:
+        page, size_after_commit = struct.unpack_from(">II", log, at)
+        at += FRAME_HEADER + page_size
+        frames.append((at, page, size_after_commit > 0))
+    return frames
+
+
+def _page_of_syncs(journal: Path, log: Path) -> int:
+    """Looked up in a copy: whoever opens the journal itself would repair it."""
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder) / "copy"
+        copyfile(journal, copy)
+        copyfile(log, f"{copy}-wal")
+        connection = sqlite3.connect(copy)
+        try:
+            found = connection.execute("SELECT rootpage FROM sqlite_master WHERE name = 'syncs'").fetchone()
+        finally:
+            connection.close()
+    return int(found[0]) if found else 0

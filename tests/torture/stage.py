@@ -1,0 +1,167 @@
+"""The whole system, as it is hurt: brokers, Redis, the ingress and a worker, each a process of its own."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import threading
+import time
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import NamedTuple, Self
+
+from tests.support.broker import Broker
+from tests.support.cluster import Cluster
+from tests.support.commands import Ingress, Worker
+from tests.support.redis import RedisServer
+from tests.support.topic import Topics
+from tests.support.waiting import wait_until
+from tests.torture.schedule import Fault
+
+DISK_BYTES = 48 * 1024 * 1024
+SAMPLE_S = 0.2
+
+
+class Sample(NamedTuple):
+    """What the ingress told of itself at a time (monotonic clock)."""
+
+    at: float
+    degraded: bool
+    held_bytes: float
+
+
+class Stage:
+    """Everything of one run, started and stopped as a context.
+
+    Args:
+        folder: for data and logs.
+        brokers: 1 or 3.
+        workers: processes of the ingress at first.
+    """
+
+    def __init__(self, folder: Path, *, brokers: int, workers: int) -> None:
+        self.folder = folder
+        self.topics = Topics.unique()
+        self.kafka: Broker | Cluster = Broker(folder / "broker") if brokers == 1 else Cluster(folder / "brokers")
+        self.redis = RedisServer(folder / "redis")
+        self.disk = folder / "disk"
+        for name in ("disk", "ingress", "worker"):
+            (folder / name).mkdir(parents=True)
+        self.ingress = Ingress(
+            folder / "ingress",
+            self.kafka.bootstrap,
+            self.topics,
+            BRIDGE_JOURNAL_DIR=str(self.disk / "journal"),
+            BRIDGE_ADOPT_INTERVAL_S="2",
+            BRIDGE_KAFKA_STALL_S="5",
+        )
+        self.journal_dir = self.disk / "journal"
+        self.worker = Worker(
+            folder / "worker",
+            self.kafka.bootstrap,
+            self.topics,
+            self.redis.url,
+            CONSUMERS_SESSION_TIMEOUT_MS="6000",
+            CONSUMERS_GROUP_INSTANCE_ID="torture",
+        )
+        self.phases: list[tuple[float, int]] = []
+        """When the ingress was started (monotonic clock) with how many processes."""
+        self.cut_bytes = 0
+        """Of journals, by power cuts."""
+        self.samples: list[Sample] = []
+        self._workers = workers
+        self._stack = ExitStack()
+        self._ended = threading.Event()
+
+    @property
+    def brokers(self) -> list[Broker]:
+        """Those that can be hurt."""
+        return list(self.kafka.nodes) if isinstance(self.kafka, Cluster) else [self.kafka]
+
+    @property
+    def processes(self) -> list[int]:
+        """The processes of the ingress that answer callbacks."""
+        children = self.ingress.children()
+        return children if self._workers > 1 else [self.ingress.pid]
+
+    def start_ingress(self, workers: int | None = None) -> None:
+        """Start it again; it is alive at the return, and ready when disk or Kafka are."""
+        self._workers = workers or self._workers
+        self.ingress.env["BRIDGE_WORKERS"] = str(self._workers)
+        self.phases.append((time.monotonic(), self._workers))
+        self.ingress.start()
+        self.ingress.wait_for_http(f"{self.ingress.admin_url}/healthz", timeout=30)
+
+    def wait_drained(self, timeout: float) -> None:
+        """Wait until nothing that was acknowledged is anywhere but on the topic."""
+
+        def drained() -> bool:
+            return len(self.journals()) <= self._workers and _held(self.ingress) == 0
+
+        wait_until(drained, timeout=timeout, every=0.1, what=lambda: f"the journals empty\n{self.ingress.tail()}")
+
+    def journals(self) -> list[Path]:
+        """The journal files that there are."""
+        return sorted(self.journal_dir.glob("*.journal"))
+
+    def _sample(self) -> None:
+        while not self._ended.wait(SAMPLE_S):
+            try:
+                held, degraded = _held(self.ingress), self.ingress.metric("bridge_degraded")
+            except (OSError, ValueError):
+                continue
+            self.samples.append(Sample(time.monotonic(), degraded > 0, held))
+
+    def __enter__(self) -> Self:
+        try:
+            self._start()
+        except BaseException:
+            self._stack.close()
+            raise
+        return self
+
+    def _start(self) -> None:
+        if can_mount():
+            subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={DISK_BYTES}", "tmpfs", self.disk], check=True)
+            self._stack.callback(subprocess.run, ["umount", "-l", self.disk], check=True)
+        self._stack.enter_context(self.kafka)
+        self._stack.enter_context(self.redis)
+        self.topics.create(self.kafka.bootstrap, replicas=len(self.brokers))
+        for command in (self.ingress, self.worker):
+            self._stack.callback(command.close)
+        self.start_ingress()
+        self.ingress.wait_ready()
+        self.worker.start_ready()
+        sampler = threading.Thread(target=self._sample, daemon=True)
+        sampler.start()
+        self._stack.callback(sampler.join)
+        self._stack.callback(self._ended.set)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stack.close()
+
+
+def _held(ingress: Ingress) -> float:
+    found = [one for one in ingress.samples() if one.name in {"bridge_journal_bytes", "bridge_memory_bytes"}]
+    if not found:
+        raise ValueError("no process answers")
+    return sum(one.value for one in found)
+
+
+def can_mount() -> bool:
+    """Whether a small disk can be made here."""
+    return os.geteuid() == 0 and shutil.which("mount") is not None
+
+
+def possible() -> tuple[frozenset[Fault], str]:
+    """The faults that can be made here, and why not the others."""
+    lacking = {}
+    if not can_mount():
+        lacking[Fault.FILL_DISK] = "only root can mount a small file system"
+    if shutil.which("strace") is None:
+        lacking[Fault.SLOW_DISK] = "strace is not installed"
+    return frozenset(Fault) - lacking.keys(), "; ".join(f"no “{fault}”: {why}" for fault, why in lacking.items())
