@@ -12,9 +12,10 @@ from rich.table import Table
 
 from bridge import inspect, local
 from bridge import serve as process
+from bridge.doctor import examine
 from bridge.settings import BridgeSettings
 from bridge.supervisor import Supervisor
-from common import logs
+from common import diagnosis, logs
 from common.settings import load, reference
 
 app = typer.Typer(
@@ -51,6 +52,15 @@ def settings() -> None:
     for name, default, meaning in reference(BridgeSettings):
         table.add_row(name, default, " ".join(meaning.split()))
     Console().print(table)
+
+
+@app.command()
+def doctor() -> None:
+    """Try everything that the ingress depends on, and say of each fault what to do."""
+    settings = load(BridgeSettings)
+    diagnosis.watch()
+    if not uvloop.run(examine(settings, Console())):
+        raise SystemExit(1)
 
 
 app.add_typer(local.app)

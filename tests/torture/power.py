@@ -7,7 +7,8 @@ page of the table `syncs`. The last such transaction and all before it were sync
 Of the rest a random part is cut off, in the middle of a frame as well.
 
 A log without such a transaction began anew after a checkpoint, which has synced the database: all of it may go. What
-lies in a log behind its present end, from before that checkpoint, has another salt and is not looked at.
+lies in a log behind its present end, from before that checkpoint, has another salt and is not looked at. A log that is
+long enough for a checkpoint may be in the middle of one, which begins by syncing it: of that, nothing goes.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ import struct
 import tempfile
 from pathlib import Path
 from shutil import copyfile
+
+from bridge.store import CHECKPOINT_PAGES
 
 HEADER = 32
 FRAME_HEADER = 24
@@ -41,9 +44,12 @@ def cut(journal: Path, chance: random.Random) -> int:
 
 def synced_bytes(log: bytes, page_of_syncs: int) -> int:
     """How much of a write-ahead log is certain to be on disk: up to the last transaction that was synced."""
+    frames = _frames(log)
+    if len(frames) >= CHECKPOINT_PAGES:
+        return len(log)
     synced = HEADER
     counted = False
-    for at, page, commits in _frames(log):
+    for at, page, commits in frames:
         counted |= page == page_of_syncs
         if commits:
             synced = at if counted else synced

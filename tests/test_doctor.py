@@ -1,0 +1,64 @@
+"""`bridge doctor` says what is wrong before it costs a callback."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.support.broker import Broker
+from tests.support.process import free_port
+from tests.support.topic import Topics, create_topic
+
+BRIDGE = Path(sys.executable).with_name("bridge")
+
+
+def doctor(folder: Path, **settings: str) -> tuple[int, str]:
+    env = {
+        "PATH": "/usr/bin:/bin",
+        "COLUMNS": "250",
+        "BRIDGE_APPS": '{"1400000000":["s3cret"]}',
+        "BRIDGE_JOURNAL_DIR": str(folder / "journal"),
+        "BRIDGE_JOURNAL_MAX_BYTES": str(1024 * 1024),
+        "BRIDGE_PORT": str(free_port()),
+        **settings,
+    }
+    ended = subprocess.run(
+        [BRIDGE, "doctor"], env=env, cwd=folder, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert "Traceback" not in ended.stderr
+    assert "s3cret" not in ended.stdout + ended.stderr
+    return ended.returncode, ended.stdout + ended.stderr
+
+
+def test_all_is_well_on_a_real_broker(broker: Broker, topics: Topics, tmp_path: Path) -> None:
+    topics.create(broker.bootstrap)
+    status, shown = doctor(
+        tmp_path,
+        BRIDGE_KAFKA_BOOTSTRAP_SERVERS=broker.bootstrap,
+        BRIDGE_TOPIC=topics.events,
+        BRIDGE_DLQ_TOPIC=topics.dlq,
+    )
+    assert (status, "fault" in shown) == (0, False), shown
+    assert "4 partitions" in shown
+
+
+def test_each_fault_is_named_with_what_to_do(broker: Broker, topics: Topics, tmp_path: Path) -> None:
+    create_topic(broker.bootstrap, topics.events, config={"max.message.bytes": "1000"})
+    (tmp_path / "journal").write_text("a file where a folder should be")
+    status, shown = doctor(
+        tmp_path,
+        BRIDGE_APPS='{"1400000000":[]}',
+        BRIDGE_KAFKA_BOOTSTRAP_SERVERS=broker.bootstrap,
+        BRIDGE_TOPIC=topics.events,
+    )
+    assert status == 1
+    assert "Switch on authentication" in shown
+    assert "BRIDGE_JOURNAL_DIR" in shown
+    assert "raise its max.message.bytes" in shown
+
+
+def test_a_broker_that_is_away_is_named(tmp_path: Path) -> None:
+    status, shown = doctor(tmp_path, BRIDGE_KAFKA_BOOTSTRAP_SERVERS=f"127.0.0.1:{free_port()}")
+    assert status == 1
+    assert "nothing listens there" in shown

@@ -1,0 +1,115 @@
+"""What a run has shown: replies against the topic, the topic against the badges."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from tests.badge_model import expected
+from tests.support.load import Sent
+from tests.support.topic import read_all
+from tests.support.verdict import Verdict, verdict
+from tests.support.waiting import wait_until
+from tests.test_badges_worker import in_redis, on_topic
+from tests.torture.schedule import Step
+from tests.torture.stage import Stage
+
+DEADLINE_S = 0.5
+PLATFORM_WAITS_S = 2.0
+BADGES_WITHIN_S = 90.0
+
+
+@dataclass
+class Report:
+    """The outcome of a run."""
+
+    seed: int
+    sent: Sequence[Sent]
+    delivery: Verdict
+    wrong_in_redis: list[str]
+    wrong_on_topic: list[str]
+    damaged_journals: int
+    drained_after: float | None
+    """Seconds from the end of the load until the topic had everything; None: never."""
+    badges_after: float | None
+    """Seconds from then until the badges were right."""
+    done: list[tuple[float, Step]] = field(default_factory=list)
+    """The faults and when they were made (monotonic clock)."""
+    recovered: Mapping[str, list[float]] = field(default_factory=dict)
+    """Fault → seconds from its end until callbacks were answered, or Kafka confirmed again."""
+    cut_bytes: int = 0
+    notes: str = ""
+
+    @property
+    def acknowledged(self) -> list[Sent]:
+        """Callbacks whose keeping was promised."""
+        return [one for one in self.sent if one.acknowledged]
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing was lost, nothing in disorder, and every badge is right. Late replies break no promise here:
+        other programs on the machine can cause them."""
+        wrong = self.wrong_in_redis or self.wrong_on_topic or self.damaged_journals
+        return self.delivery.ok and not wrong and self.drained_after is not None
+
+    def later_than(self, seconds: float) -> list[Sent]:
+        """Replies that took longer."""
+        return [one for one in self.sent if one.replied is not None and one.replied - one.sent > seconds]
+
+    @property
+    def longest_gap(self) -> float:
+        """Most seconds in which no callback was acknowledged."""
+        times = sorted(one.replied for one in self.acknowledged if one.replied is not None)
+        return max((after - before for before, after in zip(times, times[1:], strict=False)), default=0.0)
+
+
+def same_order(phases: Sequence[tuple[float, int]]) -> Any:
+    """What decides which callbacks of an account must be in order: those that one process acknowledged.
+
+    With one process at a time, all of a phase, across its restarts. With several, those of a connection, since a
+    connection stays with the process that accepted it. `phases` is when how many processes were started.
+    """
+    spans: list[tuple[float, int]] = []
+    for at, workers in phases:
+        if not spans or spans[-1][1] != workers:
+            spans.append((at, workers))
+
+    def key(one: Sent) -> Hashable:
+        begun, workers = next((span for span in reversed(spans) if span[0] <= one.sent), spans[0])
+        return begun if workers == 1 else (begun, one.connection)
+
+    return key
+
+
+def judge_delivery(sent: Iterable[Sent], events: Iterable[Mapping[str, Any]], stage: Stage) -> Verdict:
+    """Compare the acknowledged callbacks with the topic."""
+    return verdict((one for one in sent if one.acknowledged), events, in_order=same_order(stage.phases))
+
+
+def read_events(stage: Stage) -> list[dict[str, Any]]:
+    """All events on the topic, by partition and offset."""
+    return [message.event for message in read_all(stage.kafka.bootstrap, stage.topics.events, timeout=120)]
+
+
+def wrong_badges(stage: Stage, events: Sequence[Mapping[str, Any]]) -> tuple[list[str], list[str]]:
+    """Accounts whose badge in Redis and on the topic of badges is not the model's, when the worker had its time."""
+    right = expected(events)
+    in_store = _differing(right, lambda: in_redis(stage.redis, right))
+    on_badges = _differing(right, lambda: on_topic(stage.brokers[0], stage.topics, right))
+    return in_store, on_badges
+
+
+def _differing(right: Mapping[str, Any], found: Any) -> list[str]:
+    wrong: list[str] = []
+
+    def same() -> bool:
+        present = found()
+        wrong[:] = [account for account, badge in right.items() if present.get(account) != badge]
+        return not wrong
+
+    try:
+        wait_until(same, timeout=BADGES_WITHIN_S, every=0.5, what="the right badges")
+    except TimeoutError:
+        return wrong
+    return []
