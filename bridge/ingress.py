@@ -71,7 +71,8 @@ class Ingress:
         self._stale = RateLimit(settings.stale_per_minute)
         self._throttle = Throttle()
         self._last_ns = 0
-        self._in_flight = 0
+        self.in_flight = 0
+        """Callbacks that wait for their reply."""
         self.clock_skew = 0.0
         """RequestTime of the last signed callback minus our clock, in seconds."""
         self.draining = False
@@ -80,8 +81,7 @@ class Ingress:
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer one request."""
         started = time.perf_counter()
-        self._in_flight += 1
-        metrics.IN_FLIGHT.set(self._in_flight)
+        self.in_flight += 1
         try:
             return await self._accept(request)
         except Refused as refused:
@@ -89,7 +89,7 @@ class Ingress:
             metrics.REFUSED.labels(refused.reason).inc()
             return replies.failed(refused.status, refused.message, closing=self.draining)
         finally:
-            self._in_flight -= 1
+            self.in_flight -= 1
             metrics.REPLY_SECONDS.observe(time.perf_counter() - started)
 
     async def _accept(self, request: web.BaseRequest) -> web.Response:
@@ -126,7 +126,7 @@ class Ingress:
         Raises:
             Refused: not all of them are, in time; those that were taken are kept all the same.
         """
-        if self._in_flight > self._settings.max_in_flight:
+        if self.in_flight > self._settings.max_in_flight:
             raise Refused(HTTPStatus.SERVICE_UNAVAILABLE, "in_flight", "too many callbacks are in flight")
         try:
             waiting = [self._journal.append(record) for record in records]

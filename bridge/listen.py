@@ -6,6 +6,8 @@ import asyncio
 import contextlib
 import logging
 import socket
+from collections.abc import Awaitable, Callable
+from typing import Any
 
 from aiohttp import web
 
@@ -13,6 +15,8 @@ log = logging.getLogger(__name__)
 
 BACKLOG = 1024
 RETRY_AFTER = 0.1
+
+Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -26,6 +30,40 @@ def listen(host: str, port: int) -> socket.socket:
         return socket.create_server((host, port), family=family, backlog=BACKLOG)
     except OSError as error:
         raise OSError(error.errno, f"cannot listen on {host} port {port}: {error.strerror}") from error
+
+
+class HttpServer(web.Server):
+    """aiohttp's server, which also closes connections that do not bring a first request.
+
+    Args:
+        head_timeout: seconds for the first request's head to arrive.
+        most_body: bytes; a larger body is refused while it is read.
+    """
+
+    def __init__(self, handler: Handler, *, head_timeout: float, most_body: int, **settings: Any) -> None:
+        super().__init__(handler, request_factory=self._request, **settings)
+        self._head_timeout = head_timeout
+        self._most_body = most_body
+        self._silent: set[web.RequestHandler] = set()
+
+    def connection_made(self, handler: web.RequestHandler, transport: asyncio.Transport) -> None:
+        """Expect a request."""
+        super().connection_made(handler, transport)
+        self._silent.add(handler)
+        self._loop.call_later(self._head_timeout, self._close_if_silent, handler)
+
+    def connection_lost(self, handler: web.RequestHandler, exc: BaseException | None = None) -> None:
+        """Forget the connection."""
+        super().connection_lost(handler, exc)
+        self._silent.discard(handler)
+
+    def _close_if_silent(self, handler: web.RequestHandler) -> None:
+        if handler in self._silent:
+            handler.force_close()
+
+    def _request(self, message: Any, payload: Any, protocol: Any, writer: Any, task: Any) -> web.BaseRequest:
+        self._silent.discard(protocol)
+        return web.BaseRequest(message, payload, protocol, writer, task, self._loop, client_max_size=self._most_body)
 
 
 class Acceptor:

@@ -268,14 +268,16 @@ class LanePublisher:
         """A batch was confirmed, or failed."""
         entries = in_flight.pop(partition).entries
         error = asyncio.CancelledError() if done.cancelled() else done.exception()
-        if isinstance(error, REFUSED_FOR_GOOD):
-            self._refuse(entries, error)
-        elif error is not None:
-            self.lose(f"a batch failed: {explain(error)}")
-        else:
+        if error is None:
             self._batch_bytes = min(self._batch_bytes * 2, BATCH_BYTES)
             self._confirm(entries)
             metrics.PUBLISHED.labels(self._lane.topic).inc(len(entries))
+        elif in_flight is not self._in_flight:
+            pass  # Of a producer that was given up; its records were given to the next one.
+        elif isinstance(error, REFUSED_FOR_GOOD):
+            self._refuse(entries, error)
+        else:
+            self.lose(f"a batch failed: {explain(error)}")
 
     def _confirm(self, entries: list[Entry]) -> None:
         self._journal.confirm(entries)

@@ -9,15 +9,13 @@ import logging
 import signal
 import socket
 from collections.abc import Callable
-from typing import Any
-
-from aiohttp import web
 
 from bridge import metrics
 from bridge.ingress import Ingress
 from bridge.journal import Journal
-from bridge.listen import Acceptor, listen
+from bridge.listen import Acceptor, HttpServer, listen
 from bridge.publisher import Publisher
+from bridge.send import DEV_TOKEN
 from bridge.settings import BridgeSettings
 from common.admin import AdminServer, Readiness
 
@@ -28,6 +26,7 @@ HANDLERS_S = 2.5
 PUBLISH_S = 1.5
 JOURNAL_S = 1.5
 METRICS_INTERVAL = 0.5
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
 class Bridge:
@@ -38,9 +37,10 @@ class Bridge:
         self._journal = Journal.of(settings)
         self._publisher = Publisher(self._journal, settings)
         self._ingress = Ingress(settings, self._journal)
-        self._server = web.Server(
+        self._server = HttpServer(
             self._ingress.handle,
-            request_factory=self._request,
+            head_timeout=settings.head_timeout_s,
+            most_body=settings.max_body_bytes,
             keepalive_timeout=settings.keepalive_s,
             access_log=None,
         )
@@ -93,17 +93,13 @@ class Bridge:
             self._metrics_task.cancel()
         await self._admin.stop()
 
-    def _request(self, message: Any, payload: Any, protocol: Any, writer: Any, task: Any) -> web.BaseRequest:
-        loop = asyncio.get_running_loop()
-        most = self._settings.max_body_bytes
-        return web.BaseRequest(message, payload, protocol, writer, task, loop, client_max_size=most)
-
     async def _keep_metrics(self) -> None:
         while True:
             state = self._journal.state
             kafka_ok = self._journal.kafka_confirms
             metrics.JOURNAL_BYTES.set(state.stored_bytes)
             metrics.MEMORY_BYTES.set(state.memory_bytes)
+            metrics.IN_FLIGHT.set(self._ingress.in_flight)
             metrics.CLOCK_SKEW.set(self._ingress.clock_skew)
             metrics.DISK_OK.set(state.disk_ok)
             metrics.KAFKA_OK.set(kafka_ok)
@@ -127,6 +123,13 @@ async def serve(
     for app, tokens in settings.apps.items():
         if not tokens:
             log.warning("app %s has no token: anybody who knows the URL can post callbacks in its name", app)
+        elif DEV_TOKEN in (token.get_secret_value() for token in tokens) and settings.host not in LOOPBACK:
+            log.warning(
+                "app %s accepts the development token %s, which everybody knows. Set your own, for instance in a file "
+                """.env: BRIDGE_APPS='{"<SdkAppid>":["<token>"]}'""",
+                app,
+                DEV_TOKEN,
+            )
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -72,6 +72,9 @@ class BridgeSettings(Settings):
     )
     max_body_bytes: int = Field(MEBIBYTE, ge=1024, description="Largest body that is accepted.")
     max_in_flight: int = Field(10_000, ge=1, description="Most callbacks that wait for their reply at a time.")
+    head_timeout_s: float = Field(
+        10.0, gt=0, description="A connection that has not brought the head of a first request by then is closed."
+    )
     body_timeout_s: float = Field(5.0, gt=0, description="How long the body of a request may take to arrive.")
     keepalive_s: float = Field(
         3600.0, gt=0, description="How long an idle connection is kept. Must exceed that of a proxy in front."

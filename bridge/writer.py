@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import queue
-import sqlite3
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -83,7 +82,7 @@ class Writer:
         def logged() -> None:
             try:
                 function()
-            except (OSError, sqlite3.Error):
+            except Exception:
                 log.exception("file work of the journal failed")
 
         self._queue.put(logged)
@@ -152,7 +151,7 @@ class Writer:
                 [seq for write in writes for seq in write.done],
                 sync=sync_through > 0,
             )
-        except (OSError, sqlite3.Error) as error:
+        except Exception as error:  # noqa: BLE001 - whatever it is, this file cannot be trusted, and the thread goes on
             self._failed.add(store)
             self._loop.call_soon_threadsafe(self._on_failed, store, error)
             return

@@ -1,0 +1,152 @@
+"""What a hostile or broken client sends: an answer, no 500, no growth."""
+
+from __future__ import annotations
+
+import gzip
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import orjson
+import pytest
+
+from tests.conftest import MakeIngress
+from tests.support.broker import Broker
+from tests.support.callbacks import RECALLED, Callback, recalled
+from tests.support.commands import Ingress
+from tests.support.topic import wait_for_events
+
+OK = {"ActionStatus": "OK", "ErrorInfo": "", "ErrorCode": 0}
+
+
+@contextmanager
+def connected(bridge: Ingress) -> Iterator[socket.socket]:
+    with socket.create_connection(("127.0.0.1", bridge.port), 10) as connection:
+        yield connection
+
+
+def head(callback: Callback, *fields: str) -> bytes:
+    return "\r\n".join([f"POST /{callback.signed()} HTTP/1.1", "Host: x", *fields, "", ""]).encode()
+
+
+def answer(connection: socket.socket) -> bytes:
+    """Everything until the end of the stream or of the first reply's body."""
+    received = b""
+    while part := connection.recv(65536):
+        received += part
+        if b"}" in received:
+            break
+    return received
+
+
+def status(reply: bytes) -> int:
+    return int(reply.split(b" ", 2)[1])
+
+
+def test_a_connection_that_brings_no_request_is_closed(ingress: MakeIngress) -> None:
+    bridge = ingress("127.0.0.1:1", BRIDGE_HEAD_TIMEOUT_S="0.5")
+    with connected(bridge) as silent, connected(bridge) as slow:
+        slow.sendall(b"POST / HTT")
+        assert silent.recv(100) == b""
+        assert slow.recv(100) == b""
+
+
+def test_a_body_that_does_not_arrive_is_answered_408(ingress: MakeIngress) -> None:
+    bridge = ingress("127.0.0.1:1", BRIDGE_BODY_TIMEOUT_S="0.5")
+    with connected(bridge) as connection:
+        connection.sendall(head(recalled("u"), "Content-Length: 1000") + b"{")
+        assert status(answer(connection)) == 408
+
+
+def test_a_chunked_body_is_read_and_a_broken_one_is_answered_400(ingress: MakeIngress) -> None:
+    bridge = ingress("127.0.0.1:1")
+    body = recalled("u", unread=1).body
+    chunks = b"%x\r\n%b\r\n%x\r\n%b\r\n0\r\n\r\n" % (10, body[:10], len(body) - 10, body[10:])
+    with connected(bridge) as connection:
+        connection.sendall(head(recalled("u"), "Transfer-Encoding: chunked") + chunks)
+        assert status(answer(connection)) == 200
+    with connected(bridge) as connection:
+        connection.sendall(head(recalled("u"), "Transfer-Encoding: chunked") + b"zz\r\n")
+        assert status(answer(connection)) == 400
+
+
+def test_a_gzip_body_is_read_and_a_bomb_is_answered_413(ingress: MakeIngress) -> None:
+    bridge = ingress("127.0.0.1:1")
+    for body, expected in ((recalled("u", unread=1).body, 200), (b" " * 50_000_000, 413)):
+        packed = gzip.compress(body)
+        with connected(bridge) as connection:
+            connection.sendall(head(recalled("u"), "Content-Encoding: gzip", f"Content-Length: {len(packed)}") + packed)
+            assert status(answer(connection)) == expected
+    assert bridge.rss_bytes < 200 * 1024 * 1024
+
+
+def test_pipelined_requests_are_answered_in_order(ingress: MakeIngress) -> None:
+    bridge = ingress("127.0.0.1:1")
+    callbacks = [recalled(f"u{number}", unread=1) for number in range(20)]
+    with connected(bridge) as connection:
+        for callback in callbacks:
+            connection.sendall(head(callback, f"Content-Length: {len(callback.body)}") + callback.body)
+        received = b""
+        while received.count(b"ActionStatus") < len(callbacks):
+            received += connection.recv(65536)
+    assert received.count(b"HTTP/1.1 200") == len(callbacks)
+
+
+def test_the_client_may_wait_for_100_continue(ingress: MakeIngress) -> None:
+    bridge = ingress("127.0.0.1:1")
+    callback = recalled("u", unread=1)
+    with connected(bridge) as connection:
+        connection.sendall(head(callback, f"Content-Length: {len(callback.body)}", "Expect: 100-continue"))
+        assert connection.recv(100).startswith(b"HTTP/1.1 100")
+        connection.sendall(callback.body)
+        assert status(answer(connection)) == 200
+
+
+@pytest.mark.parametrize(
+    "request_line",
+    [
+        b"GARBAGE\r\n\r\n",
+        b"POST / HTTP/9.9\r\n\r\n",
+        b"POST /\xff\xfe HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"\x16\x03\x01\x02",
+    ],
+)
+def test_what_is_no_http_is_answered_400_or_closed(request_line: bytes, ingress: MakeIngress) -> None:
+    bridge = ingress("127.0.0.1:1", BRIDGE_HEAD_TIMEOUT_S="1")
+    with connected(bridge) as connection:
+        connection.sendall(request_line)
+        received = connection.recv(65536)
+        assert not received or status(received) in {400, 403, 405}
+    assert bridge.post(recalled("u", unread=1)).json == OK
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"MsgBody":' + b"[" * 900 + b"]" * 900 + b"}",
+        b'{"UnreadMsgNum":' + b"9" * 5000 + b"}",
+        b'{"UnreadMsgNum":1e400}',
+        b'{"To_Account":"a","To_Account":"b"}',
+        b'{"To_Account":"\xff\xfe"}',
+        b'{"To_Account":"\\ud83d"}',
+        b'\xef\xbb\xbf{"To_Account":"a"}',
+        b'{"To_Account":null,"MsgKey":{},"EventTime":[],"From_Account":true}',
+        b'{"To_Account":"a","CloudCustomData":"' + b"x" * 500_000 + b'"}',
+    ],
+)
+def test_odd_bodies_are_kept_as_event_or_as_dead_letter(body: bytes, ingress: MakeIngress, broker: Broker) -> None:
+    bridge = ingress(broker)
+    reply = bridge.post(Callback(RECALLED, body))
+    assert reply.status == 200
+    topic = bridge.topics.events if reply.json["ActionStatus"] == "OK" else bridge.topics.dlq
+    assert wait_for_events(broker.bootstrap, topic, len)
+
+
+def test_repeated_parameters_and_a_long_query_change_nothing(ingress: MakeIngress) -> None:
+    bridge = ingress("127.0.0.1:1")
+    callback = recalled("u", unread=1)
+    query = callback.signed()
+    assert bridge.post_raw(query + "&Sign=forged&SdkAppid=1&CallbackCommand=X", callback.body).json == OK
+    assert bridge.post_raw("?Sign=forged&" + query[1:], callback.body).status == 403
+    assert bridge.post_raw(query + "&x=" + "y" * 20_000, callback.body).status in {200, 400}
+    assert orjson.loads(orjson.dumps(bridge.metrics()))
