@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -10,7 +11,7 @@ import uvloop
 from rich.console import Console
 from rich.table import Table
 
-from bridge import inspect, local
+from bridge import dead_letters, inspect, local, schemas
 from bridge import serve as process
 from bridge.doctor import examine
 from bridge.settings import BridgeSettings
@@ -63,8 +64,23 @@ def doctor() -> None:
         raise SystemExit(1)
 
 
+@app.command("schemas")
+def write_schemas(
+    folder: Annotated[Path, typer.Option("--dir", help="Where the schemas are.")] = Path("schemas"),
+    docs: Annotated[Path, typer.Option(help="Where the reference is.")] = Path("docs/events.md"),
+    check: Annotated[bool, typer.Option("--check", help="Write nothing; exit status 1 if a file is stale.")] = False,
+) -> None:
+    """Write the schemas and the reference of the events, as the code has them."""
+    stale = schemas.differences(folder, docs) if check else schemas.write(folder, docs)
+    for path in stale:
+        typer.echo(f"{'stale' if check else 'written'}: {path}")
+    if check and stale:
+        raise typer.Exit(1)
+
+
 app.add_typer(local.app)
 app.add_typer(inspect.app, name="journal")
+app.add_typer(dead_letters.app, name="dlq")
 
 
 def main() -> None:

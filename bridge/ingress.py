@@ -9,8 +9,9 @@ import time
 from collections.abc import Sequence
 from http import HTTPStatus
 
-from aiohttp import web
+from aiohttp import HttpVersion11, web
 from aiohttp.http_exceptions import HttpProcessingError
+from multidict import istr
 
 from bridge import metrics, registry, replies
 from bridge.journal import Journal, JournalFullError
@@ -22,6 +23,7 @@ from common.logs import Throttle
 
 log = logging.getLogger(__name__)
 
+TRACEPARENT_HEADER = istr("traceparent")
 TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 DOCUMENTED_PARAMETERS = frozenset(
     ("sdkappid", "callbackcommand", "contenttype", "clientip", "optplatform", "sign", "requesttime")
@@ -87,12 +89,12 @@ class Ingress:
         except Refused as refused:
             self._log_refusal(refused, request)
             metrics.REFUSED.labels(refused.reason).inc()
-            return replies.failed(refused.status, refused.message, closing=self.draining)
+            return replies.failed(refused.status, refused.message, closing=self._closes(request))
         finally:
             self.in_flight -= 1
             metrics.REPLY_SECONDS.observe(time.perf_counter() - started)
 
-    async def _accept(self, request: web.BaseRequest) -> web.Response:
+    async def _accept(self, request: web.BaseRequest) -> web.StreamResponse:
         """The whole way of a callback."""
         if request.method != "POST":
             raise Refused(HTTPStatus.METHOD_NOT_ALLOWED, "method", "callbacks are sent with POST")
@@ -117,8 +119,8 @@ class Ingress:
                 raise
             # The platform holds a user's action back until we answer: never block it for our own trouble.
             metrics.REFUSED.labels(refused.reason).inc()
-            return replies.allowed(command, body, closing=self.draining)
-        return self._reply(command, body, records, unreadable)
+            return replies.allowed(command, body, closing=self._closes(request))
+        return self._reply(request, command, body, records, unreadable)
 
     async def _keep(self, records: Sequence[Record]) -> None:
         """Make the records durable.
@@ -136,8 +138,13 @@ class Ingress:
             raise Refused(HTTPStatus.SERVICE_UNAVAILABLE, "deadline", "it could not be made durable in time")
 
     def _reply(
-        self, command: str, body: bytes, records: Sequence[Record], unreadable: UnreadableError | None
-    ) -> web.Response:
+        self,
+        request: web.BaseRequest,
+        command: str,
+        body: bytes,
+        records: Sequence[Record],
+        unreadable: UnreadableError | None,
+    ) -> web.StreamResponse:
         for record in records:
             if record.topic == self._settings.dlq_topic:
                 metrics.DEAD_LETTERS.labels(dict(record.headers)["reason"].decode()).inc()
@@ -146,12 +153,14 @@ class Ingress:
             if self._throttle.admits("unreadable"):
                 log.warning("kept as a dead letter: %s", unreadable)
             if not is_before:
-                return replies.failed(HTTPStatus.OK, f"kept as a dead letter: {unreadable}", closing=self.draining)
+                return replies.failed(
+                    HTTPStatus.OK, f"kept as a dead letter: {unreadable}", closing=self._closes(request)
+                )
         entry = registry.find(command)
         metrics.ACCEPTED.labels(entry.callback.command if entry else "other").inc()
         if is_before:
-            return replies.allowed(command, body, closing=self.draining)
-        return replies.accepted(command, closing=self.draining)
+            return replies.allowed(command, body, closing=self._closes(request))
+        return replies.accepted(command, closing=self._closes(request))
 
     def _verify(self, request: web.BaseRequest, query: Query) -> bool:
         """Whether the callback, which is authentic, comes with a stale time.
@@ -183,11 +192,11 @@ class Ingress:
             Refused: it is too large, too slow, or not HTTP.
         """
         most = self._settings.max_body_bytes
-        if (request.content_length or 0) > most:
-            raise Refused(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too_large", f"the body exceeds {most} bytes")
         try:
             if request.content.is_eof():  # It came with the head: no timer is needed.
                 return await request.read()
+            if (request.content_length or 0) > most:
+                raise Refused(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too_large", f"the body exceeds {most} bytes")
             if request.headers.get("Expect", "").lower() == "100-continue":
                 await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
             async with asyncio.timeout(self._settings.body_timeout_s):
@@ -209,6 +218,10 @@ class Ingress:
                 metrics.DEAD_LETTERS.labels(Refusal.STALE_TIME).inc()
         except JournalFullError as error:
             log.warning("a callback with a stale time could not be kept: %s", error)
+
+    def _closes(self, request: web.BaseRequest) -> bool:
+        """Whether the connection is closed after the reply."""
+        return self.draining or not request.keep_alive or request.version < HttpVersion11
 
     def _now_ns(self) -> int:
         self._last_ns = max(time.time_ns(), self._last_ns + 1)
@@ -250,5 +263,5 @@ class RateLimit:
 
 
 def _traceparent(request: web.BaseRequest) -> str:
-    value = request.headers.get("traceparent", "")
+    value = request.headers.get(TRACEPARENT_HEADER, "")
     return value if value and TRACEPARENT.fullmatch(value) else ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from functools import cache
 from typing import Any, NamedTuple
 
 from bridge import registry
@@ -49,7 +50,7 @@ def read(fields: dict[str, Any], data: type[Data], accepts: Accepts) -> Reading:
     rest = dict(fields)
     envelope: list[Any] = []
     for documented in registry.ENVELOPE_FIELDS:
-        name = _find(rest, (documented,))
+        name = _find(rest, documented)
         value = None if name is None else rest[name]
         envelope.append(value)
         if name is not None and (value is None or accepts(documented, value)):
@@ -70,40 +71,62 @@ def _split(
     """
     known: dict[str, Any] = {}
     unknown = dict(fields)
+    names = _names_of(fields, part)
     for field in registry.fields_of(part):
-        name = _find(unknown, (field.tencent, *field.others))
-        if name is None or unknown[name] is None:
-            if name is not None:
-                del unknown[name]
+        name = names.pop(field.name, None)
+        value = None if name is None else unknown.pop(name)
+        if name is None or value is None:
             if not field.optional:
                 surprises.append(Surprise("missing_field", path + field.tencent))
             continue
-        where = path + field.tencent
         nested: list[Surprise] = []
         try:
-            known[field.name], rest = _coerce(unknown[name], field.type, where, nested)
+            known[field.name], rest = _coerce(value, field.type, path + field.tencent, nested)
         except (TypeError, ValueError):
-            surprises.append(Surprise("type", where, unknown[name]))
+            surprises.append(Surprise("type", path + field.tencent, value))
+            unknown[name] = value
             continue
         surprises += nested
         if rest:
             unknown[name] = rest
-        else:
-            del unknown[name]
-    documented = {name for field in registry.fields_of(part) for name in (field.tencent, *field.others)}
-    surprises += [
-        Surprise("unknown_field", path + name, value) for name, value in unknown.items() if name not in documented
-    ]
+    if unknown:
+        documented = _documented(part)
+        surprises += [
+            Surprise("unknown_field", path + name, value)
+            for name, value in unknown.items()
+            if name.lower() not in documented
+        ]
     return known, unknown
 
 
-def _find(fields: dict[str, Any], names: tuple[str, ...]) -> str | None:
+def _names_of(fields: dict[str, Any], part: type[Part]) -> dict[str, str]:
+    """Our name → the name under which a field is there: the documented one before others, its exact form before all."""
+    documented = _documented(part)
+    found: dict[str, tuple[int, str]] = {}
+    for name in fields:
+        for rank, exact, ours in documented.get(name.lower(), ()):
+            candidate = (rank if name == exact else rank + 100, name)
+            if ours not in found or candidate < found[ours]:
+                found[ours] = candidate
+    return {ours: name for ours, (_, name) in found.items()}
+
+
+@cache
+def _documented(part: type[Part]) -> dict[str, list[tuple[int, str, str]]]:
+    """The platform's names in lower case → how far each is from the preferred one, its exact form, our name."""
+    names: dict[str, list[tuple[int, str, str]]] = {}
+    for field in registry.fields_of(part):
+        for rank, name in enumerate((field.tencent, *field.others)):
+            names.setdefault(name.lower(), []).append((rank, name, field.name))
+    return names
+
+
+def _find(fields: dict[str, Any], name: str) -> str | None:
     """The name under which a field is there. Its exact form goes before any other case."""
-    for name in names:
-        if name in fields:
-            return name
-    lower = {name.lower() for name in names}
-    return next((name for name in fields if name.lower() in lower), None)
+    if name in fields:
+        return name
+    lower = name.lower()
+    return next((given for given in fields if given.lower() == lower), None)
 
 
 def _coerce(value: Any, declared: Any, path: str, surprises: list[Surprise]) -> tuple[Any, Any]:
@@ -112,23 +135,32 @@ def _coerce(value: Any, declared: Any, path: str, surprises: list[Surprise]) -> 
     Raises:
         TypeError, ValueError: it has no form in that type.
     """
-    if item := registry.item_type(declared):
+    item, is_part, accepted = _shape(declared)
+    if type(value) in accepted:
+        return value, None
+    if item is not None:
         if not isinstance(value, list):
             raise TypeError
         pairs = [_coerce(one, item, path, surprises) for one in value]
         rests = [rest for _, rest in pairs]
         return [one for one, _ in pairs], rests if any(rests) else None
-    if registry.is_part(declared):
+    if is_part:
         if not isinstance(value, dict):
             raise TypeError
         known, unknown = _split(value, declared, f"{path}.", surprises)
         return declared(**known), unknown
-    if declared is Any or type(value) in (declared, *registry.alternatives_of(declared)):
+    if declared is Any:
         return value, None
     coerced = _scalar(value, declared)
     if not (declared is bool and isinstance(value, int)):
         surprises.append(Surprise("type", path, value))
     return coerced, None
+
+
+@cache
+def _shape(declared: Any) -> tuple[Any, bool, tuple[Any, ...]]:
+    """Type of the items of a list, whether it is an object, and the types of values that fit as they are."""
+    return registry.item_type(declared), registry.is_part(declared), (declared, *registry.alternatives_of(declared))
 
 
 def _scalar(value: Any, declared: Any) -> Any:

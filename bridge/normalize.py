@@ -57,6 +57,11 @@ class _Item(NamedTuple):
     repaired: bool
     position: int = 0
 
+    @property
+    def is_object(self) -> bool:
+        """Whether it can become an event."""
+        return self.body.startswith(b"{")
+
 
 _pack = msgspec.msgpack.Encoder().encode
 
@@ -107,7 +112,7 @@ class Normalizer:
         items = _batch(body, entry.callback.batch if entry else "Events", is_sure=entry is not None)
         if items is None:
             return [self._record(received, self._read(entry, command, body, repaired), body)]
-        if not items:
+        if not any(item.is_object for item in items):
             raise UnreadableError("empty_batch", "the body has no events")
         return [self._record_of_batch(received, item._replace(repaired=repaired or item.repaired)) for item in items]
 
@@ -211,7 +216,7 @@ class Normalizer:
             self._drift.note("missing_field", entry.callback.command, field)
         body_command = None
         if strict.callback_command is not None and strict.callback_command != command:
-            if len(strict.callback_command) > MAX_ATTRIBUTE:
+            if not _is_attribute(strict.callback_command):
                 return None
             body_command = self._differing(strict.callback_command, command, entry)
         return _Content(
@@ -309,7 +314,7 @@ def _batch(body: bytes, name: str, *, is_sure: bool) -> list[_Item] | None:
         items = [_Item(dump(value), repaired, index) for index, value in enumerate(fields[name])]
         fields = {other: dump(value) for other, value in fields.items()}
     del fields[name]
-    if not is_sure and (fields or not all(item.body.startswith(b"{") for item in items)):
+    if not is_sure and (fields or not all(item.is_object for item in items)):
         return None
     return [_with_common(item, fields) for item in items] if fields else items
 
@@ -361,7 +366,7 @@ def _understands(name: str, value: Any) -> bool:
     """Whether a field of the envelope becomes an attribute."""
     if name == "EventTime":
         return _time_ms(value) is not None
-    return isinstance(value, str) and len(value) <= MAX_ATTRIBUTE
+    return isinstance(value, str) and _is_attribute(value)
 
 
 def _time_ms(value: Any) -> int | None:
@@ -397,6 +402,10 @@ def _attribute(text: str) -> str | None:
         valid = text.encode(errors="replace").decode()
         text = "".join(character if character.isprintable() else "\ufffd" for character in valid)
     return text or None
+
+
+def _is_attribute(text: str) -> bool:
+    return _attribute(text) == text
 
 
 def _text(value: Any) -> str:

@@ -118,13 +118,18 @@ def strict_class(part: type[Part]) -> type[msgspec.Struct]:
     names = {field.name: field.tencent for field in fields}
     return msgspec.defstruct(
         part.__name__,
-        [(field.name, typing.Optional[_strict_type(field.type)], None) for field in fields],  # noqa: UP045
+        [(field.name, _strict_field(field), None) for field in fields],
         bases=(Body,) if issubclass(part, Data) else None,
         rename=names.get,
         frozen=True,
         forbid_unknown_fields=True,
         gc=False,
     )
+
+
+def _strict_field(field: Field) -> Any:
+    declared: Any = typing.Optional[_strict_type(field.type)]  # noqa: UP045
+    return Annotated[declared, msgspec.Meta(description=field.meaning)]
 
 
 def _strict_type(declared: Any) -> Any:

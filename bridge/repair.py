@@ -62,7 +62,7 @@ def load(body: bytes) -> Loaded:
         UnreadableError: it is empty, not JSON, not an object, or nested too deeply.
     """
     outline = body.translate(_OUTLINE)
-    if outline.count(b"[") > MAX_DEPTH and _depth(body) > MAX_DEPTH:
+    if outline.count(b"[") > MAX_DEPTH and _is_deep(body):
         raise UnreadableError("too_deep", f"the body is nested more than {MAX_DEPTH} levels deep")
     try:
         fields, is_strict = orjson.loads(body), True
@@ -76,9 +76,9 @@ def load(body: bytes) -> Loaded:
     return Loaded(fields, repaired or not is_strict)
 
 
-def _depth(body: bytes) -> int:
+def _is_deep(body: bytes) -> bool:
     brackets = _STRINGS.sub(b"", body).translate(None, _NOT_BRACKETS)
-    return max(accumulate(map(_STEPS.__getitem__, brackets)), default=0)
+    return any(depth > MAX_DEPTH for depth in accumulate(map(_STEPS.__getitem__, brackets)))
 
 
 def _load_laxly(body: bytes) -> tuple[Any, bool]:

