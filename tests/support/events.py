@@ -1,0 +1,65 @@
+"""Callbacks through the normalizer, without a server."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import orjson
+
+from bridge.drift import Drift
+from bridge.events import Event, parse_event
+from bridge.normalize import Normalizer, Received
+from bridge.record import Record
+from bridge.verify import parse_query
+from tests.support.callbacks import APP_ID, signed_query
+
+EVENTS = "im.events"
+DLQ = "im.events.dlq"
+NOON_NS = 1_767_268_800_000_000_000
+
+
+class Noted(Drift):
+    """Remembers what differed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.items: list[tuple[str, str, str]] = []
+
+    def note(self, kind: str, command: str, field: str = "", value: Any = None) -> None:
+        """Remember it, in place of logging it."""
+        self.items.append((kind, command, field))
+
+
+def normalizer(**settings: Any) -> Normalizer:
+    """One as the ingress has it, deaf to drift."""
+    return Normalizer(
+        **{"topic": EVENTS, "dlq_topic": DLQ, "schema_base": "urn:im-bridge:schemas/", "drift": Noted(), **settings}
+    )
+
+
+def received(command: str, body: bytes | dict[str, Any], *, time_ns: int = NOON_NS, **query: Any) -> Received:
+    """A callback that passed verification. `query` replaces parameters of the URL."""
+    raw = signed_query(APP_ID, "token-a", command, **{"request_time": int(time.time()), **query})
+    content = body if isinstance(body, bytes) else orjson.dumps(body)
+    return Received(parse_query(raw.removeprefix("?")), content, time_ns)
+
+
+def records_of(command: str, body: bytes | dict[str, Any], **settings: Any) -> list[Record]:
+    """The records of a callback."""
+    return normalizer(**settings).event(received(command, body))
+
+
+def event_of(command: str, body: bytes | dict[str, Any], **settings: Any) -> Event:
+    """The one event of a callback."""
+    (record,) = records_of(command, body, **settings)
+    assert record.topic == EVENTS
+    return parse_event(record.value)
+
+
+def json_of(command: str, body: bytes | dict[str, Any], **settings: Any) -> dict[str, Any]:
+    """The one event of a callback as plain JSON."""
+    (record,) = records_of(command, body, **settings)
+    parsed = orjson.loads(record.value)
+    assert isinstance(parsed, dict)
+    return parsed
