@@ -165,6 +165,8 @@ class Normalizer:
             # The body too: other processes and other items of a batch may have the same time.
             event_id = _event_id((app_id, content.command, received.time_ns, index, body))
         subject = content.subject or app_id
+        if len(subject) > MAX_ATTRIBUTE:  # No account and no group is named so, and keys are held in memory.
+            subject = app_id
         event = Event(
             specversion="1.0",
             id=event_id,

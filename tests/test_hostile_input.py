@@ -131,6 +131,7 @@ def test_what_is_no_http_is_answered_400_or_closed(request_line: bytes, ingress:
         b'{"To_Account":"\\ud83d"}',
         b'\xef\xbb\xbf{"To_Account":"a"}',
         b'{"To_Account":null,"MsgKey":{},"EventTime":[],"From_Account":true}',
+        b'{"To_Account":"' + b"x" * 500_000 + b'"}',
         b'{"To_Account":"a","CloudCustomData":"' + b"x" * 500_000 + b'"}',
     ],
 )
