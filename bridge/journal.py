@@ -78,10 +78,11 @@ class JournalFullError(Exception):
 class Entry:
     """A record on its way."""
 
-    __slots__ = ("accepted", "confirmed", "group", "record", "waiter")
+    __slots__ = ("accepted", "confirmed", "group", "record", "size", "waiter")
 
     def __init__(self, record: Record, group: Group, waiter: asyncio.Future[bool] | None, accepted: float) -> None:
         self.record = record
+        self.size = record.size
         self.group = group
         self.waiter = waiter
         self.accepted = accepted
@@ -113,7 +114,7 @@ class Group:
         """Add a record."""
         entry = Entry(record, self, waiter, now)
         self.entries.append(entry)
-        self.size += record.size
+        self.size += entry.size
         self.unconfirmed += 1
         return entry
 
@@ -370,7 +371,7 @@ class Journal:
         Raises:
             JournalFullError: it was not taken.
         """
-        if not forced and self._memory_bytes + record.size > self._memory_max_bytes:
+        if not forced and self._memory_bytes >= self._memory_max_bytes:
             raise JournalFullError("too much waits to become durable")
         if not forced and not (self.kafka_confirms or self.disk_ok):
             raise JournalFullError("the disk takes nothing more and Kafka confirms nothing")
@@ -380,8 +381,9 @@ class Journal:
             if self._flush_timer is None:
                 self._flush_timer = self._loop.call_later(self._gather, self._flush)
         waiter = self._loop.create_future()
-        self._waiting.append(group.add(record, waiter, self._loop.time()))
-        self._memory_bytes += record.size
+        entry = group.add(record, waiter, self._loop.time())
+        self._waiting.append(entry)
+        self._memory_bytes += entry.size
         return waiter
 
     def _flush(self) -> None:

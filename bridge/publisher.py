@@ -261,9 +261,11 @@ class LanePublisher:
         batch = producer.create_batch()
         entries: list[Entry] = []
         most = min(self._batch_bytes, self._limit or self._batch_bytes)
+        size = 0
         while queue:
             record = queue[0].record
-            if entries and batch.size() + record.size > most:
+            size += queue[0].size
+            if entries and size > most:
                 break
             appended = batch.append(
                 key=record.key, value=record.value, timestamp=record.timestamp_ms, headers=record.headers
@@ -301,7 +303,7 @@ class LanePublisher:
         if len(entries) == 1:
             self._set_aside(entries[0], explain(error))
         else:
-            self._batch_bytes = max(sum(entry.record.size for entry in entries) // 2, LEAST_BATCH_BYTES)
+            self._batch_bytes = max(sum(entry.size for entry in entries) // 2, LEAST_BATCH_BYTES)
         self.lose(f"a batch of {len(entries)} records was refused: {explain(error)}")
 
     def _set_aside(self, entry: Entry, reason: str) -> None:

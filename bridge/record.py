@@ -20,7 +20,10 @@ class Record(msgspec.Struct, array_like=True, frozen=True):
     @property
     def size(self) -> int:
         """Bytes that it holds, about."""
-        return len(self.key) + len(self.value) + sum(len(name) + len(value) for name, value in self.headers) + 48
+        size = len(self.key) + len(self.value) + 48
+        for name, value in self.headers:
+            size += len(name) + len(value)
+        return size
 
 
 _decoder = msgspec.msgpack.Decoder(list[Record])
