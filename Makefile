@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 STAMP := $(VENV)/.installed
 
-.PHONY: help setup demo test lint format lock clean
+.PHONY: help setup demo test compose-test torture bench soak examples lint format lock clean
 help:           ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 16
 
@@ -21,10 +21,30 @@ demo: setup     ## the whole path once, on an embedded broker and Redis: posts a
 test: setup     ## every test, on a real Kafka (Docker, or Java and Maven) and a real Redis
 	$(VENV)/bin/python -m pytest
 
-lint: setup     ## ruff and mypy --strict
+compose-test: setup ## the full stack in containers, hurt under load; needs Docker
+	$(VENV)/bin/python -m tests.compose
+
+torture: setup  ## kill, freeze, fill and cut off everything under load, then compare; ARGS="--minutes 10 --seed 7"
+	$(VENV)/bin/python -m tests.torture $(ARGS)
+
+bench: $(VENV)/.bench ## what a callback costs, beside a no-op handler and naive servers; ARGS="--rounds 5"
+	$(VENV)/bin/python -m bench servers $(ARGS)
+
+soak: $(VENV)/.bench ## an hour at 1,000 callbacks/s with broker restarts: nothing may grow; ARGS="--minutes 10"
+	$(VENV)/bin/python -m bench soak $(ARGS)
+
+$(VENV)/.bench: $(STAMP) bench/requirements.txt
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -r bench/requirements.txt
+	@touch $@
+
+examples: setup ## every subscriber of examples/ on a real topic, as far as its toolchain is here
+	$(VENV)/bin/python -m tests.examples
+
+lint: setup     ## ruff, mypy --strict, and whether schemas and reference are up to date
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
+	$(VENV)/bin/bridge schemas --check
 
 format: setup   ## let ruff format the code
 	$(VENV)/bin/ruff format .
@@ -33,6 +53,7 @@ format: setup   ## let ruff format the code
 lock:           ## resolve the dependencies of pyproject.toml anew
 	$(PYTHON) -m venv .cache/lock && .cache/lock/bin/pip install --quiet pip-tools
 	.cache/lock/bin/pip-compile $(LOCK) -o requirements/production.txt pyproject.toml
+	.cache/lock/bin/pip-compile $(LOCK) --only-build-deps --build-deps-for wheel -o requirements/build.txt pyproject.toml
 	.cache/lock/bin/pip-compile $(LOCK) --extra embedded --extra test -c requirements/production.txt -o requirements/development.txt pyproject.toml
 LOCK := --quiet --generate-hashes --strip-extras --allow-unsafe --no-emit-index-url --no-emit-trusted-host --no-emit-find-links
 export CUSTOM_COMPILE_COMMAND = make lock

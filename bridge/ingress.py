@@ -14,8 +14,9 @@ from aiohttp.http_exceptions import HttpProcessingError
 from multidict import istr
 
 from bridge import metrics, registry, replies
+from bridge.decide import Decider, Decision, Endpoint
 from bridge.journal import Journal, JournalFullError
-from bridge.normalize import Normalizer, Received, UnreadableError, command_in
+from bridge.normalize import Normalizer, Received, UnreadableError, command_in, decided
 from bridge.record import Record
 from bridge.settings import BridgeSettings
 from bridge.verify import AddressFilter, Query, Refusal, Verifier, parse_query
@@ -28,6 +29,8 @@ TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 DOCUMENTED_PARAMETERS = frozenset(
     ("sdkappid", "callbackcommand", "contenttype", "clientip", "optplatform", "sign", "requesttime")
 )
+REPLY_RESERVE = 0.02
+"""Seconds before the reply deadline at which a decided callback waits no longer to become durable."""
 MESSAGES = {
     Refusal.ADDRESS: "this address may not post callbacks",
     Refusal.UNKNOWN_APP: "SdkAppid is none of the configured apps",
@@ -70,6 +73,7 @@ class Ingress:
             drop_fields=settings.drop_fields.split(","),
             keep_raw=settings.keep_raw,
         )
+        self._decider = Decider.of(settings)
         self._stale = RateLimit(settings.stale_per_minute)
         self._throttle = Throttle()
         self._last_ns = 0
@@ -112,18 +116,61 @@ class Ingress:
             unreadable = error
             records = [self._normalizer.dead_letter(received, error.reason, str(error))]
         command = query.command or command_in(body)
-        try:
-            await self._keep(records)
-        except Refused as refused:
-            if not registry.is_before(command):
-                raise
-            # The platform holds a user's action back until we answer: never block it for our own trouble.
-            metrics.REFUSED.labels(refused.reason).inc()
-            return replies.allowed(command, body, closing=self._closes(request))
-        return self._reply(request, command, body, records, unreadable)
+        if registry.is_before(command):
+            return await self._answer(request, command, body, records, unreadable)
+        await self._keep(records)
+        self._note(records, unreadable)
+        if unreadable is not None:
+            return replies.failed(HTTPStatus.OK, f"kept as a dead letter: {unreadable}", closing=self._closes(request))
+        metrics.ACCEPTED.labels(registry.label(command)).inc()
+        return replies.accepted(command, closing=self._closes(request))
 
-    async def _keep(self, records: Sequence[Record]) -> None:
-        """Make the records durable.
+    async def _answer(
+        self,
+        request: web.BaseRequest,
+        command: str,
+        body: bytes,
+        records: Sequence[Record],
+        unreadable: UnreadableError | None,
+    ) -> web.StreamResponse:
+        """Keep a before-callback and answer it, as an endpoint decides or else with "allow".
+
+        The platform holds a user's action back until we answer: it is never blocked for our own trouble.
+        """
+        decision, until = None, None
+        if (endpoint := self._decider.endpoint(command)) is not None:
+            until = asyncio.get_running_loop().time() + self._settings.reply_deadline_ms / 1000 - REPLY_RESERVE
+            decision, records = await self._decide(endpoint, command, body, records)
+        try:
+            await self._keep(records, until=until)
+        except Refused as refused:
+            metrics.REFUSED.labels(refused.reason).inc()
+        else:
+            self._note(records, unreadable)
+            metrics.ACCEPTED.labels(registry.label(command)).inc()
+        if decision is not None:
+            return replies.decided(decision.reply, closing=self._closes(request))
+        return replies.allowed(command, body, closing=self._closes(request))
+
+    async def _decide(
+        self, endpoint: Endpoint, command: str, body: bytes, records: Sequence[Record]
+    ) -> tuple[Decision, Sequence[Record]]:
+        """What the endpoint decides, and the records with it.
+
+        Meanwhile the callback does not count as in flight: a slow endpoint must not use up the limit of all others.
+        """
+        is_event = len(records) == 1 and records[0].topic == self._settings.topic
+        self.in_flight -= 1
+        try:
+            decision = await self._decider.decide(endpoint, command, body, records[0].value if is_event else None)
+        finally:
+            self.in_flight += 1
+        if is_event:
+            records = [decided(records[0], decision.name, decision.code)]
+        return decision, records
+
+    async def _keep(self, records: Sequence[Record], *, until: float | None = None) -> None:
+        """Make the records durable, by the reply deadline or `until`, a time of the event loop.
 
         Raises:
             Refused: not all of them are, in time; those that were taken are kept all the same.
@@ -134,33 +181,24 @@ class Ingress:
             waiting = [self._journal.append(record) for record in records]
         except JournalFullError as error:
             raise Refused(HTTPStatus.SERVICE_UNAVAILABLE, "journal_full", str(error)) from error
+        if until is not None:
+            await asyncio.wait(waiting, timeout=max(0.0, until - asyncio.get_running_loop().time()))
+            if not all(durable.done() for durable in waiting):
+                raise Refused(HTTPStatus.SERVICE_UNAVAILABLE, "deadline", "it could not be made durable in time")
         if not all([await durable for durable in waiting]):
             raise Refused(HTTPStatus.SERVICE_UNAVAILABLE, "deadline", "it could not be made durable in time")
 
-    def _reply(
-        self,
-        request: web.BaseRequest,
-        command: str,
-        body: bytes,
-        records: Sequence[Record],
-        unreadable: UnreadableError | None,
-    ) -> web.StreamResponse:
+    def _note(self, records: Sequence[Record], unreadable: UnreadableError | None) -> None:
+        """The records are durable: count and tell the dead letters among them."""
         for record in records:
             if record.topic == self._settings.dlq_topic:
                 metrics.DEAD_LETTERS.labels(dict(record.headers)["reason"].decode()).inc()
-        is_before = registry.is_before(command)
-        if unreadable is not None:
-            if self._throttle.admits("unreadable"):
-                log.warning("kept as a dead letter: %s", unreadable)
-            if not is_before:
-                return replies.failed(
-                    HTTPStatus.OK, f"kept as a dead letter: {unreadable}", closing=self._closes(request)
-                )
-        entry = registry.find(command)
-        metrics.ACCEPTED.labels(entry.callback.command if entry else "other").inc()
-        if is_before:
-            return replies.allowed(command, body, closing=self._closes(request))
-        return replies.accepted(command, closing=self._closes(request))
+        if unreadable is not None and self._throttle.admits("unreadable"):
+            log.warning("kept as a dead letter: %s", unreadable)
+
+    async def close(self) -> None:
+        """Close the connections to the endpoints that decide."""
+        await self._decider.close()
 
     def _verify(self, request: web.BaseRequest, query: Query) -> bool:
         """Whether the callback, which is authentic, comes with a stale time.

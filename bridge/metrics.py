@@ -22,6 +22,20 @@ DRIFT = Counter(
 DEAD_LETTERS = Counter(
     "bridge_dead_letters", "Callbacks kept as dead letters, by reason.", ["reason"], registry=REGISTRY
 )
+DECISIONS = Counter(
+    "bridge_decisions",
+    "Before-callbacks that an endpoint was to decide, by command and outcome: what it decided (allowed, refused,"
+    " partly_refused, dropped, changed) or why it did not (late, unreachable, status, invalid, busy, skipped,"
+    " unreadable).",
+    ["command", "outcome"],
+    registry=REGISTRY,
+)
+DECISION_SECONDS = Histogram(
+    "bridge_decision_seconds",
+    "How long a decision took, whatever came of it.",
+    buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.3, 0.5, 1),
+    registry=REGISTRY,
+)
 REPLY_SECONDS = Histogram(
     "bridge_reply_seconds",
     "From the request's head to its reply.",

@@ -64,6 +64,8 @@ class _Item(NamedTuple):
 
 
 _pack = msgspec.msgpack.Encoder().encode
+_HEAD = b'{"specversion":"1.0"'
+"""What the value of each event begins with."""
 
 
 class Normalizer:
@@ -281,6 +283,13 @@ class Normalizer:
         return _attribute(body_command)
 
 
+def decided(record: Record, decision: str, code: int) -> Record:
+    """The record of an event with the decision among its attributes."""
+    attributes = msgspec.json.encode({"decision": decision, "decisioncode": code})
+    assert record.value.startswith(_HEAD)
+    return msgspec.structs.replace(record, value=b"%b,%b%b" % (_HEAD, attributes[1:-1], record.value[len(_HEAD) :]))
+
+
 def command_in(body: bytes) -> str:
     """The command that a body names, empty if it names none."""
     try:
@@ -414,4 +423,4 @@ def _text(value: Any) -> str:
     return value if isinstance(value, str) else ""
 
 
-__all__ = ["Normalizer", "Received", "UnreadableError", "best_subject", "command_in", "rfc3339"]
+__all__ = ["Normalizer", "Received", "UnreadableError", "best_subject", "command_in", "decided", "rfc3339"]

@@ -32,7 +32,8 @@ from aiokafka.errors import (
 )
 
 from bridge import metrics
-from bridge.journal import Entry, Group, Journal, Lane
+from bridge.journal import Journal
+from bridge.lane import Entry, Group, Lane
 from bridge.refused import RefusedRecords
 from bridge.settings import BridgeSettings
 from common.backoff import backoff

@@ -24,8 +24,8 @@ is the event's `subject`. JSON Schemas lie in [`schemas/`](../schemas), for Pyth
 - **Identity** is what the event's `id` is made of. *Exact*: every delivery of the same callback has the same id.
   *Weak*: the documentation names nothing unique, and the time of receipt counts too, as it does where a field of an
   exact identity is absent: two events are never taken for one, but a second delivery has an id of its own.
-- **Before** and **after**: the platform asks before it does something, and the bridge always allows it; such an event
-  ends in `.requested` and says nothing about whether it happened.
+- **Before** and **after**: the platform asks before it does something. The bridge allows it, unless an endpoint of
+  yours [decides](#decisions). Such an event ends in `.requested` and says nothing about whether it happened.
 - Message bodies are passed on as the platform has them.
 - `repaired` is true where the body was no strict JSON: halves of surrogate pairs and bytes that are not UTF-8 became
   U+FFFD; whole numbers beyond 64 bits, `NaN` and infinite numbers became text. Of a name that occurs twice in an object
@@ -38,6 +38,32 @@ is the event's `subject`. JSON Schemas lie in [`schemas/`](../schemas), for Pyth
 - What differs from this page is counted in the metric `bridge_drift_total`, by kind, command and field.
 """
 
+DECISIONS = """
+## Decisions
+
+With `BRIDGE_DECISION_URLS` an endpoint of yours decides before-callbacks. It is sent the event as it stands on this
+page (POST, `application/cloudevents+json`), without `decision`, and answers within `BRIDGE_DECISION_DEADLINE_MS`: 204
+to allow it, or 200 with the platform's own reply fields, which are completed and passed on. The event on the topic has
+the outcome.
+
+| answer of the endpoint | reply to the platform | `decision` |
+| --- | --- | --- |
+| 204, or 200 with `{}` | allowed | `allowed` |
+| `{"ErrorCode":1}`, or another code of the platform | the same | `refused` |
+| `{"ErrorCode":2}` to `….CallbackBeforeSendMsg` | the same: dropped, which its sender cannot see | `dropped` |
+| `{"MsgBody":[…]}` or `{"CloudCustomData":"…"}` | allowed, with this content instead | `changed` |
+| `{"RefusedMembers_Account":[…]}` or `{"RefusedSubscribers_Account":[…]}` | allowed for all others | `partly_refused` |
+| `{"ResultItem":[…]}` to `Sns.CallbackPrev…` | the same; accounts that are not in it are allowed | by the items |
+| `{"ErrorCode":1}` to `Sns.CallbackPrev…` | each account refused: a code alone lets all pass | `refused` |
+| anything else, nothing in time, no endpoint | `BRIDGE_DECISION_ON_FAILURE`: allowed, or code 1 | `failed` |
+
+- `decisioncode` is the `ErrorCode` that the platform was answered, of `Sns.CallbackPrev…` the first `ResultCode` that
+  is not 0. 0 let it happen, so with `failed` it tells what became of it.
+- `data` is what the user wanted to do, also where the decision changed it.
+- An event may be asked about twice (a connection broke, the platform asked again), with the same `id`.
+- With `BRIDGE_DROP_FIELDS` the endpoint does not see the dropped fields either.
+- An endpoint that stays silent five times in a row is left alone for five seconds, then tried with one question every
+  five seconds. Questions that are not asked have failed, too; so have those whose body nobody can read."""
 HINTS = {str: "text", int: "integer", bool: "true or false", Any: "anything"}
 
 
@@ -50,6 +76,7 @@ def _lines() -> Iterator[str]:
     yield INTRODUCTION
     yield from _index()
     yield from _envelope()
+    yield DECISIONS
     for entry in _ordered():
         yield from _section(entry)
     yield from _unknown()
@@ -144,8 +171,8 @@ def _aliases(entry: registry.Entry) -> str:
 
 
 _ANSWERS = {
-    Reply.ALLOW: "allowed",
-    Reply.ALLOW_EACH: "allowed, with a `ResultItem` for each account",
+    Reply.ALLOW: "allowed, or as an endpoint [decides](#decisions)",
+    Reply.ALLOW_EACH: "allowed, or as an endpoint [decides](#decisions), with a `ResultItem` for each account",
     Reply.ERROR_MESSAGE: "`ErrorCode` and `ErrorMessage`",
 }
 

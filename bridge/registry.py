@@ -314,6 +314,12 @@ def is_before(command: str) -> bool:
     return command.lower().partition(".")[2].startswith(("callbackbefore", "callbackprev"))
 
 
+def label(command: str) -> str:
+    """A command as the label of a metric and in logs: `other` where it has no entry, but is the sender's choice."""
+    entry = find(command)
+    return entry.callback.command if entry else "other"
+
+
 def platform_path(entry: Entry, path: str) -> Iterator[str]:
     """The platform's names along a path of ours: `friend_item.to_account` is `FriendItem`, `To_Account`."""
     fields = entry.fields
@@ -337,6 +343,7 @@ __all__ = [
     "is_before",
     "is_part",
     "item_type",
+    "label",
     "path_getter",
     "platform_path",
     "strict_class",

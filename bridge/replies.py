@@ -32,12 +32,14 @@ def accepted(command: str = "", *, closing: bool = False) -> web.StreamResponse:
 
 def allowed(command: str, body: bytes, *, closing: bool = False) -> web.StreamResponse:
     """The platform may go on with what it asked about; in the form of the entry, or what the name suggests."""
-    entry = registry.find(command)
-    wants_each = entry.callback.reply is Reply.ALLOW_EACH if entry else command.lower().startswith("sns.")
-    if not wants_each:
+    if not wants_each(command):
         return accepted(closing=closing)
-    items = [{"To_Account": account, "ResultCode": 0, "ResultInfo": ""} for account in _asked_about(entry, body)]
-    reply = {"ActionStatus": "OK", "ErrorInfo": "", "ErrorCode": 0, "ResultItem": items}
+    items = [{"To_Account": account, "ResultCode": 0, "ResultInfo": ""} for account in asked_about(command, body)]
+    return decided({"ActionStatus": "OK", "ErrorInfo": "", "ErrorCode": 0, "ResultItem": items}, closing=closing)
+
+
+def decided(reply: dict[str, Any], *, closing: bool = False) -> web.StreamResponse:
+    """The platform is told these fields."""
     return web.Response(body=orjson.dumps(reply), headers=_CLOSING_HEADERS if closing else _HEADERS)
 
 
@@ -50,8 +52,15 @@ def failed(status: HTTPStatus, message: str, *, closing: bool = False) -> web.Re
     return response
 
 
-def _asked_about(entry: registry.Entry | None, body: bytes) -> list[str]:
+def wants_each(command: str) -> bool:
+    """Whether the platform wants a verdict for each account; for a command without an entry its name suggests it."""
+    entry = registry.find(command)
+    return entry.callback.reply is Reply.ALLOW_EACH if entry else command.lower().startswith("sns.")
+
+
+def asked_about(command: str, body: bytes) -> list[str]:
     """The accounts that a body asks about; without an entry, those of any list in it."""
+    entry = registry.find(command)
     try:
         fields = load(body).fields
     except UnreadableError:
@@ -63,4 +72,4 @@ def _asked_about(entry: registry.Entry | None, body: bytes) -> list[str]:
     return [str(account) for account in accounts if isinstance(account, str | int) and not isinstance(account, bool)]
 
 
-__all__ = ["accepted", "allowed", "failed"]
+__all__ = ["accepted", "allowed", "asked_about", "decided", "failed", "wants_each"]

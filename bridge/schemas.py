@@ -19,6 +19,7 @@ from typing import Any
 import msgspec
 
 from bridge import reference, registry
+from bridge.decide import Answer
 from bridge.events import UNKNOWN_TYPE, Event
 from bridge.examples import SCHEMA_BASE, body_of
 
@@ -287,8 +288,38 @@ def openapi() -> Json:
                 }
             }
         },
-        "components": {"schemas": {**bodies, "Reply": _REPLY}},
+        "webhooks": {"decision": {"post": _decision()}},
+        "components": {
+            "schemas": {**bodies, "Reply": _REPLY, "Event": _envelope("#/components/schemas/{name}"), **_answer()}
+        },
     }
+
+
+def _decision() -> Json:
+    """What an endpoint of BRIDGE_DECISION_URLS has to serve."""
+    return {
+        "operationId": "decide",
+        "summary": "Decide a before-callback.",
+        "description": "Anything else than these answers, or none within BRIDGE_DECISION_DEADLINE_MS, is no decision:"
+        " BRIDGE_DECISION_ON_FAILURE holds.",
+        "requestBody": {
+            "required": True,
+            "content": {"application/cloudevents+json": {"schema": {"$ref": "#/components/schemas/Event"}}},
+        },
+        "responses": {
+            "200": {
+                "description": "Decided; what is missing is completed.",
+                "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Decision"}}},
+            },
+            "204": {"description": "Allowed."},
+        },
+    }
+
+
+def _answer() -> dict[str, Json]:
+    schema = _schema_of(Answer, "#/components/schemas/Decision{name}")
+    parts: dict[str, Json] = schema.pop("$defs", {})
+    return {"Decision": schema, **{f"Decision{name}": part for name, part in parts.items()}}
 
 
 def _body_schema(entry: registry.Entry) -> Json:
@@ -322,7 +353,9 @@ def _response(description: str) -> Json:
 
 
 _RESPONSES: Json = {
-    "200": _response("Kept: as an event, or with `FAIL` as a dead letter. A before-callback is always allowed."),
+    "200": _response(
+        "Kept: as an event, or with `FAIL` as a dead letter. A before-callback is allowed, or as an endpoint decides."
+    ),
     "400": _response("The body did not arrive whole."),
     "403": _response("Not authentic, or too old."),
     "405": _response("Not a POST."),
@@ -338,6 +371,15 @@ _REPLY: Json = {
         "ErrorCode": {"type": "integer"},
         "ErrorInfo": {"type": "string"},
         "ErrorMessage": {"type": "string"},
+        **{
+            name: {"description": "As an endpoint decided.", "type": kind}
+            for name, kind in {
+                "MsgBody": "array",
+                "CloudCustomData": "string",
+                "RefusedMembers_Account": "array",
+                "RefusedSubscribers_Account": "array",
+            }.items()
+        },
         "ResultItem": {
             "description": "A verdict for each account that a before-callback asks about.",
             "type": "array",

@@ -87,6 +87,7 @@ class Bridge:
         await self._server.shutdown(HANDLERS_S)
         if self._journal.kafka_confirms:
             await _until(lambda: self._journal.is_drained, PUBLISH_S)
+        await self._ingress.close()
         await self._publisher.stop()
         await self._journal.stop(JOURNAL_S)
         if self._metrics_task is not None:

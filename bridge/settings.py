@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import ipaddress
+from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
+from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import SettingsConfigDict
 
+from bridge import registry
 from common.settings import Settings
 from common.topics import Topic
 
@@ -57,6 +60,21 @@ class BridgeSettings(Settings):
     )
     reply_deadline_ms: int = Field(
         500, ge=10, le=1900, description="A reply leaves within this time. The platform waits 2 s."
+    )
+    decision_urls: dict[str, SecretStr] = Field(
+        {},
+        description="""JSON: before-callback, or a pattern such as `Group.CallbackBefore*`, → URL of your endpoint that
+        decides it, e.g. `{"C2C.CallbackBeforeSendMsg":"http://moderation:8000/decide"}`. A name comes before patterns,
+        these in their order. What none is for is allowed.""",
+    )
+    decision_deadline_ms: int = Field(
+        300, ge=10, le=1800, description="How long such an endpoint has, within BRIDGE_REPLY_DEADLINE_MS."
+    )
+    decision_on_failure: Literal["allow", "refuse"] = Field(
+        "allow", description="What the platform is told where such an endpoint does not decide: `allow` or `refuse`."
+    )
+    decision_connections: int = Field(
+        100, ge=1, le=10_000, description="Most connections of a process to the host of such an endpoint."
     )
     gather_ms: float = Field(
         2.0, ge=0, le=100, description="How long callbacks gather to be journaled and sent as one group."
@@ -120,6 +138,26 @@ class BridgeSettings(Settings):
                 raise ValueError(f"app {app_id} has an empty token: leave the list empty if authentication is off")
         return apps
 
+    @field_validator("decision_urls")
+    @classmethod
+    def _check_decision_urls(cls, urls: dict[str, SecretStr]) -> dict[str, SecretStr]:
+        for pattern, secret in urls.items():
+            url = urlsplit(secret.get_secret_value())
+            if url.scheme not in {"http", "https"} or not url.hostname or url.port == 0:
+                raise ValueError(f"what stands for {pattern} is no http:// or https:// URL with a host")
+            if not _may_be_before(pattern):
+                raise ValueError(f"{pattern} is no before-callback: the platform waits for no decision on it")
+        return urls
+
+    @model_validator(mode="after")
+    def _check_deadlines(self) -> Self:
+        if self.decision_urls and self.decision_deadline_ms >= self.reply_deadline_ms:
+            raise ValueError(
+                f"BRIDGE_DECISION_DEADLINE_MS ({self.decision_deadline_ms}) must be less than BRIDGE_REPLY_DEADLINE_MS"
+                f" ({self.reply_deadline_ms}): an event is made durable after the decision, before the reply"
+            )
+        return self
+
     @property
     def topics(self) -> list[Topic]:
         """The topics of the ingress as it creates them."""
@@ -141,3 +179,12 @@ class BridgeSettings(Settings):
             self.topic_replication,
             {"retention.ms": str(retention_ms), "max.message.bytes": str(self.max_record_bytes)},
         )
+
+
+def _may_be_before(pattern: str) -> bool:
+    """Whether a decision on what matches can make sense; a pattern that matches nothing may be meant for the future."""
+    commands = [entry.callback.command for entry in registry.ENTRIES]
+    matching = [command for command in commands if fnmatchcase(command.lower(), pattern.lower())]
+    if matching or "*" in pattern:
+        return not matching or any(registry.is_before(command) for command in matching)
+    return registry.is_before(pattern)

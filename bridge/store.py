@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import fcntl
+import logging
 import os
 import socket
 import sqlite3
@@ -14,6 +15,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 from uuid import uuid4
+
+log = logging.getLogger(__name__)
 
 SUFFIX = ".journal"
 APPLICATION_ID = 0x696D6272  # "imbr"
@@ -233,6 +236,35 @@ class Store:
         if mode != self._synchronous:
             self._connection.execute(f"PRAGMA synchronous = {mode}")
             self._synchronous = mode
+
+
+def find_unowned(folder: Path) -> list[Path]:
+    """The journals in `folder` whose owner is gone, without taking them."""
+    return [path for path in sorted(folder.glob(f"*{SUFFIX}")) if not is_owned(path)]
+
+
+def take_over(folder: Path, paths: Sequence[Path] | None = None) -> list[tuple[Store, list[Backlog]]]:
+    """Open the journals that nobody owns, oldest first, among `paths` or all in `folder`.
+
+    Empty ones are removed, damaged ones renamed.
+    """
+    taken: list[tuple[Store, list[Backlog]]] = []
+    for path in sorted(folder.glob(f"*{SUFFIX}")) if paths is None else paths:
+        try:
+            store = Store.open(path)
+            backlogs = store.backlog()
+        except (FileNotFoundError, OwnedError):
+            continue
+        except (DamagedError, sqlite3.Error) as error:
+            aside = path.with_suffix(".damaged")
+            path.rename(aside)
+            log.error("a journal is damaged and was renamed to %s: %s", aside, error)
+            continue
+        if backlogs:
+            taken.append((store, backlogs))
+        else:
+            store.remove()
+    return taken
 
 
 def is_owned(path: Path) -> bool:

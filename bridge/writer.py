@@ -14,7 +14,7 @@ from bridge.record import pack
 from bridge.store import Row, Store
 
 if TYPE_CHECKING:
-    from bridge.journal import Group
+    from bridge.lane import Group
 
 log = logging.getLogger(__name__)
 

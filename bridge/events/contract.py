@@ -103,6 +103,17 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     repaired: Annotated[
         Literal[True] | None, msgspec.Meta(description="The body was no strict JSON and was mended.")
     ] = None
+    decision: Annotated[
+        str | None,
+        msgspec.Meta(
+            description="Of a before-callback that an endpoint decides: `allowed`, `refused`, `partly_refused`,"
+            " `dropped`, `changed`, or `failed` where the endpoint did not decide. Absent where nobody is asked."
+        ),
+    ] = None
+    decisioncode: Annotated[
+        int | None,
+        msgspec.Meta(description="With `decision`: the code that the platform was answered; 0 let it happen."),
+    ] = None
     data: Annotated[Any, msgspec.Meta(description="Typed by the event type; verbatim for `im.unknown`.")] = None
 
     @property

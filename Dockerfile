@@ -1,0 +1,47 @@
+# One image for both: `bridge serve` (the default) and `consumers run badges`. Python 3.11 or newer.
+ARG BASE_IMAGE=python:3.12-slim
+
+FROM ${BASE_IMAGE} AS base
+ENV PATH=/opt/im-bridge/bin:$PATH
+
+
+# What changes seldom: the dependencies, exactly those of the lock file.
+FROM base AS dependencies
+ENV PIP_ROOT_USER_ACTION=ignore PIP_DISABLE_PIP_VERSION_CHECK=1
+# A package index in place of pip's default.
+ARG PIP_INDEX_URL
+COPY requirements/production.txt /requirements/
+RUN --mount=type=cache,target=/root/.cache/pip \
+    python -m venv --without-pip /opt/im-bridge \
+ && pip --python /opt/im-bridge/bin/python install --require-hashes --only-binary :all: -r /requirements/production.txt
+
+
+# What changes often: the project, as a wheel.
+FROM dependencies AS project
+ARG PIP_INDEX_URL
+COPY requirements/build.txt /requirements/
+RUN --mount=type=cache,target=/root/.cache/pip \
+    python -m venv --without-pip /opt/build \
+ && pip --python /opt/build/bin/python install --require-hashes -r /requirements/build.txt
+COPY . /src
+RUN pip --python /opt/build/bin/python wheel --no-deps --no-build-isolation --no-index --wheel-dir /wheels /src
+
+
+FROM base
+# Numbers, so that an orchestrator sees that this is not root, whatever the base image calls its users.
+RUN echo 'bridge:x:10001:10001::/var/lib/bridge:/sbin/nologin' >>/etc/passwd \
+ && echo 'bridge:x:10001:' >>/etc/group \
+ && mkdir -m 0700 /var/lib/bridge \
+ && chown 10001:10001 /var/lib/bridge
+COPY --from=dependencies /opt/im-bridge /opt/im-bridge
+# Starting both commands shows that they do start, and compiles what they use of the standard library.
+RUN --mount=type=bind,from=project,source=/wheels,target=/wheels \
+    pip --python /opt/im-bridge/bin/python --no-cache-dir --disable-pip-version-check \
+        install --root-user-action=ignore --no-deps --no-index /wheels/*.whl \
+ && bridge settings >/dev/null && consumers settings >/dev/null && python -c 'import urllib.request'
+
+USER 10001:10001
+WORKDIR /var/lib/bridge
+ENV BRIDGE_JOURNAL_DIR=/var/lib/bridge
+EXPOSE 8080 9090
+CMD ["bridge", "serve"]
