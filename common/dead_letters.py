@@ -199,7 +199,7 @@ async def read_all(
     Raises:
         KafkaError, OSError, TimeoutError: Kafka cannot be read.
     """
-    # A fetch of the partition before, which has ended, would hold up that of the next for the half second of the default.
+    # With the default a fetch of the partition before, which has ended, would hold up the next for half a second.
     consumer = AIOKafkaConsumer(
         **client, enable_auto_commit=False, auto_offset_reset="earliest", fetch_max_wait_ms=_FETCH_WAIT_MS
     )

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import datetime, timedelta
+from functools import lru_cache
 from importlib.resources import files
 from typing import NamedTuple
 
@@ -23,7 +24,7 @@ NO_COUNT = -1
 """Stands for the count of an event that should have had one."""
 
 _APPS_KEY = "im:badges:apps"
-_EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - without a zone it is printed in half the time
+_EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - without a zone it is printed without one
 
 
 class Owner(NamedTuple):
@@ -86,7 +87,7 @@ class BadgeStore:
         except redis.exceptions.NoPermissionError:
             cluster = {}
         except (redis.exceptions.RedisError, OSError) as error:
-            raise self._away(error) from error
+            raise self.away(error) from error
         if cluster.get("cluster_enabled"):
             raise self._refused()
         try:
@@ -97,21 +98,33 @@ class BadgeStore:
                 "it must allow EVALSHA and SCRIPT LOAD, and have cmsgpack, as Redis and Valkey do"
             ) from error
 
+    async def ping(self) -> None:
+        """See that Redis answers."""
+        try:
+            await self._redis.ping()
+        except (redis.exceptions.RedisError, OSError) as error:
+            raise self.away(error) from error
+
     async def update(self, events: Mapping[Owner, Events]) -> list[Badge]:
         """Bring badges up to date and return each as it is stored then, also those that did not change.
 
         An owner with no events is only read.
         """
         owners = list(events)
-        keys = [_APPS_KEY, *(f"im:badge:{owner.key}" for owner in owners)]
-        apps = sorted({owner.app_id for owner, of_owner in events.items() if of_owner})
+        apps = {app: number for number, app in enumerate(dict.fromkeys(owner.app_id for owner in owners), 1)}
+        badges = (
+            f"im:badge:{app}:{account}".encode() for app, account in owners
+        )  # what is bytes is packed in half the time
+        keys: list[bytes | str | memoryview[int]] = [_APPS_KEY, *map(stale_key, apps), *badges]
+        numbers = [apps.get(owner.app_id, 0) for owner in owners]
+        arguments: list[int | bytes] = [REMEMBERED_IDS, _encode((list(apps), numbers, list(events.values())))]
         try:
-            reply = await self._update(keys=keys, args=[REMEMBERED_IDS, _encode((apps, list(events.values())))])
+            reply = await self._update(keys=keys, args=arguments)
         except (redis.exceptions.ClusterCrossSlotError, redis.exceptions.MovedError) as error:
             raise self._refused() from error
         except (redis.exceptions.RedisError, OSError) as error:
-            raise self._away(error) from error
-        return [_badge(*entry) for entry in zip(owners, _decode(reply), strict=True)]
+            raise self.away(error) from error
+        return [_badge(owner, stored) for owner, stored in zip(owners, _decode(reply), strict=True)]
 
     async def find(self, account: str, app_id: str | None) -> list[Badge]:
         """The badges of an account, in one app or in all; of those that exist."""
@@ -127,10 +140,16 @@ class BadgeStore:
         try:
             apps = await self._redis.smembers(_APPS_KEY)
         except (redis.exceptions.RedisError, OSError) as error:
-            raise self._away(error) from error
+            raise self.away(error) from error
         return sorted(app.decode() if isinstance(app, bytes) else app for app in apps)
 
-    def _away(self, error: Exception) -> Exception:
+    @property
+    def client(self) -> Redis:
+        """The connection, for what else is kept beside the badges."""
+        return self._redis
+
+    def away(self, error: Exception) -> Exception:
+        """What to raise for an error of Redis."""
         if not is_passing(error) and not isinstance(error, OSError):
             return error
         if isinstance(error, redis.exceptions.AuthenticationError):
@@ -144,12 +163,23 @@ class BadgeStore:
         )
 
 
+def stale_key(app_id: str) -> str:
+    """Key of the sorted set of an app's accounts whose badges are stale."""
+    return f"im:badges:stale:{app_id}"
+
+
 def rfc3339(time_ms: int) -> str:
     """Unix milliseconds as `2019-05-10T09:38:46.123Z`."""
-    return (_EPOCH + timedelta(milliseconds=time_ms)).isoformat(timespec="milliseconds") + "Z"
+    seconds, milliseconds = divmod(time_ms, 1000)
+    return f"{_second(seconds)}.{milliseconds:03d}Z"
 
 
-def _badge(owner: Owner, stored: Sequence[int | str | bool]) -> Badge:
+@lru_cache(maxsize=4096)
+def _second(seconds: int) -> str:
+    return (_EPOCH + timedelta(seconds=seconds)).isoformat()
+
+
+def _badge(owner: Owner, stored: _Stored) -> Badge:
     unread, time, event_id, stale = stored
     known = event_id is not False
     return Badge(
@@ -158,5 +188,5 @@ def _badge(owner: Owner, stored: Sequence[int | str | bool]) -> Badge:
         unread=int(unread) if known else None,
         time=rfc3339(int(time)) if known else None,
         event_id=str(event_id) if known else None,
-        stale=bool(stale),
+        stale=stale,
     )

@@ -1,19 +1,23 @@
 -- Brings badges up to date with some events, and reads them back. Its result depends on which events it has seen, not on
 -- their order, nor on how often it has seen each.
 --
--- KEYS[1]: set of the app ids that have badges; KEYS[2…]: badges, hashes of
+-- KEYS[1]: set of the app ids that have badges
+-- KEYS[2…]: one for each of the n app ids of ARGV[2]: sorted set of its accounts whose badges are stale, by the time in
+--   Unix milliseconds of our own clock from when on the platform may be asked; see stale.py
+-- KEYS[n + 2…]: badges, hashes of
 --   unread, time, event_id    newest count, its time in Unix milliseconds, its event; absent while no count is known
 --   stale                     1 if an event newer than that should have had a count and had none, else 0
 --   stale_time, stale_id      newest such event, empty while stale is 0
 --   seen                      ids of the last events that were ordered by their receipt, " id id … "
 -- ARGV[1]: how many ids `seen` holds at most
--- ARGV[2]: MessagePack of {app ids, for each badge its events}; the events of a badge are one flat list of
+-- ARGV[2]: MessagePack of {app ids, for each badge the number of its app, for each badge its events}; the events of a
+--   badge, none where it is only read, are one flat list of
 --   time in ms, id, unread (-1: should have had one), whether it is ordered by its receipt
 --
 -- Returns MessagePack: for each badge {unread or false, time or false, event_id or false, stale}.
 
 local capacity = tonumber(ARGV[1])
-local apps, batch = unpack(cmsgpack.unpack(ARGV[2]))
+local apps, app_of, batch = unpack(cmsgpack.unpack(ARGV[2]))
 local result = {}
 
 -- Byte by byte, because `<` of strings goes by the server's locale.
@@ -40,15 +44,30 @@ local function remember(seen, id)
   return (seen == '' and ' ' or seen) .. id .. ' '
 end
 
-if #apps > 0 then
-  redis.call('SADD', KEYS[1], unpack(apps))
+local now
+local function clock()
+  if not now then
+    local time = redis.call('TIME')
+    now = string.format('%.0f', time[1] * 1000 + math.floor(time[2] / 1000))
+  end
+  return now
+end
+
+local known_apps = {}
+local function remember_app(app)
+  if not known_apps[app] then
+    known_apps[app] = true
+    redis.call('SADD', KEYS[1], app)
+  end
 end
 
 for i, events in ipairs(batch) do
-  local key = KEYS[i + 1]
+  local key = KEYS[#apps + 1 + i]
+  local app = apps[app_of[i]]
   local stored = redis.call('HMGET', key, 'unread', 'time', 'event_id', 'stale_time', 'stale_id', 'seen')
   local unread, time, event_id = tonumber(stored[1]), tonumber(stored[2]), stored[3]
   local stale_time, stale_id, seen = tonumber(stored[4]), stored[5], stored[6] or ''
+  local was_stale = stale_time ~= nil
   local changed = false
 
   for at = 1, #events, 4 do
@@ -71,6 +90,15 @@ for i, events in ipairs(batch) do
 
   if stale_time and time and not is_newer(stale_time, stale_id, time, event_id) then
     stale_time, stale_id = nil, nil
+  end
+  if #events > 0 then
+    remember_app(app)
+    local account = key:sub(#'im:badge:' + #app + 2)
+    if stale_time then
+      redis.call('ZADD', KEYS[app_of[i] + 1], 'NX', clock(), account)
+    elseif was_stale then
+      redis.call('ZREM', KEYS[app_of[i] + 1], account)
+    end
   end
   if changed then
     local fields = {

@@ -16,33 +16,14 @@ A dead letter is the record as it was (key, value, headers) with these headers a
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
-from typing import Protocol
+
+from aiokafka import ConsumerRecord
 
 from consumers.errors import TOO_LARGE, describe, traceback_hash
 from consumers.metrics import DeadLetterReason, Metrics
 from consumers.producer import Producer, Record
 
 log = logging.getLogger(__name__)
-
-
-class Source(Protocol):
-    """The record that is given up: a `Message` or a record of aiokafka."""
-
-    @property
-    def topic(self) -> str: ...
-    @property
-    def partition(self) -> int: ...
-    @property
-    def offset(self) -> int: ...
-    @property
-    def timestamp(self) -> int: ...
-    @property
-    def key(self) -> bytes | None: ...
-    @property
-    def value(self) -> bytes | None: ...
-    @property
-    def headers(self) -> Sequence[tuple[str, bytes]]: ...
 
 
 class DeadLetters:
@@ -54,7 +35,7 @@ class DeadLetters:
         self._topic = topic
         self._group = group
 
-    async def publish(self, source: Source, error: Exception, reason: DeadLetterReason, attempts: int) -> None:
+    async def publish(self, source: ConsumerRecord, error: Exception, reason: DeadLetterReason, attempts: int) -> None:
         """Write the dead letter and wait until it is confirmed.
 
         Raises:

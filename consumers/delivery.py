@@ -3,70 +3,51 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+import contextlib
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from typing import Generic, NamedTuple, TypeVar
 
-import msgspec
 from aiokafka import ConsumerRecord, TopicPartition
 
-from bridge.events import InvalidEventError, parse_event
 from common.backoff import backoff
+from consumers.breaker import Breaker
 from consumers.connection import Waiting
-from consumers.dead_letters import DeadLetters, Source
-from consumers.errors import describe, is_passing
+from consumers.dead_letters import DeadLetters
+from consumers.errors import PoisonError, describe, is_passing
 from consumers.metrics import DeadLetterReason, Metrics
-from consumers.worker import Message, Worker
+from consumers.worker import BaseWorker
+
+M = TypeVar("M")
 
 
 class StoppedError(Exception):
     """The partition was given back before its batch was done; the batch comes again, to whoever has it then."""
 
 
-class _Type(msgspec.Struct):
-    type: str
+class Delivery(Generic[M]):
+    """Delivers batches of one partition each, of any number of partitions side by side.
 
-
-_type_of = msgspec.json.Decoder(_Type).decode
-
-
-def read(record: ConsumerRecord, wanted: frozenset[str] | None) -> Message | None:
-    """The message that a record carries, None if its event is not of the types `wanted` (None: of all).
-
-    Raises:
-        InvalidEventError: it carries no event.
+    Args:
+        worker: who handles them.
+        dead_letters: where goes what cannot be handled.
+        metrics, waiting: told what happens.
+        attempts: how often an event that the worker fails on is tried.
+        timeout_s: a batch that takes the worker longer is given to it again.
+        breaker: notices a worker that fails on everything; None: nobody does.
+        impatient: whether to try again at once, for tests.
     """
-    value: bytes | None = record.value
-    if value is None:
-        raise InvalidEventError("the record has no value")
-    if wanted is not None:
-        try:
-            if _type_of(value).type not in wanted:
-                return None
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise InvalidEventError(f"no event of this contract: {error}") from error
-    return Message(
-        parse_event(value),
-        record.topic,
-        record.partition,
-        record.offset,
-        record.timestamp,
-        record.key,
-        value,
-        record.headers,
-    )
-
-
-class Delivery:
-    """Delivers batches of one partition each, of any number of partitions side by side."""
 
     def __init__(
         self,
-        worker: Worker,
+        worker: BaseWorker[M],
         dead_letters: DeadLetters,
         metrics: Metrics,
         waiting: Waiting,
         *,
         attempts: int,
         timeout_s: float,
+        breaker: Breaker | None = None,
+        impatient: bool = False,
     ) -> None:
         self._worker = worker
         self._dead_letters = dead_letters
@@ -74,6 +55,8 @@ class Delivery:
         self._waiting = waiting
         self._attempts = attempts
         self._timeout_s = timeout_s
+        self._impatient = impatient
+        self._breaker = breaker or Breaker(limit=0, window_s=0, on_change=lambda _: None)
 
     async def deliver(
         self, partition: TopicPartition, records: Sequence[ConsumerRecord], stopping: asyncio.Event
@@ -83,82 +66,122 @@ class Delivery:
         Raises:
             StoppedError: `stopping` was set while something was away.
         """
-        batch: list[Message] = []
+        batch: list[_Item[M]] = []
         skipped = 0
         run = _Run(partition, stopping)
+        read = self._worker.read
         try:
             for record in records:
                 try:
-                    message = read(record, self._worker.event_types)
+                    message = read(record)
                 except Exception as error:  # noqa: BLE001 - whatever parsing raises, the record will not get better
-                    await self._give_up(run, record, error, attempts=1)
+                    await self._give_up(run, record, error, "not_an_event", attempts=1)
                 else:
                     if message is None:
                         skipped += 1
                     else:
-                        batch.append(message)
+                        batch.append(_Item(record, message))
             self._metrics.skipped.inc(skipped)
             if batch:
                 await self._handle(run, batch)
         finally:
             self._waiting.end(partition)
 
-    async def _handle(self, run: _Run, batch: Sequence[Message]) -> None:
-        try:
-            await self._until_it_passes(run, lambda: self._worker.handle(batch))
-        except StoppedError:
-            raise
-        except Exception as error:  # noqa: BLE001 - a worker may raise anything
-            self._metrics.retried("failed")
-            if len(batch) > 1:
-                middle = len(batch) // 2
-                await self._handle(run, batch[:middle])
-                await self._handle(run, batch[middle:])
+    async def _handle(self, run: _Run, batch: Sequence[_Item[M]]) -> None:
+        while batch:
+            try:
+                await self._until_it_passes(run, batch)
+            except StoppedError:
+                raise
+            except PoisonError as error:
+                batch = await self._behind(run, batch, error)
+            except Exception as error:  # noqa: BLE001 - a worker may raise anything
+                self._metrics.retried("failed")
+                if len(batch) > 1:
+                    middle = len(batch) // 2
+                    await self._handle(run, batch[:middle])
+                    await self._handle(run, batch[middle:])
+                else:
+                    await self._suspect(run, batch[0], error)
+                return
             else:
-                await self._suspect(run, batch, error)
-        else:
-            self._metrics.handled.inc(len(batch))
+                self._handled(len(batch))
+                return
 
-    async def _suspect(self, run: _Run, batch: Sequence[Message], error: Exception) -> None:
+    async def _behind(self, run: _Run, batch: Sequence[_Item[M]], error: PoisonError) -> Sequence[_Item[M]]:
+        """What of a batch is left behind the message that its worker calls poison."""
+        for at, item in enumerate(batch):
+            if item.message is error.message:
+                if at:
+                    self._handled(at)
+                await self._suspect(run, item, error)
+                return batch[at + 1 :]
+        raise RuntimeError("a worker raised PoisonError with a message that is not of its batch") from error
+
+    async def _suspect(self, run: _Run, item: _Item[M], error: Exception) -> None:
         """Try a single event that failed once until it is handled or has failed often enough."""
         attempts = 1
-        for delay in backoff(most=1.0):
-            if attempts >= self._attempts:
-                break
-            await run.pause(delay)
+        delays = backoff(most=1.0)
+        while self._breaker.is_open or (attempts < self._attempts and not isinstance(error, PoisonError)):
+            if self._breaker.is_open:
+                delays = self._wait_for_repair(run, error, delays)
+            await self._pause(run, next(delays))
             attempts += 1
             try:
-                await self._until_it_passes(run, lambda: self._worker.handle(batch))
+                await self._until_it_passes(run, [item])
             except StoppedError:
                 raise
             except Exception as again:  # noqa: BLE001 - a worker may raise anything
                 error = again
                 self._metrics.retried("failed")
             else:
-                self._metrics.handled.inc()
+                self._handled(1)
                 return
-        await self._give_up(run, batch[0], error, attempts=attempts)
+        await self._give_up(run, item.record, error, "handler_failed", attempts=attempts)
+        self._breaker.failed(item.record.key or item.record.offset)
 
-    async def _give_up(self, run: _Run, source: Source, error: Exception, *, attempts: int) -> None:
-        reason: DeadLetterReason = "not_an_event" if isinstance(source, ConsumerRecord) else "handler_failed"
-        await self._until_it_passes(
-            run, lambda: self._dead_letters.publish(source, error, reason, attempts), limited=False
-        )
+    def _wait_for_repair(self, run: _Run, error: Exception, delays: Iterator[float]) -> Iterator[float]:
+        if run.repairing:
+            return delays
+        run.repairing = True
+        self._waiting.begin(run.partition, f"the worker fails on every event ({describe(error)})")
+        return backoff()
 
-    async def _until_it_passes(self, run: _Run, action: Callable[[], Awaitable[None]], *, limited: bool = True) -> None:
+    def _handled(self, count: int) -> None:
+        self._metrics.handled.inc(count)
+        self._breaker.succeeded()
+
+    async def _give_up(
+        self, run: _Run, record: ConsumerRecord, error: Exception, reason: DeadLetterReason, *, attempts: int
+    ) -> None:
+        await self._passing(run, lambda: self._dead_letters.publish(record, error, reason, attempts), None)
+
+    async def _until_it_passes(self, run: _Run, batch: Sequence[_Item[M]]) -> None:
+        messages = [item.message for item in batch]
+        await self._passing(run, lambda: self._worker.handle(messages), self._timeout_s)
+
+    async def _passing(self, run: _Run, action: Callable[[], Awaitable[None]], timeout_s: float | None) -> None:
         for delay in backoff():
             try:
-                async with asyncio.timeout(self._timeout_s if limited else None):
+                async with asyncio.timeout(timeout_s):
                     await action()
             except Exception as error:
                 if not is_passing(error):
                     raise
-                self._waiting.begin(run.partition, describe(error) or f"no end within {self._timeout_s:g} s")
+                self._waiting.begin(run.partition, describe(error) or f"no end within {timeout_s:g} s")
                 self._metrics.retried("waiting")
             else:
                 self._waiting.end(run.partition)
                 return
-            await run.pause(delay)
+            await self._pause(run, delay)
+
+    async def _pause(self, run: _Run, seconds: float) -> None:
+        await run.pause(0.0 if self._impatient else seconds)
+
+
+class _Item(NamedTuple, Generic[M]):
+    record: ConsumerRecord
+    message: M
 
 
 class _Run:
@@ -166,13 +189,13 @@ class _Run:
 
     def __init__(self, partition: TopicPartition, stopping: asyncio.Event) -> None:
         self.partition = partition
+        self.repairing = False
         self._stopping = stopping
 
     async def pause(self, seconds: float) -> None:
         """Sleep, or raise StoppedError as soon as the partition has to be given back."""
-        try:
+        with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._stopping.wait()
-        except TimeoutError:
-            return
-        raise StoppedError
+        if self._stopping.is_set():
+            raise StoppedError

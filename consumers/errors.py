@@ -50,6 +50,19 @@ class RetryLater(Exception):  # noqa: N818 - says what to do, not what went wron
     """
 
 
+class PoisonError(Exception):
+    """A worker knows which message of its batch is at fault, and has handled all before it. The message says why.
+
+    Args:
+        message: the very object that `handle` was given.
+        reason: what is wrong with it.
+    """
+
+    def __init__(self, message: object, reason: str) -> None:
+        super().__init__(reason)
+        self.message = message
+
+
 class WorkerRefusedError(Exception):
     """A worker can never run as it is set up. The message says what to change; the process ends with it."""
 

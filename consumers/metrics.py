@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Sequence
+from typing import Literal, TypeVar
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, PlatformCollector, ProcessCollector
 
+Own = TypeVar("Own", Counter, Gauge)
 DeadLetterReason = Literal["not_an_event", "handler_failed"]
 
 _BATCH_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120)
@@ -70,7 +72,14 @@ class Metrics:
             ["worker"],
             registry=self.registry,
         ).labels(worker)
-        self._worker = worker
+        self.breaker_open = Gauge(
+            "consumers_breaker_open",
+            "1 while the worker fails on every event and so makes no dead letters any more, else 0.",
+            ["worker"],
+            registry=self.registry,
+        ).labels(worker)
+        self.worker = worker
+        self._own: dict[str, Counter | Gauge] = {}
         for cause in ("waiting", "failed"):
             self.retries.labels(worker, cause)
         for reason in ("not_an_event", "handler_failed"):
@@ -78,18 +87,35 @@ class Metrics:
 
     def retried(self, cause: Literal["waiting", "failed"]) -> None:
         """Count one batch that is tried again."""
-        self.retries.labels(self._worker, cause).inc()
+        self.retries.labels(self.worker, cause).inc()
 
     def dead_lettered(self, reason: DeadLetterReason) -> None:
         """Count one event given up."""
-        self.dead_letters.labels(self._worker, reason).inc()
+        self.dead_letters.labels(self.worker, reason).inc()
 
     def set_connected(self, server: str, connected: bool) -> None:
         """State of the connection to a server that the worker needs, e.g. `redis`."""
-        self.connected.labels(self._worker, server).set(connected)
+        self.connected.labels(self.worker, server).set(connected)
+
+    def counter(self, name: str, meaning: str, *labels: str) -> Counter:
+        """A counter of the worker's own, `consumers_<name>_total`, labels `worker` and `labels`; one for each name."""
+        return self._made(Counter, name, meaning, labels)
+
+    def gauge(self, name: str, meaning: str, *labels: str) -> Gauge:
+        """A gauge of the worker's own, `consumers_<name>`, labels `worker` and `labels`; one for each name."""
+        return self._made(Gauge, name, meaning, labels)
+
+    def _made(self, kind: type[Own], name: str, meaning: str, labels: Sequence[str]) -> Own:
+        made = self._own.get(name)
+        if made is None:
+            made = kind(f"consumers_{name}", meaning, ["worker", *labels], registry=self.registry)
+            self._own[name] = made
+        if not isinstance(made, kind):
+            raise TypeError(f"consumers_{name} is a metric of another kind already")
+        return made
 
     def set_lag(self, events_by_partition: dict[int, int]) -> None:
         """Lag of the partitions that this process has; those of others are taken off the page."""
         self.lag.clear()
         for partition, events in events_by_partition.items():
-            self.lag.labels(self._worker, str(partition)).set(events)
+            self.lag.labels(self.worker, str(partition)).set(events)

@@ -136,7 +136,7 @@ async def _send_to(client: AIOKafkaProducer, topic: str, partition: int, records
 
 
 def _append(batch: Any, record: Record) -> bool:
-    added = batch.append(timestamp=None, key=record.key, value=record.value, headers=record.headers)
+    added = batch.append(timestamp=None, key=record.key, value=record.value, headers=list(record.headers))
     return added is not None
 
 

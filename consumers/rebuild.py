@@ -13,14 +13,13 @@ from aiokafka.errors import KafkaError
 from bridge.events import InvalidEventError
 from common.backoff import backoff
 from common.topics import ensure_topics
-from consumers.badges import Badges
-from consumers.delivery import read
+from consumers.badges import BadgeEvent, Badges
 from consumers.errors import RetryLater, WorkerRefusedError, describe, is_passing
 from consumers.metrics import Metrics
 from consumers.producer import Producer
 from consumers.session import stop_consumer
 from consumers.settings import ConsumersSettings
-from consumers.worker import Context, Message
+from consumers.worker import Context
 
 _CONNECTED_WITHIN_S = 20.0
 _FETCH_MS = 500
@@ -57,7 +56,7 @@ async def rebuild(settings: ConsumersSettings, report: Callable[[Progress], None
         max_partition_fetch_bytes=settings.fetch_max_bytes,
     )
     try:
-        await badges.start(Context(settings, producer, Metrics(badges.name)))
+        await badges.start(Context(settings, producer, Metrics(badges.name), alone=False))
         try:
             async with asyncio.timeout(_CONNECTED_WITHIN_S):
                 await ensure_topics(client, badges.topics(settings))
@@ -117,11 +116,11 @@ async def _replay(
     return progress
 
 
-def _wanted(records: Iterable[ConsumerRecord], badges: Badges, progress: Progress) -> list[Message]:
-    messages: list[Message] = []
+def _wanted(records: Iterable[ConsumerRecord], badges: Badges, progress: Progress) -> list[BadgeEvent]:
+    messages: list[BadgeEvent] = []
     for record in records:
         try:
-            message = read(record, badges.event_types)
+            message = badges.read(record)
         except InvalidEventError:
             progress.unreadable += 1
         else:
@@ -132,11 +131,11 @@ def _wanted(records: Iterable[ConsumerRecord], badges: Badges, progress: Progres
 
 
 async def _apply(
-    badges: Badges, batch: Sequence[Message], progress: Progress, report: Callable[[Progress], None]
+    badges: Badges, batch: Sequence[BadgeEvent], progress: Progress, report: Callable[[Progress], None]
 ) -> None:
     for delay in backoff():
         try:
-            await _update_and_publish(badges, batch)
+            await badges.handle(batch)
         except Exception as error:
             if not is_passing(error):
                 raise
@@ -146,12 +145,3 @@ async def _apply(
             progress.waiting_for = None
             return
         await asyncio.sleep(delay)
-
-
-async def _update_and_publish(badges: Badges, batch: Sequence[Message]) -> None:
-    """As the worker does; but a worker may run beside us, whose newer record of a badge ours may have followed."""
-    written = await badges.update(batch)
-    while written:
-        await badges.publish(written)
-        stored = await badges.read(written)
-        written = [after for before, after in zip(written, stored, strict=True) if before != after]

@@ -4,35 +4,37 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import signal
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from aiokafka.errors import KafkaError, UnknownTopicOrPartitionError
 
-from common.admin import AdminServer, Readiness
+from common.admin import Readiness
 from common.backoff import backoff
 from common.topics import TopicsMissingError, ensure_topics
-from consumers.bounded import finish
+from consumers.breaker import Breaker
 from consumers.connection import Connection, Waiting
 from consumers.dead_letters import DeadLetters
 from consumers.delivery import Delivery
 from consumers.errors import describe, is_passing
 from consumers.metrics import Metrics
+from consumers.process import run_process
 from consumers.producer import Producer
 from consumers.session import Session, SessionLostError
 from consumers.settings import ConsumersSettings
-from consumers.worker import Context, Worker
+from consumers.worker import BaseWorker, Context
 
 log = logging.getLogger(__name__)
 
 # What of a graceful stop is kept for leaving the group and closing connections, once the batches have ended.
 _CLOSING_S = 4.0
+_PROBE_EVERY_S = 3.0
+_PROBED_WITHIN_S = 30.0
 
 
 class Runtime:
     """One worker in this process, until SIGTERM or SIGINT."""
 
-    def __init__(self, worker: Worker, settings: ConsumersSettings) -> None:
+    def __init__(self, worker: BaseWorker[Any], settings: ConsumersSettings) -> None:
         self._worker = worker
         self._settings = settings
         self._group = settings.group or worker.name
@@ -43,6 +45,12 @@ class Runtime:
             f"Kafka at {settings.kafka_bootstrap_servers}", lambda up: self._metrics.set_connected("kafka", up)
         )
         self._waiting = Waiting(self._metrics.waiting.set)
+        self._breaker = Breaker(
+            limit=settings.breaker_dead_letters,
+            window_s=settings.breaker_window_s,
+            on_change=self._metrics.breaker_open.set,
+        )
+        self._topic = worker.topic(settings)
         self._started = False
         self._session: Session | None = None
         self._metrics.oldest.set_function(lambda: self._session.oldest_seconds() if self._session else 0.0)
@@ -54,31 +62,12 @@ class Runtime:
             WorkerRefusedError: the worker can never run as it is set up.
             OSError: the admin port is taken.
         """
-        admin = AdminServer(
-            self._settings.admin_host,
-            self._settings.admin_port,
+        await run_process(
+            self._settings,
+            self._work(),
             readiness=self._readiness,
             registry=self._metrics.registry,
-        )
-        await admin.start()
-        stopping = _signalled()
-        work = asyncio.create_task(self._work())
-        signalled = asyncio.create_task(stopping.wait())
-        try:
-            await asyncio.wait({work, signalled}, return_when=asyncio.FIRST_COMPLETED)
-            if work.done():
-                work.result()
-            log.info("stopping")
-        finally:
-            signalled.cancel()
-            await self._stop(work, admin)
-        log.info("stopped")
-
-    async def _stop(self, work: asyncio.Task[NoReturn], admin: AdminServer) -> None:
-        work.cancel()
-        await asyncio.wait({work}, timeout=self._settings.stop_timeout_s - 1.0)
-        await asyncio.gather(
-            *(finish(step(), within_s=1.0) for step in (self._worker.stop, self._producer.stop, admin.stop))
+            stops=(self._worker.stop, self._producer.stop),
         )
 
     def _readiness(self) -> Readiness:
@@ -90,6 +79,8 @@ class Runtime:
         }
         if self._waiting.reason is not None:
             detail["waiting"] = self._waiting.reason
+        if self._breaker.is_open:
+            detail["breaker"] = "open: the worker fails on every event"
         return Readiness(self._started and joined and self._kafka.up, detail)
 
     async def _work(self) -> NoReturn:
@@ -103,13 +94,27 @@ class Runtime:
             self._waiting,
             attempts=self._settings.poison_attempts,
             timeout_s=self._settings.handle_timeout_s,
+            breaker=self._breaker,
         )
         await self._make_topics()
+        probing = asyncio.create_task(self._probe())
         delays = backoff()
+        try:
+            while True:
+                joined = await self._one_session(delivery)
+                delays = backoff() if joined else delays
+                await asyncio.sleep(next(delays))
+        finally:
+            probing.cancel()
+
+    async def _probe(self) -> NoReturn:
         while True:
-            joined = await self._one_session(delivery)
-            delays = backoff() if joined else delays
-            await asyncio.sleep(next(delays))
+            await asyncio.sleep(_PROBE_EVERY_S)
+            try:
+                async with asyncio.timeout(_PROBED_WITHIN_S):
+                    await self._worker.probe()
+            except Exception as error:  # noqa: BLE001 - a worker may raise anything
+                log.debug("the probe of the worker failed: %s", describe(error))
 
     async def _start_worker(self, context: Context) -> None:
         async def start() -> None:
@@ -144,11 +149,12 @@ class Runtime:
                 return
             await asyncio.sleep(delay)
 
-    async def _one_session(self, delivery: Delivery) -> bool:
+    async def _one_session(self, delivery: Delivery[Any]) -> bool:
         """Consume until the consumer cannot go on; whether it had joined the group."""
         session = self._session = Session(
             self._settings,
             self._client,
+            topic=self._topic,
             group=self._group,
             deliver=delivery.deliver,
             metrics=self._metrics,
@@ -178,18 +184,10 @@ class Runtime:
     def _explain(self, error: BaseException) -> str:
         cause = error.__cause__ if isinstance(error, SessionLostError) and error.__cause__ else error
         if isinstance(cause, UnknownTopicOrPartitionError):
-            return f"the topic {self._settings.topic} does not exist yet; the bridge makes it when it starts"
+            maker = "the bridge" if self._topic == self._settings.topic else "who writes to it"
+            return f"the topic {self._topic} does not exist yet; {maker} makes it when it starts"
         instance = self._settings.group_instance_id
         if instance is not None and "UnknownError" in str(error):
             # The client has no name for the broker's answer to the second of two equal instances.
             return f"{describe(error)}; has another process the same CONSUMERS_GROUP_INSTANCE_ID, {instance}?"
         return describe(error)
-
-
-def _signalled() -> asyncio.Event:
-    """An event that SIGTERM or SIGINT sets."""
-    event = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, event.set)
-    return event

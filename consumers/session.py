@@ -70,12 +70,14 @@ class Session(ConsumerRebalanceListener):  # type: ignore[misc]
         settings: ConsumersSettings,
         client_arguments: dict[str, Any],
         *,
+        topic: str,
         group: str,
         deliver: Deliver,
         metrics: Metrics,
         connection: Connection,
     ) -> None:
         self._settings = settings
+        self._topic = topic
         self._group = group
         self._deliver = deliver
         self._metrics = metrics
@@ -105,7 +107,7 @@ class Session(ConsumerRebalanceListener):  # type: ignore[misc]
         Raises:
             SessionLostError, KafkaError, OSError: this consumer cannot go on.
         """
-        self._consumer.subscribe([self._settings.topic], listener=self)
+        self._consumer.subscribe([self._topic], listener=self)
         try:
             async with asyncio.timeout(_JOINED_WITHIN_S):
                 await self._consumer.start()
@@ -141,7 +143,7 @@ class Session(ConsumerRebalanceListener):  # type: ignore[misc]
         if self._closing:
             return
         numbers = sorted(partition.partition for partition in assigned)
-        log.info("partitions of %s: %s", self._settings.topic, ", ".join(map(str, numbers)) or "none")
+        log.info("partitions of %s: %s", self._topic, ", ".join(map(str, numbers)) or "none")
         for partition in assigned:
             if partition not in self._lanes:
                 lane = self._lanes[partition] = Lane(partition)

@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
+from typing import Annotated, Any
 from urllib.parse import urlsplit, urlunsplit
 
-from pydantic import Field, SecretStr, field_validator
-from pydantic_settings import SettingsConfigDict
+import orjson
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
+from pydantic_settings import NoDecode, SettingsConfigDict
 
 from common.settings import Settings
 from common.topics import Topic
 
 KIBIBYTE = 1024
 MEBIBYTE = 1024 * KIBIBYTE
+SITES = {
+    "china": "console.tim.qq.com",
+    "singapore": "adminapisgp.im.qcloud.com",
+    "seoul": "adminapikr.im.qcloud.com",
+    "frankfurt": "adminapiger.im.qcloud.com",
+    "siliconvalley": "adminapiusa.im.qcloud.com",
+    "jakarta": "adminapiidn.im.qcloud.com",
+    "mumbai": "adminapiind.im.qcloud.com",
+}
+"""Where apps live → host of the platform's REST API there."""
 
 
 class SecretUrl(SecretStr):
@@ -24,6 +36,24 @@ class SecretUrl(SecretStr):
         user = credentials.partition(":")[0]
         shown = f"{user}:**********{at}" if ":" in credentials else f"{user}{at}"
         return urlunsplit((parts.scheme, shown + place, parts.path, query, ""))
+
+
+class ImApp(BaseModel):
+    """How to call the platform's REST API for one app."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    secret_key: SecretStr
+    identifier: str = "administrator"
+    """An account that the console names an administrator of the app."""
+    host: str = "china"
+    """Where the app lives: one of SITES, a host, or an address with its scheme where a proxy is between."""
+
+    @property
+    def url(self) -> str:
+        """Address of the REST API, without a slash at its end."""
+        host = SITES.get(self.host, self.host)
+        return host.rstrip("/") if "://" in host else f"https://{host}"
 
 
 class ConsumersSettings(Settings):
@@ -62,6 +92,43 @@ class ConsumersSettings(Settings):
     poison_attempts: int = Field(
         3, ge=1, le=100, description="How often an event that a worker fails on is tried before it is a dead letter."
     )
+    breaker_dead_letters: int = Field(
+        50,
+        ge=0,
+        description="""A worker that makes so many dead letters, each of another key, and handles nothing between them
+        is at fault itself: it makes no more, and its events wait until it is repaired. 0 = never.""",
+    )
+    breaker_window_s: float = Field(60.0, gt=0, description="… within so many seconds.")
+    im_apps: Annotated[dict[str, ImApp], NoDecode] = Field(
+        {},
+        description="""JSON, for `reconcile`: each app's SdkAppid with its secret key, an administrator of it, and the
+        host or site of the REST API, e.g. `{"1400000000":{"secret_key":"…","identifier":"administrator",
+        "host":"singapore"}}`. Sites: """
+        + ", ".join(SITES)
+        + ".",
+    )
+    reconcile_delay_s: float = Field(
+        3.0,
+        ge=0,
+        description="How long a badge is stale before the platform is asked: often a newer count comes.",
+    )
+    reconcile_calls_per_s: float = Field(
+        150.0,
+        gt=0,
+        le=200,
+        description="Most calls per second and app, of all processes together. The platform takes 200, from anybody.",
+    )
+    reconcile_lease_s: float = Field(
+        60.0,
+        ge=1,
+        description="After so long without a result a process that asks about a badge is taken to be gone.",
+    )
+    reconcile_timeout_s: float = Field(5.0, gt=0, le=30, description="How long the platform may take to answer a call.")
+    forward_url: str | None = Field(None, description="Where `forward` posts callbacks: your HTTP handler.")
+    forward_secret: SecretStr | None = Field(
+        None, description="Key of the signature that `forward` adds to each post; none: no signature."
+    )
+    forward_timeout_s: float = Field(10.0, gt=0, le=100, description="How long the handler may take to answer a post.")
     session_timeout_ms: int = Field(
         15_000, ge=1000, description="A process that the broker has not heard from for so long loses its partitions."
     )
@@ -81,6 +148,39 @@ class ConsumersSettings(Settings):
                 "written as %2F, %23 or %3F"
             ) from error
         del port
+        return url
+
+    @field_validator("im_apps", mode="before")
+    @classmethod
+    def _read_im_apps(cls, apps: Any) -> Any:
+        """Empty is none: a compose file passes on a variable that is not set as an empty one."""
+        if not isinstance(apps, str):
+            return apps
+        try:
+            return orjson.loads(apps) if apps.strip() else {}
+        except orjson.JSONDecodeError as error:
+            raise ValueError(f"it is no JSON: {error.msg} at character {error.pos}") from None
+
+    @field_validator("forward_url", "forward_secret", mode="before")
+    @classmethod
+    def _empty_is_none(cls, value: Any) -> Any:
+        return None if value == "" else value
+
+    @field_validator("im_apps")
+    @classmethod
+    def _check_im_apps(cls, apps: dict[str, ImApp]) -> dict[str, ImApp]:
+        for app_id, app in apps.items():
+            if not (app_id.isascii() and app_id.isdigit()):
+                raise ValueError(f"{app_id!r} is no SdkAppid: it must be decimal digits, in quotes")
+            if not app.secret_key.get_secret_value():
+                raise ValueError(f"app {app_id} has an empty secret_key")
+        return apps
+
+    @field_validator("forward_url")
+    @classmethod
+    def _check_forward_url(cls, url: str | None) -> str | None:
+        if url is not None and urlsplit(url).scheme not in {"http", "https"}:
+            raise ValueError("the address must begin with http:// or https://")
         return url
 
     @property

@@ -10,6 +10,9 @@
 
 Delivery is at least once: after a crash, a rebalance or a retry a worker sees events again, whole batches included,
 with the same `event.id`. So `handle` must do no harm when it repeats.
+
+A worker on a topic of plain records, such as `im.badges`, is a subclass of `RecordWorker`. One that wants to read
+records in a way of its own is a subclass of `BaseWorker`. `consumers.testing` tries a worker out without any broker.
 """
 
 from __future__ import annotations
@@ -17,11 +20,12 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Generic, TypeVar
 
 import msgspec
+from aiokafka import ConsumerRecord
 
-from bridge.events import Event
+from bridge.events import Event, InvalidEventError, parse_event
 from common.topics import Topic
 from consumers.metrics import Metrics
 from consumers.producer import Producer
@@ -49,21 +53,40 @@ class Context:
     settings: ConsumersSettings
     producer: Producer
     metrics: Metrics
+    alone: bool = True
+    """Whether nobody else handles the same keys meanwhile. Not so where dead letters are replayed: the group's own
+    processes are at work then."""
 
 
-class Worker(ABC):
-    """Base of all workers; made without arguments. One instance serves all partitions of a process."""
+M = TypeVar("M")
+
+
+class BaseWorker(ABC, Generic[M]):
+    """Base of all workers; made without arguments. One instance serves all partitions of a process.
+
+    `M` is what `read` makes of a record and `handle` is given.
+    """
 
     name: ClassVar[str]
     """Also the consumer group, unless CONSUMERS_GROUP is set."""
-    event_types: ClassVar[frozenset[str] | None] = None
-    """The types that it wants, None for all. The others are skipped before they are parsed."""
+
+    def topic(self, settings: ConsumersSettings) -> str:
+        """The topic that it reads: that of the events, unless a subclass says otherwise."""
+        return settings.topic
 
     def topics(self, settings: ConsumersSettings) -> Sequence[Topic]:  # noqa: ARG002 - for subclasses
         """The topics that it writes to: created, where the broker lets us, before `start`."""
         return ()
 
-    async def start(self, context: Context) -> None:  # noqa: B027 - a worker may have nothing to start
+    @abstractmethod
+    def read(self, record: ConsumerRecord) -> M | None:
+        """What the record carries, None if it is of no concern.
+
+        Raises:
+            any Exception: it cannot be read. It becomes a dead letter at once.
+        """
+
+    async def start(self, context: Context) -> None:
         """Connect. No partition is taken before it returns.
 
         Raises:
@@ -72,17 +95,82 @@ class Worker(ABC):
         """
 
     @abstractmethod
-    async def handle(self, batch: Sequence[Message]) -> None:
-        """Do the work for some events of one partition, in their order. When it returns their offsets are committed.
+    async def handle(self, batch: Sequence[M]) -> None:
+        """Do the work for some records of one partition, in their order. When it returns their offsets are committed.
 
         Batches of different partitions run side by side; those of one partition never do.
 
         Raises:
             RetryLater, ConnectionError, TimeoutError, errors of Kafka and of Redis's connection: the batch comes again,
                 for ever, while its partition waits.
+            PoisonError: the worker knows which of the batch is at fault, and has handled those before it: that one is a
+                dead letter, and those behind it come again.
             any other Exception: the batch comes again in halves, until the one event that it fails on is found; that
                 is tried CONSUMERS_POISON_ATTEMPTS times, and is then a dead letter.
         """
 
-    async def stop(self) -> None:  # noqa: B027 - a worker may have nothing to stop
+    async def probe(self) -> None:
+        """See that what it needs is there; called every few seconds, also while there is nothing to do.
+
+        It notes the outcome with `Metrics.set_connected`; an error that it raises has no effect.
+        """
+
+    async def stop(self) -> None:
         """Disconnect; bounded by the runtime to one second."""
+
+
+class Worker(BaseWorker[Message]):
+    """Base of workers on events."""
+
+    event_types: ClassVar[frozenset[str] | None] = None
+    """The types that it wants, None for all. The others are skipped before they are parsed."""
+
+    def read(self, record: ConsumerRecord) -> Message | None:
+        """The message that a record carries, None if its event is of no type in `event_types`.
+
+        Raises:
+            InvalidEventError: it carries no event.
+        """
+        return read_event(record, self.event_types)
+
+
+class RecordWorker(BaseWorker[ConsumerRecord]):
+    """Base of workers on plain records: `handle` is given them as aiokafka has them, tombstones included."""
+
+    def read(self, record: ConsumerRecord) -> ConsumerRecord | None:
+        """The record itself."""
+        return record
+
+
+class _Type(msgspec.Struct):
+    type: str
+
+
+_type_of = msgspec.json.Decoder(_Type).decode
+
+
+def read_event(record: ConsumerRecord, wanted: frozenset[str] | None) -> Message | None:
+    """The message that a record carries, None if its event is not of the types `wanted` (None: of all).
+
+    Raises:
+        InvalidEventError: it carries no event.
+    """
+    value: bytes | None = record.value
+    if value is None:
+        raise InvalidEventError("the record has no value")
+    if wanted is not None:
+        try:
+            if _type_of(value).type not in wanted:
+                return None
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise InvalidEventError(f"no event of this contract: {error}") from error
+    return Message(
+        parse_event(value),
+        record.topic,
+        record.partition,
+        record.offset,
+        record.timestamp,
+        record.key,
+        value,
+        record.headers,
+    )

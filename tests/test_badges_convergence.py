@@ -12,9 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bridge.events import parse_event
 from consumers.badge_store import BadgeStore, Events, Owner
-from consumers.badges import collect
+from consumers.badges import collect, read_badge_event
 from consumers.settings import ConsumersSettings
 from tests.badge_model import ALL_READ, APP, NOON, READ, RECALLED, SENT, badge_event, expected
 from tests.support.redis import RedisServer
@@ -37,7 +36,8 @@ class Redis:
     def handle(self, batch: list[dict[str, Any]]) -> None:
         events: dict[Owner, Events] = {}
         for event in batch:
-            collect(parse_event(orjson.dumps(event)), events)
+            if (read := read_badge_event(orjson.dumps(event))) is not None:
+                collect(read, events)
         if events:
             self._runner.run(self._store.update(events))
 

@@ -13,10 +13,11 @@ from aiokafka import ConsumerRecord, TopicPartition
 from aiokafka.errors import KafkaConnectionError
 
 from consumers import delivery as module
+from consumers.breaker import Breaker
 from consumers.connection import Waiting
 from consumers.dead_letters import DeadLetters
 from consumers.delivery import Delivery, StoppedError
-from consumers.errors import RetryLater, is_passing
+from consumers.errors import PoisonError, RetryLater, is_passing
 from consumers.metrics import Metrics
 from consumers.producer import Record
 from consumers.worker import Message, Worker
@@ -69,11 +70,13 @@ def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "backoff", at_once)
 
 
-def made(worker: Worker, producer: FakeProducer, *, timeout_s: float = 5) -> Delivery:
+def made(
+    worker: Worker, producer: FakeProducer, *, timeout_s: float = 5, breaker: Breaker | None = None
+) -> Delivery[Message]:
     metrics = Metrics("test")
     letters = DeadLetters(producer, metrics, topic="dlq", group="testers")  # type: ignore[arg-type]
     waiting = Waiting(metrics.waiting.set)
-    return Delivery(worker, letters, metrics, waiting, attempts=3, timeout_s=timeout_s)
+    return Delivery(worker, letters, metrics, waiting, attempts=3, timeout_s=timeout_s, breaker=breaker)
 
 
 def record(offset: int, value: bytes | None, key: bytes | None = b"key") -> ConsumerRecord[Any, Any]:
@@ -217,3 +220,80 @@ async def test_a_partition_that_is_given_back_stops_waiting(producer: FakeProduc
     with pytest.raises(StoppedError):
         await made(Faulty(fail), producer, timeout_s=60).deliver(PARTITION, records("a"), stopping)
     assert not producer.records
+
+
+async def test_a_poison_event_in_a_batch_of_500_dead_letters_exactly_that_one(producer: FakeProducer) -> None:
+    worker = Faulty(lambda message: ValueError("no") if message.event.id == "e321" else None)
+    batch = [record(number, orjson.dumps(badge_event(f"e{number}", "ann", 1))) for number in range(500)]
+    await made(worker, producer).deliver(PARTITION, batch, asyncio.Event())
+    assert worker.handled == [f"e{number}" for number in range(500) if number != 321]
+    [letter] = producer.records
+    assert dict(letter.headers)["original-offset"] == b"321"
+    assert len(worker.batches) < 25, "found by halving"
+
+
+async def test_a_worker_that_knows_which_event_is_poison_sees_the_others_once(producer: FakeProducer) -> None:
+    class Knows(Faulty):
+        async def handle(self, batch: Sequence[Message]) -> None:
+            for message in batch:
+                if message.event.id in "be":
+                    raise PoisonError(message, "not this one")
+                self.handled.append(message.event.id)
+
+    worker = Knows()
+    await made(worker, producer).deliver(PARTITION, records("abcdef"), asyncio.Event())
+    assert worker.handled == list("acdf")
+    assert [orjson.loads(letter.value)["id"] for letter in producer.records] == ["b", "e"]
+    assert {dict(letter.headers)["detail"] for letter in producer.records} == {b"PoisonError: not this one"}
+
+
+def keyed(number: int) -> ConsumerRecord[Any, Any]:
+    return record(number, orjson.dumps(badge_event(f"e{number}", "ann", 1)), key=b"key-%d" % number)
+
+
+async def test_a_worker_that_fails_on_every_event_is_stopped_until_it_is_repaired(producer: FakeProducer) -> None:
+    broken = True
+    tries = 0
+
+    def fail(_: Message) -> Exception | None:
+        nonlocal broken, tries
+        tries += 1
+        if len(producer.records) == 5 and tries > 500:
+            broken = False
+        return ValueError("a bug of the worker") if broken else None
+
+    changes: list[bool] = []
+    breaker = Breaker(limit=5, window_s=60, on_change=changes.append)
+    worker = Faulty(fail)
+    await made(worker, producer, breaker=breaker).deliver(PARTITION, [keyed(n) for n in range(40)], asyncio.Event())
+    assert [dict(letter.headers)["original-offset"] for letter in producer.records] == [b"0", b"1", b"2", b"3", b"4"]
+    assert worker.handled == [f"e{number}" for number in range(5, 40)]
+    assert changes == [False, True, False]
+
+
+@pytest.mark.parametrize(
+    ("keys", "good"),
+    [([1] * 30, []), (list(range(30)), [4, 8, 12, 16, 20, 24, 28])],
+    ids=["of one key", "some handled"],
+)
+async def test_bad_events_are_not_taken_for_a_bug_of_the_worker(
+    producer: FakeProducer, keys: list[int], good: list[int]
+) -> None:
+    worker = Faulty(lambda message: None if int(message.event.id[1:]) in good else ValueError("bad"))
+    batch = [
+        record(number, orjson.dumps(badge_event(f"e{number}", "ann", 1)), key=b"key-%d" % key)
+        for number, key in enumerate(keys)
+    ]
+    breaker = Breaker(limit=5, window_s=60, on_change=lambda _: None)
+    await made(worker, producer, breaker=breaker).deliver(PARTITION, batch, asyncio.Event())
+    assert len(producer.records) == 30 - len(good)
+
+
+def test_dead_letters_that_are_far_apart_do_not_open_the_breaker(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 0.0
+    monkeypatch.setattr("consumers.breaker.time.monotonic", lambda: now)
+    breaker = Breaker(limit=3, window_s=10, on_change=lambda _: None)
+    for key in range(20):
+        breaker.failed(key)
+        now += 6.0
+    assert not breaker.is_open

@@ -1,0 +1,204 @@
+"""Tries a worker out without Kafka: what does it do with these events?
+
+    async def test_a_recall_is_pushed():
+        async with Trial(Push()) as trial:
+            await trial.feed(event("im.c2c.message.recalled", "ann", to_account="ann", unread_total=3))
+        assert trial.handled
+        assert not trial.poison
+
+The worker is started, fed and stopped as the runtime does it: what it does not want is skipped, a batch that it fails
+on comes again in halves, an event that it cannot handle ends in `poison`, RetryLater and its like make the batch come
+again. Only Kafka is missing: what the worker publishes ends in `published`, and nothing has to be waited for.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import uuid
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from types import TracebackType
+from typing import Any, Generic, NamedTuple, Self, TypeVar
+
+import orjson
+from aiokafka import ConsumerRecord, TopicPartition
+
+from consumers.connection import Waiting
+from consumers.dead_letters import DeadLetters
+from consumers.delivery import Delivery, StoppedError
+from consumers.errors import describe
+from consumers.metrics import DeadLetterReason, Metrics
+from consumers.producer import Producer, Record
+from consumers.settings import ConsumersSettings
+from consumers.worker import BaseWorker, Context
+
+M = TypeVar("M")
+
+
+class Poison(NamedTuple):
+    """What would have become a dead letter."""
+
+    record: ConsumerRecord
+    reason: DeadLetterReason
+    detail: str
+    """The error in one line."""
+
+
+class Trial(Generic[M]):
+    """A worker at work; used as `async with`.
+
+    Args:
+        worker: as the runtime makes it.
+        tries: how often a batch is given to the worker while something is away, until `feed` gives up.
+        settings: `ConsumersSettings` by field name, e.g. `redis_url="redis://localhost:6380/0"`.
+    """
+
+    def __init__(self, worker: BaseWorker[M], *, tries: int = 3, **settings: Any) -> None:
+        self.worker = worker
+        self.handled: list[M] = []
+        """Every message of every batch that `handle` returned from, in order."""
+        self.poison: list[Poison] = []
+        self.published: dict[str, list[Record]] = {}
+        """Topic → what the worker wrote to it."""
+        self.retried = 0
+        """How often a batch came again since something was away."""
+        self.waiting: str | None = None
+        """What the last `feed` gave up waiting for; None where it went through."""
+        self.metrics = Metrics(worker.name)
+        self._tries = tries
+        self._settings = ConsumersSettings.model_validate(settings)
+        self._offset = 0
+
+    async def __aenter__(self) -> Self:
+        await self.worker.start(Context(self._settings, _Producer(self), self.metrics))
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.worker.stop()
+
+    async def feed(self, *values: Mapping[str, Any] | bytes | ConsumerRecord | None) -> None:
+        """Give the worker one batch: events (see `event`), values as they are, None (a tombstone), or whole records."""
+        records = [self._record(value) for value in values]
+        stopping = asyncio.Event()
+        waiting = _Waiting(self, stopping)
+        delivery = Delivery(
+            _Observed(self),
+            _Letters(self),
+            self.metrics,
+            waiting,
+            attempts=self._settings.poison_attempts,
+            timeout_s=self._settings.handle_timeout_s,
+            impatient=True,
+        )
+        self.waiting = None
+        try:
+            await delivery.deliver(TopicPartition(self.worker.topic(self._settings), 0), records, stopping)
+        except StoppedError:
+            self.waiting = waiting.last
+        else:
+            self.waiting = None
+
+    def _record(self, value: Mapping[str, Any] | bytes | ConsumerRecord | None) -> ConsumerRecord:
+        if isinstance(value, ConsumerRecord):
+            return value
+        key = str(value["subject"]).encode() if isinstance(value, Mapping) and "subject" in value else None
+        raw = orjson.dumps(dict(value)) if isinstance(value, Mapping) else value
+        self._offset += 1
+        now_ms = int(time.time() * 1000)
+        topic = self.worker.topic(self._settings)
+        return ConsumerRecord(topic, 0, self._offset - 1, now_ms, 0, key, raw, None, 0, 0, ())
+
+
+def event(
+    event_type: str,
+    subject: str,
+    *,
+    event_id: str | None = None,
+    app_id: str = "1400000000",
+    time: datetime | None = None,
+    received: datetime | None = None,
+    **data: Any,
+) -> dict[str, Any]:
+    """An event as it stands on the topic.
+
+    Args:
+        event_type: e.g. `im.c2c.message.recalled`.
+        subject: account or group; the key.
+        event_id: equal for deliveries of one callback; a new one if not given.
+        app_id: SdkAppid.
+        time: when it happened; the time of receipt if not given.
+        received: when the bridge received it; now if not given.
+        data: fields of `data`.
+    """
+    receipt = received or datetime.now(UTC)
+    return {
+        "specversion": "1.0",
+        "id": event_id or uuid.uuid4().hex,
+        "source": f"/tencent-im/{app_id}",
+        "type": event_type,
+        "subject": subject,
+        "time": _rfc3339(time or receipt),
+        "datacontenttype": "application/json",
+        "dataschema": f"urn:im-bridge:schemas/{event_type}.json",
+        "callbackcommand": "Test",
+        "receivedtime": _rfc3339(receipt),
+        "data": data,
+    }
+
+
+def _rfc3339(at: datetime) -> str:
+    return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+class _Observed(BaseWorker[M]):
+    def __init__(self, trial: Trial[M]) -> None:
+        self._trial = trial
+
+    def read(self, record: ConsumerRecord) -> M | None:
+        return self._trial.worker.read(record)
+
+    async def handle(self, batch: Sequence[M]) -> None:
+        await self._trial.worker.handle(batch)
+        self._trial.handled += batch
+
+
+class _Letters(DeadLetters):
+    def __init__(self, trial: Trial[Any]) -> None:
+        self._trial = trial
+
+    async def publish(
+        self,
+        source: ConsumerRecord,
+        error: Exception,
+        reason: DeadLetterReason,
+        attempts: int,  # noqa: ARG002 - as the real one
+    ) -> None:
+        self._trial.poison.append(Poison(source, reason, describe(error)))
+
+
+class _Producer(Producer):
+    def __init__(self, trial: Trial[Any]) -> None:
+        super().__init__({})
+        self._trial = trial
+
+    async def publish(self, topic: str, records: Iterable[Record]) -> None:
+        self._trial.published.setdefault(topic, []).extend(records)
+
+
+class _Waiting(Waiting):
+    def __init__(self, trial: Trial[Any], stopping: asyncio.Event) -> None:
+        super().__init__(lambda _: None)
+        self._trial = trial
+        self._stopping = stopping
+        self._left = trial._tries
+        self.last: str | None = None
+
+    def begin(self, partition: object, reason: str) -> None:  # noqa: ARG002 - as the real one
+        self.last = reason
+        self._trial.retried += 1
+        self._left -= 1
+        if self._left <= 0:
+            self._stopping.set()

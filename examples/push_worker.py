@@ -1,0 +1,39 @@
+"""A push service: tells phones their badge. Run it with `consumers run examples.push_worker:Push`.
+
+It reads `im.badges`, so it needs neither Redis nor any rule about badges: the last record of a key is the badge.
+"""
+
+import os
+from collections.abc import Sequence
+
+import aiohttp
+import orjson
+from aiokafka import ConsumerRecord
+
+from consumers.errors import RetryLater
+from consumers.settings import ConsumersSettings
+from consumers.worker import Context, RecordWorker
+
+
+class Push(RecordWorker):
+    name = "push"
+
+    def topic(self, settings: ConsumersSettings) -> str:
+        return settings.badges_topic
+
+    async def start(self, context: Context) -> None:
+        self.session = aiohttp.ClientSession(os.environ.get("PUSH_URL", "http://localhost:8090"))
+
+    async def handle(self, batch: Sequence[ConsumerRecord]) -> None:
+        badges = {record.key: orjson.loads(record.value) for record in batch if record.value}
+        for badge in badges.values():
+            if badge["unread"] is not None:
+                await self.push(badge["account"], badge["unread"])
+
+    async def push(self, account: str, unread: int) -> None:
+        async with self.session.post("/push", json={"to": account, "aps": {"badge": unread}}) as reply:
+            if reply.status >= 500:
+                raise RetryLater("the push gateway is in trouble")
+
+    async def stop(self) -> None:
+        await self.session.close()

@@ -1,0 +1,146 @@
+"""The platform's REST API as it is documented: a real HTTP server that verifies signatures and counts calls."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import hashlib
+import hmac
+import json
+import threading
+import time
+import zlib
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any, Self
+from urllib.parse import parse_qs, urlsplit
+
+from aiohttp import web
+
+from tests.support.process import free_port
+
+APP_ID = "1400000000"
+SECRET_KEY = "5bd2850fff3ecb11d7c805251c51ee463a25727bddc2385f3fa8bfee1bb93b5e"
+ADMIN = "administrator"
+
+
+def unpack_user_sig(text: str) -> dict[str, Any]:
+    """The JSON document inside a UserSig."""
+    packed = base64.b64decode(text.replace("*", "+").replace("-", "/").replace("_", "="), validate=True)
+    document = json.loads(zlib.decompress(packed))
+    assert isinstance(document, dict)
+    return document
+
+
+def signature_fault(text: str, *, app_id: str = APP_ID, identifier: str = ADMIN, key: str = SECRET_KEY) -> int:
+    """The platform's error code for a UserSig, 0 for a good one."""
+    try:
+        document = unpack_user_sig(text)
+        signed = "".join(
+            f"{name}:{document[name]}\n" for name in ("TLS.identifier", "TLS.sdkappid", "TLS.time", "TLS.expire")
+        )
+        right = base64.b64encode(hmac.new(key.encode(), signed.encode(), hashlib.sha256).digest()).decode()
+        if document["TLS.ver"] != "2.0" or not hmac.compare_digest(document["TLS.sig"], right):
+            return 70009
+        if document["TLS.time"] + document["TLS.expire"] < time.time():
+            return 70001
+    except (ValueError, KeyError, zlib.error):
+        return 70003
+    if document["TLS.identifier"] != identifier:
+        return 70013
+    return 0 if document["TLS.sdkappid"] == int(app_id) else 70014
+
+
+class ImPlatform:
+    """Serves on a port of its own, in a thread of its own, until `close`.
+
+    `counts` are the unread totals; an account without one does not exist (90012). `fault` may give an error code or an
+    HTTP status (`http:502`) for a call instead; `delay_s` is how long an answer takes; more than `rate` calls in any
+    second are refused with 60011.
+    """
+
+    def __init__(self, *, rate: int = 200) -> None:
+        self.port = free_port()
+        self.rate = rate
+        self.counts: dict[str, int] = {}
+        self.fault: Callable[[str], int | str | None] = lambda _: None
+        self.before_answer: Callable[[str], None] = lambda _: None
+        self.delay_s = 0.0
+        self.calls: list[tuple[float, str, int]] = []
+        """Of each call: when (monotonic), account, error code that it was answered with."""
+        self._started = threading.Event()
+        self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()), daemon=True)
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def credentials(self, **changes: str) -> str:
+        """CONSUMERS_IM_APPS for this server."""
+        app = {"secret_key": SECRET_KEY, "identifier": ADMIN, "host": self.url}
+        return json.dumps({APP_ID: {**app, **changes}})
+
+    def asked(self, account: str) -> int:
+        """How many calls were made for an account."""
+        return sum(1 for _, name, _ in self.calls if name == account)
+
+    @property
+    def most_in_a_second(self) -> int:
+        """The most calls that came within any second."""
+        times = [at for at, _, _ in self.calls]
+        return max((sum(1 for other in times if at <= other < at + 1) for at in times), default=0)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        assert self._started.wait(10)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._loop.call_soon_threadsafe(self._end.set)
+        self._thread.join(10)
+
+    async def _serve(self) -> None:
+        self._loop, self._end = asyncio.get_running_loop(), asyncio.Event()
+        app = web.Application()
+        app.router.add_post("/v4/openim/get_c2c_unread_msg_num", self._unread)
+        runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", self.port).start()
+        self._started.set()
+        await self._end.wait()
+        await runner.cleanup()
+
+    async def _unread(self, request: web.Request) -> web.Response:
+        query = {name: values[0] for name, values in parse_qs(urlsplit(request.raw_path).query).items()}
+        try:
+            account = (await request.json())["To_Account"]
+        except (ValueError, KeyError, TypeError):
+            return self._answer("", 90001)
+        await asyncio.sleep(self.delay_s)
+        fault = self.fault(account)
+        if isinstance(fault, str):
+            self.calls.append((time.monotonic(), account, -1))
+            return web.Response(status=int(fault.removeprefix("http:")), text="<html>gateway</html>")
+        return self._answer(account, fault or self._code(query, account))
+
+    def _code(self, query: dict[str, str], account: str) -> int:
+        if query.keys() != {"sdkappid", "identifier", "usersig", "random", "contenttype"}:
+            return 60004
+        if query["contenttype"] != "json" or not 0 <= int(query["random"]) < 2**32:
+            return 60002
+        if fault := signature_fault(query["usersig"], app_id=query["sdkappid"], identifier=query["identifier"]):
+            return fault
+        now = time.monotonic()
+        if sum(1 for at, _, _ in self.calls if now - at < 1) >= self.rate:
+            return 60011
+        return 0 if account in self.counts else 90012
+
+    def _answer(self, account: str, code: int) -> web.Response:
+        self.calls.append((time.monotonic(), account, code))
+        if code:
+            return web.json_response({"ActionStatus": "FAIL", "ErrorInfo": f"refused {code}", "ErrorCode": code})
+        body = {"ActionStatus": "OK", "ErrorInfo": "", "ErrorCode": 0, "AllC2CUnreadMsgNum": self.counts[account]}
+        self.before_answer(account)
+        return web.json_response(body)
