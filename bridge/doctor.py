@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import tempfile
 import time
@@ -13,6 +14,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 from rich.console import Console
 from rich.table import Table
+from yarl import URL
 
 from bridge.listen import listen
 from bridge.settings import BridgeSettings
@@ -21,6 +23,7 @@ from common.topics import max_message_bytes
 
 SYNCS = 20
 SLOW_SYNC_MS = 50.0
+CONNECT_S = 2.0
 
 
 class Finding(NamedTuple):
@@ -36,7 +39,7 @@ Check = Callable[[BridgeSettings], Awaitable[Sequence[Finding]]]
 
 async def examine(settings: BridgeSettings, console: Console) -> bool:
     """Run all checks and print them. Whether all is well."""
-    checks: list[Check] = [_apps, _port, _journal, _kafka]
+    checks: list[Check] = [_apps, _port, _journal, _kafka, _decisions]
     findings = [finding for check in checks for finding in await check(settings)]
     table = Table("", "checked", "found")
     for finding in findings:
@@ -121,6 +124,23 @@ async def _kafka(settings: BridgeSettings) -> list[Finding]:
         Finding(subject, True, "answers"),
         *[await _topic(settings, topic.name, existing) for topic in settings.topics],
     ]
+
+
+async def _decisions(settings: BridgeSettings) -> list[Finding]:
+    """Whether something listens where before-callbacks are decided. It is not asked: a question has effects."""
+    urls = {URL(url.get_secret_value()) for url in settings.decision_urls.values()}
+    found = []
+    for origin, host, port in sorted({(str(url.origin()), url.host or "", url.port or 0) for url in urls}):
+        subject = f"decisions by {origin}"
+        try:
+            async with asyncio.timeout(CONNECT_S):
+                _, writer = await asyncio.open_connection(host, port)
+            writer.close()
+            found.append(Finding(subject, True, "something listens"))
+        except (OSError, TimeoutError) as error:
+            told = f"cannot be reached ({type(error).__name__}): see BRIDGE_DECISION_URLS"
+            found.append(Finding(subject, False, f"{told}; until then: {settings.decision_on_failure}"))
+    return found
 
 
 async def _topic(settings: BridgeSettings, name: str, existing: dict[str, Any]) -> Finding:

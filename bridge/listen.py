@@ -10,6 +10,9 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
+
+from common.logs import Throttle
 
 log = logging.getLogger(__name__)
 
@@ -41,7 +44,7 @@ class HttpServer(web.Server):
     """
 
     def __init__(self, handler: Handler, *, head_timeout: float, most_body: int, **settings: Any) -> None:
-        super().__init__(handler, request_factory=self._request, **settings)
+        super().__init__(handler, request_factory=self._request, logger=_http_log(), **settings)
         self._head_timeout = head_timeout
         self._most_body = most_body
         self._silent: set[web.RequestHandler] = set()
@@ -64,6 +67,31 @@ class HttpServer(web.Server):
     def _request(self, message: Any, payload: Any, protocol: Any, writer: Any, task: Any) -> web.BaseRequest:
         self._silent.discard(protocol)
         return web.BaseRequest(message, payload, protocol, writer, task, self._loop, client_max_size=self._most_body)
+
+
+class WithoutBrokenRequests(logging.Filter):
+    """Says of a request that is no HTTP only that it came, and not of each: aiohttp would quote it, secrets and all."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._throttle = Throttle()
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether to log it."""
+        error = record.exc_info[1] if record.exc_info else None
+        if not isinstance(error, HttpProcessingError):
+            return True
+        kind = type(error).__name__
+        record.exc_info = record.exc_text = None
+        record.msg, record.args = "a request that is no HTTP was answered %d (%s)", (error.code, kind)
+        return self._throttle.admits(kind)
+
+
+def _http_log() -> logging.Logger:
+    logger = logging.getLogger(f"{__name__}.http")
+    if not logger.filters:
+        logger.addFilter(WithoutBrokenRequests())
+    return logger
 
 
 class Acceptor:

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from tests.support.broker import Broker
+from tests.support.decider import DecidingEndpoint
 from tests.support.process import free_port
 from tests.support.topic import Topics, create_topic
 
@@ -33,12 +34,15 @@ def doctor(folder: Path, **settings: str) -> tuple[int, str]:
 
 def test_all_is_well_on_a_real_broker(broker: Broker, topics: Topics, tmp_path: Path) -> None:
     topics.create(broker.bootstrap)
-    status, shown = doctor(
-        tmp_path,
-        BRIDGE_KAFKA_BOOTSTRAP_SERVERS=broker.bootstrap,
-        BRIDGE_TOPIC=topics.events,
-        BRIDGE_DLQ_TOPIC=topics.dlq,
-    )
+    with DecidingEndpoint() as endpoint:
+        status, shown = doctor(
+            tmp_path,
+            BRIDGE_KAFKA_BOOTSTRAP_SERVERS=broker.bootstrap,
+            BRIDGE_TOPIC=topics.events,
+            BRIDGE_DLQ_TOPIC=topics.dlq,
+            BRIDGE_DECISION_URLS=f'{{"*":"{endpoint.url()}"}}',
+        )
+    assert endpoint.events == [], "a question has effects"
     assert (status, "fault" in shown) == (0, False), shown
     assert "4 partitions" in shown
 
@@ -51,8 +55,10 @@ def test_each_fault_is_named_with_what_to_do(broker: Broker, topics: Topics, tmp
         BRIDGE_APPS='{"1400000000":[]}',
         BRIDGE_KAFKA_BOOTSTRAP_SERVERS=broker.bootstrap,
         BRIDGE_TOPIC=topics.events,
+        BRIDGE_DECISION_URLS='{"*":"http://me:s3cret@127.0.0.1:9/s3cret"}',
     )
     assert status == 1
+    assert "BRIDGE_DECISION_URLS" in shown
     assert "Switch on authentication" in shown
     assert "BRIDGE_JOURNAL_DIR" in shown
     assert "raise its max.message.bytes" in shown

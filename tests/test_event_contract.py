@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import jsonschema
 import orjson
 import pytest
 
@@ -15,6 +16,7 @@ from tests.support.callbacks import SENT, Callback, sample, samples
 from tests.support.commands import Ingress
 from tests.support.topic import Message, wait_for_events
 
+SCHEMAS = Path(__file__).parents[1] / "schemas" / "events"
 OK = {"ActionStatus": "OK", "ErrorInfo": "", "ErrorCode": 0}
 
 
@@ -22,7 +24,9 @@ def events_of(broker: Broker, bridge: Ingress, number: int) -> list[Message]:
     return wait_for_events(broker.bootstrap, bridge.topics.events, lambda messages: len(messages) >= number)
 
 
-def test_every_sample_is_accepted_and_arrives_as_its_type(ingress: MakeIngress, broker: Broker) -> None:
+def test_every_sample_is_accepted_and_arrives_as_its_type_and_in_its_committed_form(
+    ingress: MakeIngress, broker: Broker
+) -> None:
     bridge = ingress(broker)
     expected = []
     for callback in samples().values():
@@ -35,6 +39,9 @@ def test_every_sample_is_accepted_and_arrives_as_its_type(ingress: MakeIngress, 
         expected += [entry.callback.type] * len(callback.json.get(entry.callback.batch, [None]))
     messages = events_of(broker, bridge, len(expected))
     assert sorted(message.event["type"] for message in messages) == sorted(expected)
+    for message in messages:
+        schema = orjson.loads((SCHEMAS / f"{message.event['type']}.json").read_bytes())
+        jsonschema.validate(message.event, schema, jsonschema.Draft202012Validator)
 
 
 def test_a_batch_is_acknowledged_when_all_of_it_is_kept_and_its_bad_items_are_dead_letters(

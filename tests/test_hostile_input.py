@@ -151,3 +151,16 @@ def test_repeated_parameters_and_a_long_query_change_nothing(ingress: MakeIngres
     assert bridge.post_raw("?Sign=forged&" + query[1:], callback.body).status == 403
     assert bridge.post_raw(query + "&x=" + "y" * 20_000, callback.body).status in {200, 400}
     assert orjson.loads(orjson.dumps(bridge.metrics()))
+
+
+def test_a_broken_request_is_logged_in_a_line_that_holds_nothing_of_it(ingress: MakeIngress) -> None:
+    bridge = ingress("127.0.0.1:1", BRIDGE_LOG_LEVEL="debug")
+    for line in (b"POST /?Sign=S3CRET HTTP/9.9", b"POST / HTTP/1.1\r\nHost: x\r\nS3CRET\x01: y", b"S3\xffCRET"):
+        for _ in range(20):
+            with connected(bridge) as connection:
+                connection.sendall(line + b"\r\n\r\n")
+                connection.recv(65536)
+    bridge.wait_for_log("is no HTTP")
+    assert "CRET" not in bridge.output()
+    assert "Traceback" not in bridge.output()
+    assert len(bridge.output().splitlines()) < 30, "a flood of them floods the log"

@@ -53,8 +53,8 @@ def show(report: Report) -> None:
         recovered.add_row(fault, str(len(values)), f"{values[len(values) // 2]:.2f}", f"{values[-1]:.2f}")
     console.print(recovered)
     console.print(
-        "To recover: after a fault of a broker, from its end until both disk and Kafka work; after any other, from its "
-        f"beginning until a callback is acknowledged. {report.notes}"
+        "To recover: after a fault of a broker, from its end until Kafka confirms again; after any other, from its "
+        "beginning until a callback is acknowledged; not counted where the next fault came before that. " + report.notes
     )
 
 

@@ -28,7 +28,8 @@ class Sample(NamedTuple):
     """What the ingress told of itself at a time (monotonic clock)."""
 
     at: float
-    degraded: bool
+    kafka_ok: bool
+    """Whether Kafka confirms what every process sends."""
     held_bytes: float
 
 
@@ -47,7 +48,7 @@ class Stage:
         self.kafka: Broker | Cluster = Broker(folder / "broker") if brokers == 1 else Cluster(folder / "brokers")
         self.redis = RedisServer(folder / "redis")
         self.disk = folder / "disk"
-        for name in ("disk", "ingress", "worker"):
+        for name in ("disk", "ingress", "worker", "tmp"):
             (folder / name).mkdir(parents=True)
         self.ingress = Ingress(
             folder / "ingress",
@@ -56,6 +57,7 @@ class Stage:
             BRIDGE_JOURNAL_DIR=str(self.disk / "journal"),
             BRIDGE_ADOPT_INTERVAL_S="2",
             BRIDGE_KAFKA_STALL_S="5",
+            TMPDIR=str(folder / "tmp"),  # A killed supervisor leaves its folder there.
         )
         self.journal_dir = self.disk / "journal"
         self.worker = Worker(
@@ -109,10 +111,11 @@ class Stage:
     def _sample(self) -> None:
         while not self._ended.wait(SAMPLE_S):
             try:
-                held, degraded = _held(self.ingress), self.ingress.metric("bridge_degraded")
+                confirmed = [one.value for one in self.ingress.samples() if one.name == "bridge_kafka_ok"]
+                held = _held(self.ingress)
             except (OSError, ValueError):
                 continue
-            self.samples.append(Sample(time.monotonic(), degraded > 0, held))
+            self.samples.append(Sample(time.monotonic(), bool(confirmed) and all(confirmed), held))
 
     def __enter__(self) -> Self:
         try:
@@ -125,7 +128,7 @@ class Stage:
     def _start(self) -> None:
         if can_mount():
             subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={DISK_BYTES}", "tmpfs", self.disk], check=True)
-            self._stack.callback(subprocess.run, ["umount", "-l", self.disk], check=True)
+            self._stack.callback(lambda: subprocess.run(["umount", "-l", self.disk], check=True))
         self._stack.enter_context(self.kafka)
         self._stack.enter_context(self.redis)
         self.topics.create(self.kafka.bootstrap, replicas=len(self.brokers))

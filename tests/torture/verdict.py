@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -61,7 +62,7 @@ class Report:
     def longest_gap(self) -> float:
         """Most seconds in which no callback was acknowledged."""
         times = sorted(one.replied for one in self.acknowledged if one.replied is not None)
-        return max((after - before for before, after in zip(times, times[1:], strict=False)), default=0.0)
+        return max((after - before for before, after in itertools.pairwise(times)), default=0.0)
 
 
 def same_order(phases: Sequence[tuple[float, int]]) -> Any:
