@@ -1,0 +1,1 @@
+"""`make bench` and `make soak`: what a callback costs, beside what it would cost in a simpler server."""

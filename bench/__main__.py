@@ -1,0 +1,102 @@
+"""`make bench`, `make soak`, or `python -m bench COMMAND --help`."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from bench import instructions, profiles, report
+from bench import soak as soaking
+from bench.rows import BRIDGE, FLOOR
+from bench.run import Result, run
+
+app = typer.Typer(add_completion=False, no_args_is_help=True)
+console = Console(width=150)
+OUT = Path(__file__).parents[1] / ".cache" / "bench"
+
+
+@app.command()
+def servers(
+    rounds: Annotated[int, typer.Option(help="How often each row is measured.")] = 3,
+    seconds: Annotated[float, typer.Option(help="How long each measurement lasts.")] = 4.0,
+    only: Annotated[list[str] | None, typer.Option(help="Only rows whose name contains this.")] = None,
+    out: Annotated[Path, typer.Option(help="Folder for bench.json and bench.png.")] = OUT,
+) -> None:
+    """The bridge beside a no-op handler and naive servers."""
+    with tempfile.TemporaryDirectory(prefix="im-bridge-bench-") as folder:
+        result = run(Path(folder), rounds=rounds, seconds=seconds, only=only or [], say=console.print)
+    report.show(result, console)
+    report.write(result, out)
+    console.print(f"written: {out / 'bench.json'}, {out / 'bench.png'}")
+
+
+@app.command()
+def soak(
+    minutes: Annotated[float, typer.Option(help="How long.")] = 60.0,
+    rate: Annotated[float, typer.Option(help="Callbacks per second.")] = 1000.0,
+    restart_every: Annotated[float, typer.Option(help="Seconds between restarts of the broker.")] = 300.0,
+    out: Annotated[Path, typer.Option(help="Folder for soak.json and soak.png.")] = OUT,
+) -> None:
+    """A long run: memory, open files and journal must not grow."""
+    with tempfile.TemporaryDirectory(prefix="im-bridge-soak-") as folder:
+        soaked = soaking.soak(Path(folder), minutes=minutes, rate=rate, restart_every=restart_every, say=console.print)
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "soak.json").write_bytes(msgspec.json.encode(soaked))
+    soaking.chart(soaked, out / "soak.png")
+    most = max(sample.rss_bytes for sample in soaked.samples)
+    console.print(
+        f"{soaked.load['scheduled']:,} callbacks, {soaked.restarts} restarts of the broker, at most "
+        f"{most / 1e6:.0f} MB; slowest reply {soaked.load['p100']:.3f} s; "
+        f"written: {out / 'soak.json'}, {out / 'soak.png'}"
+    )
+    for problem in soaked.problems:
+        console.print(problem, style="bold red")
+    if soaked.problems:
+        raise typer.Exit(1)
+    console.print("Nothing grew, nothing was lost, the journal is empty.", style="bold green")
+
+
+@app.command()
+def profile(
+    row: Annotated[str, typer.Option(help="Which row of the table.")] = BRIDGE,
+    seconds: Annotated[float, typer.Option(help="How long samples are taken.")] = 10.0,
+) -> None:
+    """Where the CPU time of a server goes."""
+    with tempfile.TemporaryDirectory(prefix="im-bridge-bench-") as folder:
+        stacks = profiles.record(Path(folder), row, seconds)
+    total = sum(count for _, count in stacks)
+    for title, counter in (("with callees", profiles.whole_time(stacks)), ("own", profiles.own_time(stacks))):
+        found = Table("share", title, title_justify="left")
+        for name, count in counter.most_common(60):
+            found.add_row(f"{count / total:.1%}", name)
+        console.print(found)
+
+
+@app.command(name="instructions")
+def count_instructions(
+    only: Annotated[list[str] | None, typer.Option(help="Only rows whose name contains this.")] = None,
+    seconds: Annotated[float, typer.Option(help="How long each server is loaded.")] = 20.0,
+) -> None:
+    """Instructions per callback, counted by callgrind."""
+    with tempfile.TemporaryDirectory(prefix="im-bridge-bench-") as folder:
+        found = instructions.count(Path(folder), only or [""], seconds)
+    counts = Table("", "instructions per callback", "ratio to the floor")
+    for name, number in found.items():
+        counts.add_row(name, f"{number:,.0f}", f"{number / found[FLOOR]:.2f}" if FLOOR in found else "-")
+    console.print(counts)
+
+
+@app.command()
+def table(file: Annotated[Path, typer.Argument(help="A bench.json.")]) -> None:
+    """Print the table of an earlier run as Markdown."""
+    print(report.markdown(msgspec.json.decode(file.read_bytes(), type=Result)))  # noqa: T201
+
+
+if __name__ == "__main__":
+    app()

@@ -1,0 +1,153 @@
+"""One measurement of one server: what it manages, what that costs, how long replies take."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import orjson
+
+from bench import rows
+from bench.cores import OTHERS, cpu_seconds, pinned
+from bench.rows import ROOT, Row, Running
+from tests.support.broker import Broker
+
+CONNECTIONS = (64, 256)
+FROZEN_S = 10.0
+FROZEN_RATE = 300.0
+SETTLE_S = 1.0
+
+
+class Saturation(msgspec.Struct):
+    """As many callbacks as a number of connections gets answered."""
+
+    per_second: float
+    cpu_us: float
+    """CPU time of the server per callback."""
+    busy: float
+    """Share of a core that the server used: near 1, else it was not what held the load up."""
+    load_busy: float
+    """The same for the load generator."""
+    refused: int
+
+
+class HalfLoad(msgspec.Struct):
+    """Replies at half of what it manages, at scheduled times."""
+
+    rate: float
+    p50_ms: float
+    p99_ms: float
+    p99_9_ms: float
+    cpu_us: float
+
+
+class Measured(msgspec.Struct):
+    """A row in one round."""
+
+    saturation: dict[str, Saturation]
+    """By number of connections."""
+    half: HalfLoad
+    rss_bytes: int
+
+
+class Frozen(msgspec.Struct):
+    """Callbacks of the time in which the broker was frozen."""
+
+    sent: int
+    unanswered: int
+    """Without a good answer within the 2 s that the platform waits."""
+
+    @property
+    def share(self) -> float:
+        """Which part was lost."""
+        return self.unanswered / self.sent
+
+
+class Load:
+    """The load generator, under way in a process of its own."""
+
+    def __init__(self, port: int, kind: str, amount: float, seconds: float) -> None:
+        command = [sys.executable, "-m", "bench.load", str(port), kind, str(amount), str(seconds)]
+        with pinned(OTHERS):
+            self.process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE)
+
+    def result(self) -> dict[str, Any]:
+        """What it has seen, when it is through. Raises CalledProcessError."""
+        output, _ = self.process.communicate()
+        if self.process.returncode:
+            raise subprocess.CalledProcessError(self.process.returncode, self.process.args)
+        result = orjson.loads(output)
+        assert isinstance(result, dict)
+        return result
+
+
+def _cpu_of(server: Running, load: Load) -> tuple[dict[str, Any], float]:
+    """What the load has seen, and the CPU seconds of the server meanwhile."""
+    pids = server.process.group()
+    before = cpu_seconds(pids)
+    result = load.result()
+    return result, cpu_seconds(pids) - before
+
+
+def measure(row: Row, folder: Path, broker: Broker, bootstrap: str, seconds: float) -> Measured:
+    """Start the server of a row, measure it, and end it."""
+    server = rows.start(row, folder, bootstrap)
+    try:
+        Load(server.port, "saturate", 64, min(2.0, seconds)).result()
+        if row.frozen:
+            broker.freeze()
+            time.sleep(SETTLE_S)
+        saturation = {str(number): _saturate(server, number, seconds) for number in CONNECTIONS}
+        half = _half(server, saturation["64"].per_second / 2, seconds)
+        return Measured(saturation, half, server.process.rss_bytes)
+    finally:
+        server.process.close()
+        if row.frozen:
+            _refresh(broker)
+
+
+def _saturate(server: Running, connections: int, seconds: float) -> Saturation:
+    result, spent = _cpu_of(server, Load(server.port, "saturate", connections, seconds))
+    callbacks = result["replies"]
+    return Saturation(
+        per_second=callbacks / result["seconds"],
+        cpu_us=spent / callbacks * 1e6,
+        busy=spent / result["seconds"],
+        load_busy=result["cpu_seconds"] / result["seconds"],
+        refused=result["refused"],
+    )
+
+
+def _half(server: Running, rate: float, seconds: float) -> HalfLoad:
+    result, spent = _cpu_of(server, Load(server.port, "open", rate, seconds))
+    return HalfLoad(
+        rate=rate,
+        p50_ms=result["p50"] * 1e3,
+        p99_ms=result["p99"] * 1e3,
+        p99_9_ms=result["p99_9"] * 1e3,
+        cpu_us=spent / result["replies"] * 1e6,
+    )
+
+
+def freeze(row: Row, folder: Path, broker: Broker, bootstrap: str) -> Frozen:
+    """How many callbacks that are sent while the broker is frozen for 10 s are not answered in time."""
+    server = rows.start(row, folder, bootstrap)
+    try:
+        Load(server.port, "saturate", 16, 1.0).result()
+        broker.freeze()
+        # It waits 2 s for the last.
+        result = Load(server.port, "open", FROZEN_RATE, FROZEN_S - 2.5).result()
+        return Frozen(result["scheduled"], result["scheduled"] - result["in_time"])
+    finally:
+        server.process.close()
+        _refresh(broker)
+
+
+def _refresh(broker: Broker) -> None:
+    """End the freeze, and start anew: a node that slept long has its sessions to sort out, at the next row's cost."""
+    broker.thaw()
+    broker.restart()

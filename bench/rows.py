@@ -1,0 +1,106 @@
+"""The servers that are compared, each a row of the table."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from bench.cores import SERVER, TWO, pinned
+from tests.support.commands import Ingress
+from tests.support.http import answers
+from tests.support.process import Process, free_port
+from tests.support.topic import Topics, create_topic
+
+ROOT = Path(__file__).parents[1]
+PARTITIONS = 12
+DAY_S = 86_400
+START_S = 180.0
+
+
+@dataclass
+class Running:
+    """A server that answers."""
+
+    process: Process
+    port: int
+
+
+class Start(Protocol):
+    """Starts a server, logs in `folder`. `under` is a command line to run it with, `settings` are for the bridge."""
+
+    def __call__(
+        self, folder: Path, bootstrap: str, under: Sequence[str] = (), settings: Mapping[str, str] | None = None
+    ) -> Running: ...
+
+
+@dataclass(frozen=True)
+class Row:
+    """A server, and the state that Kafka is in."""
+
+    name: str
+    start: Start
+    cores: frozenset[int] = frozenset(SERVER)
+    frozen: bool = False
+    """Whether the broker is stopped while it is measured."""
+
+
+def _script(module: str) -> Start:
+    def start(
+        folder: Path, bootstrap: str, under: Sequence[str] = (), settings: Mapping[str, str] | None = None
+    ) -> Running:
+        del settings
+        port = free_port()
+        topics = Topics.unique()
+        create_topic(bootstrap, topics.events, partitions=PARTITIONS)
+        env = {"PYTHONPATH": str(ROOT), "BENCH_BOOTSTRAP": bootstrap, "BENCH_TOPIC": topics.events}
+        command = [*under, sys.executable, "-m", module, str(port)]
+        process = Process(command, log=folder / f"{module}.log", env=env).start()
+        process.wait_for(lambda: _listens(port), timeout=START_S, what="an answer")
+        return Running(process, port)
+
+    return start
+
+
+def _bridge(workers: int) -> Start:
+    def start(
+        folder: Path, bootstrap: str, under: Sequence[str] = (), settings: Mapping[str, str] | None = None
+    ) -> Running:
+        topics = Topics.unique()
+        create_topic(bootstrap, topics.events, partitions=PARTITIONS)
+        create_topic(bootstrap, topics.dlq, partitions=1)
+        place = folder / topics.events
+        place.mkdir()
+        env = {"BRIDGE_WORKERS": str(workers), "BRIDGE_CLOCK_SKEW_S": str(DAY_S), **(settings or {})}
+        ingress = Ingress(place, bootstrap, topics, **env)
+        ingress.command = [*under, *([sys.executable] if under else []), *ingress.command]
+        ingress.start_ready(START_S)
+        ingress.wait_for(lambda: ingress.metric("bridge_kafka_ok") == workers, timeout=START_S, what="Kafka")
+        return Running(ingress, ingress.port)
+
+    return start
+
+
+def _listens(port: int) -> bool:
+    return any(answers(f"http://127.0.0.1:{port}/", status) for status in (200, 405, 403))
+
+
+FLOOR = "aiohttp, no-op handler (the floor)"
+BRIDGE = "im-bridge"
+
+ROWS = (
+    Row(FLOOR, _script("bench.servers.noop")),
+    Row("naive: aiohttp + aiokafka", _script("bench.servers.naive_aiohttp")),
+    Row("naive: FastAPI + uvicorn + aiokafka", _script("bench.servers.naive_fastapi")),
+    Row(BRIDGE, _bridge(1)),
+    Row("im-bridge, Kafka frozen", _bridge(1), frozen=True),
+    Row("im-bridge, two processes", _bridge(2), cores=frozenset(TWO)),
+)
+
+
+def start(row: Row, folder: Path, bootstrap: str) -> Running:
+    """Start the server of a row on its cores."""
+    with pinned(set(row.cores)):
+        return row.start(folder, bootstrap)

@@ -1,0 +1,103 @@
+"""All rows side by side, several rounds in turn, so that what else the machine does hits all of them alike."""
+
+from __future__ import annotations
+
+import os
+import platform
+import statistics
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import msgspec
+
+from bench.cores import CORES, OTHERS, pinned
+from bench.measure import Frozen, HalfLoad, Measured, Saturation, freeze, measure
+from bench.rows import BRIDGE, ROWS
+from tests.support.broker import Broker
+
+HALF_LOAD = HalfLoad.__struct_fields__
+
+
+class Result(msgspec.Struct):
+    """A whole run; what the JSON file holds."""
+
+    machine: dict[str, str]
+    broker: str
+    rounds: int
+    seconds: float
+    rows: dict[str, list[Measured]]
+    """Row → its rounds."""
+    frozen: dict[str, Frozen]
+    """Row → what became of callbacks while the broker was frozen for 10 s."""
+
+
+@contextmanager
+def real_kafka(folder: Path) -> Iterator[Broker]:
+    """A broker beside the servers, not among them."""
+    with pinned(OTHERS):
+        broker = Broker(folder / "broker").start()
+    try:
+        yield broker
+    finally:
+        broker.close()
+
+
+def run(folder: Path, *, rounds: int, seconds: float, only: Sequence[str], say: Callable[[str], None]) -> Result:
+    """Measure."""
+    chosen = [row for row in ROWS if not only or any(name in row.name for name in only)]
+    measured: dict[str, list[Measured]] = {row.name: [] for row in chosen}
+    frozen = {}
+    with real_kafka(folder) as broker:
+        for number in range(1, rounds + 1):
+            for row in chosen:
+                found = measure(row, folder, broker, broker.bootstrap, seconds)
+                measured[row.name].append(found)
+                at_64 = found.saturation["64"]
+                say(f"round {number}  {row.name}: {at_64.per_second:,.0f}/s, {at_64.cpu_us:.1f} us, {at_64.busy:.0%}")
+        for row in chosen:
+            if row.name == BRIDGE or row.name.startswith("naive"):
+                say(f"broker frozen for 10 s: {row.name}")
+                frozen[row.name] = freeze(row, folder, broker, broker.bootstrap)
+    return Result(machine(), "Apache Kafka", rounds, seconds, measured, frozen)
+
+
+def machine() -> dict[str, str]:
+    """What it was measured on."""
+    model = next((line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")), "")
+    return {
+        "cpu": model.partition(":")[2].strip(),
+        "cores": str(len(CORES)),
+        "python": platform.python_version(),
+        "system": f"{platform.system()} {platform.release()}",
+        "load average": f"{os.getloadavg()[0]:.1f}",
+        "interpreter": sys.implementation.name,
+    }
+
+
+def middle(rounds: Sequence[Measured]) -> Measured:
+    """The median of each figure."""
+
+    def of(pick: Callable[[Measured], float]) -> float:
+        return statistics.median(map(pick, rounds))
+
+    def saturation(number: str) -> Saturation:
+        return Saturation(
+            per_second=of(lambda one: one.saturation[number].per_second),
+            cpu_us=of(lambda one: one.saturation[number].cpu_us),
+            busy=of(lambda one: one.saturation[number].busy),
+            load_busy=of(lambda one: one.saturation[number].load_busy),
+            refused=sum(one.saturation[number].refused for one in rounds),
+        )
+
+    half = HalfLoad(*(statistics.median(getattr(one.half, name) for one in rounds) for name in HALF_LOAD))
+    return Measured(
+        {number: saturation(number) for number in rounds[0].saturation}, half, int(of(lambda one: one.rss_bytes))
+    )
+
+
+def ratios(rounds: Sequence[Measured], floor: Sequence[Measured]) -> float:
+    """CPU per callback relative to the floor: the median over rounds of the ratio within a round."""
+    pairs = zip(rounds, floor, strict=False)
+    return statistics.median(one.saturation["64"].cpu_us / other.saturation["64"].cpu_us for one, other in pairs)

@@ -1,0 +1,183 @@
+"""`python -m bench.worker`: what an event costs the badges worker, from a full topic into Redis and `im.badges`.
+
+Beside it, for the same events: a plain loop over aiokafka, and a subscriber of FastStream where that is installed. Each
+is a process on one core; broker and Redis run on the others. Counted is the CPU time of the worker's process between
+two commits, which other programs on the machine disturb less than the rate.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import random
+import statistics
+import sys
+import tempfile
+import time
+import uuid
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, NamedTuple
+
+import orjson
+import typer
+from confluent_kafka import Consumer, Producer, TopicPartition
+from rich.console import Console
+from rich.table import Table
+
+from bench.cores import OTHERS, SERVER, cpu_seconds, pinned
+from tests.badge_model import READ, RECALLED, SENT, badge_event
+from tests.support.broker import Broker
+from tests.support.process import Process
+from tests.support.redis import RedisServer
+from tests.support.topic import create_topic
+
+PARTITIONS = 6
+ROOT = Path(__file__).parents[1]
+OURS = "consumers run badges"
+
+
+class Row(NamedTuple):
+    """A worker to measure."""
+
+    name: str
+    command: list[str]
+    path: str = str(ROOT)
+
+
+class Measured(NamedTuple):
+    """What came of it."""
+
+    events: int
+    seconds: float
+    cpu: float
+
+
+def main(
+    *,
+    events: Annotated[int, typer.Option(help="How many are on the topic.")] = 200_000,
+    accounts: Annotated[int, typer.Option(help="Of how many users.")] = 20_000,
+    rounds: Annotated[int, typer.Option(help="How often each worker is measured, in turns.")] = 3,
+    seconds: Annotated[float, typer.Option(help="The longest that one is measured.")] = 10.0,
+    beside: Annotated[Path | None, typer.Option(help="A checkout of another version, to measure too.")] = None,
+) -> None:
+    """Measure and print."""
+    console = Console(width=140)
+    rows = [Row(OURS, ["-c", "from consumers.cli import main; main()", "run", "badges"])]
+    if beside is not None:
+        rows.append(Row(f"{OURS}, {beside.name}", rows[0].command, str(beside)))
+    rows.append(Row("plain aiokafka loop", ["-m", "bench.workers.plain"]))
+    if importlib.util.find_spec("faststream") is None:
+        console.print("FastStream is not installed and so not measured: pip install -r bench/requirements.txt")
+    else:
+        rows.append(Row("FastStream subscriber", ["-m", "bench.workers.faststream_app"]))
+    found: dict[str, list[Measured]] = {row.name: [] for row in rows}
+    with tempfile.TemporaryDirectory(prefix="im-bridge-bench-") as name:
+        folder = Path(name)
+        with pinned(OTHERS), Broker(folder / "kafka") as broker, RedisServer(folder / "redis") as redis:
+            topic = f"events.{uuid.uuid4().hex[:8]}"
+            create_topic(broker.bootstrap, topic, partitions=PARTITIONS)
+            fill(broker.bootstrap, topic, events, accounts)
+            for _ in range(rounds):
+                for row in rows:
+                    found[row.name].append(measure(folder, row, broker, redis, topic, seconds))
+                    last = found[row.name][-1]
+                    console.print(f"{row.name}: {last.cpu / last.events * 1e6:.1f} us, {last.events} events")
+    show(found, console)
+
+
+def fill(bootstrap: str, topic: str, events: int, accounts: int) -> None:
+    """Write events as the bridge does, of 600 bytes about."""
+    pick = random.Random(1)
+    producer = Producer({"bootstrap.servers": bootstrap, "linger.ms": 20, "queue.buffering.max.messages": 1_000_000})
+    for number in range(events):
+        account = f"user-{pick.randrange(accounts)}"
+        event = badge_event(
+            f"{pick.getrandbits(128):032x}",
+            account,
+            pick.randrange(50),
+            time=1_790_000_000_000 + number - 300,
+            received=1_790_000_000_000 + number,
+            kind=pick.choice([RECALLED, SENT, READ]),
+            from_account="somebody-else",
+            msg_key=f"{number}_{pick.getrandbits(32)}_1790000000",
+        )
+        producer.produce(topic, orjson.dumps(event), account.encode())
+        if number % 1000 == 0:
+            producer.poll(0)
+    assert not producer.flush(60)
+
+
+def measure(folder: Path, row: Row, broker: Broker, redis: RedisServer, topic: str, seconds: float) -> Measured:  # noqa: PLR0917
+    """One run of one worker, with a group and a topic of badges of its own."""
+    run = uuid.uuid4().hex[:8]
+    badges = f"badges.{run}"
+    create_topic(broker.bootstrap, badges, partitions=PARTITIONS, config={"cleanup.policy": "compact"})
+    env = {
+        "PYTHONPATH": os.pathsep.join([row.path, *sys.path]),
+        "CONSUMERS_KAFKA_BOOTSTRAP_SERVERS": broker.bootstrap,
+        "CONSUMERS_TOPIC": topic,
+        "CONSUMERS_BADGES_TOPIC": badges,
+        "CONSUMERS_DLQ_TOPIC": f"dlq.{run}",
+        "CONSUMERS_GROUP": run,
+        "CONSUMERS_REDIS_URL": redis.url,
+        "CONSUMERS_ADMIN_PORT": "0",
+    }
+    with pinned(SERVER):
+        process = Process([sys.executable, *row.command], log=folder / f"{run}.log", env=env)
+        process.start()
+    try:
+        return observe(process, Commits(broker.bootstrap, topic, run), seconds)
+    finally:
+        process.close()
+
+
+class Commits:
+    """What a group has committed of a topic."""
+
+    def __init__(self, bootstrap: str, topic: str, group: str) -> None:
+        self._client = Consumer({"bootstrap.servers": bootstrap, "group.id": group, "log_level": 0})
+        self._partitions = [TopicPartition(topic, number) for number in range(PARTITIONS)]
+
+    def count(self) -> int:
+        """Events, of all partitions."""
+        return sum(max(0, one.offset) for one in self._client.committed(self._partitions, timeout=10))
+
+    def close(self) -> None:
+        """Disconnect."""
+        self._client.close()
+
+
+def observe(process: Process, commits: Commits, seconds: float) -> Measured:
+    """Events and CPU time between the first commit that is seen and the last."""
+    first: tuple[int, float, float] | None = None
+    last = (0, 0.0, 0.0)
+    deadline = time.monotonic() + seconds + 30
+    while time.monotonic() < deadline:
+        now = (commits.count(), time.monotonic(), cpu_seconds(process.group()))
+        if now[0] > 0 and first is None:
+            first = now
+        if now[0] > last[0]:
+            last = now
+        if first is not None and (now[1] - first[1] > seconds or now[1] - last[1] > 2.0):
+            break
+        assert process.running, process.tail()
+        time.sleep(0.05)
+    commits.close()
+    assert first is not None and last[0] > first[0], f"nothing was measured\n{process.tail()}"  # noqa: PT018
+    return Measured(last[0] - first[0], last[1] - first[1], last[2] - first[2])
+
+
+def show(found: Mapping[str, list[Measured]], console: Console) -> None:
+    """The table: medians, and ratios to ours."""
+    table = Table("worker", "CPU per event, us", "events/s and core", "events/s here", "cost, ours = 1")
+    costs = {name: statistics.median(one.cpu / one.events for one in runs) for name, runs in found.items()}
+    for name, runs in found.items():
+        rate = statistics.median(one.events / one.seconds for one in runs)
+        cost = costs[name]
+        table.add_row(name, f"{cost * 1e6:.1f}", f"{1 / cost:,.0f}", f"{rate:,.0f}", f"{cost / costs[OURS]:.2f}")
+    console.print(table)
+
+
+if __name__ == "__main__":
+    typer.run(main)

@@ -1,0 +1,1 @@
+"""Other workers that keep badges, to measure ours beside."""

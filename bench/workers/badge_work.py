@@ -1,0 +1,41 @@
+"""The badge work as it is written when speed is no concern: one event, one call to Redis, one record."""
+
+from __future__ import annotations
+
+import os
+from importlib.resources import files
+from typing import Any
+
+import msgspec
+import orjson
+from redis.asyncio import Redis
+
+from bridge.events import parse_event
+from consumers.badges import collect, read_badge_event
+
+TOPIC, BADGES = os.environ["CONSUMERS_TOPIC"], os.environ["CONSUMERS_BADGES_TOPIC"]
+GROUP, BOOTSTRAP = os.environ["CONSUMERS_GROUP"], os.environ["CONSUMERS_KAFKA_BOOTSTRAP_SERVERS"]
+
+
+class BadgeWork:
+    """Applies single events, by the rule and the script of the worker."""
+
+    def __init__(self) -> None:
+        redis = Redis.from_url(os.environ["CONSUMERS_REDIS_URL"])
+        self._update = redis.register_script(files("consumers").joinpath("badges.lua").read_text())
+
+    async def apply(self, value: bytes) -> tuple[bytes, bytes] | None:
+        """Key and value of the badge's record; None for an event that changes none."""
+        parse_event(value)
+        event = read_badge_event(value)
+        events: dict[Any, Any] = {}
+        if event is not None:
+            collect(event, events)
+        if not events:
+            return None
+        [(owner, of_owner)] = events.items()
+        keys = ["im:badges:apps", f"im:badges:stale:{owner.app_id}", f"im:badge:{owner.key}"]
+        reply = await self._update(keys=keys, args=[16, msgspec.msgpack.encode(([owner.app_id], [1], [of_owner]))])
+        [(unread, time, event_id, stale)] = msgspec.msgpack.decode(reply)
+        badge = {"app_id": owner.app_id, "account": owner.account, "unread": unread, "time": time}
+        return owner.key.encode(), orjson.dumps({**badge, "event_id": event_id, "stale": stale})
