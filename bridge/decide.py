@@ -130,7 +130,6 @@ class Decider:
     async def decide(self, endpoint: Endpoint, command: str, body: bytes, event: bytes | None) -> Decision:
         """Ask the endpoint about an event, None where the body could not become one. Never raises; takes no longer
         than the deadline."""
-        began = time.perf_counter()
         try:
             if event is None:
                 raise NoDecisionError("unreadable", "nobody can read the body, so there is no event to ask about")
@@ -149,7 +148,6 @@ class Decider:
                     self._throttle.suppressed(f"{endpoint.shown} {outcome}"),
                 )
         metrics.DECISIONS.labels(registry.label(command), outcome).inc()
-        metrics.DECISION_SECONDS.observe(time.perf_counter() - began)
         return decision
 
     async def close(self) -> None:
@@ -195,6 +193,7 @@ class Endpoint:
         if not self._circuit.admits():
             raise NoDecisionError("skipped", "it was silent and is left alone for some seconds")
         self._asking += 1
+        began = time.perf_counter()
         try:
             async with asyncio.timeout(self._deadline):
                 status, answer = await self._post_twice(session, event)
@@ -206,7 +205,10 @@ class Endpoint:
             raise NoDecisionError("unreachable", f"{type(error).__name__}") from error
         finally:
             self._asking -= 1
+            metrics.DECISION_SECONDS.observe(time.perf_counter() - began)
         self._circuit.answered()
+        if len(answer) > MOST_ANSWER_BYTES:
+            raise NoDecisionError("invalid", f"its answer has more than {MOST_ANSWER_BYTES} bytes")
         if status not in {HTTPStatus.OK, HTTPStatus.NO_CONTENT}:
             raise NoDecisionError("status", f"it answered {status}")
         return b"{}" if status == HTTPStatus.NO_CONTENT else answer
@@ -224,7 +226,7 @@ class Endpoint:
             async for part in response.content.iter_any():
                 answer += part
                 if len(answer) > MOST_ANSWER_BYTES:
-                    raise NoDecisionError("invalid", f"its answer has more than {MOST_ANSWER_BYTES} bytes")
+                    break
             return response.status, answer
 
 

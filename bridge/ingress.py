@@ -7,6 +7,7 @@ import logging
 import re
 import time
 from collections.abc import Sequence
+from functools import cache
 from http import HTTPStatus
 
 from aiohttp import HttpVersion11, web
@@ -38,6 +39,10 @@ MESSAGES = {
     Refusal.BAD_SIGNATURE: "Sign does not fit RequestTime and the configured token",
     Refusal.STALE_TIME: "RequestTime is too far from the time here",
 }
+
+
+_accepted = cache(metrics.ACCEPTED.labels)
+"""The counter of a command; prometheus_client looks it up anew each time."""
 
 
 class Refused(Exception):  # noqa: N818 - an answer, not an error
@@ -122,7 +127,7 @@ class Ingress:
         self._note(records, unreadable)
         if unreadable is not None:
             return replies.failed(HTTPStatus.OK, f"kept as a dead letter: {unreadable}", closing=self._closes(request))
-        metrics.ACCEPTED.labels(registry.label(command)).inc()
+        _accepted(registry.label(command)).inc()
         return replies.accepted(command, closing=self._closes(request))
 
     async def _answer(
@@ -147,7 +152,7 @@ class Ingress:
             metrics.REFUSED.labels(refused.reason).inc()
         else:
             self._note(records, unreadable)
-            metrics.ACCEPTED.labels(registry.label(command)).inc()
+            _accepted(registry.label(command)).inc()
         if decision is not None:
             return replies.decided(decision.reply, closing=self._closes(request))
         return replies.allowed(command, body, closing=self._closes(request))
@@ -185,8 +190,9 @@ class Ingress:
             await asyncio.wait(waiting, timeout=max(0.0, until - asyncio.get_running_loop().time()))
             if not all(durable.done() for durable in waiting):
                 raise Refused(HTTPStatus.SERVICE_UNAVAILABLE, "deadline", "it could not be made durable in time")
-        if not all([await durable for durable in waiting]):
-            raise Refused(HTTPStatus.SERVICE_UNAVAILABLE, "deadline", "it could not be made durable in time")
+        for durable in waiting:
+            if not await durable:
+                raise Refused(HTTPStatus.SERVICE_UNAVAILABLE, "deadline", "it could not be made durable in time")
 
     def _note(self, records: Sequence[Record], unreadable: UnreadableError | None) -> None:
         """The records are durable: count and tell the dead letters among them."""
@@ -231,16 +237,19 @@ class Ingress:
         """
         most = self._settings.max_body_bytes
         try:
-            if request.content.is_eof():  # It came with the head: no timer is needed.
-                return await request.read()
+            if request.content.is_eof():  # It came with the head: no timer is needed, and nothing to wait for.
+                body = request.content.read_nowait()
+                if len(body) > most:
+                    raise _too_large(most)
+                return body
             if (request.content_length or 0) > most:
-                raise Refused(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too_large", f"the body exceeds {most} bytes")
+                raise _too_large(most)
             if request.headers.get("Expect", "").lower() == "100-continue":
                 await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
             async with asyncio.timeout(self._settings.body_timeout_s):
                 return await request.read()
         except web.HTTPRequestEntityTooLarge as error:
-            raise Refused(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too_large", f"the body exceeds {most} bytes") from error
+            raise _too_large(most) from error
         except TimeoutError as error:
             raise Refused(HTTPStatus.REQUEST_TIMEOUT, "slow_body", "the body did not arrive in time") from error
         except (HttpProcessingError, web.RequestPayloadError, ConnectionError) as error:
@@ -298,6 +307,10 @@ class RateLimit:
             self._minute, self._count = minute, 0
         self._count += 1
         return self._count <= self._per_minute
+
+
+def _too_large(most: int) -> Refused:
+    return Refused(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too_large", f"the body exceeds {most} bytes")
 
 
 def _traceparent(request: web.BaseRequest) -> str:

@@ -12,20 +12,19 @@ What it guarantees
 
 How it keeps them
 -----------------
-Records gather for a few milliseconds into a *group* of one topic. The group is offered to its lane at once, and handed
-to the writer thread, which inserts it as a row of the current file (see `store`). Such a write costs no sync: it
-survives the end of the process, not of the machine, so it acknowledges nothing by itself. If Kafka confirms within
-`sync_after`, that was all. If not, one sync makes every waiting group durable, and their futures become True. While
-Kafka stays slow every group is synced as soon as the disk has finished the sync before.
+Records gather for a few milliseconds into a *group* of one topic, which is offered to its lane at once. If Kafka
+confirms it within milliseconds, that was all: nothing is written. If not, it is handed to the writer thread, which
+inserts it as a row of the current file (see `store`). That costs no sync: a row survives the end of the process, not of
+the machine, so it acknowledges nothing by itself. After `sync_after` one sync makes every waiting group durable, and
+their futures become True. While Kafka stays slow every group is written at once, and synced as soon as the disk has
+finished the sync before.
 
 A group is in one of these states:
 
-    gathering ──flush──▶ fresh ──sync──▶ synced          and from any of them, when Kafka confirmed every record:
-                           ▲ │ the disk failed                complete ──▶ its row is deleted, a transaction later
-                           │ ▼
-                        homeless  (in memory only)
+    gathering ──flush──▶ homeless ──write──▶ fresh ──sync──▶ synced      and from any of them, when Kafka confirmed all:
+                       (in memory only) ◀────── the disk failed          complete ──▶ its row is deleted in passing
 
-Fresh and homeless groups are in memory, because their futures are not resolved. A synced one needs no memory: where the
+Homeless and fresh groups are in memory, because their futures are not resolved. A synced one needs no memory: where the
 lane has enough read ahead, it is replaced by a *range* of rows, and read again when its turn comes.
 
 A file is either *current* (written) or *retired* (only read, drained and removed). Files of a dead predecessor are
@@ -125,6 +124,7 @@ class Journal:
         self._memory_max_bytes = memory_max_bytes
         self._read_ahead_bytes = read_ahead_bytes
         self._gather = gather
+        self._write_after = sync_after / 2
         self._sync_after = sync_after
         self._reply_deadline = reply_deadline - EXPIRY_INTERVAL
         self.lanes: dict[str, Lane] = {}
@@ -144,8 +144,11 @@ class Journal:
         self._stored_bytes = 0
         self._waiting: deque[Entry] = deque()
         self._kafka_is_slow = False
+        self._is_tried = False
+        """Whether the disk was written to since the last look at it."""
         self._sync_in_flight = False
         self._flush_timer: asyncio.TimerHandle | None = None
+        self._home_timer: asyncio.TimerHandle | None = None
         self._sync_timer: asyncio.TimerHandle | None = None
         self._cleanup_timer: asyncio.TimerHandle | None = None
         self._expiry_timer: asyncio.TimerHandle | None = None
@@ -196,7 +199,8 @@ class Journal:
     async def stop(self, timeout: float) -> None:
         """Make durable what is here, as far as the disk allows within `timeout` seconds, and give the files back."""
         self._flush()
-        for timer in (self._flush_timer, self._sync_timer, self._cleanup_timer, self._expiry_timer):
+        self._give_home()
+        for timer in (self._flush_timer, self._home_timer, self._sync_timer, self._cleanup_timer, self._expiry_timer):
             if timer is not None:
                 timer.cancel()
         for task in (*self._background, *filter(None, [self._reopening])):
@@ -244,7 +248,6 @@ class Journal:
     def _flush(self) -> None:
         self._flush_timer = None
         gathered, self._gathering = self._gathering, {}
-        self._give_home(self._homeless)
         for group in gathered.values():
             self._seq += 1
             group.seq = self._seq
@@ -252,10 +255,27 @@ class Journal:
             self._memory_bytes += GROUP_OVERHEAD
             self._homeless.append(group)
             self.lane(group.topic).offer(group)
-        self._give_home(self._homeless)
+        if self._kafka_is_slow or not self.kafka_confirms:
+            self._give_home()
+        elif self._home_timer is None:
+            self._home_timer = self._loop.call_later(self._write_after, self._write_unconfirmed)
 
-    def _give_home(self, groups: deque[Group]) -> None:
+    def _write_unconfirmed(self) -> None:
+        """Write the groups that Kafka should have confirmed by now."""
+        self._home_timer = None
+        while self._homeless and self._homeless[0].unconfirmed == 0:
+            self._homeless.popleft()
+        if not self._homeless:
+            return
+        due = self._homeless[0].flushed + self._write_after
+        if due > self._loop.time() and not self._kafka_is_slow and self.kafka_confirms:
+            self._home_timer = self._loop.call_at(due, self._write_unconfirmed)
+        else:
+            self._give_home()
+
+    def _give_home(self) -> None:
         """Hand homeless groups to the writer, in order, as far as the disk takes them."""
+        groups = self._homeless
         store = self._current
         if store is None:
             return
@@ -275,6 +295,7 @@ class Journal:
         held.peak_bytes = max(held.peak_bytes, held.bytes)
         done, held.done = held.done, []
         self._fresh.extend(batch)
+        self._is_tried = True
         sync_now = self._kafka_is_slow and not self._sync_in_flight
         self._writer.write(store, batch, done, sync_through=batch[-1].seq if sync_now else 0)
         self._sync_in_flight |= sync_now
@@ -320,7 +341,7 @@ class Journal:
     def _clean_up(self) -> None:
         """Delete the rows of complete groups, and files that are drained."""
         self._cleanup_timer = None
-        self._give_home(self._homeless)
+        self._give_home()
         for store, held in list(self._held.items()):
             if store is self._current:
                 if held.groups == 0 and held.peak_bytes > REPLACE_ABOVE_BYTES:
@@ -413,7 +434,7 @@ class Journal:
             return
         self._held[store] = Held()
         self._current = store
-        self._give_home(self._homeless)
+        self._give_home()
 
     def _failed(self, store: Store, error: Exception) -> None:
         """A write or sync of `store` failed."""
@@ -470,10 +491,9 @@ class Journal:
 
     async def _probe(self) -> None:
         """Know whether the disk still takes records even when nothing is written."""
-        written = -1
         while True:
+            self._is_tried = False
             await asyncio.sleep(PROBE_INTERVAL)
-            if self._current is not None and self._seq == written and not self._sync_in_flight:
+            if self._current is not None and not self._is_tried and not self._sync_in_flight:
                 self._sync_in_flight = True
-                self._writer.write(self._current, sync_through=self._seq or 1)
-            written = self._seq
+                self._writer.write(self._current, sync_through=self._fresh[-1].seq if self._fresh else 1)

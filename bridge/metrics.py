@@ -32,7 +32,7 @@ DECISIONS = Counter(
 )
 DECISION_SECONDS = Histogram(
     "bridge_decision_seconds",
-    "How long a decision took, whatever came of it.",
+    "How long an endpoint that decides took, whatever came of it.",
     buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.3, 0.5, 1),
     registry=REGISTRY,
 )
