@@ -26,7 +26,10 @@ VERSION = 1
 CHECKPOINT_PAGES = 4096
 LEAST_SPACE = 1024 * 1024
 
-SCHEMA = """
+SCHEMA = f"""
+BEGIN;
+PRAGMA application_id = {APPLICATION_ID};
+PRAGMA user_version = {VERSION};
 CREATE TABLE groups (
     seq INTEGER PRIMARY KEY,
     topic TEXT NOT NULL,
@@ -37,7 +40,8 @@ CREATE TABLE groups (
 );
 CREATE TABLE syncs (count INTEGER NOT NULL);
 INSERT INTO syncs VALUES (0);
-"""
+COMMIT;
+"""  # noqa: S608 - constants of ours
 
 
 _ours: set[Path] = set()
@@ -105,12 +109,14 @@ class Store:
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
         try:
             store = cls(path, _connect(path))
-            store._connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-            store._connection.execute(f"PRAGMA user_version = {VERSION}")
-            store._connection.executescript(SCHEMA)
-            _sync_folder(folder)
         except BaseException:
             path.unlink(missing_ok=True)
+            raise
+        try:
+            store._create_schema()
+            _sync_folder(folder)
+        except BaseException:
+            store.remove()
             raise
         return store
 
@@ -142,8 +148,16 @@ class Store:
             raise
         return store
 
+    def _create_schema(self) -> None:
+        self._set_synchronous("FULL")
+        self._connection.executescript(SCHEMA)
+
     def _check(self) -> None:
         try:
+            if self._connection.execute("SELECT count(*) FROM sqlite_master").fetchone() == (0,):
+                # Its owner ended while it made the file, before anything could be acknowledged from it.
+                self._create_schema()
+                return
             application_id, version = (
                 self._connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("application_id", "user_version")
             )

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from bridge.record import Record, pack, unpack
-from bridge.store import DamagedError, OwnedError, Row, Store
+from bridge.store import DamagedError, OwnedError, Row, Store, take_over
 
 
 def row(seq: int, topic: str = "t", size: int = 100) -> Row:
@@ -66,12 +66,26 @@ def test_a_file_has_one_owner_and_is_readable_by_nobody_else(tmp_path: Path) -> 
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
-@pytest.mark.parametrize("content", [b"no database" * 500, b"", b"SQLite format 3\x00" + b"\x00" * 5000])
+@pytest.mark.parametrize("content", [b"no database" * 500, b"SQLite format 3\x00" + b"\x00" * 5000])
 def test_a_file_that_is_no_journal_is_damaged(content: bytes, tmp_path: Path) -> None:
     path = tmp_path / "x.journal"
     path.write_bytes(content)
     with pytest.raises(DamagedError, match=r"x\.journal"):
         Store.open(path)
+
+
+def test_a_file_whose_owner_ended_while_making_it_is_empty_and_removed(tmp_path: Path) -> None:
+    (tmp_path / "1.journal").touch()
+    store = Store.open(tmp_path / "1.journal")
+    assert store.backlog() == []
+    store.write([row(1)], [], sync=True)
+    store.close()
+    (tmp_path / "2.journal").touch()
+    ((kept, backlogs),) = take_over(tmp_path)
+    assert kept.path.name == "1.journal"
+    assert backlogs[0].records == 1
+    kept.remove()
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_torn_tail_costs_only_what_was_torn(tmp_path: Path) -> None:
