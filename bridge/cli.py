@@ -9,15 +9,15 @@ from typing import Annotated
 import typer
 import uvloop
 from rich.console import Console
-from rich.table import Table
 
 from bridge import dead_letters, inspect, local, schemas
 from bridge import serve as process
 from bridge.doctor import examine
-from bridge.settings import BridgeSettings
+from bridge.settings import BridgeSettings, SettingsWithoutApps
 from bridge.supervisor import Supervisor
 from common import diagnosis, logs
 from common.settings import load, reference
+from common.tables import show
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -49,16 +49,14 @@ def serve(
 @app.command()
 def settings() -> None:
     """Print every setting, its default and its meaning."""
-    table = Table("setting", "default", "meaning", show_lines=False)
-    for name, default, meaning in reference(BridgeSettings):
-        table.add_row(name, default, " ".join(meaning.split()))
-    Console().print(table)
+    rows = ((name, default, " ".join(meaning.split())) for name, default, meaning in reference(BridgeSettings))
+    show(("setting", "default", "meaning"), rows)
 
 
 @app.command()
 def doctor() -> None:
     """Try everything that the ingress depends on, and say of each fault what to do."""
-    settings = load(BridgeSettings)
+    settings = load(SettingsWithoutApps)
     diagnosis.watch()
     if not uvloop.run(examine(settings, Console())):
         raise SystemExit(1)

@@ -49,6 +49,9 @@ async def examine(settings: BridgeSettings, console: Console) -> bool:
 
 
 async def _apps(settings: BridgeSettings) -> list[Finding]:
+    if not settings.apps:
+        meaning = " ".join((BridgeSettings.model_fields["apps"].description or "").split())
+        return [Finding("apps", False, f"BRIDGE_APPS is not set. {meaning}")]
     return [
         Finding(
             f"app {app}",
@@ -65,8 +68,8 @@ async def _port(settings: BridgeSettings) -> list[Finding]:
     subject = f"port {settings.port}"
     try:
         listen(settings.host, settings.port).close()
-    except OSError as error:
-        return [Finding(subject, True, f"in use, by the running ingress or another program ({error.strerror})")]
+    except OSError:
+        return [Finding(subject, True, "in use: by the ingress, if it runs; else by another program, see BRIDGE_PORT")]
     return [Finding(subject, True, "free")]
 
 
@@ -90,7 +93,7 @@ async def _journal(settings: BridgeSettings) -> list[Finding]:
         Finding(
             "space for it",
             free > wanted,
-            f"{free / 2**30:.1f} GiB free of the {wanted / 2**30:.1f} GiB that BRIDGE_JOURNAL_MAX_BYTES allows",
+            f"{free / 2**30:.1f} GiB free; the journals may take {wanted / 2**30:.1f} GiB (BRIDGE_JOURNAL_MAX_BYTES)",
         ),
     ]
 

@@ -217,9 +217,9 @@ class Ingress:
         ):
             raise Refused(HTTPStatus.FORBIDDEN, Refusal.ADDRESS, MESSAGES[Refusal.ADDRESS])
         verdict = self._verifier.verify(query)
-        self.clock_skew = verdict.skew
         if verdict.refusal not in (None, Refusal.STALE_TIME):
             raise Refused(HTTPStatus.FORBIDDEN, verdict.refusal, MESSAGES[verdict.refusal])
+        self.clock_skew = verdict.skew
         is_stale = verdict.refusal is Refusal.STALE_TIME
         if is_stale and self._throttle.admits("skew"):
             log.warning(

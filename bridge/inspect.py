@@ -16,16 +16,16 @@ import typer
 import uvloop
 from rich.console import Console
 from rich.progress import Progress
-from rich.table import Table
 
 from bridge.journal import Journal
 from bridge.publisher import Publisher
 from bridge.record import Record, unpack
 from bridge.refused import RefusedRecords
-from bridge.settings import BridgeSettings
-from bridge.store import SUFFIX, Backlog, DamagedError, Store, is_owned
+from bridge.settings import BridgeSettings, SettingsWithoutApps
+from bridge.store import SUFFIX, Backlog, DamagedError, Store, UnavailableError, is_owned
 from common import logs
 from common.settings import load
+from common.tables import show as show_table
 
 app = typer.Typer(no_args_is_help=True, help="See and publish by hand what the journals hold.")
 console = Console()
@@ -57,7 +57,7 @@ def opened_copy(path: Path) -> Iterator[Store]:
     """A copy of a journal, which may be in use: its owner holds a lock, and copying asks for none.
 
     Raises:
-        DamagedError, OSError: it cannot be read, or its owner wrote to it just now: try again.
+        DamagedError, UnavailableError, OSError: it cannot be read, or its owner wrote to it just now: try again.
     """
     with tempfile.TemporaryDirectory(prefix="bridge-journal-") as folder:
         copy = Path(folder) / path.name
@@ -79,7 +79,7 @@ def look_into(folder: Path) -> Iterator[Held]:
                 yield Held(path, is_owned(path), store.size_on_disk(), store.backlog())
         except FileNotFoundError:
             continue
-        except (DamagedError, OSError):
+        except (DamagedError, UnavailableError, OSError):
             yield Held(path, is_owned(path), path.stat().st_size, None)
 
 
@@ -98,18 +98,18 @@ def records_of(path: Path) -> Iterator[Record]:
 def list_journals(folder: Folder = None) -> None:
     """List each journal: its owner, its size, and what it holds for Kafka."""
     place = _existing(folder)
-    table = Table("journal", "owner", "bytes", "topic", "events", "oldest")
-    for held in look_into(place):
-        owner = f"{held.owner} {'alive' if held.owned else 'gone'}"
-        rows = held.backlogs
-        if not rows:
-            table.add_row(held.path.name, owner, f"{held.size:,}", "", "0" if rows == [] else "unreadable", "")
-        for backlog in rows or []:
-            age = f"{time.time() - backlog.oldest:.0f} s"
-            table.add_row(held.path.name, owner, f"{held.size:,}", backlog.topic, f"{backlog.records:,}", age)
-    console.print(table)
+    show_table(("journal", "owner", "bytes", "topic", "events", "oldest"), _rows(place))
     refused = list(RefusedRecords(place, dlq_topic=""))
-    console.print(f"{len(refused)} records that Kafka refuses for good are set aside in {place / 'refused'}")
+    typer.echo(f"{len(refused)} records that Kafka refuses for good are set aside in {place / 'refused'}")
+
+
+def _rows(folder: Path) -> Iterator[tuple[str, ...]]:
+    for held in look_into(folder):
+        shown = (held.path.name, f"{held.owner} {'alive' if held.owned else 'gone'}", f"{held.size:,}")
+        if not held.backlogs:
+            yield (*shown, "", "unreadable" if held.backlogs is None else "0", "")
+        for backlog in held.backlogs or []:
+            yield (*shown, backlog.topic, f"{backlog.records:,}", f"{time.time() - backlog.oldest:.0f} s")
 
 
 @app.command()
@@ -134,7 +134,7 @@ def show(
 @app.command()
 def drain(folder: Folder = None) -> None:
     """Publish what journals hold whose process is gone, and remove them. For a folder that no process serves."""
-    settings = load(BridgeSettings)
+    settings = load(SettingsWithoutApps)
     logs.configure(log_format=settings.log_format, level=settings.log_level)
     place = _existing(folder or settings.journal_dir)
     owned = [held.path.name for held in look_into(place) if held.owned]
@@ -166,7 +166,7 @@ async def _drain(folder: Path, settings: BridgeSettings) -> None:
 
 
 def _existing(folder: Path | None) -> Path:
-    place = folder or load(BridgeSettings).journal_dir
+    place = folder or load(SettingsWithoutApps).journal_dir
     if not place.is_dir():
         raise SystemExit(f"error: {place} is no folder. Name the folder of the journals, or set BRIDGE_JOURNAL_DIR")
     return place

@@ -59,12 +59,14 @@ from bridge.settings import BridgeSettings
 from bridge.store import Backlog, Store, find_unowned, take_over
 from bridge.writer import Writer
 from common.backoff import backoff
+from common.logs import Throttle
 
 log = logging.getLogger(__name__)
 
 EXPIRY_INTERVAL = 0.02
 CLEANUP_DELAY = 0.1
 PROBE_INTERVAL = 2.0
+REPORT_INTERVAL = 60.0
 REPLACE_ABOVE_BYTES = 64 * 1024 * 1024
 
 
@@ -90,7 +92,6 @@ class JournalState:
     disk_ok: bool
     stored_bytes: int
     memory_bytes: int
-    oldest_unconfirmed: float | None
 
 
 class Journal:
@@ -154,6 +155,7 @@ class Journal:
         self._expiry_timer: asyncio.TimerHandle | None = None
         self._reopening: asyncio.Task[None] | None = None
         self._adopt_interval = adopt_interval
+        self._throttle = Throttle(REPORT_INTERVAL)
         self._unowned: frozenset[Path] = frozenset()
         self._background: list[asyncio.Task[None]] = []
 
@@ -277,7 +279,7 @@ class Journal:
         """Hand homeless groups to the writer, in order, as far as the disk takes them."""
         groups = self._homeless
         store = self._current
-        if store is None:
+        if store is None or self._writer.is_stuck:  # What the writer holds is counted nowhere.
             return
         held = self._held[store]
         batch: list[Group] = []
@@ -412,7 +414,6 @@ class Journal:
             disk_ok=self.disk_ok,
             stored_bytes=self._stored_bytes,
             memory_bytes=self._memory_bytes,
-            oldest_unconfirmed=None,
         )
 
     def _inherit(self, store: Store, backlogs: list[Backlog]) -> None:
@@ -428,9 +429,10 @@ class Journal:
         try:
             store = await self._writer.call(lambda: Store.create(self._folder))
         except (OSError, sqlite3.Error) as error:
-            log.error(
-                "no journal can be written in %s (%s); until it can, only Kafka acknowledges", self._folder, error
-            )
+            if self._throttle.admits(str(error)):
+                log.error(
+                    "no journal can be written in %s (%s); until it can, only Kafka acknowledges", self._folder, error
+                )
             return
         self._held[store] = Held()
         self._current = store
@@ -483,17 +485,24 @@ class Journal:
         """
         while True:
             await asyncio.sleep(self._adopt_interval)
-            unowned = frozenset(await self._writer.call(lambda: find_unowned(self._folder)))
-            lasting = sorted(unowned & self._unowned)
-            for store, backlogs in await self._writer.call(partial(take_over, self._folder, lasting)):
-                self._inherit(store, backlogs)
-            self._unowned = unowned
+            try:
+                await self._look_for_orphans()
+            except Exception:
+                log.exception("looking for journals without an owner failed; it is tried again")
+
+    async def _look_for_orphans(self) -> None:
+        unowned = frozenset(await self._writer.call(lambda: find_unowned(self._folder)))
+        lasting = sorted(unowned & self._unowned)
+        for store, backlogs in await self._writer.call(partial(take_over, self._folder, lasting)):
+            self._inherit(store, backlogs)
+        self._unowned = unowned
 
     async def _probe(self) -> None:
         """Know whether the disk still takes records even when nothing is written."""
         while True:
             self._is_tried = False
             await asyncio.sleep(PROBE_INTERVAL)
+            self._give_home()
             if self._current is not None and not self._is_tried and not self._sync_in_flight:
                 self._sync_in_flight = True
                 self._writer.write(self._current, sync_through=self._fresh[-1].seq if self._fresh else 1)

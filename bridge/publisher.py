@@ -48,7 +48,7 @@ BATCH_BYTES = 256 * 1024
 # Batches of all partitions leave together when those before are confirmed: fewer and larger requests cost half the CPU.
 # A partition that takes longer than this is not waited for.
 ROUND_S = 0.02
-LEAST_BATCH_BYTES = 1024
+MOST_BATCH_RECORDS = 65_536
 REQUEST_TIMEOUT_S = 10.0
 SLOW_AFTER = 1.0
 STABLE_AFTER = 20.0
@@ -97,7 +97,8 @@ class LanePublisher:
         self._lost: ProducerLostError | None = None
         self._limit: int | None = None
         """Largest batch that the topic takes, where the broker tells."""
-        self._batch_bytes = BATCH_BYTES
+        self._batch_records = MOST_BATCH_RECORDS
+        """Most records of a batch: fewer while a record is looked for that the broker refuses."""
         self._answers = True
         self._throttle = throttle
         self.connected = False
@@ -261,12 +262,12 @@ class LanePublisher:
     def _next_batch(self, producer: AIOKafkaProducer, queue: deque[Entry]) -> tuple[Any, list[Entry]]:
         batch = producer.create_batch()
         entries: list[Entry] = []
-        most = min(self._batch_bytes, self._limit or self._batch_bytes)
+        most_bytes = min(BATCH_BYTES, self._limit or BATCH_BYTES)
         size = 0
         while queue:
             record = queue[0].record
             size += queue[0].size
-            if entries and size > most:
+            if entries and (size > most_bytes or len(entries) >= self._batch_records):
                 break
             appended = batch.append(
                 key=record.key, value=record.value, timestamp=record.timestamp_ms, headers=record.headers
@@ -281,7 +282,7 @@ class LanePublisher:
         entries = in_flight.pop(partition).entries
         error = asyncio.CancelledError() if done.cancelled() else done.exception()
         if error is None:
-            self._batch_bytes = min(self._batch_bytes * 2, BATCH_BYTES)
+            self._batch_records = min(self._batch_records * 2, MOST_BATCH_RECORDS)
             self._confirm(entries)
             metrics.PUBLISHED.labels(self._lane.topic).inc(len(entries))
         elif in_flight is not self._in_flight:
@@ -304,7 +305,7 @@ class LanePublisher:
         if len(entries) == 1:
             self._set_aside(entries[0], explain(error))
         else:
-            self._batch_bytes = max(sum(entry.size for entry in entries) // 2, LEAST_BATCH_BYTES)
+            self._batch_records = len(entries) // 2
         self.lose(f"a batch of {len(entries)} records was refused: {explain(error)}")
 
     def _set_aside(self, entry: Entry, reason: str) -> None:

@@ -57,12 +57,12 @@ class Bridge:
 
     def readiness(self) -> Readiness:
         """Ready = can durably accept: by disk or by Kafka. That Kafka is away is no reason to be unready."""
-        disk_ok, kafka = self._journal.disk_ok, self._publisher.state
+        disk_ok = self._journal.disk_ok
         return Readiness(
-            ready=not self._stopping and (disk_ok or kafka == "confirming"),
+            ready=not self._stopping and (disk_ok or self._journal.kafka_confirms),
             detail={
                 "disk": "ok" if disk_ok else "failing",
-                "kafka": kafka,
+                "kafka": self._publisher.state,
                 "state": "stopping" if self._stopping else "serving",
             },
         )

@@ -188,3 +188,9 @@ def _may_be_before(pattern: str) -> bool:
     if matching or "*" in pattern:
         return not matching or any(registry.is_before(command) for command in matching)
     return registry.is_before(pattern)
+
+
+class SettingsWithoutApps(BridgeSettings):
+    """For commands that look at things and accept no callback."""
+
+    apps: dict[str, list[SecretStr]] = Field({}, description=BridgeSettings.model_fields["apps"].description)

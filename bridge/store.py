@@ -11,7 +11,7 @@ import socket
 import sqlite3
 import struct
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 from uuid import uuid4
@@ -54,6 +54,10 @@ class OwnedError(Exception):
 
 class DamagedError(Exception):
     """The file is no journal of ours, or cannot be read any more."""
+
+
+class UnavailableError(Exception):
+    """The file cannot be opened at present: a disk that fails, no permission, too many open files."""
 
 
 class Row(NamedTuple):
@@ -127,22 +131,18 @@ class Store:
         Raises:
             FileNotFoundError: it is gone.
             OwnedError: a living process has it.
+            UnavailableError: the disk or the system does not let us.
             DamagedError: it is no journal, or damaged.
         """
         if not path.exists():
             raise FileNotFoundError(path)
-        try:
+        with _told_apart(path):
             store = cls(path, _connect(path))
-        except sqlite3.OperationalError as error:
-            if "locked" in str(error) or "busy" in str(error):
-                raise OwnedError(str(path)) from error
-            raise DamagedError(f"{path}: {error}") from error
-        except sqlite3.DatabaseError as error:
-            raise DamagedError(f"{path}: {error}") from error
         try:
             if not path.exists():
                 raise FileNotFoundError(path)  # Its owner removed it between our two looks.
-            store._check()
+            with _told_apart(path):
+                store._check()
         except BaseException:
             store.close()
             raise
@@ -153,19 +153,16 @@ class Store:
         self._connection.executescript(SCHEMA)
 
     def _check(self) -> None:
-        try:
-            if self._connection.execute("SELECT count(*) FROM sqlite_master").fetchone() == (0,):
-                # Its owner ended while it made the file, before anything could be acknowledged from it.
-                self._create_schema()
-                return
-            application_id, version = (
-                self._connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("application_id", "user_version")
-            )
-            self._connection.execute("SELECT count(*) FROM groups").fetchone()
-        except sqlite3.DatabaseError as error:
-            raise DamagedError(f"{self.path}: {error}") from error
+        if self._connection.execute("SELECT count(*) FROM sqlite_master").fetchone() == (0,):
+            # Its owner ended while it made the file, before anything could be acknowledged from it.
+            self._create_schema()
+            return
+        application_id, version = (
+            self._connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("application_id", "user_version")
+        )
         if application_id != APPLICATION_ID or version != VERSION:
             raise DamagedError(f"{self.path}: version {version} of the format is not known to this program")
+        self._connection.execute("SELECT count(*) FROM groups").fetchone()
 
     def write(self, rows: Iterable[Row], done: Sequence[int], *, sync: bool) -> None:
         """Add groups and remove those whose sequence numbers are in `done`, as one transaction.
@@ -244,12 +241,25 @@ class Store:
         self.close()
 
     def _files(self) -> list[Path]:
-        return [self.path, self.path.with_name(self.path.name + "-wal")]
+        return [self.path, _log_of(self.path)]
 
     def _set_synchronous(self, mode: str) -> None:
         if mode != self._synchronous:
             self._connection.execute(f"PRAGMA synchronous = {mode}")
             self._synchronous = mode
+
+
+@contextlib.contextmanager
+def _told_apart(path: Path) -> Iterator[None]:
+    """Say of a failure to open a file whether it is owned, damaged, or will be readable again."""
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        if "locked" in str(error) or "busy" in str(error):
+            raise OwnedError(str(path)) from error
+        raise UnavailableError(f"{path}: {error}") from error
+    except sqlite3.DatabaseError as error:
+        raise DamagedError(f"{path}: {error}") from error
 
 
 def find_unowned(folder: Path) -> list[Path]:
@@ -266,19 +276,35 @@ def take_over(folder: Path, paths: Sequence[Path] | None = None) -> list[tuple[S
     for path in sorted(folder.glob(f"*{SUFFIX}")) if paths is None else paths:
         try:
             store = Store.open(path)
-            backlogs = store.backlog()
+            if backlogs := store.backlog():
+                taken.append((store, backlogs))
+            else:
+                store.remove()
         except (FileNotFoundError, OwnedError):
             continue
-        except (DamagedError, sqlite3.Error) as error:
-            aside = path.with_suffix(".damaged")
-            path.rename(aside)
-            log.error("a journal is damaged and was renamed to %s: %s", aside, error)
-            continue
-        if backlogs:
-            taken.append((store, backlogs))
-        else:
-            store.remove()
+        except DamagedError as error:
+            _set_aside(path, error)
+        except (UnavailableError, sqlite3.Error, OSError) as error:
+            log.error("the journal %s cannot be taken over now (%s); it is kept and tried again", path, error)
     return taken
+
+
+def _set_aside(path: Path, error: DamagedError) -> None:
+    """Rename a damaged journal and its write-ahead log together, so that nobody tries it again."""
+    aside = path.with_suffix(".damaged")
+    try:
+        for part, new in ((path, aside), (_log_of(path), _log_of(aside))):
+            if part.exists():
+                part.rename(new)
+    except OSError as problem:
+        log.error("a journal is damaged (%s), and cannot be renamed: %s", error, problem)
+    else:
+        log.error("a journal is damaged and was renamed to %s, to be looked at with sqlite3: %s", aside, error)
+
+
+def _log_of(path: Path) -> Path:
+    """SQLite's write-ahead log of a file."""
+    return path.with_name(path.name + "-wal")
 
 
 def is_owned(path: Path) -> bool:

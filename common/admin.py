@@ -67,7 +67,11 @@ class AdminServer:
             Path(self._unix_socket).unlink(missing_ok=True)  # noqa: ASYNC240
             await web.UnixSite(self._runner, self._unix_socket).start()
         else:
-            await web.TCPSite(self._runner, self._host, self._port).start()
+            try:
+                await web.TCPSite(self._runner, self._host, self._port).start()
+            except OSError as error:
+                message = f"cannot serve health checks on {self._host} port {self._port}: see …_ADMIN_PORT"
+                raise OSError(error.errno, message) from error
 
     async def stop(self) -> None:
         """Close the port."""

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
 import ssl
 import sys
 from collections.abc import Iterator
+from json import JSONDecodeError
 from pathlib import Path
 from typing import Any, Literal, Self, TypeVar
 
@@ -43,7 +45,7 @@ class SecretFiles(PydanticBaseSettingsSource):
 class Settings(BaseSettings):
     """Base of a process's settings. Strongest source first: arguments, environment, `<NAME>_FILE`, `.env`, default."""
 
-    model_config = SettingsConfigDict(env_file=".env", extra="ignore", frozen=True)
+    model_config = SettingsConfigDict(env_file=".env", env_ignore_empty=True, extra="ignore", frozen=True)
 
     kafka_bootstrap_servers: str = Field("localhost:9092", description="Brokers to find the cluster by, `host:port,…`.")
     kafka_security_protocol: SecurityProtocol = Field(
@@ -132,20 +134,34 @@ def load(settings_class: type[AnySettings], **arguments: Any) -> AnySettings:
     except ValidationError as error:
         problems = [_problem(settings_class, item) for item in error.errors()]
     except SettingsError as error:
-        problems = [str(error)]
+        problems = [_unreadable(settings_class, error)]
     print("\n".join(f"error: {problem}" for problem in problems), file=sys.stderr)  # noqa: T201
     raise SystemExit(2)
+
+
+def _unreadable(settings_class: type[Settings], error: SettingsError) -> str:
+    """A value that is no JSON, told without showing it: it may be a secret."""
+    field = re.search(r'for field "(\w+)"', str(error))
+    if field is None:
+        return str(error)
+    cause = error.__cause__
+    where = f" ({cause.msg} at character {cause.pos + 1})" if isinstance(cause, JSONDecodeError) else ""
+    name = field[1]
+    description = " ".join((settings_class.model_fields[name].description or "").split())
+    return f"{variable_name(settings_class, name)} is no JSON{where}. {description}"
 
 
 def _problem(settings_class: type[Settings], item: Any) -> str:
     message = str(item["msg"]).removeprefix("Value error, ")
     if not item["loc"]:
         return message
-    variable = variable_name(settings_class, str(item["loc"][0]))
+    name = str(item["loc"][0])
+    variable = variable_name(settings_class, name)
+    description = " ".join((settings_class.model_fields[name].description or "").split())
     if item["type"] == "missing":
-        description = settings_class.model_fields[str(item["loc"][0])].description
         return f"{variable} is not set. {description}"
-    return f"{variable}: {message}"
+    # Of the shape of a JSON value the message of the library says little.
+    return f"{variable}: {message}" + (f". {description}" if item["type"].endswith("_type") else "")
 
 
 def reference(settings_class: type[Settings]) -> Iterator[tuple[str, str, str]]:

@@ -9,10 +9,10 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
-from rich.table import Table
 
 from common.logs import configure
 from common.settings import load, reference
+from common.tables import show
 from consumers import dlq, reconcile
 from consumers.badge_store import Badge, BadgeStore
 from consumers.commands import fail, find_worker, run_to_end
@@ -61,10 +61,8 @@ def run(
 @app.command("settings")
 def show_settings() -> None:
     """Print every setting, its default and its meaning."""
-    table = Table("setting", "default", "meaning")
-    for name, default, meaning in reference(ConsumersSettings):
-        table.add_row(name, default, " ".join(meaning.split()))
-    Console().print(table)
+    rows = ((name, default, " ".join(meaning.split())) for name, default, meaning in reference(ConsumersSettings))
+    show(("setting", "default", "meaning"), rows)
 
 
 @badge.command("get")

@@ -14,6 +14,8 @@ from aiokafka.errors import (
     RecordTooLargeError,
 )
 
+from common.diagnosis import explain
+
 TOO_LARGE = (MessageSizeTooLargeError, RecordListTooLargeError, RecordTooLargeError)
 
 # Redis answers a command with these while it starts, fails over, is full, or is not set up yet.
@@ -81,6 +83,8 @@ def describe(error: BaseException) -> str:
     text = " ".join(str(error).split())
     if isinstance(error, RetryLater | WorkerRefusedError):
         return text[:300]
+    if isinstance(error, KafkaError):
+        return explain(error)[:300]
     return f"{type(error).__name__}: {text}"[:300] if text else type(error).__name__
 
 

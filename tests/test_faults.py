@@ -6,6 +6,7 @@ import os
 import shutil
 import signal
 import subprocess
+import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
@@ -108,6 +109,22 @@ def test_with_kafka_healthy_a_disk_that_is_hurt_costs_no_callback(
     judge(load, own_broker, bridge)
 
 
+def test_a_read_only_disk_with_a_backlog_is_no_reason_not_to_start(
+    small_disk: Path, ingress: MakeIngress, own_broker: Broker
+) -> None:
+    bridge = ingress("127.0.0.1:1", BRIDGE_JOURNAL_DIR=str(small_disk / "journal"))
+    assert bridge.post(recalled("backlog", unread=1)).json == OK
+    bridge.kill()
+    subprocess.run(["mount", "-o", "remount,ro", small_disk], check=True)
+    bridge.env |= {"BRIDGE_KAFKA_BOOTSTRAP_SERVERS": own_broker.bootstrap, "BRIDGE_ADOPT_INTERVAL_S": "0.3"}
+    bridge.topics.create(own_broker.bootstrap)
+    bridge.start_ready()
+    assert bridge.post(recalled("new", unread=1)).json == OK
+    subprocess.run(["mount", "-o", "remount,rw", small_disk], check=True)
+    found = wait_for_events(own_broker.bootstrap, bridge.topics.events, lambda messages: len(messages) == 2)
+    assert {message.key for message in found} == {b"backlog", b"new"}
+
+
 @pytest.mark.parametrize("fault", [full, failing_sync])
 def test_with_kafka_frozen_and_the_disk_hurt_it_refuses_in_time_and_is_unready_until_one_is_back(
     fault: Fault, small_disk: Path, ingress: MakeIngress, own_broker: Broker
@@ -190,8 +207,8 @@ def test_a_journal_whose_owner_is_gone_is_adopted(ingress: MakeIngress, own_brok
 # -- The broker and its topics -----------------------------------------------------------------------------------------
 
 
-def set_max_message_bytes(broker: Broker, topic: str, size: int) -> None:
-    entry = ConfigEntry("max.message.bytes", str(size), incremental_operation=AlterConfigOpType.SET)
+def configure(broker: Broker, topic: str, name: str, value: int) -> None:
+    entry = ConfigEntry(name, str(value), incremental_operation=AlterConfigOpType.SET)
     resource = ConfigResource(ResourceType.TOPIC, topic, incremental_configs=[entry])
     admin = AdminClient({"bootstrap.servers": broker.bootstrap})
     for future in admin.incremental_alter_configs([resource]).values():
@@ -213,7 +230,7 @@ def test_a_record_that_the_broker_refuses_is_set_aside_and_stops_nothing_behind_
         assert bridge.post(callback).json == OK
     bridge.kill()
     own_broker.thaw()
-    set_max_message_bytes(own_broker, bridge.topics.events, 10_000)
+    configure(own_broker, bridge.topics.events, "max.message.bytes", 10_000)
     bridge.start_ready()
     assert bridge.post(recalled("last", unread=1)).json == OK
 
@@ -227,10 +244,30 @@ def test_a_record_that_the_broker_refuses_is_set_aside_and_stops_nothing_behind_
     assert list(dict.fromkeys(m.event["data"]["unread_total"] for m in events if m.key == b"same")) == [1, 2]
 
 
+def test_small_records_that_the_broker_refuses_are_found_one_by_one(ingress: MakeIngress, own_broker: Broker) -> None:
+    bridge = ingress(own_broker)
+    assert bridge.post(recalled("first", unread=1)).json == OK
+    wait_for_events(own_broker.bootstrap, bridge.topics.events, len)
+    own_broker.stop()
+    for number in range(3):
+        assert bridge.post(recalled("old", unread=number)).json == OK
+    old_until = time.time()
+    own_broker.start()
+    wait_until(lambda: time.time() > old_until + 1, timeout=5, what="the records to be older than the topic allows")
+    bridge.kill()
+    configure(own_broker, bridge.topics.events, "message.timestamp.before.max.ms", 1000)
+    bridge.start_ready()
+    bridge.wait_for(lambda: bridge.metric("bridge_journal_bytes") == 0, what="the journal to drain", timeout=30)
+    assert bridge.post(recalled("old", unread=9)).json == OK
+    found = wait_for_events(own_broker.bootstrap, bridge.topics.events, lambda m: m and m[-1].key == b"old")
+    published = {m.event["data"]["unread_total"] for m in found if m.key == b"old"}
+    assert len(published) + len(list((bridge.journal_dir / "refused").glob("*"))) >= 4
+
+
 def test_a_limit_that_is_lowered_while_it_runs_is_noticed(ingress: MakeIngress, own_broker: Broker) -> None:
     bridge = ingress(own_broker)
     assert bridge.post(recalled("first", unread=1)).json == OK
-    set_max_message_bytes(own_broker, bridge.topics.events, 10_000)
+    configure(own_broker, bridge.topics.events, "max.message.bytes", 10_000)
     for callback in (large("a"), recalled("a", unread=1), recalled("b", unread=1)):
         assert bridge.post(callback).json == OK
     events = wait_for_events(own_broker.bootstrap, bridge.topics.events, lambda found: len(found) >= 3)

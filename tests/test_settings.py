@@ -48,8 +48,18 @@ def test_what_is_no_json_is_named_and_not_shown(
     with pytest.raises(SystemExit):
         load(BridgeSettings)
     shown = capsys.readouterr().err
-    assert "apps" in shown.lower()
+    assert "BRIDGE_APPS is no JSON" in shown
+    assert '{"1400000000":["token-a"]}' in shown
     assert "s3cret" not in shown
+
+
+def test_an_empty_setting_is_as_good_as_none(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("BRIDGE_APPS", "")
+    with pytest.raises(SystemExit):
+        load(BridgeSettings)
+    assert "BRIDGE_APPS is not set" in capsys.readouterr().err
 
 
 def test_secrets_come_from_files_and_are_not_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

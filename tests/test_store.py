@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from bridge.record import Record, pack, unpack
-from bridge.store import DamagedError, OwnedError, Row, Store, take_over
+from bridge.store import DamagedError, OwnedError, Row, Store, UnavailableError, take_over
 
 
 def row(seq: int, topic: str = "t", size: int = 100) -> Row:
@@ -86,6 +86,29 @@ def test_a_file_whose_owner_ended_while_making_it_is_empty_and_removed(tmp_path:
     assert backlogs[0].records == 1
     kept.remove()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_that_cannot_be_opened_at_present_keeps_its_name(tmp_path: Path) -> None:
+    (tmp_path / "1.journal").mkdir()
+    with pytest.raises(UnavailableError):
+        Store.open(tmp_path / "1.journal")
+    assert take_over(tmp_path) == []
+    assert (tmp_path / "1.journal").exists()
+
+
+def test_a_file_of_another_version_is_renamed_and_leaves_no_log_behind(tmp_path: Path) -> None:
+    code = f"""
+import os
+from pathlib import Path
+from bridge.store import Store
+store = Store.create(Path({str(tmp_path)!r}))
+store._connection.execute("PRAGMA user_version = 99")
+os._exit(0)
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)
+    assert take_over(tmp_path) == []
+    (kept,) = tmp_path.iterdir()
+    assert kept.suffix == ".damaged"
 
 
 def test_a_torn_tail_costs_only_what_was_torn(tmp_path: Path) -> None:
