@@ -99,6 +99,8 @@ class LanePublisher:
         """Largest batch that the topic takes, where the broker tells."""
         self._batch_records = MOST_BATCH_RECORDS
         """Most records of a batch: fewer while a record is looked for that the broker refuses."""
+        self._is_bisecting = False
+        """Whether the producer was given up on the search for a refused record: no reason to wait long."""
         self._answers = True
         self._throttle = throttle
         self.connected = False
@@ -137,8 +139,9 @@ class LanePublisher:
                 # Whatever it is, what is in the journal must reach Kafka.
                 log.exception("publishing to %s failed; starting anew", self._lane.topic)
             metrics.PRODUCER_REPLACED.inc()
-            if loop.time() - started > STABLE_AFTER:
+            if self._is_bisecting or loop.time() - started > STABLE_AFTER:
                 waits = backoff()
+            self._is_bisecting = False
             await asyncio.sleep(next(waits))
 
     async def _use_one_producer(self) -> None:
@@ -302,6 +305,7 @@ class LanePublisher:
 
     def _refuse(self, entries: list[Entry], error: KafkaError) -> None:
         """Find the record that is refused by making batches smaller; set it aside when it is alone."""
+        self._is_bisecting = True
         if len(entries) == 1:
             self._set_aside(entries[0], explain(error))
         else:
