@@ -27,8 +27,9 @@ compose-test: setup ## the full stack in containers, hurt under load; needs Dock
 torture: setup  ## kill, freeze, fill and cut off everything under load, then compare; ARGS="--minutes 10 --seed 7"
 	$(VENV)/bin/python -m tests.torture $(ARGS)
 
-bench: $(VENV)/.bench ## what a callback costs, beside a no-op handler and naive servers; ARGS="--rounds 5"
+bench: $(VENV)/.bench ## what a callback costs, beside a no-op handler and naive servers, and an event in the worker; ARGS="--rounds 5"
 	$(VENV)/bin/python -m bench servers $(ARGS)
+	$(VENV)/bin/python -m bench.worker
 
 soak: $(VENV)/.bench ## an hour at 1,000 callbacks/s with broker restarts: nothing may grow; ARGS="--minutes 10"
 	$(VENV)/bin/python -m bench soak $(ARGS)
