@@ -22,7 +22,7 @@ from bridge.publisher import Publisher
 from bridge.record import Record, unpack
 from bridge.refused import RefusedRecords
 from bridge.settings import BridgeSettings, SettingsWithoutApps
-from bridge.store import SUFFIX, Backlog, DamagedError, Store, UnavailableError, is_owned
+from bridge.store import SUFFIX, Backlog, DamagedError, Store, UnavailableError, is_owned, log_of
 from common import logs
 from common.settings import load
 from common.tables import show as show_table
@@ -61,7 +61,7 @@ def opened_copy(path: Path) -> Iterator[Store]:
     """
     with tempfile.TemporaryDirectory(prefix="bridge-journal-") as folder:
         copy = Path(folder) / path.name
-        for part in (path, path.with_name(path.name + "-wal")):
+        for part in (path, log_of(path)):
             if part.exists():
                 shutil.copyfile(part, copy.with_name(part.name))
         store = Store.open(copy)

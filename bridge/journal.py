@@ -53,7 +53,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-from bridge.lane import GROUP_OVERHEAD, Entry, Group, Lane
+from bridge.lane import GROUP_OVERHEAD, Entry, Group, Lane, drop_complete
 from bridge.record import Record
 from bridge.settings import BridgeSettings
 from bridge.store import Backlog, Store, find_unowned, take_over
@@ -265,8 +265,7 @@ class Journal:
     def _write_unconfirmed(self) -> None:
         """Write the groups that Kafka should have confirmed by now."""
         self._home_timer = None
-        while self._homeless and self._homeless[0].unconfirmed == 0:
-            self._homeless.popleft()
+        drop_complete(self._homeless)
         if not self._homeless:
             return
         due = self._homeless[0].flushed + self._write_after
@@ -363,16 +362,14 @@ class Journal:
     # -- Kafka is slow: sync -------------------------------------------------------------------------------------------
 
     def _arm_sync(self) -> None:
-        while self._fresh and self._fresh[0].unconfirmed == 0:
-            self._fresh.popleft()
+        drop_complete(self._fresh)
         if self._fresh and self._sync_timer is None and not self._sync_in_flight:
             patience = 0.0 if self._kafka_is_slow else self._sync_after
             self._sync_timer = self._loop.call_at(self._fresh[0].flushed + patience, self._sync)
 
     def _sync(self) -> None:
         self._sync_timer = None
-        while self._fresh and self._fresh[0].unconfirmed == 0:
-            self._fresh.popleft()
+        drop_complete(self._fresh)
         if not self._fresh or self._current is None:
             return
         if self._fresh[0].flushed + self._sync_after > self._loop.time() and not self._kafka_is_slow:

@@ -64,6 +64,12 @@ class Group:
         return entry
 
 
+def drop_complete(groups: deque[Group]) -> None:
+    """Remove the groups at the head that Kafka has confirmed as a whole."""
+    while groups and groups[0].unconfirmed == 0:
+        groups.popleft()
+
+
 @dataclass
 class Range:
     """Rows of a file that are not in memory: `after` < seq <= `through`."""

@@ -33,7 +33,7 @@ from aiokafka.errors import (
 
 from bridge import metrics
 from bridge.journal import Journal
-from bridge.lane import Entry, Group, Lane
+from bridge.lane import Entry, Group, Lane, drop_complete
 from bridge.refused import RefusedRecords
 from bridge.settings import BridgeSettings
 from common.backoff import backoff
@@ -297,8 +297,7 @@ class LanePublisher:
 
     def _confirm(self, entries: list[Entry]) -> None:
         self._journal.confirm(entries)
-        while self._window and self._window[0].unconfirmed == 0:
-            self._window.popleft()
+        drop_complete(self._window)
         self._wake.set()
 
     # -- What the broker refuses for good ------------------------------------------------------------------------------

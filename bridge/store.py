@@ -241,7 +241,7 @@ class Store:
         self.close()
 
     def _files(self) -> list[Path]:
-        return [self.path, _log_of(self.path)]
+        return [self.path, log_of(self.path)]
 
     def _set_synchronous(self, mode: str) -> None:
         if mode != self._synchronous:
@@ -293,7 +293,7 @@ def _set_aside(path: Path, error: DamagedError) -> None:
     """Rename a damaged journal and its write-ahead log together, so that nobody tries it again."""
     aside = path.with_suffix(".damaged")
     try:
-        for part, new in ((path, aside), (_log_of(path), _log_of(aside))):
+        for part, new in ((path, aside), (log_of(path), log_of(aside))):
             if part.exists():
                 part.rename(new)
     except OSError as problem:
@@ -302,7 +302,7 @@ def _set_aside(path: Path, error: DamagedError) -> None:
         log.error("a journal is damaged and was renamed to %s, to be looked at with sqlite3: %s", aside, error)
 
 
-def _log_of(path: Path) -> Path:
+def log_of(path: Path) -> Path:
     """SQLite's write-ahead log of a file."""
     return path.with_name(path.name + "-wal")
 
