@@ -6,8 +6,8 @@ import asyncio
 import logging
 import re
 import time
-from collections.abc import Sequence
-from functools import cache
+from collections.abc import Mapping, Sequence
+from functools import cache, partial
 from http import HTTPStatus
 
 from aiohttp import HttpVersion11, web
@@ -15,9 +15,11 @@ from aiohttp.http_exceptions import HttpProcessingError
 from multidict import istr
 
 from bridge import metrics, registry, replies
+from bridge.connection import Connection
 from bridge.decide import Decider, Decision, Endpoint
 from bridge.journal import Journal, JournalFullError
 from bridge.normalize import Normalizer, Received, UnreadableError, command_in, decided
+from bridge.ready_made import ReadyMadeReply
 from bridge.record import Record
 from bridge.settings import BridgeSettings
 from bridge.verify import AddressFilter, Query, Refusal, Verifier, parse_query
@@ -30,6 +32,10 @@ TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 DOCUMENTED_PARAMETERS = frozenset(
     ("sdkappid", "callbackcommand", "contenttype", "clientip", "optplatform", "sign", "requesttime")
 )
+USUAL = frozenset(
+    entry.callback.command for entry in registry.ENTRIES if not entry.callback.is_before and not entry.callback.batch
+)
+"""Commands whose callback becomes one record, and whose reply is always the same."""
 REPLY_RESERVE = 0.02
 """Seconds before the reply deadline at which a decided callback waits no longer to become durable."""
 MESSAGES = {
@@ -41,7 +47,7 @@ MESSAGES = {
 }
 
 
-_accepted = cache(metrics.ACCEPTED.labels)
+_accepted_of = cache(metrics.ACCEPTED.labels)
 """The counter of a command; prometheus_client looks it up anew each time."""
 
 
@@ -89,6 +95,67 @@ class Ingress:
         self.draining = False
         """Set while the process stops: each reply asks the client to close its connection."""
 
+    def take(self, connections: Sequence[Connection]) -> None:
+        """Answer the requests of some connections, as far as they are usual ones."""
+        for connection in connections:
+            try:
+                if not self._take(connection):
+                    connection.decline()
+            except Exception:
+                log.exception("a callback could not be handled")
+                connection.reply(replies.failed(HTTPStatus.INTERNAL_SERVER_ERROR, "internal error", closing=True))
+        self._journal.flush()
+
+    def _take(self, connection: Connection) -> bool:
+        """Take a usual callback, and answer it when it is durable; or return False, having touched nothing."""
+        message, payload = connection.request
+        query = parse_query(message.path.partition("?")[2])
+        if not (
+            query.command in USUAL
+            and payload.total_bytes <= self._settings.max_body_bytes
+            and self.in_flight < self._settings.max_in_flight
+            and self._addresses.is_open
+            and not self.draining
+        ):
+            return False
+        verdict = self._verifier.verify(query)
+        if verdict.refusal is not None:
+            return False
+        self.clock_skew = verdict.skew
+        received = Received(query, payload.read_nowait(), self._now_ns(), _traceparent(message.headers))
+        records, unreadable = self._normalize(received)
+        settle = partial(self._settle, connection, query.command, records, unreadable)
+        self.in_flight += 1
+        try:
+            self._journal.append(records[0], settle)
+        except JournalFullError as error:
+            self._end(connection, self._refuse_short(_full(error), connection))
+        return True
+
+    def _settle(
+        self,
+        connection: Connection,
+        command: str,
+        records: Sequence[Record],
+        unreadable: UnreadableError | None,
+        durable: bool,
+    ) -> None:
+        """Answer a callback that `_take` took."""
+        if durable:
+            self._count(command, records, unreadable)
+            self._end(connection, _accepted(command, unreadable, closing=self.draining))
+        else:
+            self._end(connection, self._refuse_short(_too_late(), connection))
+
+    def _refuse_short(self, refused: Refused, connection: Connection) -> ReadyMadeReply:
+        message, payload = connection.request
+        return self._refuse(refused, message.path, payload.total_bytes, closing=self.draining)
+
+    def _end(self, connection: Connection, reply: ReadyMadeReply) -> None:
+        self.in_flight -= 1
+        connection.reply(reply)
+        metrics.REPLY_SECONDS.observe(time.perf_counter() - connection.arrived)
+
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer one request."""
         started = time.perf_counter()
@@ -96,9 +163,7 @@ class Ingress:
         try:
             return await self._accept(request)
         except Refused as refused:
-            self._log_refusal(refused, request)
-            metrics.REFUSED.labels(refused.reason).inc()
-            return replies.failed(refused.status, refused.message, closing=self._closes(request))
+            return self._refuse(refused, request.raw_path, request.content_length, closing=self._closes(request))
         finally:
             self.in_flight -= 1
             metrics.REPLY_SECONDS.observe(time.perf_counter() - started)
@@ -110,25 +175,24 @@ class Ingress:
         query = parse_query(request.raw_path.partition("?")[2])
         stale = self._verify(request, query)
         body = await self._read(request)
-        received = Received(query, body, self._now_ns(), _traceparent(request))
+        received = Received(query, body, self._now_ns(), _traceparent(request.headers))
         if stale:
             await self._keep_stale(received)
             raise Refused(HTTPStatus.FORBIDDEN, Refusal.STALE_TIME, MESSAGES[Refusal.STALE_TIME])
-        unreadable = None
-        try:
-            records = self._normalizer.event(received)
-        except UnreadableError as error:
-            unreadable = error
-            records = [self._normalizer.dead_letter(received, error.reason, str(error))]
+        records, unreadable = self._normalize(received)
         command = query.command or command_in(body)
         if registry.is_before(command):
             return await self._answer(request, command, body, records, unreadable)
         await self._keep(records)
-        self._note(records, unreadable)
-        if unreadable is not None:
-            return replies.failed(HTTPStatus.OK, f"kept as a dead letter: {unreadable}", closing=self._closes(request))
-        _accepted(registry.label(command)).inc()
-        return replies.accepted(command, closing=self._closes(request))
+        self._count(command, records, unreadable)
+        return _accepted(command, unreadable, closing=self._closes(request))
+
+    def _normalize(self, received: Received) -> tuple[list[Record], UnreadableError | None]:
+        """The records of a callback; with the reason where it is a dead letter."""
+        try:
+            return self._normalizer.event(received), None
+        except UnreadableError as error:
+            return [self._normalizer.dead_letter(received, error.reason, str(error))], error
 
     async def _answer(
         self,
@@ -151,8 +215,7 @@ class Ingress:
         except Refused as refused:
             metrics.REFUSED.labels(refused.reason).inc()
         else:
-            self._note(records, unreadable)
-            _accepted(registry.label(command)).inc()
+            self._count(command, records, unreadable)
         if decision is not None:
             return replies.decided(decision.reply, closing=self._closes(request))
         return replies.allowed(command, body, closing=self._closes(request))
@@ -182,25 +245,29 @@ class Ingress:
         """
         if self.in_flight > self._settings.max_in_flight:
             raise Refused(HTTPStatus.SERVICE_UNAVAILABLE, "in_flight", "too many callbacks are in flight")
+        settled = Settled(len(records))
         try:
-            waiting = [self._journal.append(record) for record in records]
+            for record in records:
+                self._journal.append(record, settled)
         except JournalFullError as error:
-            raise Refused(HTTPStatus.SERVICE_UNAVAILABLE, "journal_full", str(error)) from error
-        if until is not None:
-            await asyncio.wait(waiting, timeout=max(0.0, until - asyncio.get_running_loop().time()))
-            if not all(durable.done() for durable in waiting):
-                raise Refused(HTTPStatus.SERVICE_UNAVAILABLE, "deadline", "it could not be made durable in time")
-        for durable in waiting:
-            if not await durable:
-                raise Refused(HTTPStatus.SERVICE_UNAVAILABLE, "deadline", "it could not be made durable in time")
+            raise _full(error) from error
+        try:
+            async with asyncio.timeout_at(until):
+                durable = await settled.future
+        except TimeoutError:
+            durable = False
+        if not durable:
+            raise _too_late()
 
-    def _note(self, records: Sequence[Record], unreadable: UnreadableError | None) -> None:
-        """The records are durable: count and tell the dead letters among them."""
+    def _count(self, command: str, records: Sequence[Record], unreadable: UnreadableError | None) -> None:
+        """The records of a callback are durable: count it, and count and tell the dead letters among them."""
+        if unreadable is None:
+            _accepted_of(registry.label(command)).inc()
+        elif self._throttle.admits("unreadable"):
+            log.warning("kept as a dead letter: %s", unreadable)
         for record in records:
             if record.topic == self._settings.dlq_topic:
                 metrics.DEAD_LETTERS.labels(dict(record.headers)["reason"].decode()).inc()
-        if unreadable is not None and self._throttle.admits("unreadable"):
-            log.warning("kept as a dead letter: %s", unreadable)
 
     async def close(self) -> None:
         """Close the connections to the endpoints that decide."""
@@ -261,10 +328,11 @@ class Ingress:
             return
         record = self._normalizer.dead_letter(received, Refusal.STALE_TIME, MESSAGES[Refusal.STALE_TIME])
         try:
-            if await self._journal.append(record):
-                metrics.DEAD_LETTERS.labels(Refusal.STALE_TIME).inc()
-        except JournalFullError as error:
+            await self._keep([record])
+        except Refused as error:
             log.warning("a callback with a stale time could not be kept: %s", error)
+        else:
+            metrics.DEAD_LETTERS.labels(Refusal.STALE_TIME).inc()
 
     def _closes(self, request: web.BaseRequest) -> bool:
         """Whether the connection is closed after the reply."""
@@ -274,22 +342,26 @@ class Ingress:
         self._last_ns = max(time.time_ns(), self._last_ns + 1)
         return self._last_ns
 
-    def _log_refusal(self, refused: Refused, request: web.BaseRequest) -> None:
-        """The shape of the request, none of its values: they may hold secrets, and are the sender's choice."""
-        if not self._throttle.admits(refused.reason):
-            return
-        names = {name.partition("=")[0].lower() for name in request.raw_path.partition("?")[2].split("&")}
-        known = ", ".join(sorted(names & DOCUMENTED_PARAMETERS)) or "none"
-        log.warning(
-            "answered %d (%s: %s): query parameters %s and %d others, body of %s bytes; %d more like it before",
-            refused.status,
-            refused.reason,
-            refused.message,
-            known,
-            len(names - DOCUMENTED_PARAMETERS - {""}),
-            "unknown" if request.content_length is None else request.content_length,
-            self._throttle.suppressed(refused.reason),
-        )
+    def _refuse(self, refused: Refused, path: str, size: int | None, *, closing: bool) -> ReadyMadeReply:
+        """The reply that says so; it is counted, and logged now and then.
+
+        The log has the shape of the request, none of its values: they may hold secrets, and are the sender's choice.
+        """
+        metrics.REFUSED.labels(refused.reason).inc()
+        if self._throttle.admits(refused.reason):
+            names = {name.partition("=")[0].lower() for name in path.partition("?")[2].split("&")}
+            known = ", ".join(sorted(names & DOCUMENTED_PARAMETERS)) or "none"
+            log.warning(
+                "answered %d (%s: %s): query parameters %s and %d others, body of %s bytes; %d more like it before",
+                refused.status,
+                refused.reason,
+                refused.message,
+                known,
+                len(names - DOCUMENTED_PARAMETERS - {""}),
+                "unknown" if size is None else size,
+                self._throttle.suppressed(refused.reason),
+            )
+        return replies.failed(refused.status, refused.message, closing=closing)
 
 
 class RateLimit:
@@ -309,10 +381,38 @@ class RateLimit:
         return self._count <= self._per_minute
 
 
+class Settled:
+    """Whether some records are all durable, as one future: what the journal says of each comes together here."""
+
+    def __init__(self, records: int) -> None:
+        self._missing = records
+        self.future: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+
+    def __call__(self, durable: bool) -> None:
+        """One of them is settled."""
+        self._missing -= 1
+        if not self.future.done() and (not durable or self._missing == 0):
+            self.future.set_result(durable)
+
+
+def _accepted(command: str, unreadable: UnreadableError | None, *, closing: bool) -> ReadyMadeReply:
+    if unreadable is not None:
+        return replies.failed(HTTPStatus.OK, f"kept as a dead letter: {unreadable}", closing=closing)
+    return replies.accepted(command, closing=closing)
+
+
+def _too_late() -> Refused:
+    return Refused(HTTPStatus.SERVICE_UNAVAILABLE, "deadline", "it could not be made durable in time")
+
+
+def _full(error: JournalFullError) -> Refused:
+    return Refused(HTTPStatus.SERVICE_UNAVAILABLE, "journal_full", str(error))
+
+
 def _too_large(most: int) -> Refused:
     return Refused(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too_large", f"the body exceeds {most} bytes")
 
 
-def _traceparent(request: web.BaseRequest) -> str:
-    value = request.headers.get(TRACEPARENT_HEADER, "")
+def _traceparent(headers: Mapping[str, str]) -> str:
+    value = headers.get(TRACEPARENT_HEADER, "")
     return value if value and TRACEPARENT.fullmatch(value) else ""

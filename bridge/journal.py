@@ -2,8 +2,8 @@
 
 What it guarantees
 ------------------
-1. The future of `append` becomes True only when Kafka confirmed the record with acks=all, or when a sync to disk that
-   covers it succeeded: whichever comes first. It becomes False at the reply deadline; the record is kept all the same.
+1. `append` settles a record with True only when Kafka confirmed it with acks=all, or when a sync to disk that covers it
+   succeeded: whichever comes first. It settles it with False at the reply deadline, and keeps it all the same.
 2. A lane (the records of one topic) hands its records out in the order of `append`, first those that a predecessor
    left, each at least once until it is confirmed. Nothing here drops a record that Kafka has not confirmed, except one
    that was never durable in a process that dies.
@@ -16,7 +16,7 @@ Records gather for a few milliseconds into a *group* of one topic, which is offe
 confirms it within milliseconds, that was all: nothing is written. If not, it is handed to the writer thread, which
 inserts it as a row of the current file (see `store`). That costs no sync: a row survives the end of the process, not of
 the machine, so it acknowledges nothing by itself. After `sync_after` one sync makes every waiting group durable, and
-their futures become True. While Kafka stays slow every group is written at once, and synced as soon as the disk has
+settles its records. While Kafka stays slow every group is written at once, and synced as soon as the disk has
 finished the sync before.
 
 A group is in one of these states:
@@ -24,7 +24,7 @@ A group is in one of these states:
     gathering ──flush──▶ homeless ──write──▶ fresh ──sync──▶ synced      and from any of them, when Kafka confirmed all:
                        (in memory only) ◀────── the disk failed          complete ──▶ its row is deleted in passing
 
-Homeless and fresh groups are in memory, because their futures are not resolved. A synced one needs no memory: where the
+Homeless and fresh groups are in memory, because their records are not settled. A synced one needs no memory: where the
 lane has enough read ahead, it is replaced by a *range* of rows, and read again when its turn comes.
 
 A file is either *current* (written) or *retired* (only read, drained and removed). Files of a dead predecessor are
@@ -53,7 +53,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-from bridge.lane import GROUP_OVERHEAD, Entry, Group, Lane, drop_complete
+from bridge.lane import GROUP_OVERHEAD, Entry, Group, Lane, Settle, drop_complete
 from bridge.record import Record
 from bridge.settings import BridgeSettings
 from bridge.store import Backlog, Store, find_unowned, take_over
@@ -104,7 +104,7 @@ class Journal:
         read_ahead_bytes: most of a lane's backlog in memory, twice (waiting, and taken).
         gather: seconds that records gather.
         sync_after: seconds that Kafka has to confirm before a group is synced.
-        reply_deadline: seconds until the future of `append` becomes False.
+        reply_deadline: seconds until `append` settles with False.
         adopt_interval: seconds between two looks for journals that nobody owns.
     """
 
@@ -200,7 +200,7 @@ class Journal:
 
     async def stop(self, timeout: float) -> None:
         """Make durable what is here, as far as the disk allows within `timeout` seconds, and give the files back."""
-        self._flush()
+        self.flush()
         self._give_home()
         for timer in (self._flush_timer, self._home_timer, self._sync_timer, self._cleanup_timer, self._expiry_timer):
             if timer is not None:
@@ -223,10 +223,12 @@ class Journal:
 
     # -- Taking records ------------------------------------------------------------------------------------------------
 
-    def append(self, record: Record, *, forced: bool = False) -> asyncio.Future[bool]:
-        """Take a record. The future becomes True when it is durable, False when it is not within the reply deadline.
+    def append(self, record: Record, settle: Settle | None = None, *, forced: bool = False) -> None:
+        """Take a record.
 
         Args:
+            record: what is to be durable.
+            settle: called once, with True when it is durable, with False when it is not within the reply deadline.
             forced: take it whatever the limits are: for the few records that the bridge itself writes.
 
         Raises:
@@ -240,14 +242,17 @@ class Journal:
         if group is None:
             group = self._gathering[record.topic] = Group(record.topic)
             if self._flush_timer is None:
-                self._flush_timer = self._loop.call_later(self._gather, self._flush)
-        waiter = self._loop.create_future()
-        entry = group.add(record, waiter, self._loop.time())
-        self._waiting.append(entry)
+                self._flush_timer = self._loop.call_later(self._gather, self.flush)
+        entry = group.add(record, settle, self._loop.time())
+        if settle is not None:
+            self._waiting.append(entry)
         self._memory_bytes += entry.size
-        return waiter
 
-    def _flush(self) -> None:
+    def flush(self) -> None:
+        """Gather no longer."""
+        if self._flush_timer is None:
+            return
+        self._flush_timer.cancel()
         self._flush_timer = None
         gathered, self._gathering = self._gathering, {}
         for group in gathered.values():
@@ -306,8 +311,8 @@ class Journal:
         """Let go the replies that have waited as long as they may."""
         oldest = self._loop.time() - self._reply_deadline
         waiting = self._waiting
-        while waiting and (waiting[0].accepted <= oldest or waiting[0].waiter is None or waiting[0].waiter.done()):
-            waiting.popleft().resolve(False)
+        while waiting and (waiting[0].accepted <= oldest or waiting[0].is_settled):
+            waiting.popleft().settle(False)
         self._expiry_timer = self._loop.call_later(EXPIRY_INTERVAL, self._expire)
 
     # -- Kafka confirms ------------------------------------------------------------------------------------------------
@@ -318,7 +323,7 @@ class Journal:
             if entry.confirmed:
                 continue
             entry.confirmed = True
-            entry.resolve(True)
+            entry.settle(True)
             group = entry.group
             group.unconfirmed -= 1
             if group.unconfirmed == 0:
@@ -388,7 +393,7 @@ class Journal:
                 group.synced = True
                 self._memory_bytes -= group.size
                 for entry in group.entries:
-                    entry.resolve(True)
+                    entry.settle(True)
                 self.lanes[group.topic].settle(group)
         self._arm_sync()
 

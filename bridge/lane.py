@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import sqlite3
 from collections import deque
@@ -19,24 +18,37 @@ log = logging.getLogger(__name__)
 
 GROUP_OVERHEAD = 128
 
+Settle = Callable[[bool], None]
+"""Told once whether a record became durable in time."""
+
 
 class Entry:
     """A record on its way."""
 
-    __slots__ = ("accepted", "confirmed", "group", "record", "size", "waiter")
+    __slots__ = ("_settle", "accepted", "confirmed", "group", "record", "size")
 
-    def __init__(self, record: Record, group: Group, waiter: asyncio.Future[bool] | None, accepted: float) -> None:
+    def __init__(self, record: Record, group: Group, settle: Settle | None, accepted: float) -> None:
         self.record = record
         self.size = record.size
         self.group = group
-        self.waiter = waiter
+        self._settle = settle
         self.accepted = accepted
         self.confirmed = False
 
-    def resolve(self, durable: bool) -> None:
-        """Let the reply go."""
-        if self.waiter is not None and not self.waiter.done():
-            self.waiter.set_result(durable)
+    @property
+    def is_settled(self) -> bool:
+        """Whether nobody waits for it."""
+        return self._settle is None
+
+    def settle(self, durable: bool) -> None:
+        """Let the reply go, unless it went before."""
+        if (settle := self._settle) is None:
+            return
+        self._settle = None
+        try:
+            settle(durable)
+        except Exception:  # Trouble with one reply must not stop the others.
+            log.exception("a reply could not be given")
 
 
 class Group:
@@ -55,9 +67,9 @@ class Group:
         self.unconfirmed = 0
         self.synced = False
 
-    def add(self, record: Record, waiter: asyncio.Future[bool] | None, now: float) -> Entry:
+    def add(self, record: Record, settle: Settle | None, now: float) -> Entry:
         """Add a record."""
-        entry = Entry(record, self, waiter, now)
+        entry = Entry(record, self, settle, now)
         self.entries.append(entry)
         self.size += entry.size
         self.unconfirmed += 1

@@ -8,11 +8,13 @@ import logging
 import os
 import socket
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
+from bridge.connection import Connection, Intake
 from common.logs import Throttle
 
 log = logging.getLogger(__name__)
@@ -40,33 +42,35 @@ class HttpServer(web.Server):
     """aiohttp's server, which also closes connections that do not bring a first request.
 
     Args:
+        handler: answers requests.
+        intake: where usual ones go first: see `bridge.connection`.
         head_timeout: seconds for the first request's head to arrive.
         most_body: bytes; a larger body is refused while it is read.
+        settings: of each connection, as aiohttp has them.
     """
 
-    def __init__(self, handler: Handler, *, head_timeout: float, most_body: int, **settings: Any) -> None:
-        super().__init__(handler, request_factory=self._request, logger=_http_log(), **settings)
+    def __init__(
+        self, handler: Handler, intake: Intake, *, head_timeout: float, most_body: int, **settings: Any
+    ) -> None:
+        super().__init__(handler, request_factory=self._request)
+        self._connection = partial(Connection, intake, self, loop=self._loop, logger=_http_log(), **settings)
         self._head_timeout = head_timeout
         self._most_body = most_body
-        self._silent: set[web.RequestHandler] = set()
+
+    def __call__(self) -> Connection:
+        """A new connection."""
+        return self._connection()
 
     def connection_made(self, handler: web.RequestHandler, transport: asyncio.Transport) -> None:
         """Expect a request."""
         super().connection_made(handler, transport)
-        self._silent.add(handler)
         self._loop.call_later(self._head_timeout, self._close_if_silent, handler)
 
-    def connection_lost(self, handler: web.RequestHandler, exc: BaseException | None = None) -> None:
-        """Forget the connection."""
-        super().connection_lost(handler, exc)
-        self._silent.discard(handler)
-
     def _close_if_silent(self, handler: web.RequestHandler) -> None:
-        if handler in self._silent:
+        if isinstance(handler, Connection) and not handler.has_requested:
             handler.force_close()
 
     def _request(self, message: Any, payload: Any, protocol: Any, writer: Any, task: Any) -> web.BaseRequest:
-        self._silent.discard(protocol)
         return web.BaseRequest(message, payload, protocol, writer, task, self._loop, client_max_size=self._most_body)
 
 

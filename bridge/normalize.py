@@ -155,8 +155,8 @@ class Normalizer:
             )
 
     def _record(self, received: Received, content: _Content, body: bytes, index: int = 0) -> Record:
-        parameters = received.query.parameters
-        app_id = parameters["sdkappid"]
+        query = received.query
+        app_id = query.app_id
         received_ms = received.time_ns // 1_000_000
         # Text, because msgspec would write microseconds.
         received_text: Any = rfc3339(received_ms)
@@ -180,8 +180,8 @@ class Normalizer:
             dataschema=f"{self._schema_base}{content.type}.json",
             callbackcommand=content.command,
             receivedtime=received_text,
-            platform=_platform(parameters.get("optplatform", "")),
-            clientip=_attribute(parameters.get("clientip", "")),
+            platform=_platform(query.get("optplatform")),
+            clientip=_attribute(query.get("clientip")),
             bodycommand=content.body_command,
             repaired=True if content.repaired else None,
             data=content.data,
@@ -190,7 +190,7 @@ class Normalizer:
         if received.traceparent:
             headers.append(("traceparent", received.traceparent.encode()))
         if self._keep_raw:
-            headers += [("raw-body", body), ("raw-query", unsigned(received.query))]
+            headers += [("raw-body", body), ("raw-query", unsigned(query))]
         return Record(self._topic, subject.encode(), self._encode(event), headers, received_ms)
 
     def _read(self, entry: registry.Entry | None, command: str, body: bytes, repaired: bool) -> _Content:

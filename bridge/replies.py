@@ -6,16 +6,12 @@ from http import HTTPStatus
 from typing import Any
 
 import orjson
-from aiohttp import web
-from multidict import CIMultiDict
 
 from bridge import registry
 from bridge.events import Reply
 from bridge.ready_made import ReadyMadeReply
 from bridge.repair import UnreadableError, load
 
-_HEADERS = CIMultiDict({"Content-Type": "application/json"})
-_CLOSING_HEADERS = CIMultiDict({"Content-Type": "application/json", "Connection": "close"})
 _OK = b'{"ActionStatus":"OK","ErrorInfo":"","ErrorCode":0}'
 _OK_OLD = b'{"ErrorCode":0,"ErrorMessage":""}'
 # Indexed by whether the connection is closed.
@@ -23,14 +19,14 @@ _ACCEPTED = ReadyMadeReply(_OK, closing=False), ReadyMadeReply(_OK, closing=True
 _ACCEPTED_OLD = ReadyMadeReply(_OK_OLD, closing=False), ReadyMadeReply(_OK_OLD, closing=True)
 
 
-def accepted(command: str = "", *, closing: bool = False) -> web.StreamResponse:
+def accepted(command: str = "", *, closing: bool = False) -> ReadyMadeReply:
     """The callback is durable."""
     entry = registry.find(command)
     is_old = entry is not None and entry.callback.reply is Reply.ERROR_MESSAGE
     return (_ACCEPTED_OLD if is_old else _ACCEPTED)[closing]
 
 
-def allowed(command: str, body: bytes, *, closing: bool = False) -> web.StreamResponse:
+def allowed(command: str, body: bytes, *, closing: bool = False) -> ReadyMadeReply:
     """The platform may go on with what it asked about; in the form of the entry, or what the name suggests."""
     if not wants_each(command):
         return accepted(closing=closing)
@@ -38,18 +34,16 @@ def allowed(command: str, body: bytes, *, closing: bool = False) -> web.StreamRe
     return decided({"ActionStatus": "OK", "ErrorInfo": "", "ErrorCode": 0, "ResultItem": items}, closing=closing)
 
 
-def decided(reply: dict[str, Any], *, closing: bool = False) -> web.StreamResponse:
+def decided(reply: dict[str, Any], *, closing: bool = False) -> ReadyMadeReply:
     """The platform is told these fields."""
-    return web.Response(body=orjson.dumps(reply), headers=_CLOSING_HEADERS if closing else _HEADERS)
+    return ReadyMadeReply(orjson.dumps(reply), closing=closing)
 
 
-def failed(status: HTTPStatus, message: str, *, closing: bool = False) -> web.Response:
+def failed(status: HTTPStatus, message: str, *, closing: bool = False) -> ReadyMadeReply:
     """The callback was not accepted; with status 200 it was kept all the same."""
     reply = {"ActionStatus": "FAIL", "ErrorInfo": message, "ErrorCode": 1}
-    response = web.Response(body=orjson.dumps(reply), status=status, headers=_CLOSING_HEADERS if closing else _HEADERS)
-    if status == HTTPStatus.METHOD_NOT_ALLOWED:
-        response.headers["Allow"] = "POST"
-    return response
+    more = {"Allow": "POST"} if status == HTTPStatus.METHOD_NOT_ALLOWED else {}
+    return ReadyMadeReply(orjson.dumps(reply), status, more, closing=closing)
 
 
 def wants_each(command: str) -> bool:

@@ -11,6 +11,7 @@ import socket
 from collections.abc import Callable
 
 from bridge import metrics
+from bridge.connection import Intake
 from bridge.ingress import Ingress
 from bridge.journal import Journal
 from bridge.listen import Acceptor, HttpServer, listen
@@ -39,6 +40,7 @@ class Bridge:
         self._ingress = Ingress(settings, self._journal)
         self._server = HttpServer(
             self._ingress.handle,
+            Intake(self._ingress.take, settings.gather_ms / 1000),
             head_timeout=settings.head_timeout_s,
             most_body=settings.max_body_bytes,
             keepalive_timeout=settings.keepalive_s,

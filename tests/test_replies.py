@@ -7,7 +7,6 @@ from typing import Any
 
 import orjson
 import pytest
-from aiohttp import web
 
 from bridge import registry, replies
 from bridge.examples import made_body
@@ -17,10 +16,8 @@ from tests.support.callbacks import RECALLED, sample
 OK = {"ActionStatus": "OK", "ErrorInfo": "", "ErrorCode": 0}
 
 
-def read(response: web.StreamResponse) -> dict[str, Any]:
-    body = response._content if isinstance(response, ReadyMadeReply) else getattr(response, "body", None)
-    assert isinstance(body, bytes)
-    parsed = orjson.loads(body)
+def read(reply: ReadyMadeReply) -> dict[str, Any]:
+    parsed = orjson.loads(reply.content)
     assert isinstance(parsed, dict)
     return parsed
 
@@ -77,4 +74,4 @@ def test_a_closing_reply_says_so() -> None:
     assert replies.accepted(closing=True).keep_alive is False
     each = replies.allowed("Sns.CallbackPrevFriendAdd", b"{}", closing=True)
     assert each.headers["Connection"] == "close"
-    assert replies.failed(HTTPStatus.METHOD_NOT_ALLOWED, "no").headers["Allow"] == "POST"
+    assert b"\r\nAllow: POST\r\n" in bytes(replies.failed(HTTPStatus.METHOD_NOT_ALLOWED, "no"))
