@@ -18,11 +18,11 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Callable, Sequence
-from typing import Any, TypeGuard
+from typing import Any
 
 from aiohttp import HttpVersion11, web
 from aiohttp.http_parser import RawRequestMessage
-from aiohttp.streams import StreamReader
+from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
 
 from bridge.ready_made import ReadyMadeReply
 
@@ -79,10 +79,15 @@ class Connection(web.RequestHandler):
 
     @property
     def request(self) -> tuple[RawRequestMessage, StreamReader]:
-        """The request on the short way: its head, and its whole body."""
+        """The request on the short way: its head, and the stream with its body."""
         message, payload = self._messages[0]
         assert isinstance(message, RawRequestMessage)
         return message, payload
+
+    @property
+    def body(self) -> bytes:
+        """The body of that request. `read_nowait` gives the same, and resumes a reading that was never paused."""
+        return b"".join(self._messages[0][1]._buffer)
 
     def data_received(self, data: bytes) -> None:
         """Something has arrived."""
@@ -97,23 +102,15 @@ class Connection(web.RequestHandler):
         self._waiter = None  # aiohttp parses, and has no task to wake.
         super().data_received(data)
         self._waiter = idle
-        if self._fits_the_short_way():
+        messages = self._messages
+        if not messages:
+            return
+        if len(messages) == 1 and not self._reading_paused and _is_plain_post(*messages[0]):
             self._is_on_short_way = True
             self.arrived = time.perf_counter()
             self._intake.add(self)
-        elif self._messages:
+        else:
             idle.set_result(None)
-
-    def _fits_the_short_way(self) -> bool:
-        if len(self._messages) != 1 or self._reading_paused:
-            return False
-        message, payload = self._messages[0]
-        return payload.is_eof() and _is_plain_post(message)
-
-    def resume_reading(self, resume_parser: bool = True) -> None:
-        """A body was read, says aiohttp. On the short way nothing was paused for it."""
-        if not self._is_on_short_way:
-            super().resume_reading(resume_parser)
 
     def reply(self, reply: ReadyMadeReply) -> None:
         """End the short way with a reply."""
@@ -153,9 +150,11 @@ class Connection(web.RequestHandler):
         await super().shutdown(timeout)
 
 
-def _is_plain_post(message: object) -> TypeGuard[RawRequestMessage]:
+def _is_plain_post(message: object, payload: StreamReader) -> bool:
     return (
         isinstance(message, RawRequestMessage)
+        and payload is not EMPTY_PAYLOAD
+        and payload.is_eof()
         and message.method == "POST"
         and message.version == HttpVersion11
         and not (message.should_close or message.upgrade or message.compression)

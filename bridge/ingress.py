@@ -7,7 +7,7 @@ import logging
 import re
 import time
 from collections.abc import Mapping, Sequence
-from functools import cache, partial
+from functools import partial
 from http import HTTPStatus
 
 from aiohttp import HttpVersion11, web
@@ -45,10 +45,6 @@ MESSAGES = {
     Refusal.BAD_SIGNATURE: "Sign does not fit RequestTime and the configured token",
     Refusal.STALE_TIME: "RequestTime is too far from the time here",
 }
-
-
-_accepted_of = cache(metrics.ACCEPTED.labels)
-"""The counter of a command; prometheus_client looks it up anew each time."""
 
 
 class Refused(Exception):  # noqa: N818 - an answer, not an error
@@ -122,7 +118,7 @@ class Ingress:
         if verdict.refusal is not None:
             return False
         self.clock_skew = verdict.skew
-        received = Received(query, payload.read_nowait(), self._now_ns(), _traceparent(message.headers))
+        received = Received(query, connection.body, self._now_ns(), _traceparent(message.headers))
         records, unreadable = self._normalize(received)
         settle = partial(self._settle, connection, query.command, records, unreadable)
         self.in_flight += 1
@@ -262,7 +258,7 @@ class Ingress:
     def _count(self, command: str, records: Sequence[Record], unreadable: UnreadableError | None) -> None:
         """The records of a callback are durable: count it, and count and tell the dead letters among them."""
         if unreadable is None:
-            _accepted_of(registry.label(command)).inc()
+            metrics.ACCEPTED.count(registry.label(command))
         elif self._throttle.admits("unreadable"):
             log.warning("kept as a dead letter: %s", unreadable)
         for record in records:

@@ -62,6 +62,7 @@ class Group:
         self.home = home
         """The file that holds it, or will when the writer comes to it; None while homeless."""
         self.entries: list[Entry] = []
+        """Empty when Kafka has confirmed all of them."""
         self.size = GROUP_OVERHEAD
         self.flushed = 0.0
         self.unconfirmed = 0

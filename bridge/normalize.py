@@ -24,7 +24,7 @@ _MILLISECONDS = [f"{number:03d}Z" for number in range(1000)]
 LATEST_TIME_MS = 253_402_300_800_000  # the year 10000, beyond which RFC 3339 cannot write a time
 
 
-class Received(NamedTuple):
+class Received(msgspec.Struct, frozen=True, gc=False):
     """A callback that passed verification."""
 
     query: Query
@@ -150,9 +150,8 @@ class Normalizer:
             content = self._read(registry.find(command), command, item.body, item.repaired)
             return self._record(received, content, item.body, item.position)
         except UnreadableError as error:
-            return self.dead_letter(
-                received._replace(body=item.body), error.reason, f"event {item.position + 1} of a batch: {error}"
-            )
+            alone = msgspec.structs.replace(received, body=item.body)
+            return self.dead_letter(alone, error.reason, f"event {item.position + 1} of a batch: {error}")
 
     def _record(self, received: Received, content: _Content, body: bytes, index: int = 0) -> Record:
         query = received.query

@@ -20,6 +20,7 @@ import contextlib
 import logging
 from collections import deque
 from collections.abc import Iterable
+from functools import partial
 from typing import Any, NamedTuple
 
 from aiokafka import AIOKafkaProducer
@@ -86,6 +87,7 @@ class LanePublisher:
         self, lane: Lane, journal: Journal, refused: RefusedRecords, settings: BridgeSettings, throttle: Throttle
     ) -> None:
         self._lane = lane
+        self._published = metrics.PUBLISHED.labels(lane.topic)
         self._journal = journal
         self._refused = refused
         self._settings = settings
@@ -259,8 +261,7 @@ class LanePublisher:
             future = await producer.send_batch(batch, self._lane.topic, partition=partition)
         except (KafkaError, AssertionError) as error:  # aiokafka asserts that it knows the partition.
             raise ProducerLostError(f"a batch was not taken: {explain(error)}") from error
-        in_flight = self._in_flight
-        future.add_done_callback(lambda done: self._confirmed(in_flight, partition, done))
+        future.add_done_callback(partial(self._confirmed, self._in_flight, partition))
 
     def _next_batch(self, producer: AIOKafkaProducer, queue: deque[Entry]) -> tuple[Any, list[Entry]]:
         batch = producer.create_batch()
@@ -287,7 +288,7 @@ class LanePublisher:
         if error is None:
             self._batch_records = min(self._batch_records * 2, MOST_BATCH_RECORDS)
             self._confirm(entries)
-            metrics.PUBLISHED.labels(self._lane.topic).inc(len(entries))
+            self._published.inc(len(entries))
         elif in_flight is not self._in_flight:
             pass  # Of a producer that was given up; its records were given to the next one.
         elif isinstance(error, REFUSED_FOR_GOOD):

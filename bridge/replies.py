@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from http import HTTPStatus
 from typing import Any
 
@@ -21,9 +22,13 @@ _ACCEPTED_OLD = ReadyMadeReply(_OK_OLD, closing=False), ReadyMadeReply(_OK_OLD, 
 
 def accepted(command: str = "", *, closing: bool = False) -> ReadyMadeReply:
     """The callback is durable."""
+    return (_ACCEPTED_OLD if _is_old(command) else _ACCEPTED)[closing]
+
+
+@lru_cache
+def _is_old(command: str) -> bool:
     entry = registry.find(command)
-    is_old = entry is not None and entry.callback.reply is Reply.ERROR_MESSAGE
-    return (_ACCEPTED_OLD if is_old else _ACCEPTED)[closing]
+    return entry is not None and entry.callback.reply is Reply.ERROR_MESSAGE
 
 
 def allowed(command: str, body: bytes, *, closing: bool = False) -> ReadyMadeReply:

@@ -8,7 +8,6 @@ import ipaddress
 import time
 from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
-from typing import NamedTuple
 from urllib.parse import unquote_plus
 
 import msgspec
@@ -59,7 +58,7 @@ class Refusal(StrEnum):
     """The signature is right: it is authentic, and late, or one of the clocks is wrong."""
 
 
-class Verdict(NamedTuple):
+class Verdict(msgspec.Struct, frozen=True, gc=False):
     """Outcome of the verification."""
 
     refusal: Refusal | None

@@ -14,7 +14,7 @@ from bridge.record import pack
 from bridge.store import Row, Store
 
 if TYPE_CHECKING:
-    from bridge.lane import Group
+    from bridge.lane import Entry, Group
 
 log = logging.getLogger(__name__)
 
@@ -146,8 +146,8 @@ class Writer:
             return  # The loop knows, and has taken these groups back.
         try:
             store.write(
-                # A group that Kafka confirmed meanwhile needs no row.
-                (_row(group) for write in writes for group in write.groups if group.unconfirmed),
+                # A group that Kafka confirmed meanwhile needs no row, and has no entries.
+                (_row(group, entries) for write in writes for group in write.groups if (entries := group.entries)),
                 [seq for write in writes for seq in write.done],
                 sync=sync_through > 0,
             )
@@ -159,6 +159,6 @@ class Writer:
             self._loop.call_soon_threadsafe(self._on_synced, store, sync_through)
 
 
-def _row(group: Group) -> Row:
-    packed = pack([entry.record for entry in group.entries])
-    return Row(group.seq, group.topic, len(group.entries), group.size, packed)
+def _row(group: Group, entries: Sequence[Entry]) -> Row:
+    packed = pack([entry.record for entry in entries])
+    return Row(group.seq, group.topic, len(entries), group.size, packed)

@@ -8,6 +8,7 @@ from functools import cache
 from typing import Any
 
 import jsonschema
+import msgspec
 import orjson
 import pytest
 from cloudevents.core.formats.json import JSONFormat
@@ -158,7 +159,7 @@ def test_attributes_are_valid_whatever_the_query_says(noise: str) -> None:
 
 def test_the_trace_context_travels_in_a_header() -> None:
     context = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
-    (record,) = normalizer().event(received(RECALLED, b"{}")._replace(traceparent=context))
+    (record,) = normalizer().event(msgspec.structs.replace(received(RECALLED, b"{}"), traceparent=context))
     assert ("traceparent", context.encode()) in record.headers
 
 

@@ -71,7 +71,12 @@ def test_the_old_call_webhook_is_answered_in_its_own_form() -> None:
 
 
 def test_a_closing_reply_says_so() -> None:
-    assert replies.accepted(closing=True).keep_alive is False
     each = replies.allowed("Sns.CallbackPrevFriendAdd", b"{}", closing=True)
-    assert each.headers["Connection"] == "close"
+    for reply in (replies.accepted(closing=True), each, replies.failed(HTTPStatus.FORBIDDEN, "no", closing=True)):
+        assert reply.keep_alive is False
+        assert b"\r\nConnection: close\r\n" in bytes(reply)
+    assert b"\r\nConnection:" not in bytes(replies.accepted())
+
+
+def test_a_wrong_method_is_told_which_is_right() -> None:
     assert b"\r\nAllow: POST\r\n" in bytes(replies.failed(HTTPStatus.METHOD_NOT_ALLOWED, "no"))

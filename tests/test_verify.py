@@ -6,7 +6,7 @@ import ipaddress
 
 import pytest
 
-from bridge.verify import AddressFilter, Refusal, Verifier, parse_query, sign
+from bridge.verify import AddressFilter, Refusal, Verdict, Verifier, parse_query, sign
 
 APP, TOKEN, NOW = "1400000000", "xxxxyyyy", 1669872112
 DOCUMENTED = "17773bc39a671d7b9aa835458704d2a6db81360a5940292b587d6d760d484061"
@@ -53,7 +53,7 @@ def test_a_right_signature_is_remembered_but_not_beyond_the_window() -> None:
     verifier = Verifier({APP: [TOKEN]}, window=60, now=lambda: clock[0])
     for skew, refusal in ((0, None), (60, None), (61, Refusal.STALE_TIME), (0, None)):
         clock[0] = NOW + skew
-        assert verifier.verify(parse_query(query())) == (refusal, -skew)
+        assert verifier.verify(parse_query(query())) == Verdict(refusal, -skew)
     assert verifier.verify(parse_query(query(time=NOW + 1))).refusal is Refusal.BAD_SIGNATURE
     assert verifier.verify(parse_query(query(app="1400000009"))).refusal is Refusal.UNKNOWN_APP
 
