@@ -331,9 +331,7 @@ class Journal:
 
     def _complete(self, group: Group) -> None:
         self.lanes[group.topic].taken_bytes -= group.size
-        # Entries and group refer to each other: left so, they would lie in memory until the garbage collector stops the
-        # process to find them. The writer may be at it, so the list itself is not touched.
-        group.entries = []
+        group.release()
         if not group.synced:
             self._memory_bytes -= group.size
         if self._loop.time() - group.flushed < self._sync_after:

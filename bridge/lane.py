@@ -62,7 +62,6 @@ class Group:
         self.home = home
         """The file that holds it, or will when the writer comes to it; None while homeless."""
         self.entries: list[Entry] = []
-        """Empty when Kafka has confirmed all of them."""
         self.size = GROUP_OVERHEAD
         self.flushed = 0.0
         self.unconfirmed = 0
@@ -75,6 +74,14 @@ class Group:
         self.size += entry.size
         self.unconfirmed += 1
         return entry
+
+    def release(self) -> None:
+        """Let the entries go: they are in Kafka, or on disk.
+
+        Entries and group refer to each other, and would lie in memory until the garbage collector stops the process to
+        find them. The writer may be reading the list, so that is left as it is.
+        """
+        self.entries = []
 
 
 def drop_complete(groups: deque[Group]) -> None:
@@ -131,7 +138,9 @@ class Lane:
         if self._ready_bytes + group.size <= self._read_ahead_bytes:
             self._ready.append(group)
             self._ready_bytes += group.size
-        elif isinstance(last, Range) and last.home is group.home:
+            return
+        group.release()
+        if isinstance(last, Range) and last.home is group.home:
             last.through = group.seq
         else:
             self._ready.append(Range(group.home, group.seq - 1, group.seq))
