@@ -143,7 +143,8 @@ class Journal:
         self._homeless: deque[Group] = deque()
         self._memory_bytes = 0
         self._stored_bytes = 0
-        self._waiting: deque[Entry] = deque()
+        self._waiting: deque[Group] = deque()
+        """Groups of which replies may wait, oldest first."""
         self._kafka_is_slow = False
         self._is_tried = False
         """Whether the disk was written to since the last look at it."""
@@ -240,13 +241,10 @@ class Journal:
             raise JournalFullError("the disk takes nothing more and Kafka confirms nothing")
         group = self._gathering.get(record.topic)
         if group is None:
-            group = self._gathering[record.topic] = Group(record.topic)
+            group = self._gathering[record.topic] = Group(record.topic, self._loop.time())
             if self._flush_timer is None:
                 self._flush_timer = self._loop.call_later(self._gather, self.flush)
-        entry = group.add(record, settle, self._loop.time())
-        if settle is not None:
-            self._waiting.append(entry)
-        self._memory_bytes += entry.size
+        self._memory_bytes += group.add(record, settle).size
 
     def flush(self) -> None:
         """Gather no longer."""
@@ -260,6 +258,7 @@ class Journal:
             group.seq = self._seq
             group.flushed = self._loop.time()
             self._memory_bytes += GROUP_OVERHEAD
+            self._waiting.append(group)
             self._homeless.append(group)
             self.lane(group.topic).offer(group)
         if self._kafka_is_slow or not self.kafka_confirms:
@@ -311,8 +310,9 @@ class Journal:
         """Let go the replies that have waited as long as they may."""
         oldest = self._loop.time() - self._reply_deadline
         waiting = self._waiting
-        while waiting and (waiting[0].accepted <= oldest or waiting[0].is_settled):
-            waiting.popleft().settle(False)
+        while waiting and (waiting[0].begun <= oldest or waiting[0].synced or waiting[0].unconfirmed == 0):
+            for entry in waiting.popleft().entries:
+                entry.settle(False)
         self._expiry_timer = self._loop.call_later(EXPIRY_INTERVAL, self._expire)
 
     # -- Kafka confirms ------------------------------------------------------------------------------------------------

@@ -25,20 +25,14 @@ Settle = Callable[[bool], None]
 class Entry:
     """A record on its way."""
 
-    __slots__ = ("_settle", "accepted", "confirmed", "group", "record", "size")
+    __slots__ = ("_settle", "confirmed", "group", "record", "size")
 
-    def __init__(self, record: Record, group: Group, settle: Settle | None, accepted: float) -> None:
+    def __init__(self, record: Record, group: Group, settle: Settle | None) -> None:
         self.record = record
         self.size = record.size
         self.group = group
         self._settle = settle
-        self.accepted = accepted
         self.confirmed = False
-
-    @property
-    def is_settled(self) -> bool:
-        """Whether nobody waits for it."""
-        return self._settle is None
 
     def settle(self, durable: bool) -> None:
         """Let the reply go, unless it went before."""
@@ -54,10 +48,12 @@ class Entry:
 class Group:
     """Records of one topic that were gathered together: the unit of writing."""
 
-    __slots__ = ("entries", "flushed", "home", "seq", "size", "synced", "topic", "unconfirmed")
+    __slots__ = ("begun", "entries", "flushed", "home", "seq", "size", "synced", "topic", "unconfirmed")
 
-    def __init__(self, topic: str, seq: int = 0, home: Store | None = None) -> None:
+    def __init__(self, topic: str, begun: float = 0.0, *, seq: int = 0, home: Store | None = None) -> None:
         self.topic = topic
+        self.begun = begun
+        """When its first record came (loop time)."""
         self.seq = seq
         self.home = home
         """The file that holds it, or will when the writer comes to it; None while homeless."""
@@ -67,9 +63,9 @@ class Group:
         self.unconfirmed = 0
         self.synced = False
 
-    def add(self, record: Record, settle: Settle | None, now: float) -> Entry:
+    def add(self, record: Record, settle: Settle | None) -> Entry:
         """Add a record."""
-        entry = Entry(record, self, settle, now)
+        entry = Entry(record, self, settle)
         self.entries.append(entry)
         self.size += entry.size
         self.unconfirmed += 1
@@ -183,9 +179,9 @@ class Lane:
 def _read_groups(rows: Range, topic: str, most_bytes: int) -> list[Group]:
     groups = []
     for row in rows.home.read(topic, rows.after, rows.through, most_bytes):
-        group = Group(topic, row.seq, rows.home)
+        group = Group(topic, seq=row.seq, home=rows.home)
         for record in unpack(row.packed):
-            group.add(record, None, 0.0)
+            group.add(record, None)
         group.synced = True
         groups.append(group)
     return groups
