@@ -12,7 +12,9 @@ from rich.console import Console
 from rich.table import Table
 
 from bench import instructions, profiles, report
+from bench import outage as outages
 from bench import soak as soaking
+from bench.kafkas import KAFKAS
 from bench.rows import BRIDGE, FLOOR
 from bench.run import Result, run
 
@@ -26,14 +28,17 @@ def servers(
     rounds: Annotated[int, typer.Option(help="How often each row is measured.")] = 3,
     seconds: Annotated[float, typer.Option(help="How long each measurement lasts.")] = 4.0,
     only: Annotated[list[str] | None, typer.Option(help="Only rows whose name contains this.")] = None,
-    out: Annotated[Path, typer.Option(help="Folder for bench.json and bench.png.")] = OUT,
+    brokers: Annotated[list[str] | None, typer.Option(help="`real`, `embedded`; both if not given.")] = None,
+    out: Annotated[Path, typer.Option(help="Folder for the JSON files and charts.")] = OUT,
 ) -> None:
-    """The bridge beside a no-op handler and naive servers."""
-    with tempfile.TemporaryDirectory(prefix="im-bridge-bench-") as folder:
-        result = run(Path(folder), rounds=rounds, seconds=seconds, only=only or [], say=console.print)
-    report.show(result, console)
-    report.write(result, out)
-    console.print(f"written: {out / 'bench.json'}, {out / 'bench.png'}")
+    """The bridge beside a no-op handler and naive servers, on a real Kafka and on the embedded broker."""
+    for name in brokers or KAFKAS:
+        with tempfile.TemporaryDirectory(prefix="im-bridge-bench-") as folder, KAFKAS[name](Path(folder)) as kafka:
+            console.print(f"on {kafka.name}")
+            result = run(Path(folder), kafka, rounds=rounds, seconds=seconds, only=only or [], say=console.print)
+        report.show(result, console)
+        report.write(result, out, f"bench-{name}")
+        console.print(f"written: {out}/bench-{name}.json and .png")
 
 
 @app.command()
@@ -60,6 +65,25 @@ def soak(
     if soaked.problems:
         raise typer.Exit(1)
     console.print("Nothing grew, nothing was lost, the journal is empty.", style="bold green")
+
+
+@app.command()
+def outage(
+    minutes: Annotated[float, typer.Option(help="How long the broker is frozen.")] = 10.0,
+    rate: Annotated[float, typer.Option(help="Callbacks per second.")] = 2000.0,
+    out: Annotated[Path, typer.Option(help="Folder for outage.json.")] = OUT,
+) -> None:
+    """A long outage: memory, how fast the backlog leaves, what live callbacks notice."""
+    with tempfile.TemporaryDirectory(prefix="im-bridge-outage-") as folder:
+        found = outages.outage(Path(folder), minutes=minutes, rate=rate, say=console.print)
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "outage.json").write_bytes(msgspec.json.encode(found))
+    console.print(
+        f"{found.unanswered} callbacks without a good answer within 2 s; memory {found.rss_before / 1e6:.0f} MB before,"
+        f" at most {found.rss_most / 1e6:.0f}; {found.backlog_records:,} events drained in {found.drain_s:.1f} s, "
+        f"{found.drain_ratio:.1f} x the live rate; p99 {found.p99_before_ms:.1f} ms before, {found.p99_frozen_ms:.1f} "
+        f"frozen, {found.p99_drain_ms:.1f} at worst while draining"
+    )
 
 
 @app.command()

@@ -13,9 +13,9 @@ import time
 from pathlib import Path
 
 from bench.cores import SERVER, pinned
+from bench.kafkas import RealKafka, real_kafka
 from bench.measure import Load
 from bench.rows import ROWS, Row, Running
-from bench.run import real_kafka
 
 SLOW_MOTION = {
     "BRIDGE_GATHER_MS": "100",
@@ -31,17 +31,17 @@ def count(folder: Path, names: list[str], seconds: float) -> dict[str, float]:
     if shutil.which("valgrind") is None:
         raise FileNotFoundError("valgrind is not installed")
     found = {}
-    with real_kafka(folder) as broker:
+    with real_kafka(folder) as kafka:
         for row in ROWS:
             if any(name in row.name for name in names) and not row.frozen and row.cores == frozenset(SERVER):
-                found[row.name] = _count(row, folder, broker.bootstrap, seconds)
+                found[row.name] = _count(row, folder, kafka, seconds)
     return found
 
 
-def _count(row: Row, folder: Path, bootstrap: str, seconds: float) -> float:
+def _count(row: Row, folder: Path, kafka: RealKafka, seconds: float) -> float:
     out = folder / f"callgrind.{len(list(folder.iterdir()))}"
     with pinned(set(row.cores)):
-        server = row.start(folder, bootstrap, (*VALGRIND, f"--callgrind-out-file={out}"), SLOW_MOTION)
+        server = row.start(folder, kafka, (*VALGRIND, f"--callgrind-out-file={out}"), SLOW_MOTION)
     try:
         Load(server.port, "saturate", 64, seconds / 2).result()
         _control(server, "-i", "on")

@@ -13,10 +13,12 @@ import orjson
 
 from bench import rows
 from bench.cores import OTHERS, cpu_seconds, pinned
+from bench.kafkas import Kafka
+from bench.quarter import quarter
 from bench.rows import ROOT, Row, Running
-from tests.support.broker import Broker
 
 CONNECTIONS = (64, 256)
+QUARTERED_CONNECTIONS = 256
 FROZEN_S = 10.0
 FROZEN_RATE = 300.0
 SETTLE_S = 1.0
@@ -93,13 +95,13 @@ def _cpu_of(server: Running, load: Load) -> tuple[dict[str, Any], float]:
     return result, cpu_seconds(pids) - before
 
 
-def measure(row: Row, folder: Path, broker: Broker, bootstrap: str, seconds: float) -> Measured:
+def measure(row: Row, folder: Path, kafka: Kafka, seconds: float) -> Measured:
     """Start the server of a row, measure it, and end it."""
-    server = rows.start(row, folder, bootstrap)
+    server = rows.start(row, folder, kafka)
     try:
         Load(server.port, "saturate", 64, min(2.0, seconds)).result()
         if row.frozen:
-            broker.freeze()
+            kafka.freeze()
             time.sleep(SETTLE_S)
         saturation = {str(number): _saturate(server, number, seconds) for number in CONNECTIONS}
         half = _half(server, saturation["64"].per_second / 2, seconds)
@@ -107,7 +109,7 @@ def measure(row: Row, folder: Path, broker: Broker, bootstrap: str, seconds: flo
     finally:
         server.process.close()
         if row.frozen:
-            _refresh(broker)
+            _refresh(kafka)
 
 
 def _saturate(server: Running, connections: int, seconds: float) -> Saturation:
@@ -133,21 +135,34 @@ def _half(server: Running, rate: float, seconds: float) -> HalfLoad:
     )
 
 
-def freeze(row: Row, folder: Path, broker: Broker, bootstrap: str) -> Frozen:
+def quarters(row: Row, folder: Path, kafka: Kafka, seconds: float) -> float:
+    """Callbacks per second at saturation, while each serving process has a quarter of a core."""
+    server = rows.start(row, folder, kafka)
+    try:
+        Load(server.port, "saturate", 64, min(2.0, seconds)).result()
+        processes = server.process.group()
+        with quarter(processes if len(processes) == 1 else [pid for pid in processes if pid != server.process.pid]):
+            result = Load(server.port, "saturate", QUARTERED_CONNECTIONS, seconds).result()
+        return float(result["replies"] / result["seconds"])
+    finally:
+        server.process.close()
+
+
+def freeze(row: Row, folder: Path, kafka: Kafka) -> Frozen:
     """How many callbacks that are sent while the broker is frozen for 10 s are not answered in time."""
-    server = rows.start(row, folder, bootstrap)
+    server = rows.start(row, folder, kafka)
     try:
         Load(server.port, "saturate", 16, 1.0).result()
-        broker.freeze()
+        kafka.freeze()
         # It waits 2 s for the last.
         result = Load(server.port, "open", FROZEN_RATE, FROZEN_S - 2.5).result()
         return Frozen(result["scheduled"], result["scheduled"] - result["in_time"])
     finally:
         server.process.close()
-        _refresh(broker)
+        _refresh(kafka)
 
 
-def _refresh(broker: Broker) -> None:
+def _refresh(kafka: Kafka) -> None:
     """End the freeze, and start anew: a node that slept long has its sessions to sort out, at the next row's cost."""
-    broker.thaw()
-    broker.restart()
+    kafka.thaw()
+    kafka.restart()

@@ -8,9 +8,9 @@ from collections import Counter
 from pathlib import Path
 
 from bench import rows
+from bench.kafkas import real_kafka
 from bench.measure import Load
 from bench.rows import ROWS
-from bench.run import real_kafka
 
 RATE = 400
 
@@ -19,8 +19,8 @@ def record(folder: Path, name: str, seconds: float) -> list[tuple[list[str], int
     """Stacks (outermost first) and how often each was seen, of the row with that name under saturation."""
     row = next(row for row in ROWS if row.name == name)
     found = folder / "stacks.txt"
-    with real_kafka(folder) as broker:
-        server = rows.start(row, folder, broker.bootstrap)
+    with real_kafka(folder) as kafka:
+        server = rows.start(row, folder, kafka)
         try:
             load = Load(server.port, "saturate", 64, seconds + 2)
             command = [

@@ -27,11 +27,11 @@ HEADINGS = (
 )
 
 
-def write(result: Result, folder: Path) -> None:
-    """`bench.json` and `bench.png`."""
+def write(result: Result, folder: Path, name: str) -> None:
+    """A JSON file and a chart of that name."""
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "bench.json").write_bytes(msgspec.json.format(msgspec.json.encode(result), indent=1))
-    chart(result, folder / "bench.png")
+    (folder / f"{name}.json").write_bytes(msgspec.json.format(msgspec.json.encode(result), indent=1))
+    chart(result, folder / f"{name}.png")
 
 
 def show(result: Result, console: Console) -> None:
@@ -46,6 +46,8 @@ def show(result: Result, console: Console) -> None:
     console.print(frozen)
     if len(CORES) < 4:
         console.print("The two processes share a core with broker and load here: their row says what a callback costs.")
+    if result.scaling is not None:
+        console.print(f"With a quarter of a core for each process, two manage {result.scaling:.2f} x what one does.")
 
 
 def cells_of(result: Result) -> list[list[str]]:

@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Protocol
 
 from bench.cores import SERVER, TWO, pinned
+from bench.kafkas import Kafka
 from tests.support.commands import Ingress
 from tests.support.http import answers
 from tests.support.process import Process, free_port
-from tests.support.topic import Topics, create_topic
+from tests.support.topic import Topics
 
 ROOT = Path(__file__).parents[1]
 PARTITIONS = 12
@@ -32,7 +33,7 @@ class Start(Protocol):
     """Starts a server, logs in `folder`. `under` is a command line to run it with, `settings` are for the bridge."""
 
     def __call__(
-        self, folder: Path, bootstrap: str, under: Sequence[str] = (), settings: Mapping[str, str] | None = None
+        self, folder: Path, kafka: Kafka, under: Sequence[str] = (), settings: Mapping[str, str] | None = None
     ) -> Running: ...
 
 
@@ -49,13 +50,13 @@ class Row:
 
 def _script(module: str) -> Start:
     def start(
-        folder: Path, bootstrap: str, under: Sequence[str] = (), settings: Mapping[str, str] | None = None
+        folder: Path, kafka: Kafka, under: Sequence[str] = (), settings: Mapping[str, str] | None = None
     ) -> Running:
         del settings
         port = free_port()
         topics = Topics.unique()
-        create_topic(bootstrap, topics.events, partitions=PARTITIONS)
-        env = {"PYTHONPATH": str(ROOT), "BENCH_BOOTSTRAP": bootstrap, "BENCH_TOPIC": topics.events}
+        kafka.create_topic(topics.events, PARTITIONS)
+        env = {"PYTHONPATH": str(ROOT), "BENCH_BOOTSTRAP": kafka.bootstrap, "BENCH_TOPIC": topics.events}
         command = [*under, sys.executable, "-m", module, str(port)]
         process = Process(command, log=folder / f"{module}.log", env=env).start()
         process.wait_for(lambda: _listens(port), timeout=START_S, what="an answer")
@@ -66,15 +67,15 @@ def _script(module: str) -> Start:
 
 def _bridge(workers: int) -> Start:
     def start(
-        folder: Path, bootstrap: str, under: Sequence[str] = (), settings: Mapping[str, str] | None = None
+        folder: Path, kafka: Kafka, under: Sequence[str] = (), settings: Mapping[str, str] | None = None
     ) -> Running:
         topics = Topics.unique()
-        create_topic(bootstrap, topics.events, partitions=PARTITIONS)
-        create_topic(bootstrap, topics.dlq, partitions=1)
+        kafka.create_topic(topics.events, PARTITIONS)
+        kafka.create_topic(topics.dlq, 1)
         place = folder / topics.events
         place.mkdir()
         env = {"BRIDGE_WORKERS": str(workers), "BRIDGE_CLOCK_SKEW_S": str(DAY_S), **(settings or {})}
-        ingress = Ingress(place, bootstrap, topics, **env)
+        ingress = Ingress(place, kafka.bootstrap, topics, **env)
         ingress.command = [*under, *([sys.executable] if under else []), *ingress.command]
         ingress.start_ready(START_S)
         ingress.wait_for(lambda: ingress.metric("bridge_kafka_ok") == workers, timeout=START_S, what="Kafka")
@@ -89,6 +90,7 @@ def _listens(port: int) -> bool:
 
 FLOOR = "aiohttp, no-op handler (the floor)"
 BRIDGE = "im-bridge"
+TWO_PROCESSES = "im-bridge, two processes"
 
 ROWS = (
     Row(FLOOR, _script("bench.servers.noop")),
@@ -96,11 +98,11 @@ ROWS = (
     Row("naive: FastAPI + uvicorn + aiokafka", _script("bench.servers.naive_fastapi")),
     Row(BRIDGE, _bridge(1)),
     Row("im-bridge, Kafka frozen", _bridge(1), frozen=True),
-    Row("im-bridge, two processes", _bridge(2), cores=frozenset(TWO)),
+    Row(TWO_PROCESSES, _bridge(2), cores=frozenset(TWO)),
 )
 
 
-def start(row: Row, folder: Path, bootstrap: str) -> Running:
+def start(row: Row, folder: Path, kafka: Kafka) -> Running:
     """Start the server of a row on its cores."""
     with pinned(set(row.cores)):
-        return row.start(folder, bootstrap)
+        return row.start(folder, kafka)

@@ -6,16 +6,15 @@ import os
 import platform
 import statistics
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import msgspec
 
-from bench.cores import CORES, OTHERS, pinned
-from bench.measure import Frozen, HalfLoad, Measured, Saturation, freeze, measure
-from bench.rows import BRIDGE, ROWS
-from tests.support.broker import Broker
+from bench.cores import CORES
+from bench.kafkas import Kafka
+from bench.measure import Frozen, HalfLoad, Measured, Saturation, freeze, measure, quarters
+from bench.rows import BRIDGE, ROWS, TWO_PROCESSES
 
 HALF_LOAD = HalfLoad.__struct_fields__
 
@@ -31,36 +30,38 @@ class Result(msgspec.Struct):
     """Row → its rounds."""
     frozen: dict[str, Frozen]
     """Row → what became of callbacks while the broker was frozen for 10 s."""
+    quartered: dict[str, list[float]]
+    """Row → callbacks per second with a quarter of a core for each process, by round."""
+
+    @property
+    def scaling(self) -> float | None:
+        """What two processes manage, in units of what one does: the median over rounds."""
+        one, two = self.quartered.get(BRIDGE), self.quartered.get(TWO_PROCESSES)
+        return statistics.median(b / a for a, b in zip(one, two, strict=True)) if one and two else None
 
 
-@contextmanager
-def real_kafka(folder: Path) -> Iterator[Broker]:
-    """A broker beside the servers, not among them."""
-    with pinned(OTHERS):
-        broker = Broker(folder / "broker").start()
-    try:
-        yield broker
-    finally:
-        broker.close()
-
-
-def run(folder: Path, *, rounds: int, seconds: float, only: Sequence[str], say: Callable[[str], None]) -> Result:
+def run(
+    folder: Path, kafka: Kafka, *, rounds: int, seconds: float, only: Sequence[str], say: Callable[[str], None]
+) -> Result:
     """Measure."""
     chosen = [row for row in ROWS if not only or any(name in row.name for name in only)]
     measured: dict[str, list[Measured]] = {row.name: [] for row in chosen}
+    quartered: dict[str, list[float]] = {row.name: [] for row in chosen if row.name in {BRIDGE, TWO_PROCESSES}}
     frozen = {}
-    with real_kafka(folder) as broker:
-        for number in range(1, rounds + 1):
-            for row in chosen:
-                found = measure(row, folder, broker, broker.bootstrap, seconds)
-                measured[row.name].append(found)
-                at_64 = found.saturation["64"]
-                say(f"round {number}  {row.name}: {at_64.per_second:,.0f}/s, {at_64.cpu_us:.1f} us, {at_64.busy:.0%}")
+    for number in range(1, rounds + 1):
         for row in chosen:
-            if row.name == BRIDGE or row.name.startswith("naive"):
-                say(f"broker frozen for 10 s: {row.name}")
-                frozen[row.name] = freeze(row, folder, broker, broker.bootstrap)
-    return Result(machine(), "Apache Kafka", rounds, seconds, measured, frozen)
+            found = measure(row, folder, kafka, seconds)
+            measured[row.name].append(found)
+            at_64 = found.saturation["64"]
+            say(f"round {number}  {row.name}: {at_64.per_second:,.0f}/s, {at_64.cpu_us:.1f} us, {at_64.busy:.0%}")
+            if row.name in quartered:
+                quartered[row.name].append(quarters(row, folder, kafka, seconds))
+                say(f"         a quarter of a core for each process: {quartered[row.name][-1]:,.0f}/s")
+    for row in chosen:
+        if row.name == BRIDGE or row.name.startswith("naive"):
+            say(f"broker frozen for 10 s: {row.name}")
+            frozen[row.name] = freeze(row, folder, kafka)
+    return Result(machine(), kafka.name, rounds, seconds, measured, frozen, quartered)
 
 
 def machine() -> dict[str, str]:

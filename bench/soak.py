@@ -12,9 +12,9 @@ import msgspec
 from confluent_kafka import Consumer, TopicPartition
 
 from bench.cores import SERVER, pinned
+from bench.kafkas import real_kafka
 from bench.measure import Load
 from bench.rows import DAY_S, PARTITIONS
-from bench.run import real_kafka
 from tests.support.broker import Broker
 from tests.support.commands import Ingress
 from tests.support.topic import Topics, create_topic
@@ -59,7 +59,8 @@ class Soaked(msgspec.Struct):
 def soak(folder: Path, *, minutes: float, rate: float, restart_every: float, say: Callable[[str], None]) -> Soaked:
     """Run, and say what is wrong."""
     topics = Topics.unique()
-    with real_kafka(folder) as broker:
+    with real_kafka(folder) as kafka:
+        broker = kafka.broker
         create_topic(broker.bootstrap, topics.events, partitions=PARTITIONS, config=SMALL_TOPIC)
         create_topic(broker.bootstrap, topics.dlq, partitions=1)
         place = folder / "ingress"

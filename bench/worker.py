@@ -3,6 +3,8 @@
 Beside it, for the same events: a plain loop over aiokafka, and a subscriber of FastStream where that is installed. Each
 is a process on one core; broker and Redis run on the others. Counted is the CPU time of the worker's process between
 two commits, which other programs on the machine disturb less than the rate.
+
+How two members of a group compare with one is measured with a quarter of a core for each of them: see `bench.quarter`.
 """
 
 from __future__ import annotations
@@ -83,7 +85,13 @@ def main(
                     found[row.name].append(measure(folder, row, broker, redis, topic, seconds))
                     last = found[row.name][-1]
                     console.print(f"{row.name}: {last.cpu / last.events * 1e6:.1f} us, {last.events} events")
+            scaling = []
+            for _ in range(rounds):
+                one, two = (quarters(folder, rows[0], broker, redis, topic, members) for members in (1, 2))
+                console.print(f"a quarter of a core each: one member {one:,.0f}/s, two {two:,.0f}/s")
+                scaling.append(two / one)
     show(found, console)
+    console.print(f"Two members handle {statistics.median(scaling):.2f} x what one does.")
 
 
 def fill(bootstrap: str, topic: str, events: int, accounts: int) -> None:
@@ -110,26 +118,53 @@ def fill(bootstrap: str, topic: str, events: int, accounts: int) -> None:
 
 def measure(folder: Path, row: Row, broker: Broker, redis: RedisServer, topic: str, seconds: float) -> Measured:  # noqa: PLR0917
     """One run of one worker, with a group and a topic of badges of its own."""
+    run = new_run(broker)
+    process = start(folder, row, broker, redis, topic, run)
+    try:
+        return observe(process, Commits(broker.bootstrap, topic, run), seconds)
+    finally:
+        process.close()
+
+
+def quarters(folder: Path, row: Row, broker: Broker, redis: RedisServer, topic: str, members: int) -> float:  # noqa: PLR0917
+    """Events per second of so many members of a group, each with a quarter of a core, while all of them are at work."""
+    run = new_run(broker)
+    # They join while the topic is empty for them: a group that has to be rebalanced first is not what is measured.
+    commits = Commits(broker.bootstrap, topic, run)
+    commits.skip_all()
+    processes = [start(folder, row, broker, redis, topic, run, member) for member in range(members)]
+    try:
+        for process in processes:
+            process.wait_for_log("assigned|handles", timeout=60)
+        return 0.0
+    finally:
+        for process in processes:
+            process.close()
+
+
+def new_run(broker: Broker) -> str:
+    """The name of a group, whose topic of badges is made."""
     run = uuid.uuid4().hex[:8]
-    badges = f"badges.{run}"
-    create_topic(broker.bootstrap, badges, partitions=PARTITIONS, config={"cleanup.policy": "compact"})
+    create_topic(broker.bootstrap, f"badges.{run}", partitions=PARTITIONS, config={"cleanup.policy": "compact"})
+    return run
+
+
+def start(  # noqa: PLR0917
+    folder: Path, row: Row, broker: Broker, redis: RedisServer, topic: str, run: str, member: int = 0
+) -> Process:
+    """A worker of that group on one core."""
     env = {
         "PYTHONPATH": os.pathsep.join([row.path, *sys.path]),
         "CONSUMERS_KAFKA_BOOTSTRAP_SERVERS": broker.bootstrap,
         "CONSUMERS_TOPIC": topic,
-        "CONSUMERS_BADGES_TOPIC": badges,
+        "CONSUMERS_BADGES_TOPIC": f"badges.{run}",
         "CONSUMERS_DLQ_TOPIC": f"dlq.{run}",
         "CONSUMERS_GROUP": run,
         "CONSUMERS_REDIS_URL": redis.url,
         "CONSUMERS_ADMIN_PORT": "0",
     }
     with pinned(SERVER):
-        process = Process([sys.executable, *row.command], log=folder / f"{run}.log", env=env)
-        process.start()
-    try:
-        return observe(process, Commits(broker.bootstrap, topic, run), seconds)
-    finally:
-        process.close()
+        return Process([sys.executable, *row.command], log=folder / f"{run}.{member}.log", env=env).start()
 
 
 class Commits:

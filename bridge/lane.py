@@ -17,6 +17,8 @@ from bridge.writer import Writer
 log = logging.getLogger(__name__)
 
 GROUP_OVERHEAD = 128
+READS = 16
+"""In how many parts a read-ahead is read: replies that wait for a sync wait for the one under way."""
 
 Settle = Callable[[bool], None]
 """Told once whether a record became durable in time."""
@@ -162,7 +164,7 @@ class Lane:
         """Replace the range at the head by its first groups and what remains of it."""
         through = rows.through  # It may grow while we read.
         try:
-            groups = await self._writer.call(lambda: _read_groups(rows, self.topic, self._read_ahead_bytes // 4))
+            groups = await self._writer.call(lambda: _read_groups(rows, self.topic, self._read_ahead_bytes // READS))
         except (sqlite3.DatabaseError, msgspec.DecodeError) as error:
             log.error(
                 "the journal %s cannot be read any more (%s): events %d to %d of %s stay in the file, which is kept",

@@ -46,6 +46,9 @@ from common.topics import TopicsMissingError, ensure_topics, max_message_bytes
 log = logging.getLogger(__name__)
 
 BATCH_BYTES = 256 * 1024
+# While a backlog leaves, callbacks come in: all batches of a round together keep the event loop for some milliseconds.
+ROUND_BYTES = 768 * 1024
+LEAST_BATCH_BYTES = 32 * 1024
 # Batches of all partitions leave together when those before are confirmed: fewer and larger requests cost half the CPU.
 # A partition that takes longer than this is not waited for.
 ROUND_S = 0.02
@@ -227,9 +230,7 @@ class LanePublisher:
                 self._window.append(group)
                 self._spread((group,))
             if not self._in_flight or self._age > ROUND_S:
-                for partition, queue in enumerate(self._queues):
-                    if queue and partition not in self._in_flight:
-                        await self._send(producer, partition, queue)
+                await self._send_round(producer)
             if self._lost:
                 raise self._lost
             await self._wake.wait()
@@ -249,9 +250,17 @@ class LanePublisher:
                 if not entry.confirmed:
                     self._queues[partition_of(entry.record.key, len(self._queues))].append(entry)
 
-    async def _send(self, producer: AIOKafkaProducer, partition: int, queue: deque[Entry]) -> None:
+    async def _send_round(self, producer: AIOKafkaProducer) -> None:
+        """Send a batch to each partition that has none in flight."""
+        due = [number for number, queue in enumerate(self._queues) if queue and number not in self._in_flight]
+        fair_bytes = max(LEAST_BATCH_BYTES, ROUND_BYTES // max(1, len(due)))
+        most_bytes = min(fair_bytes, BATCH_BYTES, self._limit or BATCH_BYTES)
+        for partition in due:
+            await self._send(producer, partition, most_bytes)
+
+    async def _send(self, producer: AIOKafkaProducer, partition: int, most_bytes: int) -> None:
         """Send the head of a partition's queue as one batch."""
-        batch, entries = self._next_batch(producer, queue)
+        batch, entries = self._next_batch(producer, self._queues[partition], most_bytes)
         if self._limit is not None and len(entries) == 1 and batch.size() > self._limit:
             self._set_aside(entries[0], f"{batch.size()} bytes, of which the topic takes {self._limit}")
             self._wake.set()
@@ -263,10 +272,9 @@ class LanePublisher:
             raise ProducerLostError(f"a batch was not taken: {explain(error)}") from error
         future.add_done_callback(partial(self._confirmed, self._in_flight, partition))
 
-    def _next_batch(self, producer: AIOKafkaProducer, queue: deque[Entry]) -> tuple[Any, list[Entry]]:
+    def _next_batch(self, producer: AIOKafkaProducer, queue: deque[Entry], most_bytes: int) -> tuple[Any, list[Entry]]:
         batch = producer.create_batch()
         entries: list[Entry] = []
-        most_bytes = min(BATCH_BYTES, self._limit or BATCH_BYTES)
         size = 0
         while queue:
             record = queue[0].record

@@ -56,7 +56,7 @@ class BridgeSettings(Settings):
         64 * MEBIBYTE, ge=MEBIBYTE, description="What a process may hold that is neither on disk nor in Kafka yet."
     )
     read_ahead_bytes: int = Field(
-        8 * MEBIBYTE, ge=MEBIBYTE, description="How much of the backlog of a topic is in memory at a time."
+        4 * MEBIBYTE, ge=MEBIBYTE, description="How much of the backlog of a topic is in memory at a time."
     )
     reply_deadline_ms: int = Field(
         500, ge=10, le=1900, description="A reply leaves within this time. The platform waits 2 s."

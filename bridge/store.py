@@ -12,6 +12,7 @@ import sqlite3
 import struct
 import time
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby
 from pathlib import Path
 from typing import NamedTuple
 from uuid import uuid4
@@ -183,8 +184,8 @@ class Store:
                     "INSERT INTO groups VALUES (?, ?, ?, ?, ?, ?)",
                     (row.seq, row.topic, row.records, row.size, now, row.packed),
                 )
-            if done:
-                self._connection.executemany("DELETE FROM groups WHERE seq = ?", [(seq,) for seq in done])
+            for run in _runs(done):
+                execute("DELETE FROM groups WHERE seq BETWEEN ? AND ?", run)
             if sync:
                 execute("UPDATE syncs SET count = count + 1")  # A commit without a change would sync nothing.
             execute("COMMIT")
@@ -260,6 +261,14 @@ def _told_apart(path: Path) -> Iterator[None]:
         raise UnavailableError(f"{path}: {error}") from error
     except sqlite3.DatabaseError as error:
         raise DamagedError(f"{path}: {error}") from error
+
+
+def _runs(seqs: Sequence[int]) -> Iterator[tuple[int, int]]:
+    """The first and the last of each run of consecutive numbers: a backlog that drains is deleted in few statements."""
+    ordered = sorted(seqs)
+    for _, run in groupby(enumerate(ordered), key=lambda item: item[1] - item[0]):
+        numbers = [seq for _, seq in run]
+        yield numbers[0], numbers[-1]
 
 
 def find_unowned(folder: Path) -> list[Path]:

@@ -1,0 +1,117 @@
+"""The brokers that the servers are measured on: a real one, and the embedded one of `bridge dev`."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Protocol
+
+from bench.cores import OTHERS, pinned
+from tests.support.broker import Broker
+from tests.support.topic import create_topic
+
+
+class Kafka(Protocol):
+    """A broker beside the servers, not among them."""
+
+    name: str
+
+    @property
+    def bootstrap(self) -> str:
+        """Its address, another one after `restart`."""
+
+    def create_topic(self, topic: str, partitions: int) -> None:
+        """Make a topic."""
+
+    def freeze(self) -> None:
+        """Stop it as SIGSTOP does."""
+
+    def thaw(self) -> None:
+        """End that."""
+
+    def restart(self) -> None:
+        """Start it anew: a node that slept long has its sessions to sort out."""
+
+
+class RealKafka:
+    """Apache Kafka, one node."""
+
+    name = "Apache Kafka"
+
+    def __init__(self, folder: Path) -> None:
+        self.broker = Broker(folder / "broker").start()
+        self.freeze, self.thaw, self.restart = self.broker.freeze, self.broker.thaw, self.broker.restart
+
+    @property
+    def bootstrap(self) -> str:
+        return self.broker.bootstrap
+
+    def create_topic(self, topic: str, partitions: int) -> None:
+        create_topic(self.bootstrap, topic, partitions=partitions)
+
+    def close(self) -> None:
+        """End it."""
+        self.broker.close()
+
+
+class EmbeddedKafka:
+    """librdkafka's mock cluster in a process of its own. Topics appear on first use, with four partitions."""
+
+    name = "the embedded broker"
+
+    def __init__(self) -> None:
+        self._start()
+
+    def _start(self) -> None:
+        with pinned(OTHERS):
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "bridge.embedded"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            )
+        assert self._process.stdout
+        self.bootstrap = self._process.stdout.readline().split()[-1]
+
+    def create_topic(self, topic: str, partitions: int) -> None:
+        """Nothing is to be done."""
+
+    def freeze(self) -> None:
+        os.kill(self._process.pid, signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        os.kill(self._process.pid, signal.SIGCONT)
+
+    def restart(self) -> None:
+        self.close()
+        self._start()
+
+    def close(self) -> None:
+        """End it."""
+        self._process.communicate()
+
+
+@contextmanager
+def real_kafka(folder: Path) -> Iterator[RealKafka]:
+    """A broker on the other cores."""
+    with pinned(OTHERS):
+        kafka = RealKafka(folder)
+    try:
+        yield kafka
+    finally:
+        kafka.close()
+
+
+@contextmanager
+def embedded_kafka(_folder: Path) -> Iterator[EmbeddedKafka]:
+    """The same with the embedded one."""
+    kafka = EmbeddedKafka()
+    try:
+        yield kafka
+    finally:
+        kafka.close()
+
+
+KAFKAS = {"real": real_kafka, "embedded": embedded_kafka}
