@@ -12,12 +12,14 @@ from __future__ import annotations
 import importlib.util
 import os
 import random
+import re
 import statistics
 import sys
 import tempfile
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Annotated, NamedTuple
 
@@ -28,6 +30,7 @@ from rich.console import Console
 from rich.table import Table
 
 from bench.cores import OTHERS, SERVER, cpu_seconds, pinned
+from bench.quarter import quarter
 from tests.badge_model import READ, RECALLED, SENT, badge_event
 from tests.support.broker import Broker
 from tests.support.process import Process
@@ -35,6 +38,7 @@ from tests.support.redis import RedisServer
 from tests.support.topic import create_topic
 
 PARTITIONS = 6
+QUARTERS_S = 4.0
 ROOT = Path(__file__).parents[1]
 OURS = "consumers run badges"
 
@@ -45,6 +49,13 @@ class Row(NamedTuple):
     name: str
     command: list[str]
     path: str = str(ROOT)
+
+
+class Event(NamedTuple):
+    """A record of the topic."""
+
+    key: bytes
+    value: bytes
 
 
 class Measured(NamedTuple):
@@ -79,7 +90,8 @@ def main(
         with pinned(OTHERS), Broker(folder / "kafka") as broker, RedisServer(folder / "redis") as redis:
             topic = f"events.{uuid.uuid4().hex[:8]}"
             create_topic(broker.bootstrap, topic, partitions=PARTITIONS)
-            fill(broker.bootstrap, topic, events, accounts)
+            made = make(events, accounts)
+            fill(broker.bootstrap, topic, made)
             for _ in range(rounds):
                 for row in rows:
                     found[row.name].append(measure(folder, row, broker, redis, topic, seconds))
@@ -87,17 +99,17 @@ def main(
                     console.print(f"{row.name}: {last.cpu / last.events * 1e6:.1f} us, {last.events} events")
             scaling = []
             for _ in range(rounds):
-                one, two = (quarters(folder, rows[0], broker, redis, topic, members) for members in (1, 2))
+                one, two = (quarters(folder, rows[0], broker, redis, made, members) for members in (1, 2))
                 console.print(f"a quarter of a core each: one member {one:,.0f}/s, two {two:,.0f}/s")
                 scaling.append(two / one)
     show(found, console)
     console.print(f"Two members handle {statistics.median(scaling):.2f} x what one does.")
 
 
-def fill(bootstrap: str, topic: str, events: int, accounts: int) -> None:
-    """Write events as the bridge does, of 600 bytes about."""
+def make(events: int, accounts: int) -> list[Event]:
+    """Events as the bridge writes them, of 600 bytes about."""
     pick = random.Random(1)
-    producer = Producer({"bootstrap.servers": bootstrap, "linger.ms": 20, "queue.buffering.max.messages": 1_000_000})
+    made = []
     for number in range(events):
         account = f"user-{pick.randrange(accounts)}"
         event = badge_event(
@@ -110,9 +122,17 @@ def fill(bootstrap: str, topic: str, events: int, accounts: int) -> None:
             from_account="somebody-else",
             msg_key=f"{number}_{pick.getrandbits(32)}_1790000000",
         )
-        producer.produce(topic, orjson.dumps(event), account.encode())
-        if number % 1000 == 0:
-            producer.poll(0)
+        made.append(Event(account.encode(), orjson.dumps(event)))
+    return made
+
+
+def fill(bootstrap: str, topic: str, made: Sequence[Event]) -> None:
+    """Write them."""
+    producer = Producer(
+        {"bootstrap.servers": bootstrap, "linger.ms": 20, "queue.buffering.max.messages": 1_000_000, "log_level": 0}
+    )
+    for event in made:
+        producer.produce(topic, event.value, event.key)
     assert not producer.flush(60)
 
 
@@ -126,20 +146,34 @@ def measure(folder: Path, row: Row, broker: Broker, redis: RedisServer, topic: s
         process.close()
 
 
-def quarters(folder: Path, row: Row, broker: Broker, redis: RedisServer, topic: str, members: int) -> float:  # noqa: PLR0917
-    """Events per second of so many members of a group, each with a quarter of a core, while all of them are at work."""
+def quarters(  # noqa: PLR0917
+    folder: Path, row: Row, broker: Broker, redis: RedisServer, made: Sequence[Event], members: int
+) -> float:
+    """Events per second of so many members of a group, each with a quarter of a core."""
     run = new_run(broker)
-    # They join while the topic is empty for them: a group that has to be rebalanced first is not what is measured.
-    commits = Commits(broker.bootstrap, topic, run)
-    commits.skip_all()
+    topic = f"events.{run}"
+    create_topic(broker.bootstrap, topic, partitions=PARTITIONS)
     processes = [start(folder, row, broker, redis, topic, run, member) for member in range(members)]
+    commits = Commits(broker.bootstrap, topic, run)
     try:
-        for process in processes:
-            process.wait_for_log("assigned|handles", timeout=60)
-        return 0.0
+        for process in processes:  # They share the partitions before there is anything to do.
+            process.wait_for(partial(has_partitions, process, PARTITIONS // members), timeout=60, what="its partitions")
+        fill(broker.bootstrap, topic, made)
+        with quarter([process.pid for process in processes]):
+            time.sleep(1)
+            first, began = commits.count(), time.monotonic()
+            time.sleep(QUARTERS_S)
+            return (commits.count() - first) / (time.monotonic() - began)
     finally:
+        commits.close()
         for process in processes:
             process.close()
+
+
+def has_partitions(process: Process, number: int) -> bool:
+    """Whether the worker was last assigned so many partitions."""
+    assigned = re.findall(r"partitions of \S+: ([\d, ]+|none)", process.log.read_text())
+    return bool(assigned) and len(re.findall(r"\d+", assigned[-1])) == number
 
 
 def new_run(broker: Broker) -> str:
