@@ -18,7 +18,7 @@ from bench.quarter import quarter
 from bench.rows import ROOT, Row, Running
 
 CONNECTIONS = (64, 256)
-QUARTERED_CONNECTIONS = 256
+QUARTERED_CONNECTIONS = 1000
 FROZEN_S = 10.0
 FROZEN_RATE = 300.0
 SETTLE_S = 1.0

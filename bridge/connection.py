@@ -89,6 +89,11 @@ class Connection(web.RequestHandler):
         """The body of that request. `read_nowait` gives the same, and resumes a reading that was never paused."""
         return b"".join(self._messages[0][1]._buffer)
 
+    @property
+    def remote(self) -> str | None:
+        """Address of the peer."""
+        return str(self.peername[0]) if isinstance(self.peername, tuple) else None
+
     def data_received(self, data: bytes) -> None:
         """Something has arrived."""
         if self._is_on_short_way:
@@ -108,6 +113,8 @@ class Connection(web.RequestHandler):
         if len(messages) == 1 and not self._reading_paused and _is_plain_post(*messages[0]):
             self._is_on_short_way = True
             self.arrived = time.perf_counter()
+            # From now on, not from the reply: to aiohttp the connection is idle, and must not be closed meanwhile.
+            self._next_keepalive_close_time = self._loop.time() + self._keepalive_timeout
             self._intake.add(self)
         else:
             idle.set_result(None)
@@ -120,8 +127,7 @@ class Connection(web.RequestHandler):
         transport = self.transport
         if transport is not None and not transport.is_closing():
             transport.write(bytes(reply))
-            self._next_keepalive_close_time = self._loop.time() + self._keepalive_timeout
-            if reply.closing:
+            if reply.closing or self._close:
                 self.force_close()
         self._leave_the_short_way()
 
@@ -139,6 +145,13 @@ class Connection(web.RequestHandler):
             early, self._early = self._early, b""
             self._resume_reading_for_buffer()
             self.data_received(early)
+
+    def close(self) -> None:
+        """Take no further request, and end when the last one is answered."""
+        if self._is_on_short_way:
+            self._close = True  # Its task stays: the request may yet be declined.
+        else:
+            super().close()
 
     async def shutdown(self, timeout: float | None = 15.0) -> None:
         """End the connection when its request is answered, after `timeout` seconds at the latest."""

@@ -110,8 +110,7 @@ class Ingress:
             query.command in USUAL
             and payload.total_bytes <= self._settings.max_body_bytes
             and self.in_flight < self._settings.max_in_flight
-            and self._addresses.is_open
-            and not self.draining
+            and self._admits(connection, message.headers)
         ):
             return False
         verdict = self._verifier.verify(query)
@@ -275,9 +274,7 @@ class Ingress:
         Raises:
             Refused: it is not authentic.
         """
-        if not self._addresses.is_open and not self._addresses.admits(
-            request.remote, request.headers.get("X-Forwarded-For", "")
-        ):
+        if not self._admits(request, request.headers):
             raise Refused(HTTPStatus.FORBIDDEN, Refusal.ADDRESS, MESSAGES[Refusal.ADDRESS])
         verdict = self._verifier.verify(query)
         if verdict.refusal not in (None, Refusal.STALE_TIME):
@@ -291,6 +288,10 @@ class Ingress:
                 "before" if verdict.skew < 0 else "after",
             )
         return is_stale
+
+    def _admits(self, client: Connection | web.BaseRequest, headers: Mapping[str, str]) -> bool:
+        """Whether its address may post."""
+        return self._addresses.is_open or self._addresses.admits(client.remote, headers.get("X-Forwarded-For", ""))
 
     async def _read(self, request: web.BaseRequest) -> bytes:
         """The body.

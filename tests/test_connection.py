@@ -117,6 +117,15 @@ def test_an_idle_connection_is_closed_after_the_keep_alive_time(ingress: MakeIng
         assert connection.recv(100) == b""
 
 
+def test_only_addresses_of_the_allow_list_may_post_seen_through_our_own_proxies(ingress: MakeIngress) -> None:
+    bridge = ingress(NOBODY, BRIDGE_ALLOWED_NETWORKS='["10.0.0.0/8"]', BRIDGE_TRUSTED_PROXIES='["127.0.0.0/8"]')
+    request = wire(recalled("ann", unread=1))
+    for forwarded, expected in (("10.1.2.3", 200), ("192.0.2.1", 403), ("10.1.2.3, 192.0.2.1", 403), ("", 403)):
+        with connected(bridge) as connection:
+            connection.sendall(request.replace(b"Host: x", f"Host: x\r\nX-Forwarded-For: {forwarded}".encode()))
+            assert read_replies(connection, 1)[0][0] == expected
+
+
 def test_an_empty_body_is_a_dead_letter(ingress: MakeIngress) -> None:
     bridge = ingress(NOBODY)
     with connected(bridge) as connection:
@@ -164,6 +173,36 @@ async def test_a_plain_post_reaches_neither_a_task_nor_a_request_object_of_aioht
     writer.close()
     acceptor.stop()
     await server.shutdown(1)
+
+
+async def test_a_request_that_is_declined_while_the_server_stops_is_answered_all_the_same() -> None:
+    async def handle(_request: web.BaseRequest) -> web.StreamResponse:
+        return web.Response(status=HTTPStatus.IM_A_TEAPOT)
+
+    gathered = asyncio.Event()
+    waiting: list[Connection] = []
+
+    def take(connections: Sequence[Connection]) -> None:
+        waiting.extend(connections)
+        gathered.set()
+
+    server = HttpServer(handle, Intake(take, 0), head_timeout=5, most_body=9999, access_log=None)
+    listener = listen("127.0.0.1", 0)
+    acceptor = Acceptor(listener, server, most=9)
+    acceptor.start()
+    reader, writer = await asyncio.open_connection(*listener.getsockname())
+    writer.write(wire(recalled("ann", unread=1)))
+    await gathered.wait()
+    acceptor.stop()
+    server.pre_shutdown()
+    stopped = asyncio.ensure_future(server.shutdown(5))
+    await asyncio.sleep(0)
+    for connection in waiting:
+        connection.decline()
+    assert (await reader.readuntil(b"\r\n\r\n")).split()[1] == b"418"
+    assert await reader.read() == b""
+    await stopped
+    writer.close()
 
 
 async def test_a_callback_that_cannot_be_handled_is_answered_500_and_holds_up_no_other(
