@@ -95,6 +95,7 @@ def test_with_kafka_healthy_a_disk_that_is_hurt_costs_no_callback(
     fault: Fault, small_disk: Path, ingress: MakeIngress, own_broker: Broker
 ) -> None:
     bridge = ingress(own_broker, BRIDGE_JOURNAL_DIR=str(small_disk / "journal"))
+    bridge.wait_for(lambda: bridge.metric("bridge_kafka_ok") == 1, what="Kafka")
     with Load(bridge.port, connections=16, rate=500) as load:
         load.wait_acknowledged(200)
         with fault(bridge, small_disk):
