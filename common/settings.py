@@ -7,13 +7,18 @@ import re
 import ssl
 import sys
 from collections.abc import Iterator
+from difflib import get_close_matches
 from json import JSONDecodeError
 from pathlib import Path
 from typing import Any, Literal, Self, TypeVar
 
+from dotenv import dotenv_values
 from pydantic import Field, FilePath, SecretStr, ValidationError, model_validator
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
+
+NEARLY = 0.88
+"""How alike two names must be for one to be the other misspelt: a letter or two of twenty."""
 
 SecurityProtocol = Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"]
 SaslMechanism = Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"]
@@ -128,7 +133,12 @@ def variable_name(settings_class: type[BaseSettings], field_name: str) -> str:
 
 
 def load(settings_class: type[AnySettings], **arguments: Any) -> AnySettings:
-    """Read the settings, or end the program with one line for each that is wrong (exit status 2)."""
+    """Read the settings, or end the program with one line for each that is wrong (exit status 2).
+
+    A variable whose name is nearly that of a setting is none, and would be missed by nobody: it is told, too.
+    """
+    for name, meant in _misspelt(settings_class):
+        print(f"warning: {name} is no setting and has no effect; is {meant} meant?", file=sys.stderr)  # noqa: T201
     try:
         return settings_class(**arguments)
     except ValidationError as error:
@@ -137,6 +147,15 @@ def load(settings_class: type[AnySettings], **arguments: Any) -> AnySettings:
         problems = [_unreadable(settings_class, error)]
     print("\n".join(f"error: {problem}" for problem in problems), file=sys.stderr)  # noqa: T201
     raise SystemExit(2)
+
+
+def _misspelt(settings_class: type[Settings]) -> Iterator[tuple[str, str]]:
+    names = {variable_name(settings_class, name) for name in settings_class.model_fields}
+    names |= {f"{name}_FILE" for name in names}
+    prefix = settings_class.model_config.get("env_prefix", "")
+    for given in sorted({name.upper() for name in (*os.environ, *dotenv_values(".env"))} - names):
+        if given.startswith(prefix) and (near := get_close_matches(given, names, n=1, cutoff=NEARLY)):
+            yield given, near[0]
 
 
 def _unreadable(settings_class: type[Settings], error: SettingsError) -> str:

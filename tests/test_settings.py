@@ -41,6 +41,24 @@ def test_a_missing_setting_says_how_to_set_it(capsys: pytest.CaptureFixture[str]
     assert '{"1400000000":["token-a"]}' in shown
 
 
+def test_a_misspelt_setting_is_told(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setenv("BRIDGE_APPS", '{"1400000000":["token-a"]}')
+    monkeypatch.setenv("BRIDGE_JOURNAL_DRI", "/elsewhere")
+    monkeypatch.setenv("BRIDGE_APP_FILE", "/elsewhere")
+    monkeypatch.setenv("BRIDGE_SERVICE_HOST", "10.0.0.1")  # Kubernetes adds such ones.
+    Path(".env").write_text("bridge_reply_deadline=100\nBRIDGE_PORT=8081\n")
+    load(BridgeSettings)
+    told = [
+        f"{name} is no setting and has no effect; is {meant} meant?"
+        for name, meant in (
+            ("BRIDGE_APP_FILE", "BRIDGE_APPS_FILE"),
+            ("BRIDGE_JOURNAL_DRI", "BRIDGE_JOURNAL_DIR"),
+            ("BRIDGE_REPLY_DEADLINE", "BRIDGE_REPLY_DEADLINE_MS"),
+        )
+    ]
+    assert capsys.readouterr().err.splitlines() == [f"warning: {line}" for line in told]
+
+
 def test_what_is_no_json_is_named_and_not_shown(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
