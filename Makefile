@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 STAMP := $(VENV)/.installed
 
-.PHONY: help setup demo test compose-test torture bench soak examples lint format lock clean
+.PHONY: help setup demo test compose-test torture bench outage soak examples lint format lock clean
 help:           ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 16
 
@@ -30,6 +30,9 @@ torture: setup  ## kill, freeze, fill and cut off everything under load, then co
 bench: $(VENV)/.bench ## what a callback costs, beside a no-op handler and naive servers, and an event in the worker; ARGS="--rounds 5"
 	$(VENV)/bin/python -m bench servers $(ARGS)
 	$(VENV)/bin/python -m bench.worker
+
+outage: $(VENV)/.bench ## ten minutes with the broker frozen at 2,000 callbacks/s: memory, drain, replies; ARGS="--minutes 1"
+	$(VENV)/bin/python -m bench outage $(ARGS)
 
 soak: $(VENV)/.bench ## an hour at 1,000 callbacks/s with broker restarts: nothing may grow; ARGS="--minutes 10"
 	$(VENV)/bin/python -m bench soak $(ARGS)
