@@ -48,8 +48,8 @@ log = logging.getLogger(__name__)
 
 BATCH_BYTES = 256 * 1024
 # While a backlog leaves, callbacks come in: all batches of a round together keep the event loop for some milliseconds.
-ROUND_BYTES = 768 * 1024
-LEAST_BATCH_BYTES = 32 * 1024
+ROUND_BYTES = 256 * 1024
+LEAST_BATCH_BYTES = 16 * 1024
 # Batches of all partitions leave together when those before are confirmed: fewer and larger requests cost half the CPU.
 # A partition that takes longer than this is not waited for.
 ROUND_S = 0.02
