@@ -9,10 +9,9 @@ from pathlib import Path
 
 import msgspec
 
-from bench.cores import SERVER, pinned
 from bench.kafkas import RealKafka, real_kafka
 from bench.measure import Load
-from bench.rows import DAY_S, PARTITIONS
+from bench.rows import PARTITIONS, start_ingress
 from tests.support.commands import Ingress
 from tests.support.topic import Topics
 
@@ -49,11 +48,7 @@ def outage(folder: Path, *, minutes: float, rate: float, say: Callable[[str], No
     with real_kafka(folder) as kafka:
         kafka.create_topic(topics.events, PARTITIONS)
         kafka.create_topic(topics.dlq, 1)
-        place = folder / "ingress"
-        place.mkdir()
-        ingress = Ingress(place, kafka.bootstrap, topics, BRIDGE_CLOCK_SKEW_S=str(DAY_S))
-        with pinned(SERVER):
-            ingress.start_ready(60)
+        ingress = start_ingress(folder, kafka.bootstrap, topics)
         try:
             return _run(ingress, kafka, minutes, rate, say)
         finally:

@@ -84,6 +84,15 @@ def _bridge(workers: int) -> Start:
     return start
 
 
+def start_ingress(folder: Path, bootstrap: str, topics: Topics) -> Ingress:
+    """One ingress on the server's core, its journal in `folder`; it takes callbacks that were signed within a day."""
+    place = folder / "ingress"
+    place.mkdir()
+    ingress = Ingress(place, bootstrap, topics, BRIDGE_CLOCK_SKEW_S=str(DAY_S))
+    with pinned(SERVER):
+        return ingress.start_ready(START_S)
+
+
 def _listens(port: int) -> bool:
     return any(answers(f"http://127.0.0.1:{port}/", status) for status in (200, 405, 403))
 

@@ -11,10 +11,9 @@ from typing import Any
 import msgspec
 from confluent_kafka import Consumer, TopicPartition
 
-from bench.cores import SERVER, pinned
 from bench.kafkas import real_kafka
 from bench.measure import Load
-from bench.rows import DAY_S, PARTITIONS
+from bench.rows import PARTITIONS, start_ingress
 from tests.support.broker import Broker
 from tests.support.commands import Ingress
 from tests.support.topic import Topics, create_topic
@@ -63,11 +62,7 @@ def soak(folder: Path, *, minutes: float, rate: float, restart_every: float, say
         broker = kafka.broker
         create_topic(broker.bootstrap, topics.events, partitions=PARTITIONS, config=SMALL_TOPIC)
         create_topic(broker.bootstrap, topics.dlq, partitions=1)
-        place = folder / "ingress"
-        place.mkdir()
-        ingress = Ingress(place, broker.bootstrap, topics, BRIDGE_CLOCK_SKEW_S=str(DAY_S))
-        with pinned(SERVER):
-            ingress.start_ready(60)
+        ingress = start_ingress(folder, broker.bootstrap, topics)
         try:
             soaked = _run(ingress, broker, minutes=minutes, rate=rate, restart_every=restart_every, say=say)
             soaked.published = _count(broker.bootstrap, topics.events)

@@ -19,6 +19,7 @@ from yarl import URL
 from bridge.listen import listen
 from bridge.settings import BridgeSettings
 from common.diagnosis import explain
+from common.settings import meaning_of
 from common.topics import max_message_bytes
 
 SYNCS = 20
@@ -50,8 +51,7 @@ async def examine(settings: BridgeSettings, console: Console) -> bool:
 
 async def _apps(settings: BridgeSettings) -> list[Finding]:
     if not settings.apps:
-        meaning = " ".join((BridgeSettings.model_fields["apps"].description or "").split())
-        return [Finding("apps", False, f"BRIDGE_APPS is not set. {meaning}")]
+        return [Finding("apps", False, f"BRIDGE_APPS is not set. {meaning_of(BridgeSettings, 'apps')}")]
     return [
         Finding(
             f"app {app}",

@@ -132,6 +132,11 @@ def variable_name(settings_class: type[BaseSettings], field_name: str) -> str:
     return f"{settings_class.model_config.get('env_prefix', '')}{field_name}".upper()
 
 
+def meaning_of(settings_class: type[BaseSettings], field_name: str) -> str:
+    """What a field is for, in one line."""
+    return " ".join((settings_class.model_fields[field_name].description or "").split())
+
+
 def load(settings_class: type[AnySettings], **arguments: Any) -> AnySettings:
     """Read the settings, or end the program with one line for each that is wrong (exit status 2).
 
@@ -166,8 +171,7 @@ def _unreadable(settings_class: type[Settings], error: SettingsError) -> str:
     cause = error.__cause__
     where = f" ({cause.msg} at character {cause.pos + 1})" if isinstance(cause, JSONDecodeError) else ""
     name = field[1]
-    description = " ".join((settings_class.model_fields[name].description or "").split())
-    return f"{variable_name(settings_class, name)} is no JSON{where}. {description}"
+    return f"{variable_name(settings_class, name)} is no JSON{where}. {meaning_of(settings_class, name)}"
 
 
 def _problem(settings_class: type[Settings], item: Any) -> str:
@@ -176,7 +180,7 @@ def _problem(settings_class: type[Settings], item: Any) -> str:
         return message
     name = str(item["loc"][0])
     variable = variable_name(settings_class, name)
-    description = " ".join((settings_class.model_fields[name].description or "").split())
+    description = meaning_of(settings_class, name)
     if item["type"] == "missing":
         return f"{variable} is not set. {description}"
     # Of the shape of a JSON value the message of the library says little.
