@@ -19,6 +19,7 @@ import asyncio
 import contextlib
 import gc
 import logging
+import time
 from collections import deque
 from collections.abc import Iterable
 from functools import partial
@@ -47,9 +48,12 @@ from common.topics import TopicsMissingError, ensure_topics, max_message_bytes
 log = logging.getLogger(__name__)
 
 BATCH_BYTES = 256 * 1024
-# While a backlog leaves, callbacks come in: all batches of a round together keep the event loop for some milliseconds.
+# While a backlog leaves, callbacks come in: a round is no larger than the event loop can take in some milliseconds, but
+# where the brokers are far away, it is as much larger as they take longer.
 ROUND_BYTES = 256 * 1024
 LEAST_BATCH_BYTES = 16 * 1024
+BACKLOG_SHARE = 0.1
+"""Most of the event loop's time for the records of a backlog; aiokafka and the disk spend twice as much on them."""
 # Batches of all partitions leave together when those before are confirmed: fewer and larger requests cost half the CPU.
 # A partition that takes longer than this is not waited for.
 ROUND_S = 0.02
@@ -109,6 +113,9 @@ class LanePublisher:
         """Whether the producer was given up on the search for a refused record: no reason to wait long."""
         self._answers = True
         self._throttle = throttle
+        self._pace = Pace()
+        self._round_trip = 0.0
+        """Seconds that Kafka took to confirm the last batch."""
         self.connected = False
 
     def wake(self) -> None:
@@ -232,6 +239,9 @@ class LanePublisher:
                 self._window.append(group)
                 self._spread((group,))
             if not self._in_flight or self._age > ROUND_S:
+                if self._is_behind:
+                    await self._pace.rest()
+                self._pace.start()
                 await self._send_round(producer)
             if self._lost:
                 raise self._lost
@@ -246,23 +256,34 @@ class LanePublisher:
                 await asyncio.sleep(wait)
         raise AssertionError("backoff ends never")
 
+    @property
+    def _is_behind(self) -> bool:
+        """Whether what is published next was acknowledged long ago: whoever comes now goes first."""
+        return bool(self._window) and self._window[0].synced
+
     def _spread(self, groups: Iterable[Group]) -> None:
-        for group in groups:
-            for entry in group.entries:
-                if not entry.confirmed:
-                    self._queues[partition_of(entry.record.key, len(self._queues))].append(entry)
+        with self._pace:
+            for group in groups:
+                for entry in group.entries:
+                    if not entry.confirmed:
+                        self._queues[partition_of(entry.record.key, len(self._queues))].append(entry)
 
     async def _send_round(self, producer: AIOKafkaProducer) -> None:
         """Send a batch to each partition that has none in flight."""
         due = [number for number, queue in enumerate(self._queues) if queue and number not in self._in_flight]
-        fair_bytes = max(LEAST_BATCH_BYTES, ROUND_BYTES // max(1, len(due)))
+        round_bytes = ROUND_BYTES * max(1.0, self._round_trip / ROUND_S)
+        fair_bytes = max(LEAST_BATCH_BYTES, int(round_bytes) // max(1, len(due)))
         most_bytes = min(fair_bytes, BATCH_BYTES, self._limit or BATCH_BYTES)
+        batches = []
         for partition in due:
-            await self._send(producer, partition, most_bytes)
+            batches.append((partition, *self._next_batch(producer, self._queues[partition], most_bytes)))
+            if self._is_behind:
+                await asyncio.sleep(0)
+        for partition, batch, entries in batches:
+            await self._send(producer, partition, batch, entries)
 
-    async def _send(self, producer: AIOKafkaProducer, partition: int, most_bytes: int) -> None:
-        """Send the head of a partition's queue as one batch."""
-        batch, entries = self._next_batch(producer, self._queues[partition], most_bytes)
+    async def _send(self, producer: AIOKafkaProducer, partition: int, batch: Any, entries: list[Entry]) -> None:
+        """Send a batch of the records that came first to a partition."""
         if self._limit is not None and len(entries) == 1 and batch.size() > self._limit:
             self._set_aside(entries[0], f"{batch.size()} bytes, of which the topic takes {self._limit}")
             self._wake.set()
@@ -278,26 +299,29 @@ class LanePublisher:
         batch = producer.create_batch()
         entries: list[Entry] = []
         size = 0
-        while queue:
-            record = queue[0].record
-            size += queue[0].size
-            if entries and (size > most_bytes or len(entries) >= self._batch_records):
-                break
-            appended = batch.append(
-                key=record.key, value=record.value, timestamp=record.timestamp_ms, headers=record.headers
-            )
-            if appended is None:
-                break
-            entries.append(queue.popleft())
+        with self._pace:
+            while queue:
+                record = queue[0].record
+                size += queue[0].size
+                if entries and (size > most_bytes or len(entries) >= self._batch_records):
+                    break
+                appended = batch.append(
+                    key=record.key, value=record.value, timestamp=record.timestamp_ms, headers=record.headers
+                )
+                if appended is None:
+                    break
+                entries.append(queue.popleft())
         return batch, entries
 
     def _confirmed(self, in_flight: dict[int, _Sent], partition: int, done: asyncio.Future[Any]) -> None:
         """A batch was confirmed, or failed."""
-        entries = in_flight.pop(partition).entries
+        entries, sent_at = in_flight.pop(partition)
         error = asyncio.CancelledError() if done.cancelled() else done.exception()
         if error is None:
             self._batch_records = min(self._batch_records * 2, MOST_BATCH_RECORDS)
-            self._confirm(entries)
+            self._round_trip = asyncio.get_running_loop().time() - sent_at
+            with self._pace:
+                self._confirm(entries)
             self._published.inc(len(entries))
         elif in_flight is not self._in_flight:
             pass  # Of a producer that was given up; its records were given to the next one.
@@ -351,6 +375,32 @@ class LanePublisher:
             else:
                 self._answers = True
             await asyncio.sleep(PROBE_INTERVAL)
+
+
+class Pace:
+    """Holds a backlog to its share of the event loop, so that callbacks that come meanwhile find it free.
+
+    As a context manager it surrounds the work that counts.
+    """
+
+    def __init__(self) -> None:
+        self._worked = 0.0
+        self.start()
+
+    def start(self) -> None:
+        """A round begins."""
+        self._began = time.perf_counter()
+        self._worked = 0.0
+
+    def __enter__(self) -> None:
+        self._entered = time.perf_counter()
+
+    def __exit__(self, *_: object) -> None:
+        self._worked += time.perf_counter() - self._entered
+
+    async def rest(self) -> None:
+        """Wait until the work is no more than the share of the time since the round began."""
+        await asyncio.sleep(self._worked / BACKLOG_SHARE - (time.perf_counter() - self._began))
 
 
 class Publisher:

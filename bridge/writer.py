@@ -7,7 +7,7 @@ import logging
 import queue
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from bridge.record import pack
@@ -76,16 +76,20 @@ class Writer:
         """
         self._queue.put(_Write(store, groups, done, sync_through))
 
-    def run(self, function: Callable[[], object]) -> None:
-        """Call `function` in the thread; what it raises is logged."""
+    def run_in_steps(self, steps: Iterator[None]) -> None:
+        """Run it to its end in the thread, other work between its steps; what it raises is logged."""
 
-        def logged() -> None:
+        def step() -> None:
             try:
-                function()
+                next(steps)
+            except StopIteration:
+                return
             except Exception:
                 log.exception("file work of the journal failed")
+            else:
+                self._queue.put(step)
 
-        self._queue.put(logged)
+        self._queue.put(step)
 
     async def call(self, function: Callable[[], T]) -> T:
         """The result of `function`, called in the thread."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -134,8 +135,9 @@ def test_killing_one_of_two_processes_under_load_loses_nothing_and_refuses_nothi
         assert min(shares) > 0, "the connections are spread over the processes"
         for number in range(6):
             load.wait_acknowledged(500)
-            os.kill(bridge.children()[number % 2], signal.SIGKILL)
-            wait_until(lambda: len(bridge.children()) == 2, timeout=10, what="the process to be started again")
+            killed = bridge.children()[number % 2]
+            os.kill(killed, signal.SIGKILL)
+            bridge.wait_for(partial(_is_replaced, bridge, killed), timeout=10, what="the process to be started again")
         load.wait_acknowledged(500)
     wait_until(lambda: drained(bridge), timeout=30, what=lambda: f"the journals to drain\n{bridge.tail()}")
     result = verdict(load.acknowledged, events(own_broker, bridge))
@@ -145,9 +147,14 @@ def test_killing_one_of_two_processes_under_load_loses_nothing_and_refuses_nothi
     assert bridge.terminate(10) == 0
 
 
+def _is_replaced(bridge: Ingress, child: int) -> bool:
+    children = bridge.children()
+    return child not in children and len(children) == 2
+
+
 def test_a_hung_process_is_started_again(ingress: MakeIngress, own_broker: Broker) -> None:
     bridge = ingress(own_broker, BRIDGE_WORKERS="2", BRIDGE_HUNG_AFTER_S="2")
     hung = bridge.children()[0]
     os.kill(hung, signal.SIGSTOP)
-    bridge.wait_for(lambda: hung not in bridge.children() and len(bridge.children()) == 2, what="another process")
+    bridge.wait_for(partial(_is_replaced, bridge, hung), what="another process")
     bridge.wait_ready()

@@ -56,6 +56,15 @@ os.kill(os.getpid(), signal.SIGKILL)
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_large_file_loses_its_name_at_once_and_its_bytes_a_bit_at_a_time(tmp_path: Path) -> None:
+    store = Store.create(tmp_path)
+    store.write([row(number, size=1_000_000) for number in range(1, 31)], [], sync=True)
+    steps = store.remove_in_steps()
+    next(steps)
+    assert list(tmp_path.iterdir()) == []
+    assert sum(1 for _ in steps) >= 2
+
+
 def test_a_file_has_one_owner_and_is_readable_by_nobody_else(tmp_path: Path) -> None:
     store = Store.create(tmp_path)
     assert store.path.stat().st_mode & 0o777 == 0o600
