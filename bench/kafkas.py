@@ -6,8 +6,8 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Protocol
 
@@ -34,7 +34,7 @@ class Kafka(Protocol):
     def thaw(self) -> None:
         """End that."""
 
-    def restart(self) -> None:
+    def restart(self) -> object:
         """Start it anew: a node that slept long has its sessions to sort out."""
 
 
@@ -115,4 +115,4 @@ def embedded_kafka(_folder: Path) -> Iterator[EmbeddedKafka]:
         kafka.close()
 
 
-KAFKAS = {"real": real_kafka, "embedded": embedded_kafka}
+KAFKAS: dict[str, Callable[[Path], AbstractContextManager[Kafka]]] = {"real": real_kafka, "embedded": embedded_kafka}

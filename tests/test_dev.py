@@ -23,7 +23,7 @@ BRIDGE = Path(sys.executable).parent / "bridge"
 @pytest.fixture
 def dev(tmp_path: Path) -> Iterator[Process]:
     """`bridge dev`, not started yet."""
-    command = [BRIDGE, "dev", "--port", str(free_port())]
+    command: list[str | Path] = [BRIDGE, "dev", "--port", str(free_port())]
     process = Process(command, log=tmp_path / "dev.log", env={"TMPDIR": str(tmp_path)})
     yield process
     process.close()
@@ -46,7 +46,7 @@ def assert_gone(folder: Path) -> None:
 
 def send(url: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     env = {name: value for name, value in os.environ.items() if not name.startswith("BRIDGE_")}
-    command = [BRIDGE, "send", *arguments, "--url", url]
+    command: list[str | Path] = [BRIDGE, "send", *arguments, "--url", url]
     return subprocess.run(command, env=env, capture_output=True, text=True, timeout=20, check=False)
 
 

@@ -84,13 +84,13 @@ def check(reply: Reply) -> None:
     assert reply.headers["content-type"] == "application/json"
 
 
-def cases(mode: GenerationMode) -> st.SearchStrategy[schemathesis.Case]:
+def cases(mode: GenerationMode) -> st.SearchStrategy[schemathesis.Case[Any]]:
     """Requests made of the OpenAPI document: such as it describes, or such as it does not."""
     operation = schemathesis.openapi.from_dict(schemas.openapi())["/"]["POST"]
     return operation.as_strategy(generation_mode=mode)
 
 
-def body_bytes(case: schemathesis.Case) -> bytes:
+def body_bytes(case: schemathesis.Case[Any]) -> bytes:
     return case.body if isinstance(case.body, bytes) else json.dumps(case.body, default=str).encode()
 
 
@@ -101,7 +101,7 @@ def body_bytes(case: schemathesis.Case) -> bytes:
     is_signed=st.booleans(),
 )
 def test_any_request_made_of_the_document_is_answered_as_documented(
-    case: schemathesis.Case, command: str, is_signed: bool, bridge: Ingress
+    case: schemathesis.Case[Any], command: str, is_signed: bool, bridge: Ingress
 ) -> None:
     given_query = {str(name): str(value) for name, value in (case.query or {}).items()}
     now = int(time.time())

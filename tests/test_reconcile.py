@@ -15,7 +15,7 @@ import orjson
 import pytest
 
 from common.settings import load
-from consumers.badge_store import Badge, BadgeStore, Events, Owner
+from consumers.badge_store import BadgeStore, Events, Owner
 from consumers.badges import collect, read_badge_event
 from consumers.connection import Waiting
 from consumers.metrics import Metrics
@@ -150,7 +150,7 @@ class Desk:
 
     def __init__(self, server: RedisServer, platform: ImPlatform, **settings: Any) -> None:
         self.app_id = str(next(_apps))
-        self.published: list[Badge] = []
+        self.published: list[dict[str, Any]] = []
         self.metrics = Metrics("reconcile")
         self._settings = ConsumersSettings.model_validate(
             {"redis_url": server.url, "reconcile_delay_s": 0, "reconcile_lease_s": 1, "reconcile_timeout_s": 0.5}
@@ -283,7 +283,7 @@ async def test_a_newer_count_that_came_meanwhile_stands(
     await desk.until(lambda: _is(lambda: desk.count("reconciled_badges", "overtaken")))
     assert await desk.badge("ann") == (4, "new", False)
     await desk.until(lambda: _is(lambda: desk.published))
-    assert desk.published[-1]["unread"] == 4  # type: ignore[index]
+    assert desk.published[-1]["unread"] == 4
 
 
 async def test_a_badge_that_became_stale_anew_meanwhile_is_asked_about_again(
@@ -370,7 +370,7 @@ async def test_a_badge_that_was_settled_and_not_published_is_published_when_its_
     assert await stale.settle(owner, await stale.see(owner), 5)
     desk.begin()
     await desk.until(lambda: _is(lambda: desk.published))
-    assert desk.published[0]["unread"] == 5  # type: ignore[index]
+    assert desk.published[0]["unread"] == 5
     assert not platform.calls
     await desk.until(lambda: _is_zero(stale, desk.app_id))
 
@@ -411,7 +411,7 @@ async def test_the_topic_ends_with_the_settled_badge_although_the_worker_was_slo
     assert event is not None
     await worker.handle([event])
     await worker.stop()
-    assert [(badge["unread"], badge["stale"]) for badge in desk.published] == [(None, True), (5, False)]  # type: ignore[index]
+    assert [(badge["unread"], badge["stale"]) for badge in desk.published] == [(None, True), (5, False)]
 
 
 # -- The process -------------------------------------------------------------------------------------------------------
@@ -485,7 +485,8 @@ def unread(server: RedisServer) -> bytes | None:
     import redis
 
     with redis.Redis(port=server.port) as client:
-        return client.hget(f"im:badge:{APP_ID}:ann", "unread")  # type: ignore[return-value]
+        stored: bytes | None = client.hget(f"im:badge:{APP_ID}:ann", "unread")
+    return stored
 
 
 def test_a_wrong_secret_key_is_named_and_not_shown(

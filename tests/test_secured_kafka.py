@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 import trustme
@@ -83,7 +84,7 @@ def secured(broker: Broker, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     made.broker.close()
 
 
-def settings(secured: Secured, mechanism: str = "PLAIN", password: str = "s3cret") -> dict[str, str]:
+def settings(secured: Secured, mechanism: str = "PLAIN", password: str = "s3cret") -> dict[str, Any]:
     return {
         "BRIDGE_KAFKA_SECURITY_PROTOCOL": "SASL_SSL",
         "BRIDGE_KAFKA_SASL_MECHANISM": mechanism,

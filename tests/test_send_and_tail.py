@@ -28,7 +28,7 @@ APPS = json.dumps({APP_ID: [TOKEN]})
 def bridge(*arguments: str, stdin: str = "", **settings: str) -> subprocess.CompletedProcess[str]:
     env = {name: value for name, value in os.environ.items() if not name.startswith("BRIDGE_")}
     env |= settings
-    command = [BRIDGE, *arguments]
+    command: list[str | Path] = [BRIDGE, *arguments]
     return subprocess.run(command, env=env, input=stdin, capture_output=True, text=True, timeout=20, check=False)
 
 
@@ -184,7 +184,7 @@ def test_json_is_the_value_of_each_record_on_one_line(ingress: MakeIngress, brok
 def test_it_ends_in_silence_when_nobody_reads_on(ingress: MakeIngress, broker: Broker) -> None:
     there = ingress(broker)
     there.post(recalled("Ann"))
-    command = [BRIDGE, "tail", there.topics.events, "--from-beginning", "--json"]
+    command: list[str | Path] = [BRIDGE, "tail", there.topics.events, "--from-beginning", "--json"]
     env = {**os.environ, "BRIDGE_KAFKA_BOOTSTRAP_SERVERS": broker.bootstrap}
     with subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as tailing:
         assert tailing.stdout

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPException
+from typing import Any
 from urllib.parse import urlsplit
 
 import orjson
@@ -16,7 +17,7 @@ class Reply:
     body: bytes
 
     @property
-    def json(self) -> object:
+    def json(self) -> Any:
         """The parsed body; raises orjson.JSONDecodeError."""
         return orjson.loads(self.body)
 
