@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import socket
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from http import HTTPStatus
 
 import orjson
@@ -17,14 +16,13 @@ from bridge import replies
 from bridge.connection import Connection, Intake
 from bridge.ingress import Ingress as Requests
 from bridge.journal import Journal
-from bridge.listen import Acceptor, HttpServer, listen
+from bridge.listen import Acceptor, Handler, HttpServer, listen
 from bridge.normalize import Normalizer, Received
 from bridge.record import Record
 from bridge.settings import BridgeSettings
 from tests.conftest import MakeIngress
 from tests.support.broker import Broker
 from tests.support.callbacks import Callback, recalled, sample, signed_query
-from tests.support.commands import Ingress
 from tests.support.topic import wait_for_events
 
 SLOW_MS = "100"
@@ -37,13 +35,6 @@ def wire(callback: Callback, query: str | None = None) -> bytes:
     length = len(callback.body)
     head = f"POST /{query or callback.signed()} HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\n\r\n"
     return head.encode() + callback.body
-
-
-@contextmanager
-def connected(bridge: Ingress) -> Iterator[socket.socket]:
-    with socket.create_connection(("127.0.0.1", bridge.port), 10) as connection:
-        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        yield connection
 
 
 def read_replies(connection: socket.socket, number: int) -> list[tuple[int, dict[str, object]]]:
@@ -72,7 +63,7 @@ def test_requests_that_come_before_the_reply_are_answered_in_order_whatever_way_
         wire(Callback("State.StateChange", b"no JSON")),
         wire(recalled("ann", unread=4)),
     ]
-    with connected(bridge) as connection:
+    with bridge.connection() as connection:
         for request in requests:
             connection.sendall(request)
         found = read_replies(connection, len(requests))
@@ -83,9 +74,9 @@ def test_requests_that_come_before_the_reply_are_answered_in_order_whatever_way_
 
 def test_a_client_that_leaves_before_its_reply_loses_no_callback(ingress: MakeIngress, broker: Broker) -> None:
     bridge = ingress(broker, BRIDGE_GATHER_MS=SLOW_MS)
-    with connected(bridge) as connection:
+    with bridge.connection() as connection:
         connection.sendall(wire(recalled("ann", unread=1)) + wire(recalled("ann", unread=2)))
-    with connected(bridge) as connection:
+    with bridge.connection() as connection:
         connection.sendall(wire(recalled("bob", unread=1)))
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")  # It resets the connection.
     keys = {
@@ -100,7 +91,7 @@ def test_a_client_that_leaves_before_its_reply_loses_no_callback(ingress: MakeIn
 
 def test_sigterm_answers_what_is_gathered_and_says_that_it_closes(ingress: MakeIngress) -> None:
     bridge = ingress(NOBODY, BRIDGE_GATHER_MS=SLOW_MS)
-    with connected(bridge) as connection:
+    with bridge.connection() as connection:
         connection.sendall(wire(recalled("ann", unread=1)))
         assert read_replies(connection, 1) == [(200, {"ActionStatus": "OK", "ErrorInfo": "", "ErrorCode": 0})]
         connection.sendall(wire(recalled("ann", unread=2)))
@@ -115,7 +106,7 @@ def test_sigterm_answers_what_is_gathered_and_says_that_it_closes(ingress: MakeI
 
 def test_an_idle_connection_is_closed_after_the_keep_alive_time(ingress: MakeIngress) -> None:
     bridge = ingress(NOBODY, BRIDGE_KEEPALIVE_S="1")
-    with connected(bridge) as connection:
+    with bridge.connection() as connection:
         for number in range(3):
             connection.sendall(wire(recalled("ann", unread=number)))
             assert read_replies(connection, 1)[0][0] == 200
@@ -126,19 +117,33 @@ def test_only_addresses_of_the_allow_list_may_post_seen_through_our_own_proxies(
     bridge = ingress(NOBODY, BRIDGE_ALLOWED_NETWORKS='["10.0.0.0/8"]', BRIDGE_TRUSTED_PROXIES='["127.0.0.0/8"]')
     request = wire(recalled("ann", unread=1))
     for forwarded, expected in (("10.1.2.3", 200), ("192.0.2.1", 403), ("10.1.2.3, 192.0.2.1", 403), ("", 403)):
-        with connected(bridge) as connection:
+        with bridge.connection() as connection:
             connection.sendall(request.replace(b"Host: x", f"Host: x\r\nX-Forwarded-For: {forwarded}".encode()))
             assert read_replies(connection, 1)[0][0] == expected
 
 
 def test_an_empty_body_is_a_dead_letter(ingress: MakeIngress) -> None:
     bridge = ingress(NOBODY)
-    with connected(bridge) as connection:
+    with bridge.connection() as connection:
         connection.sendall(wire(Callback("State.StateChange", b"")))
         assert "dead letter" in str(read_replies(connection, 1)[0][1]["ErrorInfo"])
 
 
 # -- Inside ------------------------------------------------------------------------------------------------------------
+
+
+class Server:
+    """The HTTP side in this process, serving."""
+
+    def __init__(self, handle: Handler, intake: Intake) -> None:
+        self.http = HttpServer(handle, intake, head_timeout=5, most_body=9999, access_log=None)
+        listener = listen("127.0.0.1", 0)
+        self._address = listener.getsockname()
+        self.acceptor = Acceptor(listener, self.http, most=9)
+        self.acceptor.start()
+
+    async def connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        return await asyncio.open_connection(*self._address)
 
 
 async def test_a_plain_post_reaches_neither_a_task_nor_a_request_object_of_aiohttp() -> None:
@@ -156,11 +161,8 @@ async def test_a_plain_post_reaches_neither_a_task_nor_a_request_object_of_aioht
 
     callback = recalled("ann", unread=1)
     chunked = f"POST /{callback.signed()} HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n".encode()
-    server = HttpServer(handle, Intake(take, 0.001), head_timeout=5, most_body=9999, access_log=None)
-    listener = listen("127.0.0.1", 0)
-    acceptor = Acceptor(listener, server, most=9)
-    acceptor.start()
-    reader, writer = await asyncio.open_connection(*listener.getsockname())
+    server = Server(handle, Intake(take, 0.001))
+    reader, writer = await server.connect()
     for request, expected in (
         (wire(callback), b"200"),
         (wire(callback).replace(b"POST", b"GET"), b"418"),
@@ -176,8 +178,8 @@ async def test_a_plain_post_reaches_neither_a_task_nor_a_request_object_of_aioht
             await reader.readexactly(len(request.split()[0]))
     assert bodies == [callback.body] * 2
     writer.close()
-    acceptor.stop()
-    await server.shutdown(1)
+    server.acceptor.stop()
+    await server.http.shutdown(1)
 
 
 async def test_a_request_that_is_declined_while_the_server_stops_is_answered_all_the_same() -> None:
@@ -191,16 +193,13 @@ async def test_a_request_that_is_declined_while_the_server_stops_is_answered_all
         waiting.extend(connections)
         gathered.set()
 
-    server = HttpServer(handle, Intake(take, 0), head_timeout=5, most_body=9999, access_log=None)
-    listener = listen("127.0.0.1", 0)
-    acceptor = Acceptor(listener, server, most=9)
-    acceptor.start()
-    reader, writer = await asyncio.open_connection(*listener.getsockname())
+    server = Server(handle, Intake(take, 0))
+    reader, writer = await server.connect()
     writer.write(wire(recalled("ann", unread=1)))
     await gathered.wait()
-    acceptor.stop()
-    server.pre_shutdown()
-    stopped = asyncio.ensure_future(server.shutdown(5))
+    server.acceptor.stop()
+    server.http.pre_shutdown()
+    stopped = asyncio.ensure_future(server.http.shutdown(5))
     await asyncio.sleep(0)
     for connection in waiting:
         connection.decline()
@@ -231,19 +230,16 @@ async def test_a_callback_that_cannot_be_handled_is_answered_500_and_holds_up_no
     journal = KafkaConfirms.of(settings)
     journal.kafka_confirms = True
     requests = Requests(settings, journal)
-    server = HttpServer(requests.handle, Intake(requests.take, 0.05), head_timeout=5, most_body=9999, access_log=None)
-    listener = listen("127.0.0.1", 0)
-    acceptor = Acceptor(listener, server, most=9)
-    acceptor.start()
-    statuses = await asyncio.gather(*(_post(listener, name) for name in ("ann", "eve", "bob")))
+    server = Server(requests.handle, Intake(requests.take, 0.05))
+    statuses = await asyncio.gather(*(_post(server, name) for name in ("ann", "eve", "bob")))
     assert statuses == [200, 500, 200]
     assert requests.in_flight == 0
-    acceptor.stop()
-    await server.shutdown(1)
+    server.acceptor.stop()
+    await server.http.shutdown(1)
 
 
-async def _post(listener: socket.socket, account: str) -> int:
-    reader, writer = await asyncio.open_connection(*listener.getsockname())
+async def _post(server: Server, account: str) -> int:
+    reader, writer = await server.connect()
     writer.write(wire(recalled(account, unread=1)))
     head = await reader.readuntil(b"\r\n\r\n")
     writer.close()

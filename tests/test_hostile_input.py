@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import gzip
 import socket
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import orjson
 import pytest
@@ -13,16 +11,9 @@ import pytest
 from tests.conftest import MakeIngress
 from tests.support.broker import Broker
 from tests.support.callbacks import RECALLED, Callback, recalled
-from tests.support.commands import Ingress
 from tests.support.topic import wait_for_events
 
 OK = {"ActionStatus": "OK", "ErrorInfo": "", "ErrorCode": 0}
-
-
-@contextmanager
-def connected(bridge: Ingress) -> Iterator[socket.socket]:
-    with socket.create_connection(("127.0.0.1", bridge.port), 10) as connection:
-        yield connection
 
 
 def head(callback: Callback, *fields: str) -> bytes:
@@ -45,7 +36,7 @@ def status(reply: bytes) -> int:
 
 def test_a_connection_that_brings_no_request_is_closed(ingress: MakeIngress) -> None:
     bridge = ingress("127.0.0.1:1", BRIDGE_HEAD_TIMEOUT_S="0.5")
-    with connected(bridge) as silent, connected(bridge) as slow:
+    with bridge.connection() as silent, bridge.connection() as slow:
         slow.sendall(b"POST / HTT")
         assert silent.recv(100) == b""
         assert slow.recv(100) == b""
@@ -53,7 +44,7 @@ def test_a_connection_that_brings_no_request_is_closed(ingress: MakeIngress) -> 
 
 def test_a_body_that_does_not_arrive_is_answered_408(ingress: MakeIngress) -> None:
     bridge = ingress("127.0.0.1:1", BRIDGE_BODY_TIMEOUT_S="0.5")
-    with connected(bridge) as connection:
+    with bridge.connection() as connection:
         connection.sendall(head(recalled("u"), "Content-Length: 1000") + b"{")
         assert status(answer(connection)) == 408
 
@@ -62,10 +53,10 @@ def test_a_chunked_body_is_read_and_a_broken_one_is_answered_400(ingress: MakeIn
     bridge = ingress("127.0.0.1:1")
     body = recalled("u", unread=1).body
     chunks = b"%x\r\n%b\r\n%x\r\n%b\r\n0\r\n\r\n" % (10, body[:10], len(body) - 10, body[10:])
-    with connected(bridge) as connection:
+    with bridge.connection() as connection:
         connection.sendall(head(recalled("u"), "Transfer-Encoding: chunked") + chunks)
         assert status(answer(connection)) == 200
-    with connected(bridge) as connection:
+    with bridge.connection() as connection:
         connection.sendall(head(recalled("u"), "Transfer-Encoding: chunked") + b"zz\r\n")
         assert status(answer(connection)) == 400
 
@@ -74,7 +65,7 @@ def test_a_gzip_body_is_read_and_a_bomb_is_answered_413(ingress: MakeIngress) ->
     bridge = ingress("127.0.0.1:1")
     for body, expected in ((recalled("u", unread=1).body, 200), (b" " * 50_000_000, 413)):
         packed = gzip.compress(body)
-        with connected(bridge) as connection:
+        with bridge.connection() as connection:
             connection.sendall(head(recalled("u"), "Content-Encoding: gzip", f"Content-Length: {len(packed)}") + packed)
             assert status(answer(connection)) == expected
     assert bridge.rss_bytes < 200 * 1024 * 1024
@@ -83,7 +74,7 @@ def test_a_gzip_body_is_read_and_a_bomb_is_answered_413(ingress: MakeIngress) ->
 def test_pipelined_requests_are_answered_in_order(ingress: MakeIngress) -> None:
     bridge = ingress("127.0.0.1:1")
     callbacks = [recalled(f"u{number}", unread=1) for number in range(20)]
-    with connected(bridge) as connection:
+    with bridge.connection() as connection:
         for callback in callbacks:
             connection.sendall(head(callback, f"Content-Length: {len(callback.body)}") + callback.body)
         received = b""
@@ -95,7 +86,7 @@ def test_pipelined_requests_are_answered_in_order(ingress: MakeIngress) -> None:
 def test_the_client_may_wait_for_100_continue(ingress: MakeIngress) -> None:
     bridge = ingress("127.0.0.1:1")
     callback = recalled("u", unread=1)
-    with connected(bridge) as connection:
+    with bridge.connection() as connection:
         connection.sendall(head(callback, f"Content-Length: {len(callback.body)}", "Expect: 100-continue"))
         assert connection.recv(100).startswith(b"HTTP/1.1 100")
         connection.sendall(callback.body)
@@ -113,7 +104,7 @@ def test_the_client_may_wait_for_100_continue(ingress: MakeIngress) -> None:
 )
 def test_what_is_no_http_is_answered_400_or_closed(request_line: bytes, ingress: MakeIngress) -> None:
     bridge = ingress("127.0.0.1:1", BRIDGE_HEAD_TIMEOUT_S="1")
-    with connected(bridge) as connection:
+    with bridge.connection() as connection:
         connection.sendall(request_line)
         received = connection.recv(65536)
         assert not received or status(received) in {400, 403, 405}
@@ -157,7 +148,7 @@ def test_a_broken_request_is_logged_in_a_line_that_holds_nothing_of_it(ingress: 
     bridge = ingress("127.0.0.1:1", BRIDGE_LOG_LEVEL="debug")
     for line in (b"POST /?Sign=S3CRET HTTP/9.9", b"POST / HTTP/1.1\r\nHost: x\r\nS3CRET\x01: y", b"S3\xffCRET"):
         for _ in range(20):
-            with connected(bridge) as connection:
+            with bridge.connection() as connection:
                 connection.sendall(line + b"\r\n\r\n")
                 connection.recv(65536)
     bridge.wait_for_log("is no HTTP")

@@ -1,5 +1,6 @@
 """The project's own commands, started as an operator starts them."""
 
+import socket
 import sys
 from pathlib import Path
 from typing import Self
@@ -88,6 +89,12 @@ class Ingress(Command):
     ) -> Reply:
         """Post it, signed as `callbacks.signed_query` does. Raises OSError when nobody answers."""
         return self.post_raw(callback.signed(app_id=app_id, token=token, **query), callback.body, timeout=timeout)
+
+    def connection(self) -> socket.socket:
+        """A connection to send on whatever bytes, without delay."""
+        connection = socket.create_connection(("127.0.0.1", self.port), 10)
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return connection
 
     def post_raw(self, query: str, body: bytes, *, timeout: float = 5) -> Reply:
         """Post exactly these bytes under exactly this query (with its `?`)."""
