@@ -12,7 +12,7 @@ from http import HTTPStatus
 
 from aiohttp import HttpVersion11, web
 from aiohttp.http_exceptions import HttpProcessingError
-from multidict import istr
+from multidict import MultiMapping, istr
 
 from bridge import metrics, registry, replies
 from bridge.connection import Connection
@@ -289,9 +289,11 @@ class Ingress:
             )
         return is_stale
 
-    def _admits(self, client: Connection | web.BaseRequest, headers: Mapping[str, str]) -> bool:
+    def _admits(self, client: Connection | web.BaseRequest, headers: MultiMapping[str]) -> bool:
         """Whether its address may post."""
-        return self._addresses.is_open or self._addresses.admits(client.remote, headers.get("X-Forwarded-For", ""))
+        return self._addresses.is_open or self._addresses.admits(
+            client.remote, ",".join(headers.getall("X-Forwarded-For", ()))
+        )
 
     async def _read(self, request: web.BaseRequest) -> bytes:
         """The body.

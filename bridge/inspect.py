@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
+import os
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Annotated, NamedTuple
 
@@ -22,7 +22,7 @@ from bridge.publisher import Publisher
 from bridge.record import Record, unpack
 from bridge.refused import RefusedRecords
 from bridge.settings import BridgeSettings, SettingsWithoutApps
-from bridge.store import SUFFIX, Backlog, DamagedError, Store, UnavailableError, is_owned, log_of
+from bridge.store import DAMAGED_SUFFIX, SUFFIX, Backlog, DamagedError, Store, UnavailableError, is_owned, log_of
 from common import logs
 from common.settings import load
 from common.tables import show as show_table
@@ -59,7 +59,7 @@ def opened_copy(path: Path) -> Iterator[Store]:
     Raises:
         DamagedError, UnavailableError, OSError: it cannot be read, or its owner wrote to it just now: try again.
     """
-    with tempfile.TemporaryDirectory(prefix="bridge-journal-") as folder:
+    with tempfile.TemporaryDirectory(prefix=".bridge-journal-", dir=_roomiest(path.parent)) as folder:
         copy = Path(folder) / path.name
         for part in (path, log_of(path)):
             if part.exists():
@@ -71,6 +71,12 @@ def opened_copy(path: Path) -> Iterator[Store]:
             store.close()
 
 
+def _roomiest(folder: Path) -> Path:
+    """Where there is most room for a copy: the usual place may be small, or in memory."""
+    places = [place for place in (Path(tempfile.gettempdir()), folder) if os.access(place, os.W_OK)]
+    return max(places or [folder], key=lambda place: shutil.disk_usage(place).free)
+
+
 def look_into(folder: Path) -> Iterator[Held]:
     """Every journal in `folder`, oldest first."""
     for path in sorted(folder.glob(f"*{SUFFIX}")):
@@ -79,7 +85,8 @@ def look_into(folder: Path) -> Iterator[Held]:
                 yield Held(path, is_owned(path), store.size_on_disk(), store.backlog())
         except FileNotFoundError:
             continue
-        except (DamagedError, UnavailableError, OSError):
+        except (DamagedError, UnavailableError, OSError) as error:
+            typer.echo(f"{path.name} cannot be read now: {error}", err=True)
             yield Held(path, is_owned(path), path.stat().st_size, None)
 
 
@@ -137,13 +144,18 @@ def drain(folder: Folder = None) -> None:
     settings = load(SettingsWithoutApps)
     logs.configure(log_format=settings.log_format, level=settings.log_level)
     place = _existing(folder or settings.journal_dir)
-    owned = [held.path.name for held in look_into(place) if held.owned]
+    owned = {path for path in place.glob(f"*{SUFFIX}") if is_owned(path)}
+    damaged = set(place.glob(f"*{DAMAGED_SUFFIX}"))
     if owned:
-        typer.echo(f"left to their living owners: {', '.join(owned)}", err=True)
+        typer.echo(f"left to their living owners: {_names(owned)}", err=True)
     try:
         uvloop.run(_drain(place, settings))
     except KeyboardInterrupt:
         raise SystemExit("error: interrupted; what was not published is still in the journal") from None
+    left = {*place.glob(f"*{SUFFIX}"), *place.glob(f"*{DAMAGED_SUFFIX}")} - owned - damaged
+    if left:
+        raise SystemExit(f"error: not everything was published; still there, see above for why: {_names(left)}")
+    typer.echo(f"published everything that was in {place}")
 
 
 async def _drain(folder: Path, settings: BridgeSettings) -> None:
@@ -162,7 +174,6 @@ async def _drain(folder: Path, settings: BridgeSettings) -> None:
     finally:
         await publisher.stop()
         await journal.stop(settings.stop_timeout_s)
-    logging.getLogger(__name__).info("published everything that was in %s", folder)
 
 
 def _existing(folder: Path | None) -> Path:
@@ -170,6 +181,10 @@ def _existing(folder: Path | None) -> Path:
     if not place.is_dir():
         raise SystemExit(f"error: {place} is no folder. Name the folder of the journals, or set BRIDGE_JOURNAL_DIR")
     return place
+
+
+def _names(paths: Iterable[Path]) -> str:
+    return ", ".join(sorted(path.name for path in paths))
 
 
 def _text(value: bytes) -> str:

@@ -38,7 +38,7 @@ The lock of a file is its ownership: SQLite holds it in exclusive mode, and the 
 
 All of this runs on the event loop, except what touches a file: that runs in the writer thread, in the order of its
 queue. So a row can be read after it was handed over, and a group that is complete when its turn to be written comes is
-not written at all.
+not written at all. Only what dead processes left is looked through in a thread of its own, until it is taken over.
 """
 
 from __future__ import annotations
@@ -52,6 +52,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 from bridge.lane import GROUP_OVERHEAD, Entry, Group, Lane, Settle, drop_complete
 from bridge.record import Record
@@ -63,10 +64,13 @@ from common.logs import Throttle
 
 log = logging.getLogger(__name__)
 
+T = TypeVar("T")
 EXPIRY_INTERVAL = 0.02
 CLEANUP_DELAY = 0.02
-# A deletion takes some 25 us, and a sync that a reply waits for may wait behind them.
-MOST_DELETED = 64
+# A deletion takes some 25 us, and a sync that a reply waits for may wait behind them: a few at a time, but more where
+# many are due, so that no more than some hundred are overdue.
+FEW_DELETED = 64
+DELETED_SHARE = 8
 PROBE_INTERVAL = 2.0
 REPORT_INTERVAL = 60.0
 REPLACE_ABOVE_BYTES = 64 * 1024 * 1024
@@ -88,7 +92,8 @@ class Held:
 
     def next_done(self) -> list[int]:
         """The rows to be deleted next."""
-        return [self.done.popleft() for _ in range(min(len(self.done), MOST_DELETED))]
+        due = len(self.done)
+        return [self.done.popleft() for _ in range(min(due, max(FEW_DELETED, due // DELETED_SHARE)))]
 
 
 @dataclass
@@ -126,7 +131,7 @@ class Journal:
         reply_deadline: float,
         adopt_interval: float,
     ) -> None:
-        self._folder = folder
+        self.folder = folder
         self._max_bytes = max_bytes
         self._memory_max_bytes = memory_max_bytes
         self._read_ahead_bytes = read_ahead_bytes
@@ -141,6 +146,8 @@ class Journal:
         """Kept by the publisher: whether Kafka is confirming records at present."""
         self._loop = asyncio.get_event_loop()
         self._writer = Writer(self._loop, on_synced=self._synced, on_failed=self._failed)
+        # To look through what others left may take seconds, in which nothing else would be synced.
+        self._adopter = Writer(self._loop, on_synced=self._synced, on_failed=self._failed)
         self._current: Store | None = None
         self._held: dict[Store, Held] = {}
         self._seq = 0
@@ -188,7 +195,8 @@ class Journal:
         A disk that takes no file is no reason not to start: it is tried again for ever.
         """
         self._writer.start()
-        for store, backlogs in await self._writer.call(lambda: take_over(self._folder)):
+        self._adopter.start()
+        for store, backlogs in await self._writer.call(lambda: take_over(self.folder)):
             self._inherit(store, backlogs)
         self._expire()
         await self._open_current()
@@ -216,17 +224,13 @@ class Journal:
             task.cancel()
         with contextlib.suppress(TimeoutError, sqlite3.Error, OSError):
             async with asyncio.timeout(timeout):
-                await self._writer.call(self._close_files)
+                await self._writer.call(partial(_close_files, dict(self._held)))
         self._writer.stop()
+        self._adopter.stop()
 
-    def _close_files(self) -> None:
-        for store, held in self._held.items():
-            if held.groups == 0:
-                store.remove()
-                continue
-            with contextlib.suppress(sqlite3.Error):
-                store.write((), held.done, sync=True)
-            store.close()
+    async def on_disk(self, function: Callable[[], T]) -> T:
+        """The result of `function`, which touches files, called behind the journal's own file work."""
+        return await self._writer.call(function)
 
     # -- Taking records ------------------------------------------------------------------------------------------------
 
@@ -355,7 +359,9 @@ class Journal:
 
     def _clean_up(self) -> None:
         """Delete the rows of complete groups, and files that are drained."""
-        self._cleanup_timer = None
+        if self._cleanup_timer is not None:
+            self._cleanup_timer.cancel()
+            self._cleanup_timer = None
         self._give_home()
         for store, held in list(self._held.items()):
             is_current = store is self._current
@@ -436,11 +442,11 @@ class Journal:
 
     async def _open_current(self) -> None:
         try:
-            store = await self._writer.call(lambda: Store.create(self._folder))
+            store = await self._writer.call(lambda: Store.create(self.folder))
         except (OSError, sqlite3.Error) as error:
             if self._throttle.admits(str(error)):
                 log.error(
-                    "no journal can be written in %s (%s); until it can, only Kafka acknowledges", self._folder, error
+                    "no journal can be written in %s (%s); until it can, only Kafka acknowledges", self.folder, error
                 )
             return
         self._held[store] = Held()
@@ -499,9 +505,9 @@ class Journal:
                 log.exception("looking for journals without an owner failed; it is tried again")
 
     async def _look_for_orphans(self) -> None:
-        unowned = frozenset(await self._writer.call(lambda: find_unowned(self._folder)))
+        unowned = frozenset(await self._adopter.call(lambda: find_unowned(self.folder)))
         lasting = sorted(unowned & self._unowned)
-        for store, backlogs in await self._writer.call(partial(take_over, self._folder, lasting)):
+        for store, backlogs in await self._adopter.call(partial(take_over, self.folder, lasting)):
             self._inherit(store, backlogs)
         self._unowned = unowned
 
@@ -514,3 +520,13 @@ class Journal:
             if self._current is not None and not self._is_tried and not self._sync_in_flight:
                 self._sync_in_flight = True
                 self._writer.write(self._current, sync_through=self._fresh[-1].seq if self._fresh else 1)
+
+
+def _close_files(files: dict[Store, Held]) -> None:
+    for store, held in files.items():
+        if held.groups == 0:
+            store.remove()
+            continue
+        with contextlib.suppress(sqlite3.Error):
+            store.write((), held.done, sync=True)
+        store.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import sqlite3
 from collections import deque
@@ -13,10 +14,12 @@ import msgspec
 from bridge.record import Record, unpack
 from bridge.store import Store
 from bridge.writer import Writer
+from common.logs import Throttle
 
 log = logging.getLogger(__name__)
 
 GROUP_OVERHEAD = 128
+READ_AGAIN_S = 1.0
 READS = 16
 """In how many parts a read-ahead is read: replies that wait for a sync wait for the one under way."""
 
@@ -110,6 +113,7 @@ class Lane:
         self._ready: deque[Group | Range] = deque()
         self._ready_bytes = 0
         self._fresh: deque[Group] = deque()
+        self._throttle = Throttle()
 
     @property
     def is_empty(self) -> bool:
@@ -165,6 +169,11 @@ class Lane:
         through = rows.through  # It may grow while we read.
         try:
             groups = await self._writer.call(lambda: _read_groups(rows, self.topic, self._read_ahead_bytes // READS))
+        except sqlite3.OperationalError as error:  # The disk fails, and may be well again.
+            if self._throttle.admits(str(error)):
+                log.error("the journal %s cannot be read now (%s); it is tried again", rows.home.path, error)
+            await asyncio.sleep(READ_AGAIN_S)
+            return
         except (sqlite3.DatabaseError, msgspec.DecodeError) as error:
             log.error(
                 "the journal %s cannot be read any more (%s): events %d to %d of %s stay in the file, which is kept",

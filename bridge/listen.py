@@ -139,14 +139,13 @@ class Acceptor:
         if len(self._server.connections) >= self._most:
             self._pause()
             return
-        with contextlib.suppress(BlockingIOError, InterruptedError, ConnectionAbortedError):
-            try:
-                self._take()
-            except BlockingIOError:  # Another process was faster.
-                raise
-            except OSError as error:
-                log.error("cannot accept connections: %s", error.strerror)
-                self._pause()
+        try:
+            self._take()
+        except (BlockingIOError, InterruptedError, ConnectionAbortedError):
+            pass  # Another process was faster, or the client is gone already.
+        except OSError as error:
+            log.error("cannot accept connections: %s", error.strerror)
+            self._pause()
 
     def _take(self) -> None:
         connection, _ = self._listener.accept()

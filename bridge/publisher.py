@@ -10,7 +10,9 @@ confirmed, in order: a failed batch (its sequence number is lost), a dead sender
 long (all brokers may have moved to other addresses). This may duplicate, and never reorders first occurrences.
 
 A record that the broker refuses for good is set aside on disk and announced on the dead-letter topic, so that it holds
-up nothing behind it.
+up nothing behind it. Where even the disk does not take it, it does: it was acknowledged.
+
+A backlog leaves slowly on purpose: its replies went long ago, and whoever comes now is to find the event loop free.
 """
 
 from __future__ import annotations
@@ -19,7 +21,6 @@ import asyncio
 import contextlib
 import gc
 import logging
-import time
 from collections import deque
 from collections.abc import Iterable
 from functools import partial
@@ -37,6 +38,7 @@ from aiokafka.errors import (
 from bridge import metrics
 from bridge.journal import Journal
 from bridge.lane import Entry, Group, Lane, drop_complete
+from bridge.pace import Pace
 from bridge.refused import RefusedRecords
 from bridge.settings import BridgeSettings
 from common.backoff import backoff
@@ -48,12 +50,13 @@ from common.topics import TopicsMissingError, ensure_topics, max_message_bytes
 log = logging.getLogger(__name__)
 
 BATCH_BYTES = 256 * 1024
-# While a backlog leaves, callbacks come in: a round is no larger than the event loop can take in some milliseconds, but
-# where the brokers are far away, it is as much larger as they take longer.
+# A round is no larger than the event loop can take in some milliseconds, but where brokers are far away, it is as much
+# larger as they take longer than ROUND_S.
 ROUND_BYTES = 256 * 1024
 LEAST_BATCH_BYTES = 16 * 1024
-BACKLOG_SHARE = 0.1
-"""Most of the event loop's time for the records of a backlog; aiokafka and the disk spend twice as much on them."""
+LONGEST_ROUND_TRIP_S = 0.25
+BEHIND_S = 0.25
+"""A record that has waited for longer belongs to a backlog."""
 # Batches of all partitions leave together when those before are confirmed: fewer and larger requests cost half the CPU.
 # A partition that takes longer than this is not waited for.
 ROUND_S = 0.02
@@ -109,13 +112,15 @@ class LanePublisher:
         """Largest batch that the topic takes, where the broker tells."""
         self._batch_records = MOST_BATCH_RECORDS
         """Most records of a batch: fewer while a record is looked for that the broker refuses."""
+        self._refusal: tuple[Entry, str] | None = None
+        """The record that was found to be refused for good, and why."""
         self._is_bisecting = False
         """Whether the producer was given up on the search for a refused record: no reason to wait long."""
         self._answers = True
         self._throttle = throttle
         self._pace = Pace()
         self._round_trip = 0.0
-        """Seconds that Kafka took to confirm the last batch."""
+        """Seconds that Kafka takes to confirm a batch, on average lately."""
         self.connected = False
 
     def wake(self) -> None:
@@ -192,7 +197,6 @@ class LanePublisher:
                 log.info("connected to Kafka at %s for %s", servers, self._lane.topic)
                 self._lost = None
                 self._in_flight = {}
-                self.connected = True
                 return producer
         raise AssertionError("backoff ends never")
 
@@ -230,7 +234,11 @@ class LanePublisher:
         Raises:
             ProducerLostError: always, in the end.
         """
+        if self._refusal is not None:
+            await self._set_aside(*self._refusal)
+            self._refusal = None
         partitions = await self._partitions(producer)
+        self.connected = True
         self._queues = [deque() for _ in range(partitions)]
         self._spread(self._window)
         while True:
@@ -239,7 +247,7 @@ class LanePublisher:
                 self._window.append(group)
                 self._spread((group,))
             if not self._in_flight or self._age > ROUND_S:
-                if self._is_behind:
+                if self._is_behind and self._journal.disk_ok:  # Without a disk, replies wait for Kafka alone.
                     await self._pace.rest()
                 self._pace.start()
                 await self._send_round(producer)
@@ -258,8 +266,8 @@ class LanePublisher:
 
     @property
     def _is_behind(self) -> bool:
-        """Whether what is published next was acknowledged long ago: whoever comes now goes first."""
-        return bool(self._window) and self._window[0].synced
+        """Whether what is published next is of a backlog."""
+        return bool(self._window) and asyncio.get_running_loop().time() - self._window[0].flushed > BEHIND_S
 
     def _spread(self, groups: Iterable[Group]) -> None:
         with self._pace:
@@ -274,19 +282,22 @@ class LanePublisher:
         round_bytes = ROUND_BYTES * max(1.0, self._round_trip / ROUND_S)
         fair_bytes = max(LEAST_BATCH_BYTES, int(round_bytes) // max(1, len(due)))
         most_bytes = min(fair_bytes, BATCH_BYTES, self._limit or BATCH_BYTES)
+        is_behind = self._is_behind
         batches = []
         for partition in due:
             batches.append((partition, *self._next_batch(producer, self._queues[partition], most_bytes)))
-            if self._is_behind:
+            if is_behind:
                 await asyncio.sleep(0)
         for partition, batch, entries in batches:
             await self._send(producer, partition, batch, entries)
+        asyncio.get_running_loop().call_later(ROUND_S, self._wake.set)  # For those that need not wait for the last.
 
     async def _send(self, producer: AIOKafkaProducer, partition: int, batch: Any, entries: list[Entry]) -> None:
         """Send a batch of the records that came first to a partition."""
+        if self._lost:  # The batch before may have failed just now, and this one must not overtake it.
+            raise self._lost
         if self._limit is not None and len(entries) == 1 and batch.size() > self._limit:
-            self._set_aside(entries[0], f"{batch.size()} bytes, of which the topic takes {self._limit}")
-            self._wake.set()
+            await self._set_aside(entries[0], f"{batch.size()} bytes, of which the topic takes {self._limit}")
             return
         self._in_flight[partition] = _Sent(entries, asyncio.get_running_loop().time())
         try:
@@ -319,7 +330,8 @@ class LanePublisher:
         error = asyncio.CancelledError() if done.cancelled() else done.exception()
         if error is None:
             self._batch_records = min(self._batch_records * 2, MOST_BATCH_RECORDS)
-            self._round_trip = asyncio.get_running_loop().time() - sent_at
+            took = asyncio.get_running_loop().time() - sent_at
+            self._round_trip += (min(took, LONGEST_ROUND_TRIP_S) - self._round_trip) / 16
             with self._pace:
                 self._confirm(entries)
             self._published.inc(len(entries))
@@ -341,13 +353,22 @@ class LanePublisher:
         """Find the record that is refused by making batches smaller; set it aside when it is alone."""
         self._is_bisecting = True
         if len(entries) == 1:
-            self._set_aside(entries[0], explain(error))
+            self._refusal = entries[0], explain(error)
         else:
             self._batch_records = len(entries) // 2
         self.lose(f"a batch of {len(entries)} records was refused: {explain(error)}")
 
-    def _set_aside(self, entry: Entry, reason: str) -> None:
-        announcement = self._refused.keep(entry.record, reason)
+    async def _set_aside(self, entry: Entry, reason: str) -> None:
+        for wait in backoff():
+            try:
+                announcement = await self._journal.on_disk(lambda: self._refused.keep(entry.record, reason))
+            except OSError as error:
+                self._report(
+                    f"a record that Kafka refuses for good cannot be set aside ({error}): it holds up all others"
+                )
+                await asyncio.sleep(wait)
+            else:
+                break
         if self._lane.topic != self._settings.dlq_topic:
             self._journal.append(announcement, forced=True)
         metrics.SET_ASIDE.labels(self._lane.topic).inc()
@@ -377,32 +398,6 @@ class LanePublisher:
             await asyncio.sleep(PROBE_INTERVAL)
 
 
-class Pace:
-    """Holds a backlog to its share of the event loop, so that callbacks that come meanwhile find it free.
-
-    As a context manager it surrounds the work that counts.
-    """
-
-    def __init__(self) -> None:
-        self._worked = 0.0
-        self.start()
-
-    def start(self) -> None:
-        """A round begins."""
-        self._began = time.perf_counter()
-        self._worked = 0.0
-
-    def __enter__(self) -> None:
-        self._entered = time.perf_counter()
-
-    def __exit__(self, *_: object) -> None:
-        self._worked += time.perf_counter() - self._entered
-
-    async def rest(self) -> None:
-        """Wait until the work is no more than the share of the time since the round began."""
-        await asyncio.sleep(self._worked / BACKLOG_SHARE - (time.perf_counter() - self._began))
-
-
 class Publisher:
     """One `LanePublisher` for each lane of the journal.
 
@@ -414,7 +409,7 @@ class Publisher:
     def __init__(self, journal: Journal, settings: BridgeSettings) -> None:
         self._journal = journal
         self._settings = settings
-        self._refused = RefusedRecords(settings.journal_dir, dlq_topic=settings.dlq_topic)
+        self._refused = RefusedRecords(journal.folder, dlq_topic=settings.dlq_topic)
         self._throttle = Throttle(REPORT_INTERVAL)
         self._lanes: dict[str, LanePublisher] = {}
         self._tasks: list[asyncio.Task[None]] = []

@@ -13,6 +13,7 @@ from uuid import uuid4
 import msgspec
 
 from bridge.record import Record, pack, unpack
+from bridge.store import sync_folder
 
 log = logging.getLogger(__name__)
 
@@ -43,21 +44,19 @@ class RefusedRecords:
     def keep(self, record: Record, reason: str) -> Record:
         """Set a record aside. Gives the record that announces it.
 
-        A disk that does not take it, or a folder that is full, leaves the announcement alone, which says so.
+        Raises:
+            OSError: the disk does not take it, or the folder is full.
         """
         path = self._folder / f"{time.time_ns():020d}-{uuid4().hex[:8]}{SUFFIX}"
-        try:
-            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            if sum(1 for _ in self._folder.iterdir()) >= MOST_FILES:
-                raise OSError(f"{self._folder} holds {MOST_FILES} records already")
-            with os.fdopen(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb") as file:
-                file.write(pack([record]))
-                file.flush()
-                os.fsync(file.fileno())
-            place = path.name
-        except OSError as error:
-            place = f"not kept: {error}"
-        log.error("Kafka refuses a record of %s for good (%s); it was set aside: %s", record.topic, reason, place)
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if sum(1 for _ in self._folder.iterdir()) >= MOST_FILES:
+            raise OSError(f"{self._folder} holds {MOST_FILES} records already: move them elsewhere")
+        with os.fdopen(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb") as file:
+            file.write(pack([record]))
+            file.flush()
+            os.fsync(file.fileno())
+        sync_folder(self._folder)
+        log.error("Kafka refuses a record of %s for good (%s); it was set aside: %s", record.topic, reason, path.name)
         return Record(
             self._dlq_topic,
             record.key,
@@ -68,7 +67,7 @@ class RefusedRecords:
                 ("detail", reason.encode()),
                 ("original-topic", record.topic.encode()),
                 ("original-size", b"%d" % record.size),
-                ("set-aside", place.encode()),
+                ("set-aside", path.name.encode()),
             ],
             time.time_ns() // 1_000_000,
         )

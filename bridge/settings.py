@@ -59,7 +59,7 @@ class BridgeSettings(Settings):
         4 * MEBIBYTE, ge=MEBIBYTE, description="How much of the backlog of a topic is in memory at a time."
     )
     reply_deadline_ms: int = Field(
-        500, ge=10, le=1900, description="A reply leaves within this time. The platform waits 2 s."
+        500, ge=50, le=1900, description="A reply leaves within this time. The platform waits 2 s."
     )
     decision_urls: dict[str, SecretStr] = Field(
         {},

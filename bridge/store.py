@@ -1,4 +1,4 @@
-"""One journal file: an SQLite database in WAL mode with a row per group of records. Used by the writer thread only."""
+"""One journal file: an SQLite database in WAL mode with a row per group of records. Used by one thread at a time."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from uuid import uuid4
 log = logging.getLogger(__name__)
 
 SUFFIX = ".journal"
+DAMAGED_SUFFIX = ".damaged"
 APPLICATION_ID = 0x696D6272  # "imbr"
 VERSION = 1
 
@@ -113,15 +114,17 @@ class Store:
             # It would be full again at once, and readiness would flap.
             raise OSError(errno.ENOSPC, f"less than {LEAST_SPACE} bytes are free", str(folder))
         path = folder / f"{time.time_ns():020d}-{socket.gethostname()}-{os.getpid()}-{uuid4().hex[:8]}{SUFFIX}"
-        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+        _ours.add(path)  # Before it is there: another thread may be looking for files without an owner.
         try:
+            os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
             store = cls(path, _connect(path))
         except BaseException:
             path.unlink(missing_ok=True)
+            _ours.discard(path)
             raise
         try:
             store._create_schema()
-            _sync_folder(folder)
+            sync_folder(folder)
         except BaseException:
             store.remove()
             raise
@@ -165,7 +168,7 @@ class Store:
         )
         if application_id != APPLICATION_ID or version != VERSION:
             raise DamagedError(f"{self.path}: version {version} of the format is not known to this program")
-        self._connection.execute("SELECT count(*) FROM groups").fetchone()
+        self._connection.execute("SELECT seq FROM groups LIMIT 1").fetchone()
 
     def write(self, rows: Iterable[Row], done: Sequence[int], *, sync: bool) -> None:
         """Add groups and remove those whose sequence numbers are in `done`, as one transaction.
@@ -314,7 +317,7 @@ def take_over(folder: Path, paths: Sequence[Path] | None = None) -> list[tuple[S
 
 def _set_aside(path: Path, error: DamagedError) -> None:
     """Rename a damaged journal and its write-ahead log together, so that nobody tries it again."""
-    aside = path.with_suffix(".damaged")
+    aside = path.with_suffix(DAMAGED_SUFFIX)
     try:
         for part, new in ((path, aside), (log_of(path), log_of(aside))):
             if part.exists():
@@ -361,7 +364,8 @@ def _connect(path: Path) -> sqlite3.Connection:
     return connection
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
+    """Make durable which files are in a folder."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -99,20 +99,27 @@ class Supervisor:
         """Start a child again whenever it ends."""
         waits = backoff(first=0.1, most=5.0)
         while not self._stopping.is_set():
-            ours, theirs = socket.socketpair()
-            with ours:
-                with theirs:
-                    await self._start(child, listener, theirs)
-                code = await self._watch(child, ours)
+            try:
+                ended = await self._run(child, listener)
+            except OSError as error:
+                ended = f"could not be started: {error}"
             child.process = None
             child.readiness = Readiness(False, {"state": "ended"})
             if self._stopping.is_set():
                 break
-            log.error("process %d ended with %s; starting it again", child.number, _ending(code))
+            log.error("process %d %s; starting it again", child.number, ended)
             if time.monotonic() - child.started > STABLE_AFTER_S:
                 waits = backoff(first=0.1, most=5.0)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._stopping.wait(), next(waits))
+
+    async def _run(self, child: Child, listener: socket.socket) -> str:
+        """Start a child and wait for its end, and tell it. Raises OSError."""
+        ours, theirs = socket.socketpair()
+        with ours:
+            with theirs:
+                await self._start(child, listener, theirs)
+            return f"ended with {_ending(await self._watch(child, ours))}"
 
     async def _start(self, child: Child, listener: socket.socket, theirs: socket.socket) -> None:
         child.started = child.last_beat = time.monotonic()

@@ -1,4 +1,4 @@
-"""The thread that does all file work of the journal, in the order in which it was asked."""
+"""A thread that does file work of the journal, in the order in which it was asked."""
 
 from __future__ import annotations
 

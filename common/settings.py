@@ -27,11 +27,17 @@ SaslMechanism = Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"]
 class SecretFiles(PydanticBaseSettingsSource):
     """Reads `<NAME>_FILE`: the path of a file that holds the setting `<NAME>`, as containers mount secrets."""
 
+    def __init__(self, settings_cls: type[BaseSettings]) -> None:
+        super().__init__(settings_cls)
+        self._given = {**dotenv_values(".env"), **os.environ}
+
     def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
         variable = variable_name(self.settings_cls, field_name)
-        path = os.environ.get(f"{variable}_FILE")
-        if path is None:
+        path = self._given.get(f"{variable}_FILE")
+        if not path:
             return None, field_name, False
+        if self._given.get(variable):
+            raise SettingsError(f"{variable} and {variable}_FILE are both set: remove one, or leave it empty")
         try:
             value = Path(path).read_text(encoding="utf-8").strip()
         except OSError as error:
@@ -48,7 +54,10 @@ class SecretFiles(PydanticBaseSettingsSource):
 
 
 class Settings(BaseSettings):
-    """Base of a process's settings. Strongest source first: arguments, environment, `<NAME>_FILE`, `.env`, default."""
+    """Base of a process's settings. Strongest source first: arguments, environment, `<NAME>_FILE`, `.env`, default.
+
+    A setting that is given both as a value and as a file is an error, whatever their order: one of them is a mistake.
+    """
 
     model_config = SettingsConfigDict(env_file=".env", env_ignore_empty=True, extra="ignore", frozen=True)
 

@@ -116,7 +116,14 @@ def test_an_idle_connection_is_closed_after_the_keep_alive_time(ingress: MakeIng
 def test_only_addresses_of_the_allow_list_may_post_seen_through_our_own_proxies(ingress: MakeIngress) -> None:
     bridge = ingress(NOBODY, BRIDGE_ALLOWED_NETWORKS='["10.0.0.0/8"]', BRIDGE_TRUSTED_PROXIES='["127.0.0.0/8"]')
     request = wire(recalled("ann", unread=1))
-    for forwarded, expected in (("10.1.2.3", 200), ("192.0.2.1", 403), ("10.1.2.3, 192.0.2.1", 403), ("", 403)):
+    in_two_lines = "10.1.2.3\r\nX-Forwarded-For: 192.0.2.1"
+    for forwarded, expected in (
+        ("10.1.2.3", 200),
+        ("192.0.2.1", 403),
+        ("10.1.2.3, 192.0.2.1", 403),
+        (in_two_lines, 403),
+        ("", 403),
+    ):
         with bridge.connection() as connection:
             connection.sendall(request.replace(b"Host: x", f"Host: x\r\nX-Forwarded-For: {forwarded}".encode()))
             assert read_replies(connection, 1)[0][0] == expected

@@ -16,7 +16,8 @@ from tests.support.topic import wait_for_events
 BRIDGE = Path(sys.executable).with_name("bridge")
 
 
-def journal(bridge: Ingress, *command: str, kafka: str = "127.0.0.1:1") -> str:
+def journal(bridge: Ingress, *command: str, kafka: str = "127.0.0.1:1", code: int = 0) -> str:
+    """What it prints; its errors, where it ends with another `code` than 0."""
     env = {
         **bridge.env,
         "COLUMNS": "200",
@@ -25,8 +26,8 @@ def journal(bridge: Ingress, *command: str, kafka: str = "127.0.0.1:1") -> str:
     ended = subprocess.run(
         [BRIDGE, "journal", *command], env=env, capture_output=True, text=True, timeout=60, check=False
     )
-    assert ended.returncode == 0, ended.stderr
-    return ended.stdout
+    assert ended.returncode == code, ended.stderr
+    return ended.stderr if code else ended.stdout
 
 
 def test_what_is_held_is_listed_shown_and_published_by_hand(ingress: MakeIngress, broker: Broker) -> None:
@@ -46,3 +47,8 @@ def test_what_is_held_is_listed_shown_and_published_by_hand(ingress: MakeIngress
     found = wait_for_events(broker.bootstrap, bridge.topics.events, lambda messages: len(messages) == 3)
     assert {message.event["subject"] for message in found} == {"u0", "u1", "u2"}
     assert list(bridge.journal_dir.glob("*.journal")) == []
+
+    (bridge.journal_dir / "00-host-1-ab.journal").write_bytes(b"no journal" * 99)
+    told = journal(bridge, "drain", str(bridge.journal_dir), kafka=broker.bootstrap, code=1)
+    assert "not everything was published" in told
+    assert "00-host-1-ab.damaged" in told

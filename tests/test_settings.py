@@ -88,6 +88,27 @@ def test_secrets_come_from_files_and_are_not_shown(tmp_path: Path, monkeypatch: 
     assert "s3cret" not in repr(settings)
 
 
+def test_the_name_of_a_file_may_stand_in_the_dotenv_file(tmp_path: Path) -> None:
+    (tmp_path / "apps").write_text('{"1400000000":["s3cret"]}\n')
+    (tmp_path / ".env").write_text(f"BRIDGE_APPS_FILE={tmp_path / 'apps'}\n")
+    assert list(load(BridgeSettings).apps) == ["1400000000"]
+
+
+def test_a_secret_that_is_given_twice_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "apps").write_text('{"1400000000":["s3cret"]}\n')
+    monkeypatch.setenv("BRIDGE_APPS", '{"1":["a"]}')
+    monkeypatch.setenv("BRIDGE_APPS_FILE", str(tmp_path / "apps"))
+    with pytest.raises(SystemExit):
+        load(BridgeSettings)
+    assert capsys.readouterr().err == (
+        "error: BRIDGE_APPS and BRIDGE_APPS_FILE are both set: remove one, or leave it empty\n"
+    )
+    monkeypatch.setenv("BRIDGE_APPS", "")
+    assert list(load(BridgeSettings).apps) == ["1400000000"]
+
+
 def test_the_dotenv_file_is_read_and_the_environment_wins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / ".env").write_text('BRIDGE_APPS={"1":["a"]}\nBRIDGE_PORT=1234\nBRIDGE_TOPIC=t\n')
     monkeypatch.setenv("BRIDGE_PORT", "4321")
