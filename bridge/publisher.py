@@ -290,7 +290,8 @@ class LanePublisher:
                 await asyncio.sleep(0)
         for partition, batch, entries in batches:
             await self._send(producer, partition, batch, entries)
-        asyncio.get_running_loop().call_later(ROUND_S, self._wake.set)  # For those that need not wait for the last.
+        if batches:  # Those that are confirmed soon need not wait for the last.
+            asyncio.get_running_loop().call_later(ROUND_S, self._wake.set)
 
     async def _send(self, producer: AIOKafkaProducer, partition: int, batch: Any, entries: list[Entry]) -> None:
         """Send a batch of the records that came first to a partition."""
