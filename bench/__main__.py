@@ -64,7 +64,7 @@ def soak(
         console.print(problem, style="bold red")
     if soaked.problems:
         raise typer.Exit(1)
-    console.print("Nothing grew, nothing was lost, the journal is empty.", style="bold green")
+    console.print("Nothing grew, as much arrived as was acknowledged, the journal is empty.", style="bold green")
 
 
 @app.command()

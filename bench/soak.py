@@ -50,7 +50,7 @@ class Soaked(msgspec.Struct):
     samples: list[Sample]
     load: dict[str, Any]
     published: int
-    """Records on the topic."""
+    """Records on the topic, repeated ones too: whether each acknowledged one is there is for `make torture` to say."""
     drained: bool
     problems: list[str]
 

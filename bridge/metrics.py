@@ -67,7 +67,12 @@ ACCEPTED = Tally(
     "command",
     registry=REGISTRY,
 )
-REFUSED = Counter("bridge_refused", "Callbacks that were not acknowledged, by reason.", ["reason"], registry=REGISTRY)
+REFUSED = Counter(
+    "bridge_refused",
+    "Callbacks that were not kept, by reason: refused, or a before-callback that was allowed.",
+    ["reason"],
+    registry=REGISTRY,
+)
 DRIFT = Counter(
     "bridge_drift",
     "Differences between callbacks and their documentation, by kind, command and field (`other`: too many to tell).",
