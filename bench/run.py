@@ -98,7 +98,9 @@ def middle(rounds: Sequence[Measured]) -> Measured:
     )
 
 
-def ratios(rounds: Sequence[Measured], floor: Sequence[Measured]) -> float:
+def ratios(rounds: Sequence[Measured], floor: Sequence[Measured], connections: str) -> float:
     """CPU per callback relative to the floor: the median over rounds of the ratio within a round."""
     pairs = zip(rounds, floor, strict=False)
-    return statistics.median(one.saturation["64"].cpu_us / other.saturation["64"].cpu_us for one, other in pairs)
+    return statistics.median(
+        one.saturation[connections].cpu_us / other.saturation[connections].cpu_us for one, other in pairs
+    )
