@@ -6,7 +6,7 @@ import asyncio
 import time
 
 BACKLOG_SHARE = 0.1
-"""Most of the event loop's time for the records of a backlog; aiokafka and the disk spend twice as much on them."""
+"""Most of the event loop's time that we spend on a backlog; what aiokafka and SQLite do with it comes on top."""
 LONGEST_REST_S = 0.1
 
 
