@@ -16,7 +16,7 @@ from bridge import lane as lanes
 from bridge.journal import Journal
 from bridge.lane import Group, Lane
 from bridge.pace import BACKLOG_SHARE, Pace
-from bridge.publisher import BATCH_BYTES, LanePublisher, ProducerLostError
+from bridge.publisher import BATCH_BYTES, ROUND_BYTES, LanePublisher, ProducerLostError
 from bridge.record import Record, pack
 from bridge.refused import RefusedRecords
 from bridge.settings import BridgeSettings
@@ -73,9 +73,10 @@ class Bench:
         broker: Any = self.broker
         self.task = asyncio.ensure_future(self.publisher._publish(broker))
 
-    def accept(self, partition: int) -> None:
-        """A record for a partition."""
-        self.journal.append(Record(TOPIC, _key(partition), b"{}", [], 0), forced=True)
+    def accept(self, partition: int, *more: int, value: bytes = b"{}") -> None:
+        """A record for each partition."""
+        for one in (partition, *more):
+            self.journal.append(Record(TOPIC, _key(one), value, [], 0), forced=True)
         self.journal.flush()
 
 
@@ -106,6 +107,17 @@ async def test_a_partition_that_is_not_confirmed_holds_up_the_others_for_a_momen
     await bench.broker.until_sent(2)
     assert [partition for partition, _, _ in bench.broker.sent] == [0, 1, 1]
     assert not stuck.done()
+
+
+@pytest.mark.parametrize(("round_trip_s", "kibibytes"), [(0.005, ROUND_BYTES / 2048), (0.1, BATCH_BYTES / 1024)])
+async def test_the_longer_kafka_takes_the_more_leaves_at_once(
+    round_trip_s: float, kibibytes: float, bench: Bench
+) -> None:
+    bench.publisher._round_trip = round_trip_s
+    bench.accept(*[0, 1] * 300, value=b"x" * 1024)
+    await bench.broker.until_sent(1)
+    for _, records, _ in bench.broker.sent:
+        assert kibibytes * 0.8 < records < kibibytes
 
 
 async def test_a_backlog_rests_until_its_work_was_no_more_than_its_share_of_the_time() -> None:
