@@ -24,8 +24,8 @@ DAMAGED_SUFFIX = ".damaged"
 APPLICATION_ID = 0x696D6272  # "imbr"
 VERSION = 1
 
-# A checkpoint holds the writer up, and with it every reply that waits for a sync: 30 ms after 16 MiB, 10 ms after 4, and
-# while a backlog is deleted, 30 ms after 4.
+# A checkpoint holds the writer up, and with it every reply that waits for a sync: 30 ms after 16 MiB, 10 ms after 4, or
+# 30 ms after 4 while a backlog is deleted.
 CHECKPOINT_PAGES = 512
 LEAST_SPACE = 1024 * 1024
 FREED_AT_ONCE = 8 * 1024 * 1024
