@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import importlib
 import sys
 from collections.abc import Coroutine
@@ -62,7 +63,8 @@ def run_to_end(work: Coroutine[Any, Any, Result]) -> Result:
     except TimeoutError:
         fail("Kafka does not answer: is CONSUMERS_KAFKA_BOOTSTRAP_SERVERS its address?")
     except OSError as error:
-        fail(f"{error.strerror or describe(error)}: is the port of CONSUMERS_ADMIN_PORT taken?")
+        hint = ": is the port of CONSUMERS_ADMIN_PORT taken?" if error.errno == errno.EADDRINUSE else ""
+        fail(f"{error.strerror or describe(error)}{hint}")
 
 
 def fail(message: str) -> NoReturn:

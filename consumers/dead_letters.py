@@ -10,7 +10,7 @@ A dead letter is the record as it was (key, value, headers) with these headers a
 | `attempts` | how often that event alone was tried |
 | `traceback-hash` | equal for dead letters of one fault |
 | `original-topic`, `original-partition`, `original-offset`, `original-timestamp` | where it is; ms |
-| `value-omitted` | only where the record was too large with these headers: `true`, and the value is empty |
+| `value-omitted` | `true` where the record was too large for them; value and headers above 1 KiB are left out |
 """
 
 from __future__ import annotations
@@ -24,6 +24,8 @@ from consumers.metrics import DeadLetterReason, Metrics
 from consumers.producer import Producer, Record
 
 log = logging.getLogger(__name__)
+
+_LARGE_HEADER = 1024
 
 
 class DeadLetters:
@@ -57,7 +59,8 @@ class DeadLetters:
         try:
             await self._producer.publish(self._topic, [Record(key, source.value or b"", headers)])
         except TOO_LARGE:
-            await self._producer.publish(self._topic, [Record(key, b"", [*headers, ("value-omitted", b"true")])])
+            kept = [(name, value) for name, value in headers if len(value) <= _LARGE_HEADER]
+            await self._producer.publish(self._topic, [Record(key, b"", [*kept, ("value-omitted", b"true")])])
         self._metrics.dead_lettered(reason)
         log.error(
             "gave up %s-%d offset %d after %d attempts, it is on %s now: %s",

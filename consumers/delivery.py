@@ -75,17 +75,27 @@ class Delivery(Generic[M]):
                 try:
                     message = read(record)
                 except Exception as error:  # noqa: BLE001 - whatever parsing raises, the record will not get better
-                    await self._give_up(run, record, error, "not_an_event", attempts=1)
+                    await self._handle(run, batch)
+                    batch = []
+                    await self._unreadable(run, record, error)
                 else:
                     if message is None:
                         skipped += 1
                     else:
                         batch.append(_Item(record, message))
             self._metrics.skipped.inc(skipped)
-            if batch:
-                await self._handle(run, batch)
+            await self._handle(run, batch)
         finally:
             self._waiting.end(partition)
+
+    async def _unreadable(self, run: _Run, record: ConsumerRecord, error: Exception) -> None:
+        """Give up a record that is no event, unless all of them are none: then it is the reader that is at fault."""
+        delays = backoff(most=1.0)
+        while self._breaker.is_open:
+            delays = self._wait_for_repair(run, error, delays)
+            await self._pause(run, next(delays))
+        await self._give_up(run, record, error, "not_an_event", attempts=1)
+        self._breaker.failed(record.key or record.offset)
 
     async def _handle(self, run: _Run, batch: Sequence[_Item[M]]) -> None:
         while batch:
@@ -168,7 +178,9 @@ class Delivery(Generic[M]):
             except Exception as error:
                 if not is_passing(error):
                     raise
-                self._waiting.begin(run.partition, describe(error) or f"no end within {timeout_s:g} s")
+                took_too_long = isinstance(error, TimeoutError) and not str(error) and timeout_s is not None
+                reason = f"no end within {timeout_s:g} s" if took_too_long else describe(error)
+                self._waiting.begin(run.partition, reason)
                 self._metrics.retried("waiting")
             else:
                 self._waiting.end(run.partition)

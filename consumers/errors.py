@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import traceback
 
+import aiohttp
 import redis.exceptions
 from aiokafka.errors import (
     ConsumerStoppedError,
@@ -69,13 +70,23 @@ class WorkerRefusedError(Exception):
     """A worker can never run as it is set up. The message says what to change; the process ends with it."""
 
 
+_PASSING = (
+    RetryLater,
+    ConnectionError,
+    TimeoutError,
+    ConsumerStoppedError,
+    aiohttp.ClientConnectionError,
+    *_PASSING_REDIS,
+)
+
+
 def is_passing(error: BaseException) -> bool:
     """Whether waiting helps: connections that break, time-outs, servers that start, are full or have no leader."""
     if isinstance(error, redis.exceptions.ResponseError):
         return isinstance(error, _PASSING_REDIS) or str(error).lstrip("-").startswith(_PASSING_ANSWERS)
     if isinstance(error, KafkaError):
         return not isinstance(error, TOO_LARGE)
-    return isinstance(error, (RetryLater, ConnectionError, TimeoutError, ConsumerStoppedError, *_PASSING_REDIS))
+    return isinstance(error, _PASSING)
 
 
 def describe(error: BaseException) -> str:

@@ -72,6 +72,8 @@ class Forward(BaseWorker[Original]):
     """The worker."""
 
     name = "forward"
+    most_events = 20
+    """They are posted one after the other; after a rebalance no more than these are posted again."""
 
     def __init__(self) -> None:
         self._session: aiohttp.ClientSession | None = None

@@ -32,10 +32,11 @@ from typing import NoReturn
 
 import aiohttp
 import redis.exceptions
+from aiokafka.errors import KafkaError
 
 from common.admin import Readiness
 from common.backoff import backoff
-from common.topics import KafkaConnectionError, TopicsMissingError, ensure_topics
+from common.topics import TopicsMissingError, ensure_topics
 from consumers.badge_store import BadgeStore, Owner
 from consumers.badges import publish_latest
 from consumers.connection import Waiting
@@ -105,10 +106,19 @@ class Reconciler:
 
     async def _work(self) -> NoReturn:
         await self._start()
-        async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as session, asyncio.TaskGroup() as tasks:
-            for app_id, app in self._settings.im_apps.items():
-                api = RestApi(session, app_id, app, timeout_s=self._settings.reconcile_timeout_s)
-                tasks.create_task(_App(app_id, api, self._store, self._context, self._waiting).run())
+        timeout_s = self._settings.reconcile_timeout_s
+        async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as session:
+            apps = [
+                _App(
+                    app_id,
+                    RestApi(session, app_id, app, timeout_s=timeout_s),
+                    self._store,
+                    self._context,
+                    self._waiting,
+                )
+                for app_id, app in self._settings.im_apps.items()
+            ]
+            await asyncio.gather(*(app.run() for app in apps))
         raise AssertionError("an app is worked on for ever")
 
     async def _start(self) -> None:
@@ -119,7 +129,7 @@ class Reconciler:
                     await ensure_topics(self._client, [self._settings.badges])
             except (RetryLater, TopicsMissingError) as error:
                 self._waiting.begin(NAME, str(error))
-            except (KafkaConnectionError, OSError, TimeoutError) as error:
+            except (KafkaError, OSError, TimeoutError) as error:
                 self._waiting.begin(NAME, f"Kafka at {self._settings.kafka_bootstrap_servers}: {describe(error)}")
             else:
                 self._waiting.end(NAME)
@@ -202,7 +212,7 @@ class _App:
     async def _ask(self, owner: Owner) -> None:
         try:
             await self._settle(owner)
-            await publish_latest(self._context, self._store, await self._store.update({owner: []}))
+            await self._publish(owner)
             await self._stale.done(owner)
         except CallError as error:
             await self._failed(owner, error)
@@ -214,6 +224,16 @@ class _App:
             log.exception("the badge of %s cannot be settled", owner.key)
             if isinstance(error, redis.exceptions.ResponseError):
                 await self._put_back(owner, long=True)
+
+    async def _publish(self, owner: Owner) -> None:
+        found = await self._store.update({owner: []})
+        key = self._app_id, "publish"
+        try:
+            await publish_latest(self._context, self._store, found)
+        except RetryLater as error:
+            self._waiting.begin(key, str(error))
+            raise
+        self._waiting.end(key)
 
     async def _settle(self, owner: Owner) -> None:
         seen = await self._stale.see(owner)

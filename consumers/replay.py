@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -59,6 +59,7 @@ class Outcome:
 
 
 Report = Callable[[Outcome], None]
+Work = Callable[[DeadLetter], Awaitable[None]]
 _SHOWN_FAILURES = 100
 
 
@@ -98,7 +99,11 @@ class Replay:
 
     async def drop(self) -> Outcome:
         """Mark them as done."""
-        return await self._each(lambda letter: self._mark(letter, "dropped"))
+
+        async def work(_letter: DeadLetter) -> None:
+            """Nothing is to be done."""
+
+        return await self._each(work, "dropped")
 
     async def replay(self, worker: BaseWorker[Any], group: str) -> Outcome:
         """Give those of `group` to the worker."""
@@ -110,25 +115,24 @@ class Replay:
             if message is not None:
                 async with asyncio.timeout(timeout_s):
                     await worker.handle([message])
-            await self._mark(letter, "replayed")
 
         try:
             if not self._dry_run:
                 async with asyncio.timeout(timeout_s):
                     await worker.start(Context(self._settings, self._producer, Metrics(worker.name), alone=False))
-            return await self._each(work)
+            return await self._each(work, "replayed")
         finally:
             with contextlib.suppress(Exception):
                 await worker.stop()
 
-    async def _each(self, work: Callable[[DeadLetter], Any]) -> Outcome:
+    async def _each(self, work: Work, outcome: str) -> Outcome:
         try:
             if not self._dry_run:
                 async with asyncio.timeout(_TOPICS_S):
                     await ensure_topics(self._client, [self._done])
             async with contextlib.aclosing(self._letters()) as letters:
                 async for letter in letters:
-                    await self._one(letter, work)
+                    await self._one(letter, work, outcome)
         finally:
             await self._producer.stop()
         return self._outcome
@@ -144,26 +148,33 @@ class Replay:
                     due = max(due, loop.time()) + 1 / self._rate
                 yield letter
 
-    async def _one(self, letter: DeadLetter, work: Callable[[DeadLetter], Any]) -> None:
-        if self._dry_run:
+    async def _one(self, letter: DeadLetter, work: Work, outcome: str) -> None:
+        try:
+            if not self._dry_run:
+                await self._until_it_passes(lambda: work(letter))
+                # Apart from the work, which must not be done again because a marker cannot be written now.
+                await self._until_it_passes(lambda: self._mark(letter, outcome))
+        except Exception as error:  # noqa: BLE001 - a worker may raise anything
+            self._outcome.failures += 1
+            if len(self._outcome.failed) < _SHOWN_FAILURES:
+                self._outcome.failed.append((letter.name, describe(error)))
+        else:
             self._outcome.done += 1
-        for delay in () if self._dry_run else backoff():
+        self._report(self._outcome)
+
+    async def _until_it_passes(self, action: Callable[[], Awaitable[None]]) -> None:
+        for delay in backoff():
             try:
-                await work(letter)
-            except Exception as error:  # noqa: BLE001 - a worker may raise anything
+                await action()
+            except Exception as error:
                 if not is_passing(error):
-                    self._outcome.failures += 1
-                    if len(self._outcome.failed) < _SHOWN_FAILURES:
-                        self._outcome.failed.append((letter.name, describe(error)))
-                    break
+                    raise
                 self._outcome.waiting_for = describe(error)
                 self._report(self._outcome)
                 await asyncio.sleep(delay)
             else:
-                self._outcome.done += 1
                 break
         self._outcome.waiting_for = None
-        self._report(self._outcome)
 
     async def _mark(self, letter: DeadLetter, outcome: str) -> None:
         done = marker(letter, outcome)

@@ -156,6 +156,7 @@ class Runtime:
             self._client,
             topic=self._topic,
             group=self._group,
+            most_events=min(self._settings.batch_max_events, self._worker.most_events),
             deliver=delivery.deliver,
             metrics=self._metrics,
             connection=self._kafka,

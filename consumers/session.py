@@ -9,6 +9,7 @@ at the committed offsets, so nothing is skipped.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
@@ -53,6 +54,7 @@ class Lane:
         self.task: asyncio.Task[None] | None = None
         self.idle = True
         self.position: int | None = None
+        """Offset of the first event that is not handled yet; None until one was fetched."""
         self.oldest_ms: int | None = None
 
     def stop(self) -> None:
@@ -72,6 +74,7 @@ class Session(ConsumerRebalanceListener):  # type: ignore[misc]
         *,
         topic: str,
         group: str,
+        most_events: int,
         deliver: Deliver,
         metrics: Metrics,
         connection: Connection,
@@ -79,6 +82,7 @@ class Session(ConsumerRebalanceListener):  # type: ignore[misc]
         self._settings = settings
         self._topic = topic
         self._group = group
+        self._most_events = most_events
         self._deliver = deliver
         self._metrics = metrics
         self._connection = connection
@@ -186,7 +190,8 @@ class Session(ConsumerRebalanceListener):  # type: ignore[misc]
                 await self._handle(lane, records)
 
     async def _handle(self, lane: Lane, records: Sequence[ConsumerRecord]) -> None:
-        size = self._settings.batch_max_events
+        size = self._most_events
+        lane.position = records[0].offset
         try:
             for start in range(0, len(records), size):
                 if lane.stopping.is_set():
@@ -196,25 +201,40 @@ class Session(ConsumerRebalanceListener):  # type: ignore[misc]
                 with self._metrics.batch_seconds.time():
                     await self._deliver(lane.partition, batch, lane.stopping)
                 lane.position = batch[-1].offset + 1
-                await self._commit(lane.partition, lane.position)
+                if not await self._commit(lane.partition, lane.position):
+                    await self._given_back(lane)
+                    return
         except StoppedError:
             return
         finally:
             lane.oldest_ms = None
 
-    async def _commit(self, partition: TopicPartition, position: int) -> None:
+    async def _commit(self, partition: TopicPartition, position: int) -> bool:
+        """Whether the group takes the offset from us."""
         try:
             await self._consumer.commit({partition: position})
         except (CommitFailedError, IllegalStateError) as error:
             # A rebalance was faster. If the partition stays ours, it begins again at the last commit.
             log.info("offset %d of partition %d was not committed: %s", position, partition.partition, describe(error))
+            return False
+        return True
+
+    async def _given_back(self, lane: Lane) -> None:
+        """Handle nothing more of what was fetched: others may have, and newer events of the same keys too."""
+        try:
+            async with asyncio.timeout(_REVOKED_WITHIN_S):
+                await lane.stopping.wait()
+        except TimeoutError as error:
+            raise SessionLostError("the group took a commit no more") from error
 
     async def _watch(self) -> NoReturn:
         seen = time.monotonic()
         while True:
+            # The client keeps what it cannot mend for whoever fetches, and between two rebalances nobody does.
+            self._consumer._coordinator.check_errors()
             try:
                 async with asyncio.timeout(_PROBED_WITHIN_S):
-                    await self._measure()
+                    await self._consumer.topics()
             except (KafkaError, TimeoutError) as error:
                 self._connection.lost(describe(error))
                 if time.monotonic() - seen > _LOST_AFTER_S:
@@ -223,21 +243,21 @@ class Session(ConsumerRebalanceListener):  # type: ignore[misc]
             else:
                 self._connection.made()
                 seen = time.monotonic()
+                with contextlib.suppress(KafkaError, TimeoutError):  # A partition without a leader has no end to tell.
+                    async with asyncio.timeout(_PROBED_WITHIN_S):
+                        await self._measure()
             await asyncio.sleep(_PROBE_EVERY_S)
 
     async def _measure(self) -> None:
-        """Update the lag; by the way, see that Kafka answers."""
+        """Update the lag."""
         lanes = list(self._lanes.values())
-        if not lanes:
-            await self._consumer.topics()
-            self._metrics.set_lag({})
-            return
-        ends = await self._consumer.end_offsets([lane.partition for lane in lanes])
+        ends = await self._consumer.end_offsets([lane.partition for lane in lanes]) if lanes else {}
         lag: dict[int, int] = {}
         for lane in lanes:
-            if lane.position is None:
-                lane.position = await self._consumer.position(lane.partition)
-            lag[lane.partition.partition] = max(0, ends[lane.partition] - lane.position)
+            position = lane.position
+            if position is None:
+                position = await self._consumer.position(lane.partition)
+            lag[lane.partition.partition] = max(0, ends[lane.partition] - position)
         self._metrics.set_lag(lag)
 
 

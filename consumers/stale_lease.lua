@@ -33,6 +33,6 @@ for _, account in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', text(now -
   end
 end
 if #taken > 0 then
-  redis.call('SET', KEYS[3], string.format('%.3f', full + #taken * between), 'PX', 10000)
+  redis.call('SET', KEYS[3], string.format('%.3f', full + #taken * between), 'PX', text(math.max(10000, 2 * between)))
 end
 return taken

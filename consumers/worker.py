@@ -17,6 +17,7 @@ records in a way of its own is a subclass of `BaseWorker`. `consumers.testing` t
 
 from __future__ import annotations
 
+import sys
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -69,6 +70,10 @@ class BaseWorker(ABC, Generic[M]):
 
     name: ClassVar[str]
     """Also the consumer group, unless CONSUMERS_GROUP is set."""
+
+    most_events: ClassVar[int] = sys.maxsize
+    """Most events that it is given at a time, if CONSUMERS_BATCH_MAX_EVENTS is not less. What a batch has done is
+    committed at its end only, so a worker that is slow at each event wants small ones."""
 
     def topic(self, settings: ConsumersSettings) -> str:
         """The topic that it reads: that of the events, unless a subclass says otherwise."""

@@ -1,6 +1,5 @@
-"""A push service: tells phones their badge. Run it with `consumers run examples.push_worker:Push`.
-
-It reads `im.badges`, so it needs neither Redis nor any rule about badges: the last record of a key is the badge.
+"""A push service that tells phones their badge: `consumers run examples.push_worker:Push`. It reads `im.badges`, so it
+needs neither Redis nor any rule about badges: the last record of a key is the badge.
 """
 
 import os
@@ -32,8 +31,9 @@ class Push(RecordWorker):
 
     async def push(self, account: str, unread: int) -> None:
         async with self.session.post("/push", json={"to": account, "aps": {"badge": unread}}) as reply:
-            if reply.status >= 500:
+            if reply.status == 429 or reply.status >= 500:
                 raise RetryLater("the push gateway is in trouble")
+            reply.raise_for_status()
 
     async def stop(self) -> None:
         await self.session.close()

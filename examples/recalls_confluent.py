@@ -40,7 +40,7 @@ def main(account: str, count: float = math.inf, seconds: float = math.inf) -> No
                 recall = event["data"]
                 unread = recall.get("unread_total", "?")
                 print(
-                    f"{event['time']} {recall['from_account']} recalled {recall['msg_key']}, {unread} unread",
+                    f"{event['time']} {recall.get('from_account')} recalled {recall.get('msg_key')}, {unread} unread",
                     flush=True,
                 )
                 count -= 1

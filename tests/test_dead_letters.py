@@ -20,7 +20,9 @@ from bridge.normalize import Normalizer, Received
 from bridge.verify import parse_query
 from common.dead_letters import DeadLetter, Filter, done_topic, parse_time
 from consumers import cli as consumers_cli
-from consumers.replay import Unusable, original
+from consumers import replay
+from consumers.errors import RetryLater
+from consumers.replay import Replay, Unusable, original
 from consumers.settings import ConsumersSettings
 from tests.badge_model import badge_event, produce
 from tests.support.broker import Broker
@@ -230,6 +232,25 @@ def test_a_letter_without_its_value_says_where_the_record_is() -> None:
     origin = {"original-topic": b"t", "original-partition": b"2", "original-offset": b"9", "value-omitted": b"true"}
     with pytest.raises(Unusable, match="t-2 offset 9"):
         original(as_letter([("group", b"g"), *origin.items()]))
+
+
+async def test_a_letter_whose_marker_cannot_be_written_is_not_handled_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    handled, refusals = [], [RetryLater("away"), RetryLater("away")]
+
+    async def mark(_letter: DeadLetter, _outcome: str) -> None:
+        if refusals:
+            raise refusals.pop()
+
+    async def handle(letter: DeadLetter) -> None:
+        handled.append(letter.name)
+
+    work = Replay(ConsumersSettings.model_validate({}), Filter())
+    monkeypatch.setattr(replay, "backoff", lambda: iter([0.0] * 9))
+    monkeypatch.setattr(work, "_mark", mark)
+    await work._one(as_letter([]), handle, "replayed")
+    assert handled == ["3-7"]
+    assert not refusals
+    assert work._outcome.done == 1
 
 
 def test_a_marker_names_no_letter_of_a_topic_that_was_made_anew() -> None:

@@ -10,7 +10,7 @@ import orjson
 import pytest
 import redis.exceptions
 from aiokafka import ConsumerRecord, TopicPartition
-from aiokafka.errors import KafkaConnectionError
+from aiokafka.errors import KafkaConnectionError, MessageSizeTooLargeError
 
 from consumers import delivery as module
 from consumers.breaker import Breaker
@@ -287,6 +287,61 @@ async def test_bad_events_are_not_taken_for_a_bug_of_the_worker(
     breaker = Breaker(limit=5, window_s=60, on_change=lambda _: None)
     await made(worker, producer, breaker=breaker).deliver(PARTITION, batch, asyncio.Event())
     assert len(producer.records) == 30 - len(good)
+
+
+async def test_a_worker_that_reads_no_record_is_stopped_until_it_is_repaired(producer: FakeProducer) -> None:
+    class Reader(Faulty):
+        def read(self, record: ConsumerRecord[Any, Any]) -> Message | None:
+            raise ValueError("a bug of the reader")
+
+    def repair(is_open: bool) -> None:
+        changes.append(is_open)
+        if is_open:
+            asyncio.get_running_loop().call_later(0.01, breaker.succeeded)
+
+    changes: list[bool] = []
+    breaker = Breaker(limit=5, window_s=60, on_change=repair)
+    delivery = made(Reader(), producer, breaker=breaker)
+    await delivery.deliver(PARTITION, [keyed(n) for n in range(8)], asyncio.Event())
+    assert changes == [False, True, False]
+    assert len(producer.records) == 8
+    assert {dict(letter.headers)["reason"] for letter in producer.records} == {b"not_an_event"}
+
+
+async def test_records_that_are_no_events_among_good_ones_do_not_open_the_breaker(producer: FakeProducer) -> None:
+    worker = Faulty()
+    batch = [keyed(n) if n % 4 == 3 else record(n, b"no JSON", key=b"key-%d" % n) for n in range(40)]
+    breaker = Breaker(limit=5, window_s=60, on_change=lambda _: None)
+    await made(worker, producer, breaker=breaker).deliver(PARTITION, batch, asyncio.Event())
+    assert len(producer.records) == 30
+    assert worker.handled == [f"e{number}" for number in range(3, 40, 4)]
+
+
+async def test_a_dead_letter_that_is_too_large_goes_without_its_value_and_its_large_headers(
+    producer: FakeProducer,
+) -> None:
+    producer.failures = [MessageSizeTooLargeError()]
+    large = keyed(1)
+    large.headers = (("raw-body", b"x" * 5000), ("traceparent", b"00-1"))
+    await made(Faulty(lambda _: ValueError("bad")), producer).deliver(PARTITION, [large], asyncio.Event())
+    [letter] = producer.records
+    assert letter.value == b""
+    headers = dict(letter.headers)
+    assert "raw-body" not in headers
+    assert (headers["traceparent"], headers["value-omitted"]) == (b"00-1", b"true")
+
+
+async def test_a_worker_that_takes_too_long_is_told_as_that(
+    producer: FakeProducer, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Hangs(Faulty):
+        async def handle(self, batch: Sequence[Message]) -> None:
+            if not self.batches:
+                self.batches.append([])
+                await asyncio.Event().wait()
+
+    await made(Hangs(), producer, timeout_s=0.01).deliver(PARTITION, records("a"), asyncio.Event())
+    assert "waiting, nothing is lost: no end within 0.01 s" in caplog.text
 
 
 def test_dead_letters_that_are_far_apart_do_not_open_the_breaker(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import signal
 import subprocess
@@ -18,6 +17,7 @@ from tests.conftest import MakeIngress
 from tests.support.broker import Broker
 from tests.support.callbacks import Callback, recalled
 from tests.support.commands import Ingress
+from tests.support.disk import can_mount, mount, unmount
 from tests.support.http import request
 from tests.support.load import Load
 from tests.support.process import free_port
@@ -34,13 +34,13 @@ OK = {"ActionStatus": "OK", "ErrorInfo": "", "ErrorCode": 0}
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of 8 MiB."""
-    if os.geteuid() != 0:
-        pytest.skip("only root can mount a file system")
+    if not can_mount():
+        pytest.skip("a file system cannot be mounted here")
     folder = tmp_path / "disk"
     folder.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", folder], check=True)
+    mount(folder, size_bytes=8 * 1024 * 1024)
     yield folder
-    subprocess.run(["umount", "-l", folder], check=True)
+    unmount(folder)
 
 
 @contextmanager

@@ -51,8 +51,8 @@ async def test_a_trial_shows_what_was_handled_skipped_poison_and_published() -> 
         )
     assert [message.event.subject for message in trial.handled] == ["ann"]
     assert [(one.reason, one.detail.partition(":")[0]) for one in trial.poison] == [
-        ("not_an_event", "InvalidEventError"),
         ("handler_failed", "ValueError"),
+        ("not_an_event", "InvalidEventError"),
     ]
     [published] = trial.published["audit"]
     assert orjson.loads(published.value)["data"] == {"to_account": "ann"}
