@@ -33,7 +33,7 @@ class Sample(msgspec.Struct):
     """Seconds since the load began."""
     rss_bytes: int
     files: int
-    """Open file descriptors, those of connections included."""
+    """Open file descriptors but for the connections of callbacks, of which the load decides."""
     held_bytes: float
     """What the journal holds for Kafka."""
     disk_bytes: int
@@ -96,9 +96,15 @@ def _run(
 
 
 def _sample(ingress: Ingress, at: float, *, kafka_away: bool) -> Sample:
-    files = len(list(Path(f"/proc/{ingress.pid}/fd").iterdir()))
+    files = len(list(Path(f"/proc/{ingress.pid}/fd").iterdir())) - _connections(ingress.port)
     disk = sum(path.stat().st_size for path in ingress.journal_dir.glob("*.journal*"))
     return Sample(at, ingress.rss_bytes, files, ingress.metric("bridge_journal_bytes"), disk, kafka_away)
+
+
+def _connections(port: int) -> int:
+    """Connections that are established to a port of this machine."""
+    rows = (line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:])
+    return sum(row[1].endswith(f":{port:04X}") and row[3] == "01" for row in rows)
 
 
 def _drained(ingress: Ingress, samples: list[Sample], began: float) -> bool:

@@ -57,6 +57,7 @@ LEAST_BATCH_BYTES = 16 * 1024
 LONGEST_ROUND_TRIP_S = 0.25
 BEHIND_S = 0.25
 """A record that has waited for longer belongs to a backlog."""
+IDLE_AFTER_S = 1.0
 # Batches of all partitions leave together when those before are confirmed: fewer and larger requests cost half the CPU.
 # A partition that takes longer than this is not waited for.
 ROUND_S = 0.02
@@ -118,6 +119,8 @@ class LanePublisher:
         """Whether the producer was given up on the search for a refused record: no reason to wait long."""
         self._answers = True
         self._throttle = throttle
+        self._offered_at = 0.0
+        """When something could be taken last (loop time)."""
         self._pace = Pace()
         self._round_trip = 0.0
         """Seconds that Kafka takes to confirm a batch, on average lately."""
@@ -125,6 +128,7 @@ class LanePublisher:
 
     def wake(self) -> None:
         """Something can be taken."""
+        self._offered_at = asyncio.get_running_loop().time()
         self._wake.set()
 
     def lose(self, reason: str) -> None:
@@ -247,7 +251,7 @@ class LanePublisher:
                 self._window.append(group)
                 self._spread((group,))
             if not self._in_flight or self._age > ROUND_S:
-                if self._is_behind and self._journal.disk_ok:  # Without a disk, replies wait for Kafka alone.
+                if self._is_behind and self._yields:
                     await self._pace.rest()
                 self._pace.start()
                 await self._send_round(producer)
@@ -268,6 +272,11 @@ class LanePublisher:
     def _is_behind(self) -> bool:
         """Whether what is published next is of a backlog."""
         return bool(self._window) and asyncio.get_running_loop().time() - self._window[0].flushed > BEHIND_S
+
+    @property
+    def _yields(self) -> bool:
+        """Whether a backlog gives way: callbacks do come, and their replies need not wait for Kafka behind it."""
+        return asyncio.get_running_loop().time() - self._offered_at < IDLE_AFTER_S and self._journal.disk_ok
 
     def _spread(self, groups: Iterable[Group]) -> None:
         with self._pace:
