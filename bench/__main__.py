@@ -15,8 +15,10 @@ from bench import instructions, profiles, report
 from bench import outage as outages
 from bench import soak as soaking
 from bench.kafkas import KAFKAS
+from bench.measure import CONNECTIONS
 from bench.rows import BRIDGE, FLOOR
 from bench.run import Result, run
+from bench.turns import ratio, take_turns
 
 app = typer.Typer(add_completion=False, no_args_is_help=True)
 console = Console(width=150)
@@ -39,6 +41,24 @@ def servers(
         report.show(result, console)
         report.write(result, out, f"bench-{name}")
         console.print(f"written: {out}/bench-{name}.json and .png")
+
+
+@app.command()
+def turns(
+    rounds: Annotated[int, typer.Option(help="How often each server has its turn.")] = 10,
+    seconds: Annotated[float, typer.Option(help="How long a turn lasts.")] = 1.5,
+    only: Annotated[
+        list[str] | None, typer.Option(help="Beside the floor, only rows whose name contains this.")
+    ] = None,
+    broker: Annotated[str, typer.Option(help="`real` or `embedded`.")] = "real",
+) -> None:
+    """CPU per callback relative to the no-op handler, in short turns: for a machine that is not quiet."""
+    with tempfile.TemporaryDirectory(prefix="im-bridge-bench-") as folder, KAFKAS[broker](Path(folder)) as kafka:
+        found = take_turns(Path(folder), kafka, rounds=rounds, seconds=seconds, only=only or [], say=console.print)
+    ratios = Table("CPU per callback, floor = 1", *(f"{number} connections" for number in CONNECTIONS))
+    for name in found:
+        ratios.add_row(name, *(f"{ratio(found, name, number):.2f}" for number in CONNECTIONS))
+    console.print(ratios)
 
 
 @app.command()

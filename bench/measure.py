@@ -103,7 +103,7 @@ def measure(row: Row, folder: Path, kafka: Kafka, seconds: float) -> Measured:
         if row.frozen:
             kafka.freeze()
             time.sleep(SETTLE_S)
-        saturation = {str(number): _saturate(server, number, seconds) for number in CONNECTIONS}
+        saturation = {str(number): saturate(server, number, seconds) for number in CONNECTIONS}
         half = _half(server, saturation["64"].per_second / 2, seconds)
         return Measured(saturation, half, server.process.rss_bytes)
     finally:
@@ -112,7 +112,8 @@ def measure(row: Row, folder: Path, kafka: Kafka, seconds: float) -> Measured:
             _refresh(kafka)
 
 
-def _saturate(server: Running, connections: int, seconds: float) -> Saturation:
+def saturate(server: Running, connections: int, seconds: float) -> Saturation:
+    """Callbacks per second and their CPU time, while so many connections send without a pause."""
     result, spent = _cpu_of(server, Load(server.port, "saturate", connections, seconds))
     callbacks = result["replies"]
     return Saturation(
