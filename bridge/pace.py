@@ -13,7 +13,8 @@ LONGEST_REST_S = 0.1
 class Pace:
     """Holds a backlog to its share of the event loop, so that callbacks that come meanwhile find it free.
 
-    As a context manager it surrounds the work that counts, in CPU time: a process that is stopped does none.
+    As a context manager it surrounds the work that counts, by the clock: to ask for CPU time takes ten times as long. A
+    process that was stopped meanwhile seems to have worked, which is one reason why no rest is long.
     """
 
     def __init__(self) -> None:
@@ -26,10 +27,10 @@ class Pace:
         self._worked = 0.0
 
     def __enter__(self) -> None:
-        self._entered = time.thread_time()
+        self._entered = time.perf_counter()
 
     def __exit__(self, *_: object) -> None:
-        self._worked += time.thread_time() - self._entered
+        self._worked += time.perf_counter() - self._entered
 
     async def rest(self) -> None:
         """Wait until the work is no more than the share of the time since the round began, but not for long."""
