@@ -18,7 +18,7 @@ from bench.kafkas import KAFKAS
 from bench.measure import CONNECTIONS
 from bench.rows import BRIDGE, FLOOR
 from bench.run import Result, run
-from bench.turns import ratio, take_turns
+from bench.turns import relative, take_turns
 
 app = typer.Typer(add_completion=False, no_args_is_help=True)
 console = Console(width=150)
@@ -57,7 +57,7 @@ def turns(
         found = take_turns(Path(folder), kafka, rounds=rounds, seconds=seconds, only=only or [], say=console.print)
     ratios = Table("CPU per callback, floor = 1", *(f"{number} connections" for number in CONNECTIONS))
     for name in found:
-        ratios.add_row(name, *(f"{ratio(found, name, number):.2f}" for number in CONNECTIONS))
+        ratios.add_row(name, *(f"{relative(found, name, number):.2f}" for number in CONNECTIONS))
     console.print(ratios)
 
 

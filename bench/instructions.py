@@ -13,7 +13,7 @@ import subprocess
 import time
 from pathlib import Path
 
-from bench.cores import SERVER, pinned
+from bench.cores import pinned
 from bench.kafkas import RealKafka, real_kafka
 from bench.measure import Load
 from bench.rows import ROWS, Row, Running
@@ -36,7 +36,7 @@ def count(folder: Path, names: list[str], seconds: float) -> dict[str, float]:
     with real_kafka(folder) as kafka:
         kafka.most_partitions = PARTITIONS
         for row in ROWS:
-            if any(name in row.name for name in names) and not row.frozen and row.cores == frozenset(SERVER):
+            if row.is_named(names) and row.is_plain:
                 found[row.name] = _count(row, folder, kafka, seconds)
     return found
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
@@ -9,8 +10,9 @@ from rich.console import Console
 from rich.table import Table
 
 from bench.cores import CORES
+from bench.measure import Measured
 from bench.rows import FLOOR
-from bench.run import Result, middle, ratios
+from bench.run import Result, middle, ratio
 
 HEADINGS = (
     "",
@@ -62,7 +64,7 @@ def cells_of(result: Result) -> list[list[str]]:
             f"{at_64.per_second:,.0f}",
             f"{one.saturation['256'].per_second:,.0f}",
             f"{at_64.cpu_us:.1f}",
-            *(f"{ratios(rounds, floor, connections):.2f}" if floor else "-" for connections in ("64", "256")),
+            *(f"{_relative(rounds, floor, number):.2f}" if floor else "-" for number in ("64", "256")),
             f"{at_64.busy:.0%}",
             f"{half.rate:,.0f}",
             *(f"{value:.1f}" for value in (half.p50_ms, half.p99_ms, half.p99_9_ms)),
@@ -70,6 +72,10 @@ def cells_of(result: Result) -> list[list[str]]:
         ]
         cells.append([name, *figures])
     return cells
+
+
+def _relative(rounds: Sequence[Measured], floor: Sequence[Measured], connections: str) -> float:
+    return ratio(*([one.saturation[connections] for one in each] for each in (rounds, floor)))
 
 
 def markdown(result: Result) -> str:

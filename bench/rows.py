@@ -47,6 +47,15 @@ class Row:
     frozen: bool = False
     """Whether the broker is stopped while it is measured."""
 
+    @property
+    def is_plain(self) -> bool:
+        """Whether it is one process with Kafka healthy."""
+        return not self.frozen and self.name != TWO_PROCESSES
+
+    def is_named(self, parts: Sequence[str]) -> bool:
+        """Whether its name contains one of these, or there are none."""
+        return not parts or any(part in self.name for part in parts)
+
 
 def _script(module: str) -> Start:
     def start(

@@ -6,7 +6,7 @@ import os
 import platform
 import statistics
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import msgspec
@@ -44,7 +44,7 @@ def run(
     folder: Path, kafka: Kafka, *, rounds: int, seconds: float, only: Sequence[str], say: Callable[[str], None]
 ) -> Result:
     """Measure."""
-    chosen = [row for row in ROWS if not only or any(name in row.name for name in only)]
+    chosen = [row for row in ROWS if row.is_named(only)]
     measured: dict[str, list[Measured]] = {row.name: [] for row in chosen}
     quartered: dict[str, list[float]] = {row.name: [] for row in chosen if row.name in {BRIDGE, TWO_PROCESSES}}
     frozen = {}
@@ -98,9 +98,6 @@ def middle(rounds: Sequence[Measured]) -> Measured:
     )
 
 
-def ratios(rounds: Sequence[Measured], floor: Sequence[Measured], connections: str) -> float:
+def ratio(rounds: Iterable[Saturation], floor: Iterable[Saturation]) -> float:
     """CPU per callback relative to the floor: the median over rounds of the ratio within a round."""
-    pairs = zip(rounds, floor, strict=False)
-    return statistics.median(
-        one.saturation[connections].cpu_us / other.saturation[connections].cpu_us for one, other in pairs
-    )
+    return statistics.median(one.cpu_us / other.cpu_us for one, other in zip(rounds, floor, strict=False))

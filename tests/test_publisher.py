@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -81,7 +81,7 @@ class Bench:
 
 
 @pytest.fixture
-async def bench(tmp_path: Path) -> Any:
+async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
     made = Bench(tmp_path)
     yield made
     made.task.cancel()
@@ -144,27 +144,20 @@ async def test_a_backlog_that_waited_for_kafka_long_enough_does_not_rest_as_well
 
 
 @pytest.fixture
-def writer() -> Iterator[Any]:
-    made: list[Writer] = []
-
-    def make() -> Writer:
-        loop = asyncio.get_running_loop()
-        made.append(Writer(loop, on_synced=lambda *_: None, on_failed=lambda *_: None))
-        made[-1].start()
-        return made[-1]
-
-    yield make
-    for one in made:
-        one.stop()
+async def writer() -> AsyncIterator[Writer]:
+    made = Writer(asyncio.get_running_loop(), on_synced=lambda *_: None, on_failed=lambda *_: None)
+    made.start()
+    yield made
+    made.stop()
 
 
 async def test_a_backlog_that_cannot_be_read_now_is_read_when_the_disk_is_well_again(
-    writer: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    writer: Writer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(lanes, "READ_AGAIN_S", 0.001)
     store = Store.create(tmp_path)
     store.write([Row(1, TOPIC, 1, 10, pack([Record(TOPIC, b"k", b"{}", [], 0)]))], [], sync=False)
-    lane = Lane(TOPIC, 1024 * 1024, writer(), lambda _lane: None)
+    lane = Lane(TOPIC, 1024 * 1024, writer, lambda _lane: None)
     lane.inherit(store, 1)
     store._connection.execute("ALTER TABLE groups RENAME TO elsewhere")  # An OperationalError, as of a failing disk.
     taking: asyncio.Future[Group | None] = asyncio.ensure_future(lane.take())
