@@ -71,7 +71,10 @@ class EmbeddedKafka:
     def _start(self) -> None:
         with pinned(OTHERS):
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "bridge.embedded"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+                [sys.executable, "-m", "bridge.devstack.embedded"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                text=True,
             )
         assert self._process.stdout
         self.bootstrap = self._process.stdout.readline().split()[-1]

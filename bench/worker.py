@@ -31,7 +31,7 @@ from rich.table import Table
 
 from bench.cores import OTHERS, SERVER, cpu_seconds, pinned
 from bench.quarter import quarter
-from tests.badge_model import READ, RECALLED, SENT, badge_event
+from tests.support.badge_model import READ, RECALLED, SENT, badge_event
 from tests.support.broker import Broker
 from tests.support.process import Process
 from tests.support.redis import RedisServer

@@ -10,12 +10,16 @@ import typer
 import uvloop
 from rich.console import Console
 
-from bridge import dead_letters, inspect, local, schemas
-from bridge import serve as process
-from bridge.doctor import examine
+from bridge.commands import dlq as dead_letters
+from bridge.commands import journal as inspect
+from bridge.commands import local
+from bridge.commands.doctor import examine
+from bridge.contract import schemas
+from bridge.process import app as process
+from bridge.process.supervisor import Supervisor
 from bridge.settings import BridgeSettings, SettingsWithoutApps
-from bridge.supervisor import Supervisor
-from common import diagnosis, logs
+from common import logs
+from common.kafka import diagnosis
 from common.settings import load, reference
 from common.tables import show
 

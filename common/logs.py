@@ -8,7 +8,7 @@ import time
 
 import orjson
 
-from common import diagnosis
+from common.kafka import diagnosis
 
 
 class JsonFormatter(logging.Formatter):

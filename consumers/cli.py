@@ -13,13 +13,14 @@ from rich.progress import Progress as Bar
 from common.logs import configure
 from common.settings import load, reference
 from common.tables import show
-from consumers import dlq, reconcile
-from consumers.badge_store import Badge, BadgeStore
-from consumers.commands import fail, find_worker, run_to_end
+from consumers.badges.rebuild import Progress, rebuild
+from consumers.badges.store import Badge, BadgeStore
+from consumers.commands import dlq
+from consumers.commands.find import fail, find_worker, run_to_end
 from consumers.errors import describe
-from consumers.rebuild import Progress, rebuild
-from consumers.reconcile import Reconciler
-from consumers.runtime import Runtime
+from consumers.reconcile import reconciler as reconcile
+from consumers.reconcile.reconciler import Reconciler
+from consumers.runtime.runtime import Runtime
 from consumers.settings import ConsumersSettings
 
 app = typer.Typer(

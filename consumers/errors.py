@@ -15,7 +15,7 @@ from aiokafka.errors import (
     RecordTooLargeError,
 )
 
-from common.diagnosis import explain
+from common.kafka.diagnosis import explain
 
 TOO_LARGE = (MessageSizeTooLargeError, RecordListTooLargeError, RecordTooLargeError)
 

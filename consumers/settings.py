@@ -9,8 +9,8 @@ import orjson
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 from pydantic_settings import NoDecode, SettingsConfigDict
 
+from common.kafka.topics import Topic
 from common.settings import Settings
-from common.topics import Topic
 
 KIBIBYTE = 1024
 MEBIBYTE = 1024 * KIBIBYTE

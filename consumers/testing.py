@@ -24,12 +24,12 @@ from typing import Any, Generic, NamedTuple, Self, TypeVar
 import orjson
 from aiokafka import ConsumerRecord, TopicPartition
 
-from consumers.connection import Waiting
-from consumers.dead_letters import DeadLetters
-from consumers.delivery import Delivery, StoppedError
 from consumers.errors import describe
 from consumers.metrics import DeadLetterReason, Metrics
-from consumers.producer import Producer, Record
+from consumers.runtime.connection import Waiting
+from consumers.runtime.dead_letters import DeadLetters
+from consumers.runtime.delivery import Delivery, StoppedError
+from consumers.runtime.producer import Producer, Record
 from consumers.settings import ConsumersSettings
 from consumers.worker import BaseWorker, Context
 

@@ -27,9 +27,9 @@ import msgspec
 from aiokafka import ConsumerRecord
 
 from bridge.events import Event, InvalidEventError, parse_event
-from common.topics import Topic
+from common.kafka.topics import Topic
 from consumers.metrics import Metrics
-from consumers.producer import Producer
+from consumers.runtime.producer import Producer
 from consumers.settings import ConsumersSettings
 
 

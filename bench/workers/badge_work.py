@@ -11,7 +11,7 @@ import orjson
 from redis.asyncio import Redis
 
 from bridge.events import parse_event
-from consumers.badges import collect, read_badge_event
+from consumers.badges.badges import collect, read_badge_event
 
 TOPIC, BADGES = os.environ["CONSUMERS_TOPIC"], os.environ["CONSUMERS_BADGES_TOPIC"]
 GROUP, BOOTSTRAP = os.environ["CONSUMERS_GROUP"], os.environ["CONSUMERS_KAFKA_BOOTSTRAP_SERVERS"]
@@ -22,7 +22,7 @@ class BadgeWork:
 
     def __init__(self) -> None:
         redis = Redis.from_url(os.environ["CONSUMERS_REDIS_URL"])
-        self._update = redis.register_script(files("consumers").joinpath("badges.lua").read_text())
+        self._update = redis.register_script(files("consumers.badges").joinpath("badges.lua").read_text())
 
     async def apply(self, value: bytes) -> tuple[bytes, bytes] | None:
         """Key and value of the badge's record; None for an event that changes none."""

@@ -12,9 +12,9 @@ from typing import Any
 
 from rich.console import Console
 
-from bridge.send import DEV_APP, DEV_TOKEN
-from tests.badge_model import expected, rfc3339
+from bridge.commands.send import DEV_APP, DEV_TOKEN
 from tests.compose.stack import ComposeError, Stack
+from tests.support.badge_model import expected, rfc3339
 from tests.support.load import Load
 from tests.support.topic import read_all
 from tests.support.verdict import verdict

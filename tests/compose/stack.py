@@ -6,19 +6,18 @@ import subprocess
 import sys
 import uuid
 from collections.abc import Sequence
-from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 import orjson
 
+from tests.support.paths import ROOT
 from tests.support.process import free_port
 
-_ROOT = Path(__file__).parents[2]
 _LABEL = "com.docker.compose"
 _LEFT_BEHIND = """
 from pathlib import Path
-from bridge.inspect import look_into
+from bridge.commands.journal import look_into
 gone = [held.backlogs or [] for held in look_into(Path("/var/lib/bridge")) if not held.owned]
 print(sum(backlog.records for backlogs in gone for backlog in backlogs))
 """
@@ -55,7 +54,7 @@ class Stack:
 
     def compose(self, *arguments: str) -> str:
         """What `docker compose …` prints. Raises ComposeError."""
-        files = ["--file", str(_ROOT / "docker-compose.yml"), "--project-name", self.project]
+        files = ["--file", str(ROOT / "docker-compose.yml"), "--project-name", self.project]
         return self._docker("compose", *files, *arguments)
 
     def containers(self, service: str) -> dict[int, str]:

@@ -16,9 +16,10 @@ from rich.console import Console
 from tests.support.broker import Broker, NoBrokerError
 from tests.support.callbacks import Callback, read, recalled, sent
 from tests.support.commands import Ingress
+from tests.support.paths import ROOT
 from tests.support.topic import Topics, create_topic, wait_for_events
 
-EXAMPLES = Path(__file__).parents[2] / "examples"
+EXAMPLES = ROOT / "examples"
 ACCOUNT = "@RBT#Jonh Ü:/%"  # Accounts may hold nearly anything.
 TIME_MS = 1_557_481_126_123
 TIME = "2019-05-10T09:38:46.123Z"

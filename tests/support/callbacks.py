@@ -5,11 +5,12 @@ import itertools
 import time
 import uuid
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
 import orjson
+
+from tests.support.paths import ROOT
 
 APP_ID = "1400000000"
 TOKEN = "token-a"
@@ -17,7 +18,7 @@ RECALLED = "C2C.CallbackAfterMsgWithDraw"
 SENT = "C2C.CallbackAfterSendMsg"
 READ = "C2C.CallbackAfterMsgReport"
 
-_SAMPLES = Path(__file__).parents[2] / "bridge" / "samples"
+_SAMPLES = ROOT / "bridge" / "contract" / "samples"
 _run = uuid.uuid4().hex[:8]
 _numbers = itertools.count(1)
 

@@ -7,11 +7,11 @@ from typing import Any
 
 import orjson
 
-from bridge.drift import Drift
 from bridge.events import Event, parse_event
-from bridge.normalize import Normalizer, Received
-from bridge.record import Record
-from bridge.verify import parse_query
+from bridge.ingress.verify import parse_query
+from bridge.journal.record import Record
+from bridge.normalize.drift import Drift
+from bridge.normalize.normalizer import Normalizer, Received
 from tests.support.callbacks import APP_ID, signed_query
 
 EVENTS = "im.events"

@@ -16,13 +16,14 @@ from functools import cache
 from pathlib import Path
 from xml.etree import ElementTree
 
+from tests.support.paths import ROOT, TESTS
 from tests.support.process import Process
 from tests.support.topic import serves
 
-_SOURCE = Path(__file__).parents[1] / "kafka"
+_SOURCE = TESTS / "kafka"
 _POM = _SOURCE / "pom.xml"
 VERSION = ElementTree.parse(_POM).findtext("{http://maven.apache.org/POM/4.0.0}version") or ""
-_CACHE = Path(os.environ.get("IM_BRIDGE_CACHE") or Path(__file__).parents[2] / ".cache")
+_CACHE = Path(os.environ.get("IM_BRIDGE_CACHE") or ROOT / ".cache")
 _HOME = _CACHE / f"kafka-{VERSION}"
 CLUSTER = "aW0tYnJpZGdlLXRlc3RzLg"  # any 16 bytes
 

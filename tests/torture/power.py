@@ -20,7 +20,7 @@ import tempfile
 from pathlib import Path
 from shutil import copyfile
 
-from bridge.store import CHECKPOINT_PAGES
+from bridge.journal.store import CHECKPOINT_PAGES
 
 HEADER = 32
 FRAME_HEADER = 24

@@ -7,13 +7,13 @@ import subprocess
 import sys
 from pathlib import Path
 
-from bridge.store import Store
+from bridge.journal.store import Store
 from tests.torture.power import cut
 
 WRITER = """
 import os, signal, sys
 from pathlib import Path
-from bridge.store import Row, Store
+from bridge.journal.store import Row, Store
 store = Store.create(Path(sys.argv[1]))
 for seq, sync in enumerate(sys.argv[2], start=1):
     store.write([Row(seq, "t", 1, 100, bytes(3000))], [], sync=sync == "s")

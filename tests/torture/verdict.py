@@ -7,12 +7,12 @@ from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.badge_model import expected
+from tests.support.badge_model import expected
 from tests.support.load import Sent
 from tests.support.topic import read_all
 from tests.support.verdict import Verdict, verdict
 from tests.support.waiting import wait_until
-from tests.test_badges_worker import in_redis, on_topic
+from tests.system.test_badges_worker import in_redis, on_topic
 from tests.torture.schedule import Step
 from tests.torture.stage import Stage
 

@@ -1,0 +1,1 @@
+"""What `bridge` can be told to do."""

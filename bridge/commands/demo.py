@@ -1,0 +1,175 @@
+"""`bridge demo`: one callback on its whole way, every step of it looked at."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from contextlib import aclosing
+from typing import Any
+
+import orjson
+from aiokafka import ConsumerRecord
+from pydantic import SecretStr
+from rich.text import Text
+
+from bridge.commands.send import DEV_APP, DEV_TOKEN, Callback, NoReplyError, post, samples, signed_url
+from bridge.devstack.processes import Service, ServiceError
+from bridge.devstack.stack import BADGES, EVENTS, Stack, running
+from bridge.events.registry import ENVELOPE_FIELDS, fields_of, find
+from common.kafka.follower import Follower
+from common.terminal import Output, printable
+
+SAMPLE = "C2C.CallbackAfterMsgWithDraw.v1"
+EVENT_S = 15.0
+BADGE_S = 30.0
+
+
+class StepFailedError(Exception):
+    """Something that should be seen was not. The message says what; `service` is who should have made it."""
+
+    def __init__(self, message: str, service: Service) -> None:
+        super().__init__(message)
+        self.service = service
+
+
+class Demo:
+    """Runs the demonstration and prints it."""
+
+    def __init__(self, output: Output) -> None:
+        self._output = output
+        self._step = 0
+        self._title = ""
+        self._started = time.monotonic()
+
+    async def run(self) -> bool:
+        """Whether everything was seen."""
+        try:
+            self._begin("start: an embedded broker and Redis, the ingress, the worker for badges")
+            async with running({DEV_APP: [SecretStr(DEV_TOKEN)]}) as stack:
+                await self._show(stack)
+        except (StepFailedError, ServiceError) as error:
+            self._failed(str(error), error.service)
+            return False
+        self._output.line()
+        seconds = time.monotonic() - self._started
+        self._output.line(
+            f"All {self._step} steps were seen, in {seconds:.1f} s, and all processes have ended.", "bold green"
+        )
+        self._output.line("Next: `bridge dev` stays up for callbacks of yours; `bridge send` posts any documented one.")
+        return True
+
+    async def _show(self, stack: Stack) -> None:
+        self._tell(f"Kafka {stack.broker.bootstrap} (a stand-in in memory), Redis {stack.redis.url}")
+        callback = samples()[SAMPLE]
+        body = orjson.loads(callback.body)
+        await stack.while_running(self._post(stack, callback))
+        event = await stack.while_running(self._read_event(stack, body))
+        await stack.while_running(self._read_badge_record(stack, body, event))
+        await stack.while_running(self._read_badge(stack, body))
+
+    async def _post(self, stack: Stack, callback: Callback) -> None:
+        url = signed_url(stack.url, app=DEV_APP, token=DEV_TOKEN, command=callback.command)
+        self._begin("request: a one-to-one message was recalled, posted as the platform does")
+        self._tell(f"POST {url}")
+        self._show_json(callback.body)
+        try:
+            reply = await post(url, callback.body)
+        except NoReplyError as error:
+            raise StepFailedError(str(error), stack.ingress) from error
+        self._begin("reply: sent once the event is durable")
+        milliseconds = reply.seconds * 1000
+        self._tell(
+            f"{reply.status} {reply.reason} {printable(reply.body.decode(errors='replace'))} in {milliseconds:.0f} ms"
+        )
+        if not reply.accepted:
+            raise StepFailedError("the callback was not accepted", stack.ingress)
+
+    async def _read_event(self, stack: Stack, body: dict[str, Any]) -> dict[str, Any]:
+        self._begin(f"event: read back from the topic {EVENTS}")
+        record = await _first(stack, EVENTS, EVENT_S, stack.ingress)
+        event = _object(record, stack.ingress)
+        self._tell(f"partition {record.partition}, offset {record.offset}, key {record.key.decode(errors='replace')}")
+        self._show_json(record.value)
+        for name, expected in _expected_event(body).items():
+            if event.get(name) != expected:
+                problem = f"{name} of the event is {event.get(name)!r} and should be {expected!r}"
+                raise StepFailedError(problem, stack.ingress)
+        if record.key.decode(errors="replace") != body["To_Account"]:
+            raise StepFailedError("the key of the record is not the account that the event is about", stack.ingress)
+        return event
+
+    async def _read_badge_record(self, stack: Stack, body: dict[str, Any], event: dict[str, Any]) -> None:
+        self._begin(f"badge: what the worker made of it, on the topic {BADGES}")
+        record = await _first(stack, BADGES, BADGE_S, stack.worker)
+        self._tell(f"partition {record.partition}, offset {record.offset}, key {record.key.decode(errors='replace')}")
+        self._show_json(record.value)
+        badge = _object(record, stack.worker)
+        if (badge.get("unread"), badge.get("event_id")) != (body["UnreadMsgNum"], event["id"]):
+            raise StepFailedError("the badge is not the count of the callback", stack.worker)
+
+    async def _read_badge(self, stack: Stack, body: dict[str, Any]) -> None:
+        account = body["To_Account"]
+        self._begin("badge: the same in Redis, for whoever sends the push notification")
+        self._tell(f"consumers badge get {account} --app {DEV_APP}")
+        status, out, err = await stack.consumers("badge", "get", account, "--app", DEV_APP, "--json")
+        if status != 0:
+            raise StepFailedError(err.strip() or f"the command ended with exit status {status}", stack.worker)
+        self._show_json(out)
+        if orjson.loads(out).get("unread") != body["UnreadMsgNum"]:
+            raise StepFailedError(f"the badge is not {body['UnreadMsgNum']}", stack.worker)
+
+    def _begin(self, title: str) -> None:
+        self._step += 1
+        self._title = title
+        if self._step > 1:
+            self._output.line()
+        self._output.line(Text.assemble((f"{self._step} ", "bold cyan"), (title, "bold")))
+
+    def _tell(self, text: str) -> None:
+        self._output.line(f"  {text}")
+
+    def _show_json(self, value: bytes) -> None:
+        text = json.dumps(orjson.loads(value), indent=2, ensure_ascii=False)
+        for line in text.splitlines():
+            self._output.line(f"  {printable(line)}", "dim")
+
+    def _failed(self, problem: str, service: Service) -> None:
+        self._output.line()
+        step = self._title.partition(":")[0]
+        self._output.line(f"Step {self._step} ({step}) failed. {problem}.", "bold red")
+        self._output.show_log(service.name, service.last_words)
+
+
+async def _first(stack: Stack, topic: str, within: float, source: Service) -> ConsumerRecord:
+    follower = Follower(stack.client, [topic], from_beginning=True, report=lambda _: None)
+    try:
+        async with asyncio.timeout(within), aclosing(follower.records()) as records:
+            return await anext(records)
+    except TimeoutError as error:
+        raise StepFailedError(f"nothing came to {topic} within {within:.0f} s", source) from error
+
+
+def _object(record: ConsumerRecord, source: Service) -> dict[str, Any]:
+    try:
+        value = orjson.loads(record.value)
+    except orjson.JSONDecodeError as error:
+        raise StepFailedError(f"the record on {record.topic} is no JSON", source) from error
+    if not isinstance(value, dict):
+        raise StepFailedError(f"the record on {record.topic} is no JSON object", source)
+    return value
+
+
+def _expected_event(body: dict[str, Any]) -> dict[str, Any]:
+    """What must be in the event, by the registry."""
+    entry = find(body["CallbackCommand"])
+    assert entry is not None
+    names = {field.tencent: field.name for field in fields_of(entry.data)}
+    return {
+        "specversion": "1.0",
+        "source": f"/tencent-im/{DEV_APP}",
+        "type": entry.callback.type,
+        "subject": body["To_Account"],
+        "callbackcommand": body["CallbackCommand"],
+        "data": {names[name]: value for name, value in body.items() if name not in ENVELOPE_FIELDS},
+    }

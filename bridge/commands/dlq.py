@@ -1,0 +1,233 @@
+"""Reads the dead letters of the ingress again, with the code of today: `bridge dlq replay`.
+
+A callback that could not become an event lies on the dead-letter topic as it came. When a newer version can read it,
+it is normalized again: its event gets the time of the original receipt, is written to the topic of events and
+confirmed, and then the letter is marked as done (`consumers dlq list` shows what is open, `consumers dlq drop` marks
+without replay). Killed between the two it is replayed again, with the same event id.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Annotated, Any
+
+import typer
+import uvloop
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaError
+from rich.console import Console
+from rich.progress import Progress
+
+from bridge.commands.send import LocalSettings
+from bridge.ingress.verify import parse_query
+from bridge.journal.record import Record
+from bridge.normalize.normalizer import Normalizer, Received, UnreadableError
+from bridge.settings import BridgeSettings
+from common import logs
+from common.kafka.dead_letters import INGRESS, DeadLetter, Filter, done_topic, marker, open_letters, parse_time
+from common.kafka.partition import partition_of
+from common.kafka.topics import TopicsMissingError, ensure_topics
+from common.settings import load
+
+app = typer.Typer(no_args_is_help=True, help="Read dead letters of the ingress again.")
+
+CONFIRMED_S = 30.0
+SHOWN_FAILURES = 100
+
+
+@dataclass
+class Outcome:
+    """What became of the letters."""
+
+    done: int = 0
+    failures: int = 0
+    failed: list[tuple[str, str]] = field(default_factory=list)
+    """Name of a letter and why it stays; the first hundred."""
+
+    def add_failure(self, name: str, why: str) -> None:
+        """One letter more that stays."""
+        self.failures += 1
+        if len(self.failed) < SHOWN_FAILURES:
+            self.failed.append((name, why))
+
+
+class NotReplayableError(Exception):
+    """The letter cannot become an event. The message says why."""
+
+
+@app.callback()
+def _root() -> None:
+    """Keeps `replay` a command of its own."""
+
+
+@app.command()
+def replay(
+    *,
+    command: Annotated[str | None, typer.Option("--command", help="Callback command, with wildcards.")] = None,
+    account: Annotated[str | None, typer.Option("--account", help="Account or group that occurs in it.")] = None,
+    reason: Annotated[str | None, typer.Option("--reason", help="Why, as `not_json`, `stale_time`.")] = None,
+    since: Annotated[
+        str | None, typer.Option("--since", help="Set aside since: 2026-01-31T12:00 (UTC), 2h, 7d.")
+    ] = None,
+    until: Annotated[str | None, typer.Option("--until", help="Set aside before.")] = None,
+    letter: Annotated[str | None, typer.Option("--letter", help="This one: partition-offset.")] = None,
+    rate: Annotated[float | None, typer.Option("--rate", min=0.001, help="Most letters a second.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Write nothing; say what would become events.")] = False,
+) -> None:
+    """Make events of the dead letters of the ingress that can be read by now."""
+    settings = load(LocalSettings)
+    logs.configure(log_format=settings.log_format, level="error")
+    try:
+        chosen = Filter(
+            name=letter,
+            command=command,
+            account=account,
+            group=INGRESS,
+            reason=reason,
+            since_ms=None if since is None else parse_time(since),
+            until_ms=None if until is None else parse_time(until),
+        )
+        outcome = uvloop.run(_replay(settings, chosen, rate=rate, dry_run=dry_run))
+    except (ValueError, TopicsMissingError) as error:
+        raise SystemExit(f"error: {error}") from None
+    except (KafkaError, OSError, TimeoutError) as error:
+        raise SystemExit(f"error: Kafka cannot be used: {error!r}. What was replayed is marked; run it again") from None
+    for name, why in outcome.failed:
+        typer.echo(f"{name} stays: {why}", err=True)
+    failed = f", {outcome.failures} cannot be read yet and stay" if outcome.failures else ""
+    typer.echo(f"{outcome.done} {'would become' if dry_run else 'became'} events{failed}")
+    if outcome.failures:
+        raise typer.Exit(1)
+
+
+async def _replay(settings: BridgeSettings, chosen: Filter, *, rate: float | None, dry_run: bool) -> Outcome:
+    client = settings.kafka_client()
+    outcome = Outcome()
+    writer = None if dry_run else await Writer.connected(client, settings)
+    reader = Reader(settings)
+    try:
+        with Progress(console=Console(stderr=True)) as progress:
+            task = progress.add_task("reading dead letters", total=None)
+            letters = open_letters(
+                client,
+                settings.dlq_topic,
+                chosen,
+                report=lambda read, total: progress.update(task, completed=read, total=total),
+            )
+            async with contextlib.aclosing(letters):
+                async for letter in letters:
+                    try:
+                        records = reader.records(letter)
+                    except NotReplayableError as error:
+                        outcome.add_failure(letter.name, str(error))
+                        continue
+                    if writer is not None:
+                        await writer.write(letter, records)
+                        await asyncio.sleep(1 / rate if rate else 0)
+                    outcome.done += 1
+    finally:
+        if writer is not None:
+            await writer.close()
+    return outcome
+
+
+class Reader:
+    """Makes records of letters, as the ingress makes them of callbacks."""
+
+    def __init__(self, settings: BridgeSettings) -> None:
+        self._dlq_topic = settings.dlq_topic
+        self._normalizer = Normalizer(
+            topic=settings.topic,
+            dlq_topic=settings.dlq_topic,
+            schema_base=settings.schema_base,
+            drop_fields=settings.drop_fields.split(","),
+            keep_raw=settings.keep_raw,
+        )
+
+    def records(self, letter: DeadLetter) -> list[Record]:
+        """The records of the events in a letter.
+
+        Raises:
+            NotReplayableError: there are none.
+        """
+        headers, record = letter.headers, letter.record
+        if letter.reason == "refused_by_broker":
+            raise NotReplayableError("it is set aside on the disk of the bridge: `bridge journal show --refused`")
+        if "query" not in headers or "receivedtime" not in headers:
+            raise NotReplayableError("it is no callback")
+        if "body-sha256" in headers:
+            raise NotReplayableError("its body was not kept, since nobody could tell which fields to drop")
+        received_ms = round(datetime.fromisoformat(headers["receivedtime"]).timestamp() * 1000)
+        # Two callbacks of one millisecond have other offsets, and one that is replayed twice has the same.
+        time_ns = received_ms * 1_000_000 + record.offset % 1_000_000
+        received = Received(parse_query(headers["query"]), record.value or b"", time_ns, headers.get("traceparent", ""))
+        try:
+            records = self._normalizer.event(received)
+        except UnreadableError as error:
+            raise NotReplayableError(f"{error.reason}: {error}") from error
+        if any(made.topic == self._dlq_topic for made in records):
+            raise NotReplayableError("some events of its batch cannot be read")
+        return records
+
+
+class Writer:
+    """Writes events, and then the marker of their letter."""
+
+    def __init__(self, producer: AIOKafkaProducer, done: str) -> None:
+        self._producer = producer
+        self._done = done
+
+    @classmethod
+    async def connected(cls, client: dict[str, Any], settings: BridgeSettings) -> Writer:
+        """A writer that can begin.
+
+        Raises:
+            KafkaError, OSError, TimeoutError: Kafka cannot be used.
+            TopicsMissingError: there is no topic for markers and we may not make it.
+        """
+        [dead_letters] = [topic for topic in settings.topics if topic.name == settings.dlq_topic]
+        done = done_topic(dead_letters)
+        producer = AIOKafkaProducer(
+            **client, enable_idempotence=True, acks="all", max_request_size=settings.max_record_bytes
+        )
+        try:
+            async with asyncio.timeout(CONFIRMED_S):
+                await ensure_topics(client, [done])
+                await producer.start()
+        except BaseException:
+            await producer.stop()
+            raise
+        return cls(producer, done.name)
+
+    async def write(self, letter: DeadLetter, records: list[Record]) -> None:
+        """Write the records of a letter, and when they are confirmed its marker.
+
+        Raises:
+            KafkaError, TimeoutError: Kafka does not confirm it.
+        """
+        for record in records:
+            await self._send(record.topic, record.key, record.value, record.headers, record.timestamp_ms)
+        done = marker(letter, "replayed")
+        await self._send(self._done, done.key, done.value, [], None)
+
+    async def close(self) -> None:
+        """Disconnect; everything is confirmed by then, or reported as not."""
+        with contextlib.suppress(KafkaError, TimeoutError, OSError):
+            await asyncio.wait_for(self._producer.stop(), 2.0)
+
+    async def _send(
+        self, topic: str, key: bytes, value: bytes, headers: list[tuple[str, bytes]], timestamp_ms: int | None
+    ) -> None:
+        async with asyncio.timeout(CONFIRMED_S):
+            partitions = sorted(await self._producer.partitions_for(topic))
+            await self._producer.send_and_wait(
+                topic,
+                value,
+                key,
+                partition=partitions[partition_of(key, len(partitions))],
+                timestamp_ms=timestamp_ms,
+                headers=headers,
+            )

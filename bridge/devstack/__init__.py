@@ -1,0 +1,1 @@
+"""The whole project on one machine, for trying it out."""

@@ -1,0 +1,193 @@
+"""The whole project on one machine: embedded broker and Redis, the ingress, the worker for badges."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator, Awaitable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any, TypeVar
+
+import aiohttp
+import orjson
+from pydantic import SecretStr
+
+from bridge.devstack.embedded import Broker, Redis, check_installed
+from bridge.devstack.processes import Guard, Service, ServiceError, environment, free_port
+
+T = TypeVar("T")
+
+EVENTS, DEAD_LETTERS, BADGES = "im.events", "im.events.dlq", "im.badges"
+READY_S = 30.0
+STOP_S = 4.0
+
+
+@dataclass(frozen=True)
+class Stack:
+    """The running processes and where they are."""
+
+    guard: Guard
+    broker: Broker
+    redis: Redis
+    ingress: Service
+    worker: Service
+    url: str
+    """Where callbacks are posted."""
+    admin_url: str
+    worker_admin_url: str
+
+    @property
+    def client(self) -> dict[str, Any]:
+        """Arguments for clients of Kafka."""
+        return {"bootstrap_servers": self.broker.bootstrap}
+
+    @property
+    def services(self) -> list[Service]:
+        """All processes."""
+        return [self.broker, self.redis, self.ingress, self.worker]
+
+    async def ready(self, service: Service) -> None:
+        """Wait until the ingress accepts callbacks, or the worker handles events.
+
+        Raises:
+            ServiceError: it does not.
+        """
+        url = f"{self.admin_url if service is self.ingress else self.worker_admin_url}/readyz"
+
+        async def answers() -> bool | None:
+            try:
+                async with session.get(url) as response:
+                    return response.status == HTTPStatus.OK or None
+            except (aiohttp.ClientError, TimeoutError):
+                return None
+
+        async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=2)) as session:
+            await service.until(answers, what="get ready", timeout=READY_S)
+
+    async def consumers(self, *arguments: str) -> tuple[int, bytes, str]:
+        """Run a command `consumers …` to its end; its exit status, standard output and standard error."""
+        settings = {"CONSUMERS_KAFKA_BOOTSTRAP_SERVERS": self.broker.bootstrap, "CONSUMERS_REDIS_URL": self.redis.url}
+        process = await asyncio.create_subprocess_exec(
+            *_command("consumers", *arguments),
+            env=environment(settings),
+            cwd=self.guard.folder,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        out, err = await process.communicate()
+        return process.returncode or 0, out, err.decode(errors="replace")
+
+    async def while_running(self, work: Awaitable[T]) -> T:
+        """The result of `work`, during which no process may end.
+
+        Raises:
+            ServiceError: one did.
+        """
+        task = asyncio.ensure_future(work)
+        ends = {asyncio.ensure_future(service.ended()): service for service in self.services}
+        try:
+            await asyncio.wait({task, *ends}, return_when=asyncio.FIRST_COMPLETED)
+            for end, service in ends.items():
+                if end.done() and not task.done():
+                    raise ServiceError(service, f"it ended with exit status {end.result()}")
+            return task.result()
+        finally:
+            for one in (task, *ends):
+                one.cancel()
+            await asyncio.gather(task, *ends, return_exceptions=True)
+
+
+@asynccontextmanager
+async def running(
+    apps: Mapping[str, list[SecretStr]], *, host: str = "127.0.0.1", port: int = 0, clock_skew_s: int = 60
+) -> AsyncIterator[Stack]:
+    """Start the stack, hand it out once callbacks are accepted, and end it. `port` 0: any that is free.
+
+    Raises:
+        NotInstalledError: the extra `embedded` is not installed.
+        ServiceError: a process does not start.
+    """
+    check_installed()
+    with Guard() as guard:
+        broker, redis = Broker(guard), Redis(guard)
+        services: list[Service] = [broker, redis]
+        try:
+            for service in services:
+                await service.start()
+            for service in (broker, redis):
+                await service.ready()
+            stack = _stack(guard, broker, redis, apps, host=host, port=port or free_port(), clock_skew_s=clock_skew_s)
+            services += [stack.ingress, stack.worker]
+            await stack.ingress.start()
+            await stack.worker.start()
+            await stack.while_running(stack.ready(stack.ingress))
+            yield stack
+        finally:
+            await _stop(services)
+
+
+def _stack(
+    guard: Guard,
+    broker: Broker,
+    redis: Redis,
+    apps: Mapping[str, list[SecretStr]],
+    *,
+    host: str,
+    port: int,
+    clock_skew_s: int,
+) -> Stack:
+    """The stack with an ingress and a worker that are not started yet."""
+    tokens = {app: [token.get_secret_value() for token in tokens] for app, tokens in apps.items()}
+    ingress_admin, worker_admin = free_port(), free_port()
+    ingress = {
+        "BRIDGE_APPS": orjson.dumps(tokens).decode(),
+        "BRIDGE_HOST": host,
+        "BRIDGE_PORT": str(port),
+        "BRIDGE_ADMIN_HOST": "127.0.0.1",
+        "BRIDGE_ADMIN_PORT": str(ingress_admin),
+        "BRIDGE_KAFKA_BOOTSTRAP_SERVERS": broker.bootstrap,
+        "BRIDGE_TOPIC": EVENTS,
+        "BRIDGE_DLQ_TOPIC": DEAD_LETTERS,
+        "BRIDGE_JOURNAL_DIR": str(guard.folder / "journal"),
+        "BRIDGE_CLOCK_SKEW_S": str(clock_skew_s),
+    }
+    worker = {
+        "CONSUMERS_KAFKA_BOOTSTRAP_SERVERS": broker.bootstrap,
+        "CONSUMERS_REDIS_URL": redis.url,
+        "CONSUMERS_TOPIC": EVENTS,
+        "CONSUMERS_DLQ_TOPIC": DEAD_LETTERS,
+        "CONSUMERS_BADGES_TOPIC": BADGES,
+        "CONSUMERS_ADMIN_HOST": "127.0.0.1",
+        "CONSUMERS_ADMIN_PORT": str(worker_admin),
+    }
+    return Stack(
+        guard=guard,
+        broker=broker,
+        redis=redis,
+        ingress=Service("ingress", _command("bridge", "serve"), guard, ingress),
+        worker=Service("worker", _command("consumers", "run", "badges"), guard, worker),
+        url=f"http://{reachable(host)}:{port}/",
+        admin_url=f"http://127.0.0.1:{ingress_admin}",
+        worker_admin_url=f"http://127.0.0.1:{worker_admin}",
+    )
+
+
+def reachable(host: str) -> str:
+    """The host part of a URL by which this machine reaches what listens on `host`."""
+    if host in ("0.0.0.0", "::", ""):  # noqa: S104 - what somebody asked for
+        return "127.0.0.1"
+    return f"[{host}]" if ":" in host else host
+
+
+def _command(name: str, *arguments: str) -> list[str]:
+    # The scripts of the package may not be on the PATH, nor beside the interpreter.
+    return [sys.executable, "-c", f"from {name}.cli import main; main()", *arguments]
+
+
+async def _stop(services: list[Service]) -> None:
+    """End all: first those that need the others, each pair side by side."""
+    for some in (services[2:], services[:2]):
+        await asyncio.gather(*(service.stop(STOP_S) for service in some))

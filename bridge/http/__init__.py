@@ -1,0 +1,1 @@
+"""The HTTP side: accepts connections, and answers the requests on them as the ingress says."""

@@ -1,0 +1,1 @@
+"""Second step: the platform's body becomes events."""

@@ -1,0 +1,176 @@
+"""Reads a body that differs from the documentation, field by field: what fits is typed, the rest is passed on."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from functools import cache
+from typing import Any, NamedTuple
+
+from bridge.events import Data, Part, registry
+
+WHOLE = re.compile(r"-?(?:0|[1-9][0-9]{0,18})")
+"""Texts that stand for a whole number and for nothing else."""
+
+
+class Surprise(NamedTuple):
+    """Where a body differs from the documentation."""
+
+    kind: str
+    """`unknown_field`, `missing_field` or `type`."""
+    field: str
+    """The platform's names from the top, e.g. `Info.Action`."""
+    value: Any = None
+
+
+class Reading(NamedTuple):
+    """What a body says."""
+
+    data: Data
+    event_time: Any
+    """EventTime as it came, None where absent."""
+    command: Any
+    """CallbackCommand as it came, None where absent."""
+    surprises: list[Surprise]
+
+
+Accepts = Callable[[str, Any], bool]
+
+
+def read(fields: dict[str, Any], data: type[Data], accepts: Accepts) -> Reading:
+    """Read the object of a body.
+
+    Args:
+        fields: the object.
+        data: the class of its data.
+        accepts: whether a field of the envelope, given its name and value, is understood there; else it is passed on.
+    """
+    surprises: list[Surprise] = []
+    rest = dict(fields)
+    envelope: list[Any] = []
+    for documented in registry.ENVELOPE_FIELDS:
+        name = _find(rest, documented)
+        value = None if name is None else rest[name]
+        envelope.append(value)
+        if name is not None and (value is None or accepts(documented, value)):
+            del rest[name]
+    known, unknown = _split(rest, data, "", surprises)
+    if unknown:
+        known["unknown"] = unknown
+    command, event_time = envelope
+    return Reading(data(**known), event_time, command, surprises)
+
+
+def _split(
+    fields: dict[str, Any], part: type[Part], path: str, surprises: list[Surprise]
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The documented fields under our names and types, and the rest under the platform's.
+
+    A value that has no form in the documented type belongs to the rest: a typed field has its type or is absent.
+    """
+    known: dict[str, Any] = {}
+    unknown = dict(fields)
+    names = _names_of(fields, part)
+    for field in registry.fields_of(part):
+        name = names.pop(field.name, None)
+        value = None if name is None else unknown.pop(name)
+        if name is None or value is None:
+            if not field.optional:
+                surprises.append(Surprise("missing_field", path + field.tencent))
+            continue
+        nested: list[Surprise] = []
+        try:
+            known[field.name], rest = _coerce(value, field.type, path + field.tencent, nested)
+        except (TypeError, ValueError):
+            surprises.append(Surprise("type", path + field.tencent, value))
+            unknown[name] = value
+            continue
+        surprises += nested
+        if rest:
+            unknown[name] = rest
+    if unknown:
+        documented = _documented(part)
+        surprises += [
+            Surprise("unknown_field", path + name, value)
+            for name, value in unknown.items()
+            if name.lower() not in documented
+        ]
+    return known, unknown
+
+
+def _names_of(fields: dict[str, Any], part: type[Part]) -> dict[str, str]:
+    """Our name → the name under which a field is there: the documented one before others, its exact form before all."""
+    documented = _documented(part)
+    found: dict[str, tuple[int, str]] = {}
+    for name in fields:
+        for rank, exact, ours in documented.get(name.lower(), ()):
+            candidate = (rank if name == exact else rank + 100, name)
+            if ours not in found or candidate < found[ours]:
+                found[ours] = candidate
+    return {ours: name for ours, (_, name) in found.items()}
+
+
+@cache
+def _documented(part: type[Part]) -> dict[str, list[tuple[int, str, str]]]:
+    """The platform's names in lower case → how far each is from the preferred one, its exact form, our name."""
+    names: dict[str, list[tuple[int, str, str]]] = {}
+    for field in registry.fields_of(part):
+        for rank, name in enumerate((field.tencent, *field.others)):
+            names.setdefault(name.lower(), []).append((rank, name, field.name))
+    return names
+
+
+def _find(fields: dict[str, Any], name: str) -> str | None:
+    """The name under which a field is there. Its exact form goes before any other case."""
+    if name in fields:
+        return name
+    lower = name.lower()
+    return next((given for given in fields if given.lower() == lower), None)
+
+
+def _coerce(value: Any, declared: Any, path: str, surprises: list[Surprise]) -> tuple[Any, Any]:
+    """`value` in its declared type, and what is undocumented inside it (in place, so that it can be told where).
+
+    Raises:
+        TypeError, ValueError: it has no form in that type.
+    """
+    item, is_part, accepted = _shape(declared)
+    if type(value) in accepted:
+        return value, None
+    if item is not None:
+        if not isinstance(value, list):
+            raise TypeError
+        pairs = [_coerce(one, item, path, surprises) for one in value]
+        rests = [rest for _, rest in pairs]
+        return [one for one, _ in pairs], rests if any(rests) else None
+    if is_part:
+        if not isinstance(value, dict):
+            raise TypeError
+        known, unknown = _split(value, declared, f"{path}.", surprises)
+        return declared(**known), unknown
+    if declared is Any:
+        return value, None
+    coerced = _scalar(value, declared)
+    if not (declared is bool and isinstance(value, int)):
+        surprises.append(Surprise("type", path, value))
+    return coerced, None
+
+
+@cache
+def _shape(declared: Any) -> tuple[Any, bool, tuple[Any, ...]]:
+    """Type of the items of a list, whether it is an object, and the types of values that fit as they are."""
+    return registry.item_type(declared), registry.is_part(declared), (declared, *registry.alternatives_of(declared))
+
+
+def _scalar(value: Any, declared: Any) -> Any:
+    is_whole = isinstance(value, int) and not isinstance(value, bool)
+    if declared is str and is_whole:
+        return str(value)
+    if declared is int and isinstance(value, str) and WHOLE.fullmatch(value) and value != "-0":
+        return int(value)
+    if declared is bool and (is_whole or isinstance(value, str)) and value in (0, 1, "0", "1"):
+        return bool(int(value))
+    raise TypeError
+
+
+__all__ = ["Reading", "Surprise", "read"]

@@ -1,0 +1,1 @@
+"""The processes of an ingress: one that serves, or several under a supervisor."""

@@ -1,0 +1,165 @@
+"""One ingress process: wires the steps together, listens, and stops in order."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import logging
+import signal
+import socket
+from collections.abc import Callable
+
+from bridge import metrics
+from bridge.commands.send import DEV_TOKEN
+from bridge.http.connection import Intake
+from bridge.http.server import Acceptor, HttpServer, listen
+from bridge.ingress.ingress import Ingress
+from bridge.journal.journal import Journal
+from bridge.publish.publisher import Publisher
+from bridge.settings import BridgeSettings
+from common.admin import AdminServer, Readiness
+
+log = logging.getLogger(__name__)
+
+DRAIN_S = 1.0
+HANDLERS_S = 2.5
+PUBLISH_S = 1.5
+JOURNAL_S = 1.5
+METRICS_INTERVAL = 0.5
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
+
+
+class Bridge:
+    """The parts of one process."""
+
+    def __init__(self, settings: BridgeSettings, *, admin_socket: str | None = None) -> None:
+        self._settings = settings
+        self._journal = Journal.of(settings)
+        self._publisher = Publisher(self._journal, settings)
+        self._ingress = Ingress(settings, self._journal)
+        self._server = HttpServer(
+            self._ingress.handle,
+            Intake(self._ingress.take, settings.gather_ms / 1000),
+            head_timeout=settings.head_timeout_s,
+            most_body=settings.max_body_bytes,
+            keepalive_timeout=settings.keepalive_s,
+            access_log=None,
+        )
+        self._acceptor: Acceptor | None = None
+        self._admin = AdminServer(
+            settings.admin_host,
+            settings.admin_port,
+            readiness=self.readiness,
+            registry=metrics.REGISTRY,
+            unix_socket=admin_socket,
+        )
+        self._stopping = False
+        self._metrics_task: asyncio.Task[None] | None = None
+
+    def readiness(self) -> Readiness:
+        """Ready = can durably accept: by disk or by Kafka. That Kafka is away is no reason to be unready."""
+        disk_ok = self._journal.disk_ok
+        return Readiness(
+            ready=not self._stopping and (disk_ok or self._journal.kafka_confirms),
+            detail={
+                "disk": "ok" if disk_ok else "failing",
+                "kafka": self._publisher.state,
+                "state": "stopping" if self._stopping else "serving",
+            },
+        )
+
+    async def start(self, listener: socket.socket) -> None:
+        """Take over the backlog, connect in the background, and accept callbacks on `listener`."""
+        await self._admin.start()
+        await self._journal.start()
+        self._publisher.start()
+        self._acceptor = Acceptor(listener, self._server, most=self._settings.max_connections)
+        self._acceptor.start()
+        self._metrics_task = asyncio.create_task(self._keep_metrics())
+
+    async def stop(self) -> None:
+        """Answer what was sent to us, make it durable, and end; each step has its time limit."""
+        self._stopping = self._ingress.draining = True
+        if self._acceptor is not None:
+            self._acceptor.stop()
+        # Connections that are about to send a request, or are in the middle of one, get their answer.
+        await _until(lambda: not self._server.connections, DRAIN_S)
+        self._server.pre_shutdown()
+        await self._server.shutdown(HANDLERS_S)
+        if self._journal.kafka_confirms:
+            await _until(lambda: self._journal.is_drained, PUBLISH_S)
+        await self._ingress.close()
+        await self._publisher.stop()
+        await self._journal.stop(JOURNAL_S)
+        if self._metrics_task is not None:
+            self._metrics_task.cancel()
+        await self._admin.stop()
+
+    async def _keep_metrics(self) -> None:
+        while True:
+            state = self._journal.state
+            kafka_ok = self._journal.kafka_confirms
+            metrics.JOURNAL_BYTES.set(state.stored_bytes)
+            metrics.MEMORY_BYTES.set(state.memory_bytes)
+            metrics.IN_FLIGHT.set(self._ingress.in_flight)
+            metrics.CLOCK_SKEW.set(self._ingress.clock_skew)
+            metrics.DISK_OK.set(state.disk_ok)
+            metrics.KAFKA_OK.set(kafka_ok)
+            metrics.DEGRADED.set(not (state.disk_ok and kafka_ok))
+            await asyncio.sleep(METRICS_INTERVAL)
+
+
+async def serve(
+    settings: BridgeSettings, listener: socket.socket | None = None, *, admin_socket: str | None = None
+) -> None:
+    """Run one process until SIGTERM or SIGINT.
+
+    Args:
+        listener: a bound socket that others share; None: bind the port of the settings.
+        admin_socket: path for the admin pages, instead of a port.
+
+    Raises:
+        OSError: a port is taken.
+    """
+    shared = listener is not None
+    for app, tokens in settings.apps.items():
+        if not tokens:
+            log.warning("app %s has no token: anybody who knows the URL can post callbacks in its name", app)
+        elif DEV_TOKEN in (token.get_secret_value() for token in tokens) and settings.host not in LOOPBACK:
+            log.warning(
+                "app %s accepts the development token %s, which everybody knows. Set your own, for instance in a file "
+                """.env: BRIDGE_APPS='{"<SdkAppid>":["<token>"]}'""",
+                app,
+                DEV_TOKEN,
+            )
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    bridge = Bridge(settings, admin_socket=admin_socket)
+    listener = listener or listen(settings.host, settings.port)
+    _tune_garbage_collector()
+    await bridge.start(listener)
+    if not shared:
+        log.info("accepting callbacks on %s port %d", *listener.getsockname()[:2])
+    await stop.wait()
+    log.info("stopping")
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(settings.stop_timeout_s):
+            await bridge.stop()
+    log.info("stopped")
+
+
+def _tune_garbage_collector() -> None:
+    # Thousands of requests in flight are no garbage: the default thresholds make the collector walk them all the time.
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 50)
+
+
+async def _until(condition: Callable[[], bool], timeout: float) -> None:
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(timeout):
+            while not condition():  # noqa: ASYNC110 - aiohttp offers no event for it
+                await asyncio.sleep(0.02)

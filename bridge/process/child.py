@@ -1,0 +1,52 @@
+"""A process that the supervisor started: `python -m bridge.process.child LISTENER PARENT ADMIN_SOCKET NUMBER`."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+import sys
+
+import uvloop
+
+from bridge.process.app import serve
+from bridge.process.supervisor import HEARTBEAT_S
+from bridge.settings import BridgeSettings
+from common import logs
+from common.settings import load
+
+
+async def _stay_in_touch(parent: socket.socket) -> None:
+    """Show the parent that the event loop runs; end in order when the parent is gone."""
+    parent.setblocking(False)
+    while True:
+        try:
+            parent.send(b".")
+        except BlockingIOError:
+            pass  # The parent is slow to listen; it lives.
+        except OSError:
+            os.kill(os.getpid(), signal.SIGTERM)
+            return
+        await asyncio.sleep(HEARTBEAT_S)
+
+
+async def _run(settings: BridgeSettings, listener: socket.socket, parent: socket.socket, admin: str) -> None:
+    touch = asyncio.create_task(_stay_in_touch(parent))
+    try:
+        await serve(settings, listener, admin_socket=admin)
+    finally:
+        touch.cancel()
+
+
+def main() -> None:
+    """Serve callbacks on an inherited socket."""
+    listener_fd, parent_fd, admin, number = sys.argv[1:]
+    settings = load(BridgeSettings)
+    logs.configure(log_format=settings.log_format, level=settings.log_level, process=number)
+    with socket.socket(fileno=int(listener_fd)) as listener, socket.socket(fileno=int(parent_fd)) as parent:
+        uvloop.run(_run(settings, listener, parent, admin))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Fourth step: from the journal to Kafka."""

@@ -1,0 +1,253 @@
+"""The dead-letter topic as the commands see it: what lies there, what of it is done, and how to mark it so.
+
+Kafka deletes no single record. So that a letter which was replayed or dropped is not shown again, a marker is written
+to a topic beside: `<dead-letter topic>.done`, compacted, its key naming the letter by partition, offset and timestamp.
+(The timestamp, because a topic that was deleted and made anew gives the same offsets to other letters.) A marker
+outlives its letter by two weeks, since Kafka deletes whole segments; then it is deleted too. So they stay few.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fnmatch
+import re
+import time
+from collections.abc import AsyncGenerator, Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+from urllib.parse import parse_qsl
+
+import orjson
+from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from aiokafka.errors import KafkaError
+
+from common.kafka.topics import Topic
+
+Report = Callable[[int, int], None]
+"""Told how many records were read, of how many."""
+
+INGRESS = "ingress"
+"""Stands for the group of the letters that the bridge wrote itself."""
+
+_ANSWER_S = 20.0
+_FETCH_MS = 300
+_FETCH_WAIT_MS = 25
+_LONGER_MS = 14 * 86_400_000
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
+
+
+class DeadLetter:
+    """A dead letter."""
+
+    __slots__ = ("_content", "headers", "record")
+
+    def __init__(self, record: ConsumerRecord) -> None:
+        self.record = record
+        self.headers: dict[str, str] = {name: value.decode(errors="replace") for name, value in record.headers}
+        """Of a name that occurs more than once, the last: that of who wrote the letter."""
+        self._content: dict[str, Any] | None = None
+
+    @property
+    def name(self) -> str:
+        """`partition-offset`, as people name it."""
+        return f"{self.record.partition}-{self.record.offset}"
+
+    @property
+    def marker(self) -> bytes:
+        """Key of the marker that says it is done."""
+        return f"{self.record.partition}:{self.record.offset}:{self.record.timestamp}".encode()
+
+    @property
+    def group(self) -> str:
+        """Consumer group that gave it up, or INGRESS."""
+        return self.headers.get("group", INGRESS)
+
+    @property
+    def reason(self) -> str:
+        """Why, in one word."""
+        return self.headers.get("reason", "")
+
+    @property
+    def content(self) -> dict[str, Any]:
+        """Its value where that is a JSON object, else empty."""
+        if self._content is None:
+            try:
+                found = orjson.loads(self.record.value or b"")
+            except orjson.JSONDecodeError:
+                found = None
+            self._content = found if isinstance(found, dict) else {}
+        return self._content
+
+    @property
+    def type(self) -> str:
+        """Type of its event, empty where it is none."""
+        return str(self.content.get("type", ""))
+
+    @property
+    def command(self) -> str:
+        """Callback command, empty where it is not known."""
+        query = {name.lower(): value for name, value in parse_qsl(self.headers.get("query", ""))}
+        return str(self.content.get("callbackcommand") or query.get("callbackcommand") or query.get("command") or "")
+
+    @property
+    def subject(self) -> str:
+        """Account or group that it is about, where it is an event; else the SdkAppid."""
+        return str(self.content.get("subject") or (self.record.key or b"").decode(errors="replace"))
+
+    def is_about(self, account: str) -> bool:
+        """Whether the account or group occurs in it: as its key, or anywhere in what is no event."""
+        if self.subject == account:
+            return True
+        return self.group == INGRESS and account.encode() in (self.record.value or b"")
+
+
+@dataclass(frozen=True)
+class Filter:
+    """Which dead letters are meant: those that fit all that is given."""
+
+    name: str | None = None
+    type: str | None = None
+    """With wildcards."""
+    command: str | None = None
+    """With wildcards."""
+    account: str | None = None
+    group: str | None = None
+    reason: str | None = None
+    since_ms: int | None = None
+    """Set aside at this time (Unix ms) or later."""
+    until_ms: int | None = None
+    """Set aside before this time."""
+
+    def admits(self, letter: DeadLetter) -> bool:
+        """Whether a letter is meant."""
+        at = letter.record.timestamp
+        exact = ((self.name, letter.name), (self.group, letter.group), (self.reason, letter.reason))
+        return (
+            all(wanted is None or wanted == found for wanted, found in exact)
+            and (self.since_ms is None or at >= self.since_ms)
+            and (self.until_ms is None or at < self.until_ms)
+            and (self.type is None or fnmatch.fnmatchcase(letter.type, self.type))
+            and (self.command is None or fnmatch.fnmatchcase(letter.command, self.command))
+            and (self.account is None or letter.is_about(self.account))
+        )
+
+
+class Marker(NamedTuple):
+    """What is written to the topic of markers."""
+
+    key: bytes
+    value: bytes
+
+
+def marker(letter: DeadLetter, outcome: str) -> Marker:
+    """The marker that a letter is done; `outcome`: `replayed` or `dropped`."""
+    content = {"outcome": outcome, "group": letter.group, "time_ms": int(time.time() * 1000)}
+    return Marker(letter.marker, orjson.dumps(content))
+
+
+def done_topic(dead_letters: Topic) -> Topic:
+    """The topic of the markers for a dead-letter topic, as we create it."""
+    retention_ms = int(dead_letters.configs.get("retention.ms", "-1"))
+    kept_ms = retention_ms + _LONGER_MS if retention_ms >= 0 else -1
+    return Topic(
+        f"{dead_letters.name}.done",
+        dead_letters.partitions,
+        dead_letters.replication,
+        {"cleanup.policy": "compact,delete", "retention.ms": str(kept_ms)},
+    )
+
+
+async def open_letters(
+    client: dict[str, Any],
+    topic: str,
+    chosen: Filter,
+    *,
+    report: Report = lambda _read, _total: None,
+    done_too: bool = False,
+) -> AsyncGenerator[DeadLetter, None]:
+    """The letters that are meant and not done yet, those of a partition in their order, up to the end of now.
+
+    Args:
+        client: arguments of every aiokafka client, from the settings.
+        topic: the dead-letter topic. Nothing is there where it does not exist.
+        chosen: which are meant.
+        report: told how far it is.
+        done_too: give those that are done as well.
+
+    Raises:
+        KafkaError, OSError, TimeoutError: Kafka cannot be read.
+    """
+    done: set[bytes] = set()
+    if not done_too:
+        async with contextlib.aclosing(read_all(client, f"{topic}.done")) as markers:
+            async for record in markers:
+                (done.add if record.value is not None else done.discard)(record.key)
+    async with contextlib.aclosing(read_all(client, topic, report)) as records:
+        async for record in records:
+            letter = DeadLetter(record)
+            if letter.marker not in done and chosen.admits(letter):
+                yield letter
+
+
+async def read_all(
+    client: dict[str, Any], topic: str, report: Report = lambda _read, _total: None
+) -> AsyncGenerator[ConsumerRecord, None]:
+    """All records of a topic, one partition after the other, each up to its end of now; none if there is no topic.
+
+    Raises:
+        KafkaError, OSError, TimeoutError: Kafka cannot be read.
+    """
+    # With the default a fetch of the partition before, which has ended, would hold up the next for half a second.
+    consumer = AIOKafkaConsumer(
+        **client, enable_auto_commit=False, auto_offset_reset="earliest", fetch_max_wait_ms=_FETCH_WAIT_MS
+    )
+    try:
+        async with asyncio.timeout(_ANSWER_S):
+            await consumer.start()
+            ranges = await _ranges(consumer, topic)
+        total = sum(end - begin for begin, end in ranges.values())
+        read = 0
+        for partition, (begin, end) in ranges.items():
+            consumer.assign([partition])
+            consumer.seek(partition, begin)
+            position = begin
+            while position < end:
+                # Not the offset of the last record: compaction leaves gaps, also at the end.
+                for record in (await consumer.getmany(partition, timeout_ms=_FETCH_MS)).get(partition, ()):
+                    if record.offset < end:
+                        yield record
+                before, position = position, min(await consumer.position(partition), end)
+                read += position - before
+                report(read, total)
+    finally:
+        with contextlib.suppress(KafkaError, OSError, TimeoutError):
+            await asyncio.wait_for(consumer.stop(), 2.0)
+
+
+async def _ranges(consumer: AIOKafkaConsumer, topic: str) -> dict[TopicPartition, tuple[int, int]]:
+    if topic not in await consumer.topics():
+        return {}
+    first = TopicPartition(topic, 0)
+    consumer.assign([first])
+    await consumer.end_offsets([first])  # the client learns of a topic's partitions when it is first asked about one
+    partitions = [TopicPartition(topic, number) for number in sorted(consumer.partitions_for_topic(topic) or ())]
+    begins = await consumer.beginning_offsets(partitions)
+    ends = await consumer.end_offsets(partitions)
+    return {partition: (begins[partition], ends[partition]) for partition in partitions}
+
+
+def parse_time(text: str) -> int:
+    """A time in Unix ms: `2026-01-31T12:00` (UTC unless it has a zone), or how long ago, as `90s`, `30m`, `2h`, `7d`.
+
+    Raises:
+        ValueError: it is neither.
+    """
+    if found := re.fullmatch(r"(\d+)([smhd])", text):
+        return int((time.time() - int(found[1]) * _UNITS[found[2]]) * 1000)
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        raise ValueError(f"{text!r} is no time: write 2026-01-31T12:00, or 30m, 2h, 7d for so long ago") from None
+    return int((at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp() * 1000)

@@ -1,0 +1,1 @@
+"""The first worker: the unread badge of each user."""

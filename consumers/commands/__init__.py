@@ -1,0 +1,1 @@
+"""What `consumers` can be told to do."""

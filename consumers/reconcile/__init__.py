@@ -1,0 +1,1 @@
+"""Asks the platform for the counts that no event told."""

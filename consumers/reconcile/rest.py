@@ -1,0 +1,126 @@
+"""The platform's REST API, as far as we need it: how many messages has a user not read?
+
+It answers errors with HTTP status 200 too; `ErrorCode` decides. What to do about a code depends on its class:
+
+| class | codes | what it says |
+| --- | --- | --- |
+| `busy` | 60007, 60011, 60019 | too many calls, ours or others' |
+| `refused` | other 600xx, 70001-70099, 90001, 90009 | call, signature or app is wrong: for any account |
+| `account` | 70107, 90003, 90012, 90048 | this account does not exist, or has another form than the platform takes |
+| `failing` | any other; HTTP status other than 200; no answer | trouble over there |
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from typing import Literal, NamedTuple
+
+import aiohttp
+import msgspec
+from yarl import URL
+
+from consumers.errors import describe
+from consumers.reconcile.usersig import user_sig
+from consumers.settings import ImApp
+
+ErrorClass = Literal["busy", "refused", "account", "failing"]
+
+_PATH = "v4/openim/get_c2c_unread_msg_num"
+_BUSY = frozenset({60007, 60011, 60019})
+_ACCOUNT = frozenset({70107, 90003, 90012, 90048})
+_PASSING_600XX = frozenset({60008, 60009, 60014})
+_SIGNED_FOR_S = 86_400
+_SIGNED_ANEW_S = 3600
+
+
+class CallError(Exception):
+    """The platform did not say the number. The message has its words and no secret."""
+
+    def __init__(self, error_class: ErrorClass, message: str) -> None:
+        super().__init__(message)
+        self.error_class = error_class
+
+
+class _Answer(msgspec.Struct):
+    error_code: int = msgspec.field(name="ErrorCode")
+    error_info: str = msgspec.field(name="ErrorInfo", default="")
+    unread: int | None = msgspec.field(name="AllC2CUnreadMsgNum", default=None)
+
+
+class _Signature(NamedTuple):
+    text: str
+    made: float
+
+
+_decode = msgspec.json.Decoder(_Answer, strict=False).decode
+
+
+class RestApi:
+    """Calls the API for one app.
+
+    Args:
+        session: makes the requests.
+        app_id: SdkAppid.
+        app: its credentials and where it lives.
+        timeout_s: how long a call may take.
+    """
+
+    def __init__(self, session: aiohttp.ClientSession, app_id: str, app: ImApp, *, timeout_s: float) -> None:
+        self._session = session
+        self._app_id = app_id
+        self._app = app
+        self._url = URL(f"{app.url}/{_PATH}")
+        self._timeout = aiohttp.ClientTimeout(total=timeout_s)
+        self._signature: _Signature | None = None
+
+    async def unread(self, account: str) -> int:
+        """Unread one-to-one messages of an account, now.
+
+        Raises:
+            CallError: it could not be told.
+        """
+        query = {
+            "sdkappid": self._app_id,
+            "identifier": self._app.identifier,
+            "usersig": self._usersig(),
+            "random": str(random.randrange(2**32)),  # noqa: S311 - no secret: it tells calls apart
+            "contenttype": "json",
+        }
+        try:
+            async with self._session.post(
+                self._url.with_query(query), json={"To_Account": account}, timeout=self._timeout, allow_redirects=False
+            ) as response:
+                status, body = response.status, await response.read()
+        except (aiohttp.ClientError, OSError, TimeoutError) as error:
+            # Not the error's own words: they may hold the address, and so the signature.
+            raise CallError("failing", f"{self._app.url} does not answer ({type(error).__name__})") from None
+        if status != 200:
+            raise CallError("failing", f"{self._app.url} answers with HTTP status {status}")
+        try:
+            answer = _decode(body)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise CallError("failing", f"{self._app.url} answers with something else ({describe(error)})") from error
+        if answer.error_code != 0:
+            raise CallError(classify(answer.error_code), f"error {answer.error_code}: {answer.error_info[:200]}")
+        if answer.unread is None or answer.unread < 0:
+            raise CallError("failing", "the answer has no number")
+        return answer.unread
+
+    def _usersig(self) -> str:
+        now = time.time()
+        if self._signature is None or not 0 <= now - self._signature.made < _SIGNED_ANEW_S:
+            key = self._app.secret_key.get_secret_value()
+            text = user_sig(self._app_id, key, self._app.identifier, now=int(now), expires_s=_SIGNED_FOR_S)
+            self._signature = _Signature(text, now)
+        return self._signature.text
+
+
+def classify(code: int) -> ErrorClass:
+    """The class of an `ErrorCode` other than 0."""
+    if code in _BUSY:
+        return "busy"
+    if code in _ACCOUNT:
+        return "account"
+    is_refused = 60000 <= code < 60100 or 70001 <= code < 70100 or code in {90001, 90009}
+    return "refused" if is_refused and code not in _PASSING_600XX else "failing"

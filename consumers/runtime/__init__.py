@@ -1,0 +1,1 @@
+"""Runs workers: fetches, retries, sets aside, commits, stops."""

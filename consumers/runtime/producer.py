@@ -1,0 +1,150 @@
+"""Writes records to Kafka and returns when they are confirmed; replaces a client that cannot recover."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
+
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaError
+
+from common.bounded import finish
+from common.kafka.partition import partition_of
+from consumers.errors import TOO_LARGE, RetryLater, describe
+
+log = logging.getLogger(__name__)
+
+_MAX_BATCH_BYTES = 256 * 1024
+_MAX_REQUEST_BYTES = 8 * 1024 * 1024
+_CONFIRMED_WITHIN_S = 30.0
+_STOPPED_WITHIN_S = 2.0
+
+
+class Record(NamedTuple):
+    """A record to write."""
+
+    key: bytes
+    value: bytes
+    headers: Sequence[tuple[str, bytes]] = ()
+
+
+class Producer:
+    """An idempotent producer with acks=all that connects at its first use."""
+
+    def __init__(self, client_arguments: dict[str, Any]) -> None:
+        self._arguments = client_arguments
+        self._client: AIOKafkaProducer | None = None
+        self._connecting = asyncio.Lock()
+
+    async def publish(self, topic: str, records: Iterable[Record]) -> None:
+        """Write records, those of a key in their order, and wait for their confirmation by all replicas in sync.
+
+        After an error any of them may have been written; written again they come after those.
+
+        Raises:
+            RetryLater: Kafka is away, slow, or does not let us write yet.
+            MessageSizeTooLargeError, RecordListTooLargeError: a record is larger than the topic takes.
+        """
+        client = await self._connected()
+        try:
+            async with asyncio.timeout(_CONFIRMED_WITHIN_S):
+                await _send(client, topic, records)
+        except TOO_LARGE:
+            raise
+        except TimeoutError as error:
+            # All brokers may have other addresses by now; a client looks for them only among those it knew.
+            await self._replace(client, "nothing was confirmed")
+            raise RetryLater(f"Kafka does not confirm what is written to {topic}") from error
+        except KafkaError as error:
+            if not error.retriable:
+                await self._replace(client, describe(error))
+            raise RetryLater(f"Kafka does not take records for {topic} ({describe(error)})") from error
+        except Exception as error:
+            if not client._sender.sender_task.done():
+                raise
+            await self._replace(client, describe(error))  # a dead sender raises whatever it died of
+            raise RetryLater(f"Kafka does not take records for {topic} ({describe(error)})") from error
+
+    async def stop(self) -> None:
+        """Disconnect, within about two seconds; what was not confirmed by then may be lost."""
+        client, self._client = self._client, None
+        if client is not None:
+            await _close(client)
+
+    async def _connected(self) -> AIOKafkaProducer:
+        async with self._connecting:
+            if self._client is None:
+                client = AIOKafkaProducer(
+                    **self._arguments,
+                    acks="all",
+                    enable_idempotence=True,
+                    max_batch_size=_MAX_BATCH_BYTES,
+                    max_request_size=_MAX_REQUEST_BYTES,
+                )
+                try:
+                    await asyncio.wait_for(client.start(), _CONFIRMED_WITHIN_S)
+                except (KafkaError, OSError, TimeoutError) as error:
+                    await _close(client)
+                    raise RetryLater(f"Kafka at {self._arguments['bootstrap_servers']} does not answer") from error
+                except BaseException:
+                    await _close(client)
+                    raise
+                self._client = client
+            return self._client
+
+    async def _replace(self, client: AIOKafkaProducer, reason: str) -> None:
+        async with self._connecting:
+            if self._client is client:
+                log.warning("the Kafka producer cannot go on (%s); it is replaced with a new one", reason)
+                self._client = None
+                # Before the next one starts: an old record that arrived after a new one would bring back old state.
+                await _close(client)
+
+
+async def _send(client: AIOKafkaProducer, topic: str, records: Iterable[Record]) -> None:
+    partitions = sorted(await client.partitions_for(topic))
+    by_partition: dict[int, list[Record]] = {}
+    for record in records:
+        partition = partitions[partition_of(record.key, len(partitions))]
+        by_partition.setdefault(partition, []).append(record)
+    # All of them end before an error is reported: none may write on while its records are already written again.
+    outcomes = await asyncio.gather(
+        *(_send_to(client, topic, *entry) for entry in by_partition.items()), return_exceptions=True
+    )
+    for outcome in outcomes:
+        if isinstance(outcome, BaseException):
+            raise outcome
+
+
+async def _send_to(client: AIOKafkaProducer, topic: str, partition: int, records: Sequence[Record]) -> None:
+    confirmations: list[asyncio.Future[Any]] = []
+    try:
+        batch = client.create_batch()
+        for record in records:
+            if not _append(batch, record):
+                confirmations.append(await client.send_batch(batch, topic, partition=partition))
+                batch = client.create_batch()
+                _append(batch, record)
+        confirmations.append(await client.send_batch(batch, topic, partition=partition))
+        for confirmation in confirmations:
+            await confirmation
+    finally:
+        for confirmation in confirmations:
+            confirmation.cancel()
+
+
+def _append(batch: Any, record: Record) -> bool:
+    added = batch.append(timestamp=None, key=record.key, value=record.value, headers=list(record.headers))
+    return added is not None
+
+
+async def _close(client: AIOKafkaProducer) -> None:
+    """Stop a client for certain: its own `stop` waits for confirmations that may never come."""
+    if await finish(client.stop(), within_s=_STOPPED_WITHIN_S):
+        return
+    sender = client._sender  # else it would go on to send what is replaced
+    if sender is not None:
+        await finish(sender.close(), within_s=1.0)
+    await finish(client.client.close(), within_s=1.0)

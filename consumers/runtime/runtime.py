@@ -1,0 +1,194 @@
+"""Runs a worker: starts it, keeps it supplied with events, stops it in time."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import Any, NoReturn
+
+from aiokafka.errors import KafkaError, UnknownTopicOrPartitionError
+
+from common.admin import Readiness
+from common.kafka.topics import TopicsMissingError, ensure_topics
+from common.retry import backoff
+from consumers.errors import describe, is_passing
+from consumers.metrics import Metrics
+from consumers.runtime.breaker import Breaker
+from consumers.runtime.connection import Connection, Waiting
+from consumers.runtime.dead_letters import DeadLetters
+from consumers.runtime.delivery import Delivery
+from consumers.runtime.process import run_process
+from consumers.runtime.producer import Producer
+from consumers.runtime.session import Session, SessionLostError
+from consumers.settings import ConsumersSettings
+from consumers.worker import BaseWorker, Context
+
+log = logging.getLogger(__name__)
+
+# What of a graceful stop is kept for leaving the group and closing connections, once the batches have ended.
+_CLOSING_S = 4.0
+_PROBE_EVERY_S = 3.0
+_PROBED_WITHIN_S = 30.0
+
+
+class Runtime:
+    """One worker in this process, until SIGTERM or SIGINT."""
+
+    def __init__(self, worker: BaseWorker[Any], settings: ConsumersSettings) -> None:
+        self._worker = worker
+        self._settings = settings
+        self._group = settings.group or worker.name
+        self._client = settings.kafka_client()
+        self._producer = Producer(self._client)
+        self._metrics = Metrics(worker.name)
+        self._kafka = Connection(
+            f"Kafka at {settings.kafka_bootstrap_servers}", lambda up: self._metrics.set_connected("kafka", up)
+        )
+        self._waiting = Waiting(self._metrics.waiting.set)
+        self._breaker = Breaker(
+            limit=settings.breaker_dead_letters,
+            window_s=settings.breaker_window_s,
+            on_change=self._metrics.breaker_open.set,
+        )
+        self._topic = worker.topic(settings)
+        self._started = False
+        self._session: Session | None = None
+        self._metrics.oldest.set_function(lambda: self._session.oldest_seconds() if self._session else 0.0)
+
+    async def run(self) -> None:
+        """Work until a signal asks to stop; then stop within CONSUMERS_STOP_TIMEOUT_S.
+
+        Raises:
+            WorkerRefusedError: the worker can never run as it is set up.
+            OSError: the admin port is taken.
+        """
+        await run_process(
+            self._settings,
+            self._work(),
+            readiness=self._readiness,
+            registry=self._metrics.registry,
+            stops=(self._worker.stop, self._producer.stop),
+        )
+
+    def _readiness(self) -> Readiness:
+        joined = self._session is not None and self._session.joined
+        detail = {
+            "worker": "started" if self._started else "starting",
+            "kafka": "connected" if self._kafka.up else "away",
+            "group": "joined" if joined else "joining",
+        }
+        if self._waiting.reason is not None:
+            detail["waiting"] = self._waiting.reason
+        if self._breaker.is_open:
+            detail["breaker"] = "open: the worker fails on every event"
+        return Readiness(self._started and joined and self._kafka.up, detail)
+
+    async def _work(self) -> NoReturn:
+        context = Context(self._settings, self._producer, self._metrics)
+        await self._start_worker(context)
+        dead_letters = DeadLetters(self._producer, self._metrics, topic=self._settings.dlq_topic, group=self._group)
+        delivery = Delivery(
+            self._worker,
+            dead_letters,
+            self._metrics,
+            self._waiting,
+            attempts=self._settings.poison_attempts,
+            timeout_s=self._settings.handle_timeout_s,
+            breaker=self._breaker,
+        )
+        await self._make_topics()
+        probing = asyncio.create_task(self._probe())
+        delays = backoff()
+        try:
+            while True:
+                joined = await self._one_session(delivery)
+                delays = backoff() if joined else delays
+                await asyncio.sleep(next(delays))
+        finally:
+            probing.cancel()
+
+    async def _probe(self) -> NoReturn:
+        while True:
+            await asyncio.sleep(_PROBE_EVERY_S)
+            try:
+                async with asyncio.timeout(_PROBED_WITHIN_S):
+                    await self._worker.probe()
+            except Exception as error:  # noqa: BLE001 - a worker may raise anything
+                log.debug("the probe of the worker failed: %s", describe(error))
+
+    async def _start_worker(self, context: Context) -> None:
+        async def start() -> None:
+            async with asyncio.timeout(self._settings.handle_timeout_s):
+                await self._worker.start(context)
+
+        for delay in backoff():
+            try:
+                await start()
+            except Exception as error:
+                if not is_passing(error):
+                    raise
+                self._waiting.begin("start", describe(error))
+            else:
+                self._waiting.end("start")
+                self._started = True
+                return
+            await asyncio.sleep(delay)
+
+    async def _make_topics(self) -> None:
+        topics = [*self._worker.topics(self._settings), self._settings.dead_letters]
+        for delay in backoff():
+            try:
+                async with asyncio.timeout(20):
+                    await ensure_topics(self._client, topics)
+            except TopicsMissingError as error:
+                self._waiting.begin("topics", str(error))
+            except (KafkaError, OSError, TimeoutError) as error:
+                self._kafka.lost(describe(error))
+            else:
+                self._waiting.end("topics")
+                return
+            await asyncio.sleep(delay)
+
+    async def _one_session(self, delivery: Delivery[Any]) -> bool:
+        """Consume until the consumer cannot go on; whether it had joined the group."""
+        session = self._session = Session(
+            self._settings,
+            self._client,
+            topic=self._topic,
+            group=self._group,
+            most_events=min(self._settings.batch_max_events, self._worker.most_events),
+            deliver=delivery.deliver,
+            metrics=self._metrics,
+            connection=self._kafka,
+        )
+        run = asyncio.create_task(session.run())
+        within_s = 1.0
+        try:
+            await asyncio.wait({run})
+        except asyncio.CancelledError:
+            within_s = max(0.5, self._settings.stop_timeout_s - _CLOSING_S)
+            raise
+        finally:
+            run.cancel()
+            await session.close(within_s=within_s)
+        await self._producer.stop()  # what broke the consumer may have broken it too; it connects again when needed
+        # A cancellation that is not ours comes from within the Kafka client: one more sign that it is broken.
+        error = SessionLostError("it cancelled itself") if run.cancelled() else run.exception()
+        if not isinstance(error, (KafkaError, OSError, SessionLostError)):
+            raise error or AssertionError("a session ends with an error only")
+        if session.joined:
+            log.warning("the Kafka consumer cannot go on (%s); it is replaced with a new one", self._explain(error))
+        else:
+            self._kafka.lost(self._explain(error))
+        return session.joined
+
+    def _explain(self, error: BaseException) -> str:
+        cause = error.__cause__ if isinstance(error, SessionLostError) and error.__cause__ else error
+        if isinstance(cause, UnknownTopicOrPartitionError):
+            maker = "the bridge" if self._topic == self._settings.topic else "who writes to it"
+            return f"the topic {self._topic} does not exist yet; {maker} makes it when it starts"
+        instance = self._settings.group_instance_id
+        if instance is not None and "UnknownError" in str(error):
+            # The client has no name for the broker's answer to the second of two equal instances.
+            return f"{describe(error)}; has another process the same CONSUMERS_GROUP_INSTANCE_ID, {instance}?"
+        return describe(error)

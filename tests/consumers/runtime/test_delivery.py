@@ -1,0 +1,354 @@
+"""What happens to each event of a batch, with a worker that fails in every way."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import orjson
+import pytest
+import redis.exceptions
+from aiokafka import ConsumerRecord, TopicPartition
+from aiokafka.errors import KafkaConnectionError, MessageSizeTooLargeError
+
+from consumers.errors import PoisonError, RetryLater, is_passing
+from consumers.metrics import Metrics
+from consumers.runtime import delivery as module
+from consumers.runtime.breaker import Breaker
+from consumers.runtime.connection import Waiting
+from consumers.runtime.dead_letters import DeadLetters
+from consumers.runtime.delivery import Delivery, StoppedError
+from consumers.runtime.producer import Record
+from consumers.worker import Message, Worker
+from tests.support.badge_model import badge_event
+
+PARTITION = TopicPartition("im.events", 3)
+
+
+class Faulty(Worker):
+    name = "faulty"
+
+    def __init__(self, fail: Callable[[Message], Exception | None] = lambda _: None) -> None:
+        self._fail = fail
+        self.batches: list[list[str]] = []
+        self.handled: list[str] = []
+
+    async def handle(self, batch: Sequence[Message]) -> None:
+        self.batches.append([message.event.id for message in batch])
+        for message in batch:
+            if error := self._fail(message):
+                raise error
+        self.handled += self.batches[-1]
+
+
+class FakeProducer:
+    """Keeps what it is given; fails as often as it is told."""
+
+    def __init__(self) -> None:
+        self.records: list[Record] = []
+        self.failures: list[Exception] = []
+
+    async def publish(self, topic: str, records: Sequence[Record]) -> None:
+        assert topic == "dlq"
+        if self.failures:
+            raise self.failures.pop()
+        self.records += records
+
+
+@pytest.fixture
+def producer() -> FakeProducer:
+    return FakeProducer()
+
+
+@pytest.fixture(autouse=True)
+def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    def at_once(**_: float) -> Any:
+        while True:
+            yield 0.0
+
+    monkeypatch.setattr(module, "backoff", at_once)
+
+
+def made(
+    worker: Worker, producer: FakeProducer, *, timeout_s: float = 5, breaker: Breaker | None = None
+) -> Delivery[Message]:
+    metrics = Metrics("test")
+    letters = DeadLetters(producer, metrics, topic="dlq", group="testers")  # type: ignore[arg-type]
+    waiting = Waiting(metrics.waiting.set)
+    return Delivery(worker, letters, metrics, waiting, attempts=3, timeout_s=timeout_s, breaker=breaker)
+
+
+def record(offset: int, value: bytes | None, key: bytes | None = b"key") -> ConsumerRecord[Any, Any]:
+    return ConsumerRecord(
+        "im.events", 3, offset, 1_700_000_000_000 + offset, 0, key, value, None, 0, 0, (("traceparent", b"00-1"),)
+    )
+
+
+def records(ids: str) -> list[ConsumerRecord[Any, Any]]:
+    return [record(offset, orjson.dumps(badge_event(name, "ann", 1))) for offset, name in enumerate(ids)]
+
+
+async def test_a_batch_is_handled_once_and_in_order(producer: FakeProducer) -> None:
+    worker = Faulty()
+    await made(worker, producer).deliver(PARTITION, records("abcdef"), asyncio.Event())
+    assert worker.batches == [list("abcdef")]
+
+
+async def test_the_one_event_that_fails_is_found_and_set_aside_and_all_others_are_handled(
+    producer: FakeProducer,
+) -> None:
+    worker = Faulty(lambda message: ValueError("bad\nletter") if message.event.id == "f" else None)
+    await made(worker, producer).deliver(PARTITION, records("abcdefgh"), asyncio.Event())
+    assert worker.handled == list("abcdegh")
+    assert worker.batches.count(["f"]) == 3
+    [letter] = producer.records
+    assert letter.key == b"key"
+    assert orjson.loads(letter.value)["id"] == "f"
+    headers = dict(letter.headers)
+    assert headers.pop("traceback-hash").isalnum()
+    assert headers == {
+        "traceparent": b"00-1",
+        "reason": b"handler_failed",
+        "detail": b"ValueError: bad letter",
+        "group": b"testers",
+        "attempts": b"3",
+        "original-topic": b"im.events",
+        "original-partition": b"3",
+        "original-offset": b"5",
+        "original-timestamp": b"1700000000005",
+    }
+
+
+async def test_an_event_that_fails_twice_and_then_succeeds_is_no_dead_letter(producer: FakeProducer) -> None:
+    errors = [ValueError(), ValueError()]
+    worker = Faulty(lambda message: errors.pop() if message.event.id == "b" and errors else None)
+    await made(worker, producer).deliver(PARTITION, records("b"), asyncio.Event())
+    assert worker.handled == ["b"]
+    assert not producer.records
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        RetryLater("the mail server is full"),
+        ConnectionResetError(),
+        TimeoutError(),
+        KafkaConnectionError(),
+        redis.exceptions.ConnectionError(),
+        redis.exceptions.BusyLoadingError(),
+        redis.exceptions.ReadOnlyError(),
+        redis.exceptions.ResponseError("MISCONF Redis is configured to save RDB snapshots"),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+async def test_what_passes_by_itself_is_waited_for_and_never_a_dead_letter(
+    producer: FakeProducer, error: Exception
+) -> None:
+    failures = 50
+
+    def fail(_: Message) -> Exception | None:
+        nonlocal failures
+        failures -= 1
+        return error if failures > 0 else None
+
+    worker = Faulty(fail)
+    await made(worker, producer).deliver(PARTITION, records("abc"), asyncio.Event())
+    assert worker.batches == [list("abc")] * 50
+    assert worker.handled == list("abc")
+    assert not producer.records
+
+
+@pytest.mark.parametrize(
+    "error",
+    [ValueError(), KeyError("x"), FileNotFoundError(), redis.exceptions.ResponseError("WRONGTYPE Operation against")],
+)
+def test_what_waiting_does_not_help_is_the_fault_of_the_event(error: Exception) -> None:
+    assert not is_passing(error)
+
+
+async def test_a_batch_that_hangs_is_tried_again(producer: FakeProducer) -> None:
+    class Hangs(Faulty):
+        async def handle(self, batch: Sequence[Message]) -> None:
+            self.batches.append([])
+            if len(self.batches) == 1:
+                await asyncio.Event().wait()
+            await super().handle(batch)
+
+    worker = Hangs()
+    await made(worker, producer, timeout_s=0.05).deliver(PARTITION, records("ab"), asyncio.Event())
+    assert worker.handled == ["a", "b"]
+
+
+@pytest.mark.parametrize("value", [None, b"", b"\xff", b"{}", b"[1]", b'{"type":"im.c2c.message.recalled"}'])
+async def test_a_record_that_is_no_event_is_set_aside_at_once(producer: FakeProducer, value: bytes | None) -> None:
+    worker = Faulty()
+    good = records("ab")
+    await made(worker, producer).deliver(PARTITION, [good[0], record(9, value), good[1]], asyncio.Event())
+    assert worker.handled == ["a", "b"]
+    [letter] = producer.records
+    assert letter.value == (value or b"")
+    assert dict(letter.headers)["reason"] == b"not_an_event"
+    assert dict(letter.headers)["attempts"] == b"1"
+
+
+async def test_events_of_types_that_are_not_wanted_are_skipped_unparsed(producer: FakeProducer) -> None:
+    class Chooses(Faulty):
+        event_types = frozenset({"im.c2c.message.recalled"})
+
+    worker = Chooses()
+    other = record(7, b'{"type":"im.of.no.concern","and":"nothing else"}')
+    await made(worker, producer).deliver(PARTITION, [*records("a"), other], asyncio.Event())
+    assert worker.handled == ["a"]
+    assert not producer.records
+
+
+async def test_a_batch_is_not_done_before_its_dead_letter_is_confirmed(producer: FakeProducer) -> None:
+    producer.failures = [RetryLater("Kafka is away") for _ in range(20)]
+    worker = Faulty(lambda _: ValueError())
+    await made(worker, producer).deliver(PARTITION, records("a"), asyncio.Event())
+    assert len(producer.records) == 1
+
+
+async def test_a_partition_that_is_given_back_stops_waiting(producer: FakeProducer) -> None:
+    stopping = asyncio.Event()
+
+    def fail(_: Message) -> Exception:
+        stopping.set()
+        return RetryLater("away")
+
+    with pytest.raises(StoppedError):
+        await made(Faulty(fail), producer, timeout_s=60).deliver(PARTITION, records("a"), stopping)
+    assert not producer.records
+
+
+async def test_a_poison_event_in_a_batch_of_500_dead_letters_exactly_that_one(producer: FakeProducer) -> None:
+    worker = Faulty(lambda message: ValueError("no") if message.event.id == "e321" else None)
+    batch = [record(number, orjson.dumps(badge_event(f"e{number}", "ann", 1))) for number in range(500)]
+    await made(worker, producer).deliver(PARTITION, batch, asyncio.Event())
+    assert worker.handled == [f"e{number}" for number in range(500) if number != 321]
+    [letter] = producer.records
+    assert dict(letter.headers)["original-offset"] == b"321"
+    assert len(worker.batches) < 25, "found by halving"
+
+
+async def test_a_worker_that_knows_which_event_is_poison_sees_the_others_once(producer: FakeProducer) -> None:
+    class Knows(Faulty):
+        async def handle(self, batch: Sequence[Message]) -> None:
+            for message in batch:
+                if message.event.id in "be":
+                    raise PoisonError(message, "not this one")
+                self.handled.append(message.event.id)
+
+    worker = Knows()
+    await made(worker, producer).deliver(PARTITION, records("abcdef"), asyncio.Event())
+    assert worker.handled == list("acdf")
+    assert [orjson.loads(letter.value)["id"] for letter in producer.records] == ["b", "e"]
+    assert {dict(letter.headers)["detail"] for letter in producer.records} == {b"PoisonError: not this one"}
+
+
+def keyed(number: int) -> ConsumerRecord[Any, Any]:
+    return record(number, orjson.dumps(badge_event(f"e{number}", "ann", 1)), key=b"key-%d" % number)
+
+
+async def test_a_worker_that_fails_on_every_event_is_stopped_until_it_is_repaired(producer: FakeProducer) -> None:
+    broken = True
+    tries = 0
+
+    def fail(_: Message) -> Exception | None:
+        nonlocal broken, tries
+        tries += 1
+        if len(producer.records) == 5 and tries > 500:
+            broken = False
+        return ValueError("a bug of the worker") if broken else None
+
+    changes: list[bool] = []
+    breaker = Breaker(limit=5, window_s=60, on_change=changes.append)
+    worker = Faulty(fail)
+    await made(worker, producer, breaker=breaker).deliver(PARTITION, [keyed(n) for n in range(40)], asyncio.Event())
+    assert [dict(letter.headers)["original-offset"] for letter in producer.records] == [b"0", b"1", b"2", b"3", b"4"]
+    assert worker.handled == [f"e{number}" for number in range(5, 40)]
+    assert changes == [False, True, False]
+
+
+@pytest.mark.parametrize(
+    ("keys", "good"),
+    [([1] * 30, []), (list(range(30)), [4, 8, 12, 16, 20, 24, 28])],
+    ids=["of one key", "some handled"],
+)
+async def test_bad_events_are_not_taken_for_a_bug_of_the_worker(
+    producer: FakeProducer, keys: list[int], good: list[int]
+) -> None:
+    worker = Faulty(lambda message: None if int(message.event.id[1:]) in good else ValueError("bad"))
+    batch = [
+        record(number, orjson.dumps(badge_event(f"e{number}", "ann", 1)), key=b"key-%d" % key)
+        for number, key in enumerate(keys)
+    ]
+    breaker = Breaker(limit=5, window_s=60, on_change=lambda _: None)
+    await made(worker, producer, breaker=breaker).deliver(PARTITION, batch, asyncio.Event())
+    assert len(producer.records) == 30 - len(good)
+
+
+async def test_a_worker_that_reads_no_record_is_stopped_until_it_is_repaired(producer: FakeProducer) -> None:
+    class Reader(Faulty):
+        def read(self, record: ConsumerRecord[Any, Any]) -> Message | None:
+            raise ValueError("a bug of the reader")
+
+    def repair(is_open: bool) -> None:
+        changes.append(is_open)
+        if is_open:
+            asyncio.get_running_loop().call_later(0.01, breaker.succeeded)
+
+    changes: list[bool] = []
+    breaker = Breaker(limit=5, window_s=60, on_change=repair)
+    delivery = made(Reader(), producer, breaker=breaker)
+    await delivery.deliver(PARTITION, [keyed(n) for n in range(8)], asyncio.Event())
+    assert changes == [False, True, False]
+    assert len(producer.records) == 8
+    assert {dict(letter.headers)["reason"] for letter in producer.records} == {b"not_an_event"}
+
+
+async def test_records_that_are_no_events_among_good_ones_do_not_open_the_breaker(producer: FakeProducer) -> None:
+    worker = Faulty()
+    batch = [keyed(n) if n % 4 == 3 else record(n, b"no JSON", key=b"key-%d" % n) for n in range(40)]
+    breaker = Breaker(limit=5, window_s=60, on_change=lambda _: None)
+    await made(worker, producer, breaker=breaker).deliver(PARTITION, batch, asyncio.Event())
+    assert len(producer.records) == 30
+    assert worker.handled == [f"e{number}" for number in range(3, 40, 4)]
+
+
+async def test_a_dead_letter_that_is_too_large_goes_without_its_value_and_its_large_headers(
+    producer: FakeProducer,
+) -> None:
+    producer.failures = [MessageSizeTooLargeError()]
+    large = keyed(1)
+    large.headers = (("raw-body", b"x" * 5000), ("traceparent", b"00-1"))
+    await made(Faulty(lambda _: ValueError("bad")), producer).deliver(PARTITION, [large], asyncio.Event())
+    [letter] = producer.records
+    assert letter.value == b""
+    headers = dict(letter.headers)
+    assert "raw-body" not in headers
+    assert (headers["traceparent"], headers["value-omitted"]) == (b"00-1", b"true")
+
+
+async def test_a_worker_that_takes_too_long_is_told_as_that(
+    producer: FakeProducer, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Hangs(Faulty):
+        async def handle(self, batch: Sequence[Message]) -> None:
+            if not self.batches:
+                self.batches.append([])
+                await asyncio.Event().wait()
+
+    await made(Hangs(), producer, timeout_s=0.01).deliver(PARTITION, records("a"), asyncio.Event())
+    assert "waiting, nothing is lost: no end within 0.01 s" in caplog.text
+
+
+def test_dead_letters_that_are_far_apart_do_not_open_the_breaker(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 0.0
+    monkeypatch.setattr("consumers.runtime.breaker.time.monotonic", lambda: now)
+    breaker = Breaker(limit=3, window_s=10, on_change=lambda _: None)
+    for key in range(20):
+        breaker.failed(key)
+        now += 6.0
+    assert not breaker.is_open

@@ -1,0 +1,131 @@
+"""The helper with which teams test their workers, and the example that the documentation shows."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+from aiohttp import web
+
+from consumers.errors import RetryLater
+from consumers.runtime.producer import Record
+from consumers.testing import Trial, event
+from consumers.worker import Context, Message, Worker
+from examples.push_worker import Push
+from tests.support.broker import Broker
+from tests.support.paths import ROOT
+from tests.support.process import free_port
+from tests.support.topic import Topics
+from tests.support.workers import Make, started_workers
+
+RECALLED = "im.c2c.message.recalled"
+
+
+class Audit(Worker):
+    name = "audit"
+    event_types = frozenset({RECALLED})
+
+    def __init__(self) -> None:
+        self.away = 0
+
+    async def start(self, context: Context) -> None:
+        self._context = context
+
+    async def handle(self, batch: Sequence[Message]) -> None:
+        if self.away:
+            self.away -= 1
+            raise RetryLater("the archive is away")
+        for message in batch:
+            if message.event.subject == "poison":
+                raise ValueError("no such user")
+        await self._context.producer.publish("audit", [Record(b"k", message.value) for message in batch])
+
+
+async def test_a_trial_shows_what_was_handled_skipped_poison_and_published() -> None:
+    async with Trial(Audit()) as trial:
+        await trial.feed(
+            event(RECALLED, "ann", to_account="ann"), event("im.other", "x"), event(RECALLED, "poison"), b"no event"
+        )
+    assert [message.event.subject for message in trial.handled] == ["ann"]
+    assert [(one.reason, one.detail.partition(":")[0]) for one in trial.poison] == [
+        ("handler_failed", "ValueError"),
+        ("not_an_event", "InvalidEventError"),
+    ]
+    [published] = trial.published["audit"]
+    assert orjson.loads(published.value)["data"] == {"to_account": "ann"}
+
+
+async def test_a_trial_tries_again_while_something_is_away_and_gives_up_in_the_end() -> None:
+    audit = Audit()
+    async with Trial(audit, tries=3) as trial:
+        audit.away = 2
+        await trial.feed(event(RECALLED, "ann"))
+        assert (trial.retried, trial.waiting, len(trial.handled)) == (2, None, 1)
+        audit.away = 9
+        await trial.feed(event(RECALLED, "bob"))
+        assert (trial.waiting, len(trial.handled)) == ("the archive is away", 1)
+        assert not trial.poison
+
+
+async def test_the_example_pushes_the_last_badge_of_each_account_of_a_batch() -> None:
+    pushed: list[tuple[str, int]] = []
+
+    class Recorded(Push):
+        async def push(self, account: str, unread: int) -> None:
+            pushed.append((account, unread))
+
+    async with Trial(Recorded()) as trial:
+        await trial.feed(badge("ann", 3), badge("bob", 1), badge("ann", 4), badge("cleo", None), None)
+    assert trial.handled
+    assert sorted(pushed) == [("ann", 4), ("bob", 1)]
+
+
+def badge(account: str, unread: int | None) -> dict[str, Any]:
+    return {"app_id": "1", "account": account, "unread": unread, "stale": False, "subject": account}
+
+
+def test_the_example_is_as_short_as_the_documentation_says() -> None:
+    source = Path("examples/push_worker.py")
+    assert len((ROOT / source).read_text().splitlines()) < 40
+
+
+@pytest.fixture
+def start(tmp_path: Path, topics: Topics) -> Iterator[Make]:
+    with started_workers(tmp_path, topics) as make:
+        yield make
+
+
+async def test_the_example_runs_on_the_topic_of_badges(broker: Broker, topics: Topics, start: Make) -> None:
+    from confluent_kafka import Producer
+
+    posts: list[dict[str, Any]] = []
+
+    async def handle(request: web.BaseRequest) -> web.Response:
+        posts.append(await request.json())
+        return web.Response(status=500 if len(posts) == 1 else 200)
+
+    port = free_port()
+    runner = web.ServerRunner(web.Server(handle), shutdown_timeout=0.1)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", port).start()
+    topics.create(broker.bootstrap)
+    producer = Producer({"bootstrap.servers": broker.bootstrap, "log_level": 0})
+    producer.produce(topics.badges, orjson.dumps(badge("ann", 3)), b"1:ann")
+    assert not producer.flush(20)
+    root = str(ROOT)
+    make = asyncio.to_thread
+    process = await make(
+        start, "examples.push_worker:Push", broker.bootstrap, PYTHONPATH=root, PUSH_URL=f"http://127.0.0.1:{port}"
+    )
+    try:
+        async with asyncio.timeout(20):
+            while len(posts) < 2:  # noqa: ASYNC110 - another process posts
+                await asyncio.sleep(0.02)
+    finally:
+        await make(process.close)
+        await runner.cleanup()
+    assert posts == [{"to": "ann", "aps": {"badge": 3}}] * 2, "a gateway in trouble is asked again"

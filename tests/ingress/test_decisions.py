@@ -1,0 +1,330 @@
+"""An endpoint of the user's decides before-callbacks: real HTTP, the real ingress, what the platform is told."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import jsonschema
+import orjson
+import pytest
+
+from bridge.contract import schemas
+from bridge.ingress.decisions import OPEN_S, SILENT_TO_OPEN, Circuit, Decider, NoDecisionError, read_answer
+from bridge.settings import BridgeSettings
+from common.settings import load
+from tests.conftest import MakeIngress
+from tests.support.broker import Broker
+from tests.support.callbacks import RECALLED, Callback, recalled, sample, samples
+from tests.support.commands import Ingress
+from tests.support.decider import DecidingEndpoint
+from tests.support.topic import wait_for_events
+
+BEFORE = "C2C.CallbackBeforeSendMsg"
+OK = {"ActionStatus": "OK", "ErrorInfo": "", "ErrorCode": 0}
+MESSAGE = [{"MsgType": "TIMTextElem", "MsgContent": {"Text": "***"}}]
+NOBODY = "127.0.0.1:9"
+
+
+@pytest.fixture
+def endpoint() -> Iterator[DecidingEndpoint]:
+    with DecidingEndpoint() as started:
+        yield started
+
+
+def by(*urls: tuple[str, str]) -> str:
+    return orjson.dumps(dict(urls)).decode()
+
+
+def asked(number: int = 0) -> Callback:
+    return Callback(BEFORE, orjson.dumps({**sample(f"{BEFORE}.v3").json, "MsgKey": f"1_2_{number}"}))
+
+
+def outcomes(bridge: Ingress) -> dict[str, float]:
+    found = [sample for sample in bridge.samples() if sample.name == "bridge_decisions_total"]
+    return {one.labels["outcome"]: one.value for one in found}
+
+
+def test_each_answer_reaches_the_platform_completed_and_the_event_carries_it(
+    ingress: MakeIngress, broker: Broker, endpoint: DecidingEndpoint
+) -> None:
+    cases: list[tuple[tuple[int, Any], dict[str, Any], str, int]] = [
+        ((204, None), OK, "allowed", 0),
+        ((200, {}), OK, "allowed", 0),
+        ((200, {"ErrorCode": 1}), {**OK, "ErrorCode": 1}, "refused", 1),
+        (
+            (200, {"ErrorCode": 120001, "ErrorInfo": "be kind"}),
+            {**OK, "ErrorCode": 120001, "ErrorInfo": "be kind"},
+            "refused",
+            120001,
+        ),
+        ((200, {"ErrorCode": 2, "ErrorInfo": None}), {**OK, "ErrorCode": 2}, "dropped", 2),
+        (
+            (200, {"MsgBody": MESSAGE, "CloudCustomData": "x"}),
+            {**OK, "MsgBody": MESSAGE, "CloudCustomData": "x"},
+            "changed",
+            0,
+        ),
+    ]
+    bridge = ingress(broker, BRIDGE_DECISION_URLS=by((BEFORE, endpoint.url())))
+    for number, (answer, expected, _, _) in enumerate(cases):
+        endpoint.answer = lambda _event, answer=answer: answer  # type: ignore[misc]
+        reply = bridge.post(asked(number))
+        assert (reply.status, reply.json) == (200, expected)
+    messages = wait_for_events(broker.bootstrap, bridge.topics.events, lambda found: len(found) == len(cases))
+    by_id = {message.event["id"]: message.event for message in messages}
+    events = [by_id[event["id"]] for event in endpoint.events]
+    assert [(event["decision"], event["decisioncode"]) for event in events] == [case[2:] for case in cases]
+    for question, event in zip(endpoint.events, events, strict=True):
+        assert event == {**question, "decision": event["decision"], "decisioncode": event["decisioncode"]}
+    schema = orjson.loads(schemas.documents()["events/im.c2c.message_send.requested.json"])
+    for event in [*endpoint.events, *events]:
+        jsonschema.validate(event, schema, jsonschema.Draft202012Validator)
+    assert endpoint.content_types == {"application/cloudevents+json"}
+    assert outcomes(bridge) == {"allowed": 2, "refused": 2, "dropped": 1, "changed": 1}
+    assert bridge.metric("bridge_decision_seconds_count") == len(cases)
+
+
+def test_only_before_callbacks_are_asked_about_each_at_the_endpoint_that_is_for_it(
+    ingress: MakeIngress, endpoint: DecidingEndpoint
+) -> None:
+    with DecidingEndpoint() as other:
+        bridge = ingress(
+            NOBODY,
+            BRIDGE_DECISION_URLS=by(
+                ("*.CallbackBefore*", other.url()),
+                ("Group.*", endpoint.url("/second")),
+                ("Group.CallbackBeforeCreateGroup", endpoint.url()),
+            ),
+        )
+        for callback in samples().values():
+            assert bridge.post(callback).status == 200
+        bridge.post(Callback("New.CallbackBeforeThing", b'{"To_Account":"a"}'))
+        assert {event["callbackcommand"] for event in endpoint.events} == {"Group.CallbackBeforeCreateGroup"}
+        asked_about = {event["callbackcommand"] for event in other.events}
+    assert {"Group.CallbackBeforeSendMsg", BEFORE, "New.CallbackBeforeThing"} <= asked_about
+    assert not [command for command in asked_about if "Before" not in command]
+
+
+@pytest.mark.parametrize(
+    ("answer", "codes", "decision"),
+    [
+        ({}, [0, 0], ("allowed", 0)),
+        (
+            {"ResultItem": [{"To_Account": "ana_p", "ResultCode": 38001, "ResultInfo": "no"}]},
+            [0, 38001],
+            ("partly_refused", 38001),
+        ),
+        ({"ErrorCode": 1}, [38000, 38000], ("refused", 38000)),
+        ({"ErrorCode": 38005, "ErrorInfo": "no"}, [38005, 38005], ("refused", 38005)),
+        ({"ResultItem": [{"To_Account": "x", "ResultCode": 38000}]}, [0, 0, 38000], ("partly_refused", 38000)),
+    ],
+)
+def test_a_friend_request_is_answered_for_each_account(
+    answer: dict[str, Any], codes: list[int], decision: tuple[str, int]
+) -> None:
+    callback = sample("Sns.CallbackPrevFriendAdd")
+    made = read_answer(orjson.dumps(answer), callback.command, callback.body)
+    assert (made.name, made.code) == decision
+    assert made.reply["ErrorCode"] == 0, "another code would let all of them pass"
+    assert [item["ResultCode"] for item in made.reply["ResultItem"]] == codes
+    assert all(item.keys() == {"To_Account", "ResultCode", "ResultInfo"} for item in made.reply["ResultItem"])
+
+
+def test_some_invited_members_may_be_refused() -> None:
+    made = read_answer(b'{"RefusedMembers_Account":["a"]}', "Group.CallbackBeforeInviteJoinGroup", b"{}")
+    assert made == ("partly_refused", 0, {**OK, "RefusedMembers_Account": ["a"]})
+    assert read_answer(b'{"ErrorCode":2}', "Group.CallbackBeforeCreateGroup", b"{}").name == "refused"
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"",
+        b"yes",
+        b"[]",
+        b"null",
+        b'{"ErrorCode":"1"}',
+        b'{"ErrorCode":-1}',
+        b'{"ErrorCode":true}',
+        b'{"ErrorCode":1.5}',
+        b'{"ErrorCode":99999999999}',
+        b'{"ActionStatus":"MAYBE"}',
+        b'{"MsgBody":"text"}',
+        b'{"RefusedMembers_Account":[1]}',
+        b'{"ResultItem":[{}]}',
+        b'{"ErrorInfo":"\xff"}',
+        b'{"x":' + b"[" * 100_000,
+    ],
+)
+def test_what_is_no_reply_of_the_platform_is_no_decision(answer: bytes) -> None:
+    with pytest.raises(NoDecisionError):
+        read_answer(answer, BEFORE, b"{}")
+
+
+@pytest.mark.parametrize(
+    ("on_failure", "expected"),
+    [("allow", OK), ("refuse", {**OK, "ErrorCode": 1, "ErrorInfo": "it could not be decided"})],
+)
+def test_an_endpoint_that_does_not_decide_leaves_the_configured_choice(
+    on_failure: str, expected: dict[str, Any], ingress: MakeIngress, broker: Broker, endpoint: DecidingEndpoint
+) -> None:
+    url = endpoint.url("/SECRET?key=SECRET", credentials="me:SECRET@")
+    bridge = ingress(broker, BRIDGE_DECISION_URLS=by((BEFORE, url)), BRIDGE_DECISION_ON_FAILURE=on_failure)
+
+    def post(number: int, answer: tuple[int, Any], delay_s: float = 0.0) -> float:
+        endpoint.answer, endpoint.delay_s = (lambda _event: answer), delay_s
+        began = time.monotonic()
+        reply = bridge.post(asked(number))
+        assert (reply.status, reply.json) == (200, expected)
+        return time.monotonic() - began
+
+    post(0, (500, {"ErrorCode": 0}))
+    post(1, (302, None))
+    post(2, (200, b"SECRET"))
+    post(3, (200, b" " * 1_000_000))
+    assert post(4, (204, None), delay_s=3) > 0.29
+    endpoint.close()
+    post(5, (204, None))
+    messages = wait_for_events(broker.bootstrap, bridge.topics.events, lambda found: len(found) == 6)
+    decided = {(message.event["decision"], message.event["decisioncode"]) for message in messages}
+    assert decided == {("failed", expected["ErrorCode"])}
+    assert outcomes(bridge) == {"status": 2, "invalid": 2, "late": 1, "unreachable": 1}
+    assert "no decision on" in bridge.output()
+    assert "SECRET" not in bridge.output()
+
+
+def test_a_body_that_nobody_can_read_is_not_asked_about_and_gets_the_configured_choice(
+    ingress: MakeIngress, endpoint: DecidingEndpoint
+) -> None:
+    bridge = ingress(NOBODY, BRIDGE_DECISION_URLS=by((BEFORE, endpoint.url())), BRIDGE_DECISION_ON_FAILURE="refuse")
+    reply = bridge.post(Callback(BEFORE, b"not json"))
+    assert isinstance(reply.json, dict)
+    assert (reply.status, reply.json["ErrorCode"]) == (200, 1)
+    assert endpoint.events == []
+    assert outcomes(bridge) == {"unreadable": 1}
+
+
+def test_a_slow_endpoint_holds_up_nothing_else_and_every_reply_leaves_in_time(
+    ingress: MakeIngress, endpoint: DecidingEndpoint
+) -> None:
+    endpoint.delay_s = 30
+    bridge = ingress(
+        NOBODY,
+        BRIDGE_DECISION_URLS=by((BEFORE, endpoint.url())),
+        BRIDGE_DECISION_CONNECTIONS="2",
+        BRIDGE_MAX_IN_FLIGHT="24",
+    )
+
+    def post(callback: Callback) -> tuple[bool, float]:
+        began = time.monotonic()
+        assert bridge.post(callback).json == OK
+        return callback.command == BEFORE, time.monotonic() - began
+
+    with ThreadPoolExecutor(40) as pool:
+        questions = pool.map(post, [asked(number) for number in range(40)])
+        others = [post(recalled(f"u{number}", unread=1)) for number in range(10)]
+        took = [*questions, *others]
+    # Of the others most, and of the questions a second: the disk, on which all wait while Kafka is away, is shared.
+    assert median(seconds for is_before, seconds in took if not is_before) < 0.25
+    assert max(seconds for is_before, seconds in took if is_before) < 1
+    assert outcomes(bridge).keys() == {"late", "busy"}
+    assert bridge.metric("bridge_refused_total", reason="in_flight") == 0
+
+
+def test_a_decision_holds_although_the_event_cannot_be_kept_in_time(
+    ingress: MakeIngress, endpoint: DecidingEndpoint
+) -> None:
+    endpoint.answer = lambda _event: (200, {"ErrorCode": 1})
+    bridge = ingress(NOBODY, BRIDGE_DECISION_URLS=by((BEFORE, endpoint.url())), BRIDGE_SYNC_AFTER_MS="1000")
+    began = time.monotonic()
+    reply = bridge.post(asked())
+    assert reply.json == {**OK, "ErrorCode": 1}
+    assert time.monotonic() - began < 0.9
+    assert bridge.metric("bridge_refused_total", reason="deadline") == 1
+
+
+def test_an_endpoint_that_is_gone_costs_a_few_deadlines_and_is_asked_again_when_it_is_back(
+    ingress: MakeIngress, endpoint: DecidingEndpoint
+) -> None:
+    bridge = ingress(NOBODY, BRIDGE_DECISION_URLS=by((BEFORE, endpoint.url())), BRIDGE_DECISION_ON_FAILURE="refuse")
+    endpoint.delay_s = 30
+    for number in range(SILENT_TO_OPEN):
+        bridge.post(asked(number))
+    bridge.post(asked(100))
+    assert outcomes(bridge) == {"late": SILENT_TO_OPEN, "skipped": 1}, "it must not cost each user its deadline"
+    endpoint.delay_s = 0
+    deadline = time.monotonic() + 2 * OPEN_S
+    while bridge.post(asked(101)).json != OK:
+        assert time.monotonic() < deadline, "it is back, and is not asked"
+        time.sleep(0.1)
+    assert bridge.post(asked(102)).json == OK
+    assert "answers again" in bridge.output()
+
+
+def test_the_circuit_lets_one_question_through_at_a_time_until_one_is_answered() -> None:
+    now = 0.0
+    circuit = Circuit("x", now=lambda: now)
+    for _ in range(SILENT_TO_OPEN):
+        assert circuit.admits()
+        circuit.silent()
+    assert not circuit.admits()
+    now = OPEN_S
+    assert [circuit.admits() for _ in range(3)] == [True, False, False]
+    circuit.silent()
+    assert not circuit.admits()
+    now = 2 * OPEN_S
+    assert circuit.admits()
+    circuit.answered()
+    assert [circuit.admits() for _ in range(3)] == [True, True, True]
+
+
+def test_a_connection_that_the_endpoint_closed_is_no_failure(ingress: MakeIngress, endpoint: DecidingEndpoint) -> None:
+    bridge = ingress(NOBODY, BRIDGE_DECISION_URLS=by((BEFORE, endpoint.url())))
+    bridge.post(asked(0))
+    endpoint.close()
+    endpoint.start()
+    bridge.post(asked(1))
+    assert outcomes(bridge) == {"allowed": 2}
+
+
+@pytest.mark.parametrize(
+    ("settings", "problem"),
+    [
+        (
+            {"BRIDGE_DECISION_URLS": by((BEFORE, "http://x/")), "BRIDGE_DECISION_DEADLINE_MS": "500"},
+            "must be less than BRIDGE_REPLY_DEADLINE_MS",
+        ),
+        ({"BRIDGE_DECISION_URLS": by((BEFORE, "ftp://x/"))}, "no http:// or https:// URL"),
+        ({"BRIDGE_DECISION_URLS": by((BEFORE, "http:///path"))}, "no http:// or https:// URL"),
+        ({"BRIDGE_DECISION_URLS": by((BEFORE, "http://x:99999/"))}, "BRIDGE_DECISION_URLS"),
+        ({"BRIDGE_DECISION_URLS": by((RECALLED, "http://x/"))}, "is no before-callback"),
+        ({"BRIDGE_DECISION_URLS": by(("C2C.CallbackAfter*", "http://x/"))}, "is no before-callback"),
+        ({"BRIDGE_DECISION_URLS": by(("Sns.CallbackBefor", "http://x/"))}, "is no before-callback"),
+        ({"BRIDGE_DECISION_ON_FAILURE": "perhaps"}, "BRIDGE_DECISION_ON_FAILURE"),
+    ],
+)
+def test_wrong_settings_are_explained_at_the_start(
+    settings: dict[str, str],
+    problem: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name, value in {"BRIDGE_APPS": '{"1":[]}', **settings}.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(SystemExit):
+        load(BridgeSettings)
+    assert problem in capsys.readouterr().err
+
+
+def test_the_reply_deadline_alone_may_be_short(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("BRIDGE_APPS", '{"1":[]}')
+    monkeypatch.setenv("BRIDGE_REPLY_DEADLINE_MS", "100")
+    assert Decider.of(load(BridgeSettings)).endpoint(BEFORE) is None

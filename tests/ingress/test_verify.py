@@ -1,0 +1,93 @@
+"""Verification, case by case."""
+
+from __future__ import annotations
+
+import ipaddress
+
+import pytest
+
+from bridge.ingress.verify import AddressFilter, Refusal, Verdict, Verifier, parse_query, sign
+
+APP, TOKEN, NOW = "1400000000", "xxxxyyyy", 1669872112
+DOCUMENTED = "17773bc39a671d7b9aa835458704d2a6db81360a5940292b587d6d760d484061"
+
+
+def verify(query: str, *tokens: str, now: float = NOW) -> Refusal | None:
+    verifier = Verifier({APP: tokens or (TOKEN,), "1400000009": ()}, window=60, now=lambda: now)
+    return verifier.verify(parse_query(query)).refusal
+
+
+def query(app: str = APP, signature: str = DOCUMENTED, time: object = NOW) -> str:
+    return f"SdkAppid={app}&CallbackCommand=X&Sign={signature}&RequestTime={time}"
+
+
+def test_the_documented_vector_is_accepted() -> None:
+    assert sign(TOKEN, str(NOW)) == DOCUMENTED
+    assert verify(query()) is None
+
+
+def test_the_wrong_vector_that_circulates_is_refused() -> None:
+    assert verify(query(), "xxxyyy") is Refusal.BAD_SIGNATURE
+
+
+def test_either_of_two_tokens_is_accepted_and_upper_case_hex_too() -> None:
+    assert verify(query(), "new", TOKEN) is None
+    assert verify(query(), TOKEN, "new") is None
+    assert verify(query(signature=DOCUMENTED.upper())) is None
+
+
+@pytest.mark.parametrize(
+    ("skew", "refusal"), [(60, None), (-60, None), (61, Refusal.STALE_TIME), (-61, Refusal.STALE_TIME)]
+)
+def test_the_time_may_differ_by_the_window_to_either_side(skew: int, refusal: Refusal | None) -> None:
+    assert verify(query(), now=NOW + skew) is refusal
+
+
+@pytest.mark.parametrize("time", ["", "abc", "-1", "1e9", "\uff11\uff16", " 1669872112", "1669872112.0", "9" * 400])
+def test_a_time_that_is_no_number_is_never_accepted(time: str) -> None:
+    assert verify(query(signature=sign(TOKEN, time), time=time)) is not None
+
+
+def test_a_right_signature_is_remembered_but_not_beyond_the_window() -> None:
+    clock = [NOW]
+    verifier = Verifier({APP: [TOKEN]}, window=60, now=lambda: clock[0])
+    for skew, refusal in ((0, None), (60, None), (61, Refusal.STALE_TIME), (0, None)):
+        clock[0] = NOW + skew
+        assert verifier.verify(parse_query(query())) == Verdict(refusal, -skew)
+    assert verifier.verify(parse_query(query(time=NOW + 1))).refusal is Refusal.BAD_SIGNATURE
+    assert verifier.verify(parse_query(query(app="1400000009"))).refusal is Refusal.UNKNOWN_APP
+
+
+def test_an_app_without_a_token_needs_no_signature_and_an_unknown_one_is_refused() -> None:
+    assert verify("SdkAppid=1400000009") is None
+    assert verify("SdkAppid=1400000001") is Refusal.UNKNOWN_APP
+    assert verify("") is Refusal.UNKNOWN_APP
+    assert verify(f"SdkAppid={APP}") is Refusal.SIGNATURE_MISSING
+
+
+def test_names_have_no_case_and_the_first_of_a_repeated_one_counts() -> None:
+    parsed = parse_query("sdkappid=1&SDKAPPID=2&callbackcommand=A%2eB&x=a+b&flag")
+    assert (parsed.app_id, parsed.command, parsed.get("x"), parsed.get("flag")) == ("1", "A.B", "a b", "")
+
+
+def test_the_old_webhook_names_its_command_differently() -> None:
+    assert parse_query("sdkappid=1&command=call_end").command == "call_end"
+
+
+@pytest.mark.parametrize(
+    ("peer", "forwarded", "admitted"),
+    [
+        ("203.0.113.9", "", True),
+        ("198.51.100.1", "", False),
+        ("198.51.100.1", "203.0.113.9", False),  # Only our own proxies are believed.
+        ("10.0.0.2", "203.0.113.9", True),
+        ("10.0.0.2", "203.0.113.9, 198.51.100.1", False),
+        ("10.0.0.2", "198.51.100.1, 203.0.113.9, 10.0.0.3", True),
+        ("10.0.0.2", "nonsense", False),
+        ("10.0.0.2", "", False),
+        (None, "", False),
+    ],
+)
+def test_the_address_in_front_of_our_own_proxies_counts(peer: str | None, forwarded: str, admitted: bool) -> None:
+    networks = [ipaddress.ip_network("203.0.113.0/24")], [ipaddress.ip_network("10.0.0.0/8")]
+    assert AddressFilter(*networks).admits(peer, forwarded) is admitted

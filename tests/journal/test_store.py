@@ -1,0 +1,140 @@
+"""A journal file: what it keeps, whose it is, and what it says when it is damaged."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from bridge.journal.record import Record, pack, unpack
+from bridge.journal.store import DamagedError, OwnedError, Row, Store, UnavailableError, take_over
+
+
+def row(seq: int, topic: str = "t", size: int = 100) -> Row:
+    return Row(seq, topic, 1, size, pack([Record(topic, b"k", b"v" * size, [("h", b"x")], 5)]))
+
+
+def test_groups_come_back_byte_for_byte_in_order_and_by_topic(tmp_path: Path) -> None:
+    store = Store.create(tmp_path)
+    store.write([row(1), row(2, "other"), row(3)], [], sync=False)
+    store.write([row(4)], [1], sync=True)
+    assert [found.seq for found in store.read("t", 0, 99, 10**6)] == [3, 4]
+    assert [found.seq for found in store.read("t", 3, 99, 10**6)] == [4]
+    assert [found.seq for found in store.read("t", 0, 3, 10**6)] == [3]
+    (other,) = store.read("other", 0, 99, 10**6)
+    assert unpack(other.packed) == [Record("other", b"k", b"v" * 100, [("h", b"x")], 5)]
+    store.remove()
+
+
+def test_a_read_is_bounded_by_bytes_and_gives_at_least_one_group(tmp_path: Path) -> None:
+    store = Store.create(tmp_path)
+    store.write([row(number) for number in range(1, 11)], [], sync=False)
+    assert len(store.read("t", 0, 99, 350)) == 4
+    assert len(store.read("t", 0, 99, 1)) == 1
+    store.remove()
+
+
+def test_what_was_written_survives_kill_9(tmp_path: Path) -> None:
+    code = f"""
+import os, signal
+from pathlib import Path
+from tests.journal.test_store import row
+from bridge.journal.store import Store
+store = Store.create(Path({str(tmp_path)!r}))
+store.write([row(1), row(2)], [], sync=False)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == -9
+    (path,) = tmp_path.glob("*.journal")
+    store = Store.open(path)
+    (backlog,) = store.backlog()
+    assert (backlog.topic, backlog.groups, backlog.records, backlog.last_seq) == ("t", 2, 2, 2)
+    store.remove()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_large_file_loses_its_name_at_once_and_its_bytes_a_bit_at_a_time(tmp_path: Path) -> None:
+    store = Store.create(tmp_path)
+    store.write([row(number, size=1_000_000) for number in range(1, 31)], [], sync=True)
+    steps = store.remove_in_steps()
+    next(steps)
+    assert list(tmp_path.iterdir()) == []
+    assert sum(1 for _ in steps) >= 2
+
+
+def test_a_file_has_one_owner_and_is_readable_by_nobody_else(tmp_path: Path) -> None:
+    store = Store.create(tmp_path)
+    assert store.path.stat().st_mode & 0o777 == 0o600
+    code = f"from pathlib import Path; from bridge.journal.store import Store; Store.open(Path({str(store.path)!r}))"
+    other = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True)
+    assert OwnedError.__name__ in other.stderr
+    store.close()
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize("content", [b"no database" * 500, b"SQLite format 3\x00" + b"\x00" * 5000])
+def test_a_file_that_is_no_journal_is_damaged(content: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "x.journal"
+    path.write_bytes(content)
+    with pytest.raises(DamagedError, match=r"x\.journal"):
+        Store.open(path)
+
+
+def test_a_file_whose_owner_ended_while_making_it_is_empty_and_removed(tmp_path: Path) -> None:
+    (tmp_path / "1.journal").touch()
+    store = Store.open(tmp_path / "1.journal")
+    assert store.backlog() == []
+    store.write([row(1)], [], sync=True)
+    store.close()
+    (tmp_path / "2.journal").touch()
+    ((kept, backlogs),) = take_over(tmp_path)
+    assert kept.path.name == "1.journal"
+    assert backlogs[0].records == 1
+    kept.remove()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_that_cannot_be_opened_at_present_keeps_its_name(tmp_path: Path) -> None:
+    (tmp_path / "1.journal").mkdir()
+    with pytest.raises(UnavailableError):
+        Store.open(tmp_path / "1.journal")
+    assert take_over(tmp_path) == []
+    assert (tmp_path / "1.journal").exists()
+
+
+def test_a_file_of_another_version_is_renamed_and_leaves_no_log_behind(tmp_path: Path) -> None:
+    code = f"""
+import os
+from pathlib import Path
+from bridge.journal.store import Store
+store = Store.create(Path({str(tmp_path)!r}))
+store._connection.execute("PRAGMA user_version = 99")
+os._exit(0)
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)
+    assert take_over(tmp_path) == []
+    (kept,) = tmp_path.iterdir()
+    assert kept.suffix == ".damaged"
+
+
+def test_a_torn_tail_costs_only_what_was_torn(tmp_path: Path) -> None:
+    code = f"""
+import os
+from pathlib import Path
+from tests.journal.test_store import row
+from bridge.journal.store import Store
+store = Store.create(Path({str(tmp_path)!r}))
+for seq in range(1, 6):
+    store.write([row(seq)], [], sync=False)
+os._exit(0)
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)
+    (log,) = tmp_path.glob("*-wal")
+    os.truncate(log, log.stat().st_size - 100)
+    (path,) = tmp_path.glob("*.journal")
+    store = Store.open(path)
+    assert [found.seq for found in store.read("t", 0, 99, 10**6)] == [1, 2, 3, 4]
+    store.remove()

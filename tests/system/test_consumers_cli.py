@@ -1,0 +1,181 @@
+"""The command `consumers`, as an operator types it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import orjson
+import pytest
+import redis
+
+from tests.support.badge_model import APP, NOON, badge_event, expected, produce
+from tests.support.broker import Broker
+from tests.support.process import free_port
+from tests.support.redis import RedisServer
+from tests.support.topic import Topics, read_all
+from tests.system.test_badges_worker import Traffic, in_redis, on_topic
+
+CONSUMERS = Path(sys.executable).parent / "consumers"
+
+
+def consumers(*arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
+    env = {name: value for name, value in os.environ.items() if not name.startswith("CONSUMERS_")}
+    return subprocess.run(
+        [CONSUMERS, *arguments],
+        env={**env, "COLUMNS": "200", "CONSUMERS_ADMIN_PORT": "0", **settings},
+        capture_output=True,
+        text=True,
+        timeout=40,
+        check=False,
+    )
+
+
+def give(server: RedisServer, account: str, app: str = APP, **fields: str) -> None:
+    with redis.Redis(port=server.port) as client:
+        client.sadd("im:badges:apps", app)
+        client.hset(f"im:badge:{app}:{account}", mapping=fields)
+
+
+def test_settings_are_listed_with_their_defaults() -> None:
+    done = consumers("settings")
+    assert done.returncode == 0
+    assert "CONSUMERS_REDIS_URL" in done.stdout
+    assert "redis://localhost:6379/0" in done.stdout
+
+
+def test_a_badge_is_printed(redis_server: RedisServer, topics: Topics) -> None:
+    account = topics.events
+    give(redis_server, account, unread="7", time=str(NOON), event_id="abc", stale="0")
+    done = consumers("badge", "get", account, CONSUMERS_REDIS_URL=redis_server.url)
+    assert done.returncode == 0, done.stderr
+    assert "unread   7\n" in done.stdout
+    as_json = consumers("badge", "get", account, "--app", APP, "--json", CONSUMERS_REDIS_URL=redis_server.url)
+    assert orjson.loads(as_json.stdout) == {
+        "app_id": APP,
+        "account": account,
+        "unread": 7,
+        "time": "2026-09-21T14:13:20.000Z",
+        "event_id": "abc",
+        "stale": False,
+    }
+
+
+def test_a_badge_that_does_not_exist_is_said_so(redis_server: RedisServer) -> None:
+    done = consumers("badge", "get", "nobody", CONSUMERS_REDIS_URL=redis_server.url)
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert done.stderr.startswith("error: no badge of nobody in any app")
+
+
+def test_an_account_of_two_apps_needs_the_app(redis_server: RedisServer, topics: Topics) -> None:
+    account = topics.events
+    for app in (APP, "1400000001"):
+        give(redis_server, account, app, unread="7", time=str(NOON), event_id="abc", stale="0")
+    done = consumers("badge", "get", account, CONSUMERS_REDIS_URL=redis_server.url)
+    assert done.returncode == 1
+    assert "name one with --app" in done.stderr
+    assert "app      1400000001" in (
+        consumers("badge", "get", account, "--app", "1400000001", CONSUMERS_REDIS_URL=redis_server.url).stdout
+    )
+
+
+@pytest.mark.parametrize("arguments", [("badge", "get", "ann"), ("badge", "rebuild")])
+def test_a_redis_that_is_away_is_named_without_its_password(arguments: tuple[str, ...]) -> None:
+    url = f"redis://me:hidden@127.0.0.1:{free_port()}/0"
+    done = consumers(*arguments, CONSUMERS_REDIS_URL=url)
+    assert done.returncode == 1
+    assert "redis://me:**********@127.0.0.1" in done.stderr
+    assert "hidden" not in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("url", ["localhost:6379", "http://localhost", "redis://:a/hidden@localhost:6379"])
+def test_a_wrong_address_of_redis_is_explained_without_its_password(url: str) -> None:
+    done = consumers("badge", "get", "ann", CONSUMERS_REDIS_URL=url)
+    assert done.returncode == 2
+    assert "CONSUMERS_REDIS_URL" in done.stderr
+    assert "hidden" not in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("badgers", "there is no worker badgers: take badges"),
+        ("no.such.module:Worker", "the worker no.such.module:Worker cannot be imported"),
+        ("json:Nothing", "the module json has no Nothing"),
+        ("json:JSONDecoder", "make it a subclass of consumers.worker.Worker"),
+    ],
+)
+def test_a_worker_that_cannot_run_is_explained(name: str, message: str) -> None:
+    done = consumers("run", name)
+    assert done.returncode == 1
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_key_that_is_no_badge_is_explained(redis_server: RedisServer, topics: Topics) -> None:
+    with redis.Redis(port=redis_server.port) as client:
+        client.set(f"im:badge:{APP}:{topics.events}", "a string")
+    done = consumers("badge", "get", topics.events, "--app", APP, CONSUMERS_REDIS_URL=redis_server.url)
+    assert done.returncode == 1
+    assert "delete that key" in done.stderr
+
+
+def test_a_redis_cluster_is_refused(tmp_path: Path) -> None:
+    from tests.support.process import Process
+    from tests.support.redis import _binary
+    from tests.support.waiting import wait_until
+
+    port = free_port()
+    options = ["--port", str(port), "--bind", "127.0.0.1", "--cluster-enabled", "yes", "--save", ""]
+    with Process([_binary(), *options], log=tmp_path / "redis.log"):
+
+        def answers() -> bool:
+            with redis.Redis(port=port) as client:
+                try:
+                    return bool(client.ping())
+                except redis.ConnectionError:
+                    return False
+
+        wait_until(answers, timeout=10, what="Redis")
+        done = consumers("run", "badges", CONSUMERS_REDIS_URL=f"redis://127.0.0.1:{port}/0")
+    assert done.returncode == 1
+    assert "is a cluster" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_rebuild_makes_the_badges_anew(broker: Broker, own_redis: RedisServer, topics: Topics) -> None:
+    topics.create(broker.bootstrap)
+    traffic = Traffic(topics.events)
+    other = badge_event("x", "x", 1) | {"type": "im.group.created"}
+    produce(broker.bootstrap, topics.events, [b"no event", None, other, *traffic.make(2000)])
+    done = consumers(
+        "badge",
+        "rebuild",
+        CONSUMERS_REDIS_URL=own_redis.url,
+        CONSUMERS_KAFKA_BOOTSTRAP_SERVERS=broker.bootstrap,
+        CONSUMERS_TOPIC=topics.events,
+        CONSUMERS_BADGES_TOPIC=topics.badges,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "2003 records read, 2000 events about badges applied, 2 were no events\n"
+    right = expected(traffic.events)
+    assert in_redis(own_redis, traffic.accounts) == right
+    assert on_topic(broker, topics, traffic.accounts) == right
+
+
+def test_rebuild_of_a_topic_that_does_not_exist_says_so(
+    broker: Broker, redis_server: RedisServer, topics: Topics
+) -> None:
+    settings = {
+        "CONSUMERS_REDIS_URL": redis_server.url,
+        "CONSUMERS_KAFKA_BOOTSTRAP_SERVERS": broker.bootstrap,
+        "CONSUMERS_TOPIC": topics.events,
+        "CONSUMERS_BADGES_TOPIC": topics.badges,
+    }
+    done = consumers("badge", "rebuild", **settings)
+    assert done.returncode == 1
+    assert f"the topic {topics.events} does not exist: set CONSUMERS_TOPIC" in done.stderr
+    assert read_all(broker.bootstrap, topics.badges) == []

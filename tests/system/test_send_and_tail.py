@@ -1,0 +1,229 @@
+"""`bridge send` and `bridge tail`, on the real ingress and a real Kafka."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Protocol
+
+import pytest
+
+from bridge.commands.send import UsageError, changed, find, samples, signed_url
+from tests.conftest import MakeIngress
+from tests.support.broker import Broker
+from tests.support.callbacks import APP_ID, TOKEN, Callback, recalled, sample
+from tests.support.commands import Ingress
+from tests.support.process import Process, free_port
+from tests.support.topic import Topics, read_all, wait_for_events
+
+BRIDGE = Path(sys.executable).parent / "bridge"
+APPS = json.dumps({APP_ID: [TOKEN]})
+
+
+def bridge(*arguments: str, stdin: str = "", **settings: str) -> subprocess.CompletedProcess[str]:
+    env = {name: value for name, value in os.environ.items() if not name.startswith("BRIDGE_")}
+    env |= settings
+    command: list[str | Path] = [BRIDGE, *arguments]
+    return subprocess.run(command, env=env, input=stdin, capture_output=True, text=True, timeout=20, check=False)
+
+
+class Tail(Protocol):
+    def __call__(self, bootstrap: str, topic: str, *arguments: str) -> Process: ...
+
+
+@pytest.fixture
+def tail(tmp_path: Path) -> Iterator[Tail]:
+    """Starts `bridge tail TOPIC …`."""
+    started: list[Process] = []
+
+    def start(bootstrap: str, topic: str, *arguments: str) -> Process:
+        log = tmp_path / f"tail-{len(started)}.log"
+        env = {"BRIDGE_KAFKA_BOOTSTRAP_SERVERS": bootstrap}
+        started.append(Process([BRIDGE, "tail", topic, *arguments], log=log, env=env).start())
+        return started[-1]
+
+    yield start
+    for one in started:
+        one.close()
+
+
+# -- send --------------------------------------------------------------------------------------------------------------
+
+
+def test_a_command_posts_its_documented_body_with_the_fields_that_were_set(
+    ingress: MakeIngress, broker: Broker
+) -> None:
+    there = ingress(broker)
+    changes = ("--set", "UnreadMsgNum=3", "--set", "To_Account=42")
+    sent = bridge("send", "c2c.callbackaftermsgwithdraw", "--url", there.url, *changes, BRIDGE_APPS=APPS)
+    assert sent.returncode == 0, sent
+    assert sent.stdout == '200 OK {"ActionStatus":"OK","ErrorInfo":"","ErrorCode":0}\n'
+    (message,) = wait_for_events(broker.bootstrap, there.topics.events, bool)
+    assert message.event["type"] == "im.c2c.message.recalled"
+    assert message.event["data"]["unread_total"] == 3
+    assert message.event["subject"] == "42", "a field that is text stays text"
+
+
+def test_a_body_from_standard_input_is_posted_byte_for_byte(ingress: MakeIngress, broker: Broker) -> None:
+    there = ingress(broker)
+    options = ("--body", "-", "--url", there.url, "--app", APP_ID, "--token", TOKEN)
+    sent = bridge("send", "C2C.CallbackAfterMsgWithDraw", *options, stdin="{ no json \n")
+    assert sent.returncode == 1, "it was kept as a dead letter, which is no success"
+    assert "kept as a dead letter" in sent.stdout
+    (message,) = wait_for_events(broker.bootstrap, there.topics.dlq, bool)
+    assert message.value == b"{ no json \n"
+
+
+def test_a_refusal_says_what_to_look_at_and_shows_no_token(ingress: MakeIngress, broker: Broker) -> None:
+    there = ingress(broker)
+    secret = "a-wrong-and-secret-token"
+    with_settings = bridge(
+        "send", "C2C.CallbackAfterSendMsg", "--url", there.url, BRIDGE_APPS=json.dumps({APP_ID: [secret]})
+    )
+    with_option = bridge("send", "C2C.CallbackAfterSendMsg", "--url", there.url, "--token", secret)
+    with_nothing = bridge("send", "C2C.CallbackAfterSendMsg", "--url", there.url)
+    for refused in (with_settings, with_option, with_nothing):
+        assert refused.returncode == 1
+        assert refused.stdout.startswith("403 Forbidden")
+        assert secret not in refused.stdout + refused.stderr
+    assert "another app or token" in with_settings.stderr
+    assert "another app or token" in with_option.stderr
+    assert "BRIDGE_APPS is not set" in with_nothing.stderr
+
+
+def test_where_nobody_listens_it_says_what_to_start() -> None:
+    sent = bridge("send", "C2C.CallbackAfterSendMsg", BRIDGE_PORT=str(free_port()))
+    assert sent.returncode == 1
+    assert "Start `bridge dev` or `bridge serve`" in sent.stderr
+    assert "Traceback" not in sent.stderr
+
+
+def test_a_wrong_name_lists_what_is_known_and_what_may_be_meant() -> None:
+    sent = bridge("send", "C2C.CallbackAfterMsgWithdrawn")
+    assert sent.returncode == 2
+    assert "Did you mean C2C.CallbackAfterMsgWithDraw " in sent.stderr
+    assert all(name in sent.stderr for name in samples())
+
+
+def test_an_app_without_a_known_token_is_refused_before_anything_is_posted() -> None:
+    sent = bridge("send", "C2C.CallbackAfterSendMsg", "--app", "1499999999", BRIDGE_APPS=APPS)
+    assert sent.returncode == 2
+    assert "BRIDGE_APPS has no app 1499999999" in sent.stderr
+
+
+@pytest.mark.parametrize("url", ["127.0.0.1:8080", "ftp://127.0.0.1/", "http://"])
+def test_what_is_no_url_is_refused(url: str) -> None:
+    with pytest.raises(UsageError, match="is no URL to post to"):
+        signed_url(url, app=APP_ID, token=TOKEN, command="C2C.CallbackAfterSendMsg")
+
+
+def test_every_sample_is_found_by_its_name_and_every_command_by_its_own() -> None:
+    for name, callback in samples().items():
+        assert find(name) == callback
+        assert find(callback.command).command == callback.command
+        assert callback.body == sample(name).body
+
+
+@pytest.mark.parametrize(
+    ("body", "change"), [(b"{}", "no equals sign"), (b"{}", "=3"), (b"no json", "a=3"), (b"[]", "a=3")]
+)
+def test_a_change_that_cannot_be_made_is_refused(body: bytes, change: str) -> None:
+    with pytest.raises(UsageError, match="--set"):
+        changed(body, [change])
+
+
+# -- tail --------------------------------------------------------------------------------------------------------------
+
+
+def test_it_shows_what_comes_from_now_on_and_ends_with_ctrl_c(ingress: MakeIngress, broker: Broker, tail: Tail) -> None:
+    there = ingress(broker)
+    there.post(recalled("before"))
+    wait_for_events(broker.bootstrap, there.topics.events, bool)
+    tailing = tail(broker.bootstrap, there.topics.events)
+    tailing.wait_for_log("^following ")
+    there.post(recalled("Ann", unread=7))
+    shown = tailing.wait_for_log(r"^\S+ +im\.c2c\.message\.recalled +Ann .*unread_total=7$")
+    assert "before" not in tailing.output(), shown
+    os.kill(tailing.pid, signal.SIGINT)
+    assert tailing.wait(5) == 0
+    assert "Traceback" not in tailing.output()
+
+
+def test_filters_leave_out_other_types_and_other_accounts(ingress: MakeIngress, broker: Broker, tail: Tail) -> None:
+    there = ingress(broker)
+    for callback in (recalled("Ann"), sample("Group.CallbackAfterCreateGroup.v1"), recalled("Ben")):
+        there.post(callback)
+    events = there.topics.events
+    by_type = tail(broker.bootstrap, events, "--from-beginning", "--type", "im.c2c.*")
+    by_account = tail(broker.bootstrap, events, "--from-beginning", "--account", "Ben")
+    by_sender = tail(broker.bootstrap, events, "--from-beginning", "--account", "jared")
+    for tailing in (by_type, by_sender):
+        tailing.wait_for_log(" Ann ")
+        tailing.wait_for_log(" Ben ")
+        assert "unknown" not in tailing.output()
+    by_account.wait_for_log(" Ben ")
+    assert " Ann " not in by_account.output()
+
+
+def test_json_is_the_value_of_each_record_on_one_line(ingress: MakeIngress, broker: Broker, tail: Tail) -> None:
+    there = ingress(broker)
+    there.post(recalled("Ann"))
+    there.post(Callback("C2C.CallbackAfterSendMsg", b"two\nlines"))
+    events = tail(broker.bootstrap, there.topics.events, "--from-beginning", "--json")
+    letters = tail(broker.bootstrap, there.topics.dlq, "--from-beginning", "--json")
+    shown = events.wait_for_log(r"^\{.*\}$")[0]
+    assert shown.encode() == read_all(broker.bootstrap, there.topics.events)[0].value
+    letters.wait_for_log(r'^"two\\nlines"$')
+
+
+def test_it_ends_in_silence_when_nobody_reads_on(ingress: MakeIngress, broker: Broker) -> None:
+    there = ingress(broker)
+    there.post(recalled("Ann"))
+    command: list[str | Path] = [BRIDGE, "tail", there.topics.events, "--from-beginning", "--json"]
+    env = {**os.environ, "BRIDGE_KAFKA_BOOTSTRAP_SERVERS": broker.bootstrap}
+    with subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as tailing:
+        assert tailing.stdout
+        assert tailing.stderr
+        assert b"Ann" in tailing.stdout.readline()
+        tailing.stdout.close()
+        there.post(recalled("Ben"))
+        assert tailing.wait(15) == 0
+        assert tailing.stderr.read().splitlines()[1:] == []
+
+
+def test_a_dead_letter_is_shown_with_its_reason_and_obeys_no_escape_code_of_its_sender(
+    ingress: MakeIngress, broker: Broker, tail: Tail
+) -> None:
+    there = ingress(broker)
+    there.post(Callback("C2C.CallbackAfterSendMsg", b"\x1b]0;owned\x07"))
+    there.post(recalled("\x1b[31mAnn\u202e"))
+    letters = tail(broker.bootstrap, there.topics.dlq, "--from-beginning")
+    events = tail(broker.bootstrap, there.topics.events, "--from-beginning")
+    letters.wait_for_log(r"dead letter +1400000000 +reason=not_json .*body=.*owned")
+    events.wait_for_log("recalled .*Ann")
+    assert "\x1b" not in letters.output() + events.output()
+    assert "\u202e" not in events.output()
+
+
+def test_it_waits_for_kafka_and_for_the_topic_and_goes_on_after_an_outage(
+    make_broker: Callable[[], Broker], topics: Topics, tail: Tail, ingress: MakeIngress
+) -> None:
+    kafka = make_broker()
+    tailing = tail(kafka.bootstrap, topics.events)
+    tailing.wait_for_log("^Kafka at .* cannot be used: nothing listens there.*BRIDGE_KAFKA_BOOTSTRAP_SERVERS")
+    kafka.start()
+    tailing.wait_for_log(f"^the topic {topics.events} does not exist yet", timeout=20)
+    there: Ingress = ingress(kafka)
+    there.post(recalled("Ann"))
+    tailing.wait_for_log(" Ann ", timeout=20)
+    kafka.kill()
+    tailing.wait_for_log("(?s)cannot be used.*following.*cannot be used", timeout=20)
+    kafka.start()
+    there.post(recalled("Ben"))
+    tailing.wait_for_log(" Ben ", timeout=30)
+    assert tailing.output().count(" Ann ") == 1, "what was shown once is not shown again"
