@@ -30,7 +30,7 @@ from bridge.journal.store import (
     log_of,
 )
 from bridge.publish.publisher import Publisher
-from bridge.publish.quarantine import RefusedRecords
+from bridge.publish.quarantine import Quarantine
 from bridge.settings import BridgeSettings, SettingsWithoutApps
 from common import logs
 from common.settings import load
@@ -115,7 +115,7 @@ def list_journals(folder: Folder = None) -> None:
     """List each journal: its owner, its size, and what it holds for Kafka."""
     place = _existing(folder)
     show_table(("journal", "owner", "bytes", "topic", "events", "oldest"), _rows(place))
-    refused = list(RefusedRecords(place, dlq_topic=""))
+    refused = list(Quarantine(place, dlq_topic=""))
     typer.echo(f"{len(refused)} records that Kafka refuses for good are set aside in {place / 'refused'}")
 
 
@@ -137,7 +137,7 @@ def show(
     """Print the records that are held: topic, key and value, one a line."""
     place = _existing(folder)
     if refused:
-        records: Iterator[Record] = (item.record for item in RefusedRecords(place, dlq_topic=""))
+        records: Iterator[Record] = (item.record for item in Quarantine(place, dlq_topic=""))
     else:
         records = (record for held in look_into(place) if held.backlogs for record in records_of(held.path))
     for number, record in enumerate(records):
@@ -168,11 +168,11 @@ def drain(folder: Folder = None) -> None:
 
 
 async def _drain(folder: Path, settings: BridgeSettings) -> None:
-    journal = Journal.of(settings, folder=folder)
-    publisher = Publisher(journal, settings)
+    publisher = Publisher(settings)
+    journal = Journal.from_settings(settings, outlet=publisher, folder=folder)
     await journal.start()
     total = journal.state.stored_bytes
-    publisher.start()
+    publisher.start(journal)
     try:
         with Progress(console=console) as progress:
             task = progress.add_task("publishing", total=total)

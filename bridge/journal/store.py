@@ -27,8 +27,8 @@ VERSION = 1
 # A checkpoint holds the writer up, and with it every reply that waits for a sync: 30 ms after 16 MiB, 10 ms after 4, or
 # 30 ms after 4 while a backlog is deleted.
 CHECKPOINT_PAGES = 512
-LEAST_SPACE = 1024 * 1024
-FREED_AT_ONCE = 8 * 1024 * 1024
+MIN_FREE_BYTES = 1024 * 1024
+FREED_PER_STEP_BYTES = 8 * 1024 * 1024
 
 SCHEMA = f"""
 BEGIN;
@@ -110,9 +110,9 @@ class Store:
         """
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         space = os.statvfs(folder)
-        if space.f_bavail * space.f_frsize < LEAST_SPACE:
+        if space.f_bavail * space.f_frsize < MIN_FREE_BYTES:
             # It would be full again at once, and readiness would flap.
-            raise OSError(errno.ENOSPC, f"less than {LEAST_SPACE} bytes are free", str(folder))
+            raise OSError(errno.ENOSPC, f"less than {MIN_FREE_BYTES} bytes are free", str(folder))
         path = folder / f"{time.time_ns():020d}-{socket.gethostname()}-{os.getpid()}-{uuid4().hex[:8]}{SUFFIX}"
         _ours.add(path)  # Before it is there: another thread may be looking for files without an owner.
         try:
@@ -142,12 +142,12 @@ class Store:
         """
         if not path.exists():
             raise FileNotFoundError(path)
-        with _told_apart(path):
+        with _tell_apart(path):
             store = cls(path, _connect(path))
         try:
             if not path.exists():
                 raise FileNotFoundError(path)  # Its owner removed it between our two looks.
-            with _told_apart(path):
+            with _tell_apart(path):
                 store._check()
         except BaseException:
             store.close()
@@ -199,8 +199,8 @@ class Store:
                 execute("ROLLBACK")
             raise
 
-    def read(self, topic: str, after: int, through: int, most_bytes: int) -> list[Row]:
-        """The groups of a topic with `after` < seq <= `through`, oldest first, up to about `most_bytes`.
+    def read(self, topic: str, after: int, through: int, max_bytes: int) -> list[Row]:
+        """The groups of a topic with `after` < seq <= `through`, oldest first, up to about `max_bytes`.
 
         Raises:
             sqlite3.DatabaseError: the file is damaged.
@@ -216,7 +216,7 @@ class Store:
             for columns in cursor:
                 found.append(Row(*columns))
                 size += found[-1].size
-                if size >= most_bytes:
+                if size >= max_bytes:
                     break
         return found
 
@@ -254,7 +254,7 @@ class Store:
             for part in self._files():
                 part.unlink(missing_ok=True)
             self.close()
-            while file and (left := os.fstat(file.fileno()).st_size - FREED_AT_ONCE) > 0:
+            while file and (left := os.fstat(file.fileno()).st_size - FREED_PER_STEP_BYTES) > 0:
                 file.truncate(left)
                 yield
 
@@ -268,7 +268,7 @@ class Store:
 
 
 @contextlib.contextmanager
-def _told_apart(path: Path) -> Iterator[None]:
+def _tell_apart(path: Path) -> Iterator[None]:
     """Say of a failure to open a file whether it is owned, damaged, or will be readable again."""
     try:
         yield
@@ -286,46 +286,6 @@ def _runs(seqs: Sequence[int]) -> Iterator[tuple[int, int]]:
     for _, run in groupby(enumerate(ordered), key=lambda item: item[1] - item[0]):
         numbers = [seq for _, seq in run]
         yield numbers[0], numbers[-1]
-
-
-def find_unowned(folder: Path) -> list[Path]:
-    """The journals in `folder` whose owner is gone, without taking them."""
-    return [path for path in sorted(folder.glob(f"*{SUFFIX}")) if not is_owned(path)]
-
-
-def take_over(folder: Path, paths: Sequence[Path] | None = None) -> list[tuple[Store, list[Backlog]]]:
-    """Open the journals that nobody owns, oldest first, among `paths` or all in `folder`.
-
-    Empty ones are removed, damaged ones renamed.
-    """
-    taken: list[tuple[Store, list[Backlog]]] = []
-    for path in sorted(folder.glob(f"*{SUFFIX}")) if paths is None else paths:
-        try:
-            store = Store.open(path)
-            if backlogs := store.backlog():
-                taken.append((store, backlogs))
-            else:
-                store.remove()
-        except (FileNotFoundError, OwnedError):
-            continue
-        except DamagedError as error:
-            _set_aside(path, error)
-        except (UnavailableError, sqlite3.Error, OSError) as error:
-            log.error("the journal %s cannot be taken over now (%s); it is kept and tried again", path, error)
-    return taken
-
-
-def _set_aside(path: Path, error: DamagedError) -> None:
-    """Rename a damaged journal and its write-ahead log together, so that nobody tries it again."""
-    aside = path.with_suffix(DAMAGED_SUFFIX)
-    try:
-        for part, new in ((path, aside), (log_of(path), log_of(aside))):
-            if part.exists():
-                part.rename(new)
-    except OSError as problem:
-        log.error("a journal is damaged (%s), and cannot be renamed: %s", error, problem)
-    else:
-        log.error("a journal is damaged and was renamed to %s, to be looked at with sqlite3: %s", aside, error)
 
 
 def log_of(path: Path) -> Path:

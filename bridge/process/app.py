@@ -35,8 +35,8 @@ class Bridge:
 
     def __init__(self, settings: BridgeSettings, *, admin_socket: str | None = None) -> None:
         self._settings = settings
-        self._journal = Journal.of(settings)
-        self._publisher = Publisher(self._journal, settings)
+        self._publisher = Publisher(settings)
+        self._journal = Journal.from_settings(settings, outlet=self._publisher)
         self._ingress = Ingress(settings, self._journal)
         self._server = HttpServer(
             self._ingress.handle,
@@ -61,7 +61,7 @@ class Bridge:
         """Ready = can durably accept: by disk or by Kafka. That Kafka is away is no reason to be unready."""
         disk_ok = self._journal.disk_ok
         return Readiness(
-            ready=not self._stopping and (disk_ok or self._journal.kafka_confirms),
+            ready=not self._stopping and (disk_ok or self._publisher.confirms),
             detail={
                 "disk": "ok" if disk_ok else "failing",
                 "kafka": self._publisher.state,
@@ -73,7 +73,7 @@ class Bridge:
         """Take over the backlog, connect in the background, and accept callbacks on `listener`."""
         await self._admin.start()
         await self._journal.start()
-        self._publisher.start()
+        self._publisher.start(self._journal)
         self._acceptor = Acceptor(listener, self._server, most=self._settings.max_connections)
         self._acceptor.start()
         self._metrics_task = asyncio.create_task(self._keep_metrics())
@@ -87,7 +87,7 @@ class Bridge:
         await _until(lambda: not self._server.connections, DRAIN_S)
         self._server.pre_shutdown()
         await self._server.shutdown(HANDLERS_S)
-        if self._journal.kafka_confirms:
+        if self._publisher.confirms:
             await _until(lambda: self._journal.is_drained, PUBLISH_S)
         await self._ingress.close()
         await self._publisher.stop()
@@ -99,7 +99,7 @@ class Bridge:
     async def _keep_metrics(self) -> None:
         while True:
             state = self._journal.state
-            kafka_ok = self._journal.kafka_confirms
+            kafka_ok = self._publisher.confirms
             metrics.JOURNAL_BYTES.set(state.stored_bytes)
             metrics.MEMORY_BYTES.set(state.memory_bytes)
             metrics.IN_FLIGHT.set(self._ingress.in_flight)

@@ -1,4 +1,4 @@
-"""How fast a backlog leaves: slowly enough for the callbacks that come meanwhile."""
+"""How fast a backlog leaves, and how much at once: so that the callbacks that come meanwhile hardly notice."""
 
 from __future__ import annotations
 
@@ -6,8 +6,17 @@ import asyncio
 import time
 
 BACKLOG_SHARE = 0.1
-"""Most of the event loop's time that we spend on a backlog; what aiokafka and SQLite do with it comes on top."""
-LONGEST_REST_S = 0.1
+"""The share of the event loop's time that we spend on a backlog; what aiokafka and SQLite do with it comes on top."""
+MAX_REST_S = 0.1
+IDLE_AFTER_S = 1.0
+"""After so long without a callback, a backlog need not give way to any."""
+
+ROUND_BYTES = 256 * 1024
+"""A round is no larger than the event loop can take in some milliseconds."""
+ROUND_S = 0.02
+"""A partition whose batch takes longer than this is not waited for with the next round."""
+ROUND_TRIP_MAX_S = 0.25
+ROUND_TRIPS_AVERAGED = 16
 
 
 class Pace:
@@ -18,21 +27,48 @@ class Pace:
     """
 
     def __init__(self) -> None:
-        self._worked = 0.0
+        self._worked_s = 0.0
+        self._came_at = 0.0
         self.start()
 
     def start(self) -> None:
         """A round begins."""
         self._began = time.perf_counter()
-        self._worked = 0.0
+        self._worked_s = 0.0
 
     def __enter__(self) -> None:
         self._entered = time.perf_counter()
 
     def __exit__(self, *_: object) -> None:
-        self._worked += time.perf_counter() - self._entered
+        self._worked_s += time.perf_counter() - self._entered
+
+    def callback_came(self) -> None:
+        """Somebody needs the event loop."""
+        self._came_at = time.perf_counter()
+
+    @property
+    def callbacks_come(self) -> bool:
+        """Whether somebody needed it lately."""
+        return time.perf_counter() - self._came_at < IDLE_AFTER_S
 
     async def rest(self) -> None:
         """Wait until the work is no more than the share of the time since the round began, but not for long."""
-        passed = time.perf_counter() - self._began
-        await asyncio.sleep(min(self._worked / BACKLOG_SHARE - passed, LONGEST_REST_S))
+        passed_s = time.perf_counter() - self._began
+        await asyncio.sleep(min(self._worked_s / BACKLOG_SHARE - passed_s, MAX_REST_S))
+
+
+class RoundSize:
+    """How many bytes leave in one round: where brokers are far away, as much more as they take longer than ROUND_S."""
+
+    def __init__(self) -> None:
+        self._round_trip_s = 0.0
+        """How long Kafka takes to confirm a batch, on average lately."""
+
+    @property
+    def bytes(self) -> int:
+        """Bytes of a round, of all partitions together."""
+        return int(ROUND_BYTES * max(1.0, self._round_trip_s / ROUND_S))
+
+    def confirmed_after(self, seconds: float) -> None:
+        """A batch was confirmed so long after it was sent."""
+        self._round_trip_s += (min(seconds, ROUND_TRIP_MAX_S) - self._round_trip_s) / ROUND_TRIPS_AVERAGED

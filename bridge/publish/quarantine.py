@@ -19,18 +19,18 @@ log = logging.getLogger(__name__)
 
 FOLDER = "refused"
 SUFFIX = ".record"
-MOST_FILES = 10_000
+MAX_FILES = 10_000
 
 
-class RefusedRecord(NamedTuple):
-    """A record that was set aside."""
+class QuarantinedRecord(NamedTuple):
+    """A record in quarantine."""
 
     path: Path
     record: Record
 
 
-class RefusedRecords:
-    """The folder of records that were set aside.
+class Quarantine:
+    """The folder of records that Kafka refuses for good. What is in it stays until somebody moves it away.
 
     Args:
         journal_dir: root of the journals; the folder is inside.
@@ -42,15 +42,15 @@ class RefusedRecords:
         self._dlq_topic = dlq_topic
 
     def keep(self, record: Record, reason: str) -> Record:
-        """Set a record aside. Gives the record that announces it.
+        """Keep a record as a file, synced. Gives the record that announces it.
 
         Raises:
             OSError: the disk does not take it, or the folder is full.
         """
         path = self._folder / f"{time.time_ns():020d}-{uuid4().hex[:8]}{SUFFIX}"
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if sum(1 for _ in self._folder.iterdir()) >= MOST_FILES:
-            raise OSError(f"{self._folder} holds {MOST_FILES} records already: move them elsewhere")
+        if sum(1 for _ in self._folder.iterdir()) >= MAX_FILES:
+            raise OSError(f"{self._folder} holds {MAX_FILES} records already: move them elsewhere")
         with os.fdopen(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb") as file:
             file.write(pack([record]))
             file.flush()
@@ -72,12 +72,12 @@ class RefusedRecords:
             time.time_ns() // 1_000_000,
         )
 
-    def __iter__(self) -> Iterator[RefusedRecord]:
-        """The records set aside, oldest first; files that cannot be read are left out."""
+    def __iter__(self) -> Iterator[QuarantinedRecord]:
+        """The records in it, oldest first; files that cannot be read are left out, and told."""
         for path in sorted(self._folder.glob(f"*{SUFFIX}")):
             try:
                 (record,) = unpack(path.read_bytes())
             except (OSError, ValueError, msgspec.DecodeError) as error:
                 log.warning("%s cannot be read: %s", path, error)
                 continue
-            yield RefusedRecord(path, record)
+            yield QuarantinedRecord(path, record)

@@ -23,6 +23,7 @@ from bridge.settings import BridgeSettings
 from tests.conftest import MakeIngress
 from tests.support.broker import Broker
 from tests.support.callbacks import Callback, recalled, sample, signed_query
+from tests.support.outlet import ToldOutlet
 from tests.support.topic import wait_for_events
 
 SLOW_MS = "100"
@@ -229,13 +230,11 @@ async def test_a_callback_that_cannot_be_handled_is_answered_500_and_holds_up_no
     class KafkaConfirms(Journal):
         def flush(self) -> None:
             for group in self._gathering.values():
-                for entry in group.entries:
-                    entry.settle(True)
+                group.resolve(True)
 
     monkeypatch.setattr(Normalizer, "event", fail_for_eve)
     settings = BridgeSettings.model_validate({"apps": {"1400000000": ["token-a"]}})
-    journal = KafkaConfirms.of(settings)
-    journal.kafka_confirms = True
+    journal = KafkaConfirms.from_settings(settings, outlet=ToldOutlet())
     requests = Requests(settings, journal)
     server = Server(requests.handle, Intake(requests.take, 0.05))
     statuses = await asyncio.gather(*(_post(server, name) for name in ("ann", "eve", "bob")))

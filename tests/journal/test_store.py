@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from bridge.journal.folder import take_over
 from bridge.journal.record import Record, pack, unpack
-from bridge.journal.store import DamagedError, OwnedError, Row, Store, UnavailableError, take_over
+from bridge.journal.store import DamagedError, OwnedError, Row, Store, UnavailableError
 
 
 def row(seq: int, topic: str = "t", size: int = 100) -> Row:

@@ -1,0 +1,208 @@
+"""The files of one process: which one is written, what each holds, and when it goes."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sqlite3
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+
+from bridge.journal.adopter import Adopter
+from bridge.journal.folder import take_over
+from bridge.journal.groups import Group, GroupState
+from bridge.journal.journal_file import JournalFile
+from bridge.journal.store import Backlog, Store
+from bridge.journal.writer import JournalWriter
+from common.logs import Throttle
+from common.retry import backoff
+
+log = logging.getLogger(__name__)
+
+CLEANUP_DELAY_S = 0.02
+REPLACE_ABOVE_BYTES = 64 * 1024 * 1024
+"""An empty file that has held more is replaced: SQLite files do not shrink."""
+REOPEN_FIRST_S, REOPEN_MAX_S = 0.05, 1.0
+REPORT_INTERVAL_S = 60.0
+
+
+class JournalFiles:
+    """Opens, retires, adopts and removes the files of one process.
+
+    What holds at all times:
+
+    - At most one file is *current* and written. All others are *retired*: read, until Kafka has confirmed what they
+      hold, then removed. A file whose write or sync failed is retired, and nothing is added to it again.
+    - `stored_bytes` is what all files hold that Kafka has not confirmed; beyond `max_bytes` nothing is added.
+    - A retired file goes only when it holds no group that Kafka has not confirmed, and another one is current: while
+      none is, rows that were not synced are better than nothing.
+
+    Args:
+        folder: where the files are; those of other processes too.
+        max_bytes: disk budget.
+        adopt_interval_s: seconds between two looks for files that nobody owns.
+        writer: the thread that writes.
+        on_inherited: called with a retired file of somebody who is gone, and what it holds.
+        on_writable: called when groups can be added that could not be before, perhaps.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        max_bytes: int,
+        adopt_interval_s: float,
+        writer: JournalWriter,
+        on_inherited: Callable[[JournalFile, Sequence[Backlog]], None],
+        on_writable: Callable[[], None],
+    ) -> None:
+        self.folder = folder
+        self.current: JournalFile | None = None
+        self.stored_bytes = 0
+        self._max_bytes = max_bytes
+        self._adopt_interval_s = adopt_interval_s
+        self._writer = writer
+        self._on_inherited = on_inherited
+        self._on_writable = on_writable
+        self._loop = asyncio.get_event_loop()
+        self._files: list[JournalFile] = []
+        self._throttle = Throttle(REPORT_INTERVAL_S)
+        self._cleanup_timer: asyncio.TimerHandle | None = None
+        self._reopening: asyncio.Task[None] | None = None
+        self._adopter = Adopter(folder, self._loop)
+
+    async def start(self) -> None:
+        """Inherit what dead processes left, and open a file of our own.
+
+        A disk that takes no file is no reason not to start: it is tried again for ever.
+        """
+        for store, backlogs in await self._writer.call(lambda: take_over(self.folder)):
+            self._inherit(store, backlogs)
+        await self._open()
+        if self.current is None:
+            self._reopen()
+        self._adopter.start(self._adopt_interval_s, self._inherit)
+
+    async def stop(self) -> None:
+        """Give all files back, behind what the writer was asked so far."""
+        if self._cleanup_timer is not None:
+            self._cleanup_timer.cancel()
+        if self._reopening is not None:
+            self._reopening.cancel()
+        self._adopter.stop()
+        await self._writer.call(partial(_close, tuple(self._files)))
+
+    @property
+    def has_room(self) -> bool:
+        """Whether the disk budget is not used up."""
+        return self.stored_bytes < self._max_bytes
+
+    # -- What they hold ------------------------------------------------------------------------------------------------
+
+    def add(self, group: Group) -> None:
+        """The current file holds the group from now on: its row is on the way."""
+        assert self.current is not None
+        group.file = self.current
+        group.become(GroupState.UNSYNCED)
+        self.current.add(1, group.size)
+        self.stored_bytes += group.size
+
+    def take_back(self, group: Group) -> None:
+        """The file of the group failed before it was synced: no file holds it any more."""
+        assert group.file is not None
+        group.file.remove(group.size)
+        self.stored_bytes -= group.size
+        group.file = None
+        group.become(GroupState.UNWRITTEN)
+
+    def confirmed(self, group: Group) -> None:
+        """Kafka has confirmed the group that a file holds."""
+        assert group.file is not None
+        group.file.remove(group.size)
+        group.file.mark_deletable(group.seq)
+        self.stored_bytes -= group.size
+        self._plan_cleanup()
+
+    # -- The current one -----------------------------------------------------------------------------------------------
+
+    def fail(self, store: Store, error: Exception) -> bool:
+        """A write or sync of a file failed. Whether it was the current one, which is retired then."""
+        if self.current is None or self.current.store is not store:
+            return False  # Rows that could not be deleted are published again by whoever finds the file.
+        log.error(
+            "the journal %s failed (%s); until another can be written, only Kafka acknowledges", store.path, error
+        )
+        self._replace()
+        return True
+
+    def _replace(self) -> None:
+        """Retire the current file, and open another as soon as the disk takes one."""
+        self.current = None
+        self._plan_cleanup()
+        self._reopen()
+
+    def _reopen(self) -> None:
+        if self._reopening is None or self._reopening.done():
+            self._reopening = self._loop.create_task(self._reopen_until_it_works())
+
+    async def _reopen_until_it_works(self) -> None:
+        for wait in backoff(first=REOPEN_FIRST_S, most=REOPEN_MAX_S):
+            await self._open()
+            if self.current is not None:
+                log.info("the journal %s is written from now on", self.current.path.name)
+                self._clean_up()
+                return
+            await asyncio.sleep(wait)
+
+    async def _open(self) -> None:
+        try:
+            store = await self._writer.call(lambda: Store.create(self.folder))
+        except (OSError, sqlite3.Error) as error:
+            if self._throttle.admits(str(error)):
+                log.error(
+                    "no journal can be written in %s (%s); until it can, only Kafka acknowledges", self.folder, error
+                )
+            return
+        self.current = JournalFile(store)
+        self._files.append(self.current)
+        self._on_writable()
+
+    # -- The others ----------------------------------------------------------------------------------------------------
+
+    def _inherit(self, store: Store, backlogs: Sequence[Backlog]) -> None:
+        file = JournalFile(store)
+        self._files.append(file)
+        for backlog in backlogs:
+            file.add(backlog.groups, backlog.bytes)
+            self.stored_bytes += backlog.bytes
+            log.info("took over %d records of %s from the journal %s", backlog.records, backlog.topic, file.path.name)
+        self._on_inherited(file, backlogs)
+
+    def _plan_cleanup(self) -> None:
+        if self._cleanup_timer is None:
+            self._cleanup_timer = self._loop.call_later(CLEANUP_DELAY_S, self._clean_up)
+
+    def _clean_up(self) -> None:
+        """Delete the rows of complete groups, and the files that hold nothing any more."""
+        if self._cleanup_timer is not None:
+            self._cleanup_timer.cancel()
+            self._cleanup_timer = None
+        self._on_writable()
+        for file in list(self._files):
+            is_empty = file.groups == 0
+            if file is self.current and is_empty and file.peak_bytes > REPLACE_ABOVE_BYTES:
+                self._replace()
+            elif file is not self.current and is_empty and self.current is not None:
+                self._files.remove(file)
+                self._writer.run_in_steps(file.store.remove_in_steps())
+                log.info("the journal %s is drained and removed", file.path.name)
+            elif file.has_deletable:
+                self._writer.write(file.store, deleted=file.pop_deletable())
+                if file.has_deletable:
+                    self._plan_cleanup()
+
+
+def _close(files: Sequence[JournalFile]) -> None:
+    for file in files:
+        file.close()

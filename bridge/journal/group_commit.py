@@ -1,0 +1,191 @@
+"""Group commit: one sync of the disk makes all groups durable that wait for it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from functools import partial
+
+from bridge.journal.files import JournalFiles
+from bridge.journal.groups import Group, GroupState, drop_complete, rows_of
+from bridge.journal.outlet import Outlet
+from bridge.journal.store import Store
+from bridge.journal.writer import JournalWriter
+
+PROBE_INTERVAL_S = 2.0
+
+
+class GroupCommit:
+    """Brings groups to disk that Kafka does not confirm at once.
+
+    Kafka has half of `sync_after_s` to confirm a group before it is written, and all of it before it is synced. Once it
+    was too slow, every group is written at once, and synced as soon as the disk has finished the sync before; that
+    ends with a group that Kafka confirms in time again.
+
+    What holds at all times: `_unwritten` and `_unsynced` have the groups in these states in the order of their sequence
+    numbers (and complete ones, until they are met), all of `_unsynced` before all of `_unwritten`. What is unsynced was
+    handed to the current file.
+
+    Args:
+        loop: the event loop.
+        files: where groups are written to.
+        writer: the thread that does it.
+        outlet: asked whether Kafka is confirming.
+        sync_after_s: seconds from a group's flush.
+        on_synced: called with each group, in order, that the disk holds for good, unless Kafka confirmed it before.
+    """
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        *,
+        files: JournalFiles,
+        writer: JournalWriter,
+        outlet: Outlet,
+        sync_after_s: float,
+        on_synced: Callable[[Group], None],
+    ) -> None:
+        self._loop = loop
+        self._files = files
+        self._writer = writer
+        self._outlet = outlet
+        self._write_after_s = sync_after_s / 2
+        self._sync_after_s = sync_after_s
+        self._on_synced = on_synced
+        self._unwritten: deque[Group] = deque()
+        self._unsynced: deque[Group] = deque()
+        self._kafka_is_slow = False
+        self._syncing: Store | None = None
+        """The file whose sync is on its way."""
+        self._is_tried = False
+        """Whether the disk was written to since the last probe."""
+        self._write_timer: asyncio.TimerHandle | None = None
+        self._sync_timer: asyncio.TimerHandle | None = None
+        self._probing: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Look at the disk now and then, also when nothing is written."""
+        self._probing = self._loop.create_task(self._probe())
+
+    def stop(self) -> None:
+        """Hand over what is unwritten, and sync nothing more: whoever closes the files does."""
+        self.write_pending()
+        for timer in (self._write_timer, self._sync_timer, self._probing):
+            if timer is not None:
+                timer.cancel()
+
+    # -- Writing -------------------------------------------------------------------------------------------------------
+
+    def add(self, group: Group) -> None:
+        """Take a group that was offered to Kafka just now. `schedule` must follow."""
+        self._unwritten.append(group)
+
+    def schedule(self) -> None:
+        """Write what was added: at once, or when Kafka has had its time."""
+        if self._kafka_is_slow or not self._outlet.confirms:
+            self.write_pending()
+        elif self._write_timer is None:
+            self._write_timer = self._loop.call_later(self._write_after_s, self._write_unconfirmed)
+
+    def _write_unconfirmed(self) -> None:
+        """Write the groups that Kafka should have confirmed by now."""
+        self._write_timer = None
+        drop_complete(self._unwritten)
+        if not self._unwritten:
+            return
+        due = self._unwritten[0].flushed + self._write_after_s
+        if due > self._loop.time() and not self._kafka_is_slow and self._outlet.confirms:
+            self._write_timer = self._loop.call_at(due, self._write_unconfirmed)
+        else:
+            self.write_pending()
+
+    def write_pending(self) -> None:
+        """Hand unwritten groups to the writer, in order, as far as the disk takes them."""
+        file = self._files.current
+        if file is None or self._writer.is_stuck:  # What a stuck writer holds is counted nowhere.
+            return
+        groups: list[Group] = []
+        while self._unwritten and self._files.has_room:
+            group = self._unwritten.popleft()
+            if group.state is not GroupState.COMPLETE:
+                self._files.add(group)
+                groups.append(group)
+        if not groups:
+            return
+        self._unsynced.extend(groups)
+        self._is_tried = True
+        sync_through = 0
+        if self._kafka_is_slow and not self._is_syncing:
+            self._syncing = file.store
+            sync_through = groups[-1].seq
+        self._writer.write(file.store, partial(rows_of, groups), file.pop_deletable(), sync_through=sync_through)
+        self._schedule_sync()
+
+    def take_back(self) -> None:
+        """The current file failed: what it had not synced is unwritten again."""
+        lost = [group for group in self._unsynced if group.state is not GroupState.COMPLETE]
+        self._unsynced.clear()
+        for group in lost:
+            self._files.take_back(group)
+        self._unwritten.extendleft(reversed(lost))
+
+    # -- Syncing -------------------------------------------------------------------------------------------------------
+
+    def confirmed(self, group: Group) -> None:
+        """Kafka has confirmed the group as a whole: in time, or too late?"""
+        if self._loop.time() - group.flushed < self._sync_after_s:
+            self._kafka_is_slow = False
+
+    def synced(self, store: Store, through: int) -> None:
+        """A sync covers the groups of `store` up to sequence number `through`."""
+        if self._syncing is store:
+            self._syncing = None
+        unsynced = self._unsynced
+        drop_complete(unsynced)  # They may be of a file before this one.
+        while unsynced and unsynced[0].seq <= through and _is_in(unsynced[0], store):
+            group = unsynced.popleft()
+            if group.state is not GroupState.COMPLETE:
+                group.become(GroupState.SYNCED)
+                self._on_synced(group)
+        self._schedule_sync()
+
+    def _schedule_sync(self) -> None:
+        drop_complete(self._unsynced)
+        if self._unsynced and self._sync_timer is None and not self._is_syncing:
+            patience_s = 0.0 if self._kafka_is_slow else self._sync_after_s
+            self._sync_timer = self._loop.call_at(self._unsynced[0].flushed + patience_s, self._sync_if_due)
+
+    @property
+    def _is_syncing(self) -> bool:
+        current = self._files.current
+        return current is not None and self._syncing is current.store
+
+    def _sync_if_due(self) -> None:
+        self._sync_timer = None
+        drop_complete(self._unsynced)
+        if not self._unsynced or self._files.current is None:
+            return
+        if self._unsynced[0].flushed + self._sync_after_s > self._loop.time() and not self._kafka_is_slow:
+            self._schedule_sync()
+            return
+        self._kafka_is_slow = True
+        self._sync(self._files.current.store)
+
+    def _sync(self, store: Store) -> None:
+        self._syncing = store
+        self._writer.write(store, sync_through=self._unsynced[-1].seq if self._unsynced else 1)
+
+    async def _probe(self) -> None:
+        """Know whether the disk still takes records even when nothing is written."""
+        while True:
+            self._is_tried = False
+            await asyncio.sleep(PROBE_INTERVAL_S)
+            self.write_pending()
+            file = self._files.current
+            if file is not None and not self._is_tried and not self._is_syncing:
+                self._sync(file.store)
+
+
+def _is_in(group: Group, store: Store) -> bool:
+    return group.file is not None and group.file.store is store

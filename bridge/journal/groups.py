@@ -1,0 +1,152 @@
+"""Records on their way through the journal, and the groups in which they are written."""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from enum import IntEnum
+
+from bridge.journal.journal_file import JournalFile
+from bridge.journal.record import Record, pack, unpack
+from bridge.journal.store import Row
+
+log = logging.getLogger(__name__)
+
+GROUP_OVERHEAD_BYTES = 128
+
+Resolve = Callable[[bool], None]
+"""Told once of a record: True when it became durable, False when it did not within the reply deadline."""
+
+
+class GroupState(IntEnum):
+    """How far a group has come. The essay of `bridge.journal.journal` shows the way through the states."""
+
+    GATHERING = 0
+    """Records are added to it. Only memory holds it, and nobody else has seen it."""
+    UNWRITTEN = 1
+    """Kafka may confirm it. Only memory holds it."""
+    UNSYNCED = 2
+    """It was handed to the writer as a row of a file. Memory holds it too: the row may be lost with the machine."""
+    SYNCED = 3
+    """The disk holds it for good. Memory need not."""
+    COMPLETE = 4
+    """Kafka has confirmed all of its records. Nobody needs it any more."""
+
+
+TRANSITIONS = {
+    GroupState.GATHERING: (GroupState.UNWRITTEN,),
+    GroupState.UNWRITTEN: (GroupState.UNSYNCED, GroupState.COMPLETE),
+    GroupState.UNSYNCED: (GroupState.SYNCED, GroupState.UNWRITTEN, GroupState.COMPLETE),
+    GroupState.SYNCED: (GroupState.COMPLETE,),
+    GroupState.COMPLETE: (),
+}
+"""State → the states that may follow. From UNSYNCED back to UNWRITTEN: its file failed before it was synced."""
+
+
+class PendingRecord:
+    """A record that Kafka has not confirmed yet, as a member of its group."""
+
+    __slots__ = ("_resolve", "confirmed", "group", "record", "size")
+
+    def __init__(self, record: Record, group: Group, resolve: Resolve | None) -> None:
+        self.record = record
+        self.size = record.size
+        self.group = group
+        self._resolve = resolve
+        self.confirmed = False
+
+    def resolve(self, durable: bool) -> None:
+        """Tell whoever waits for it, unless that was done before."""
+        if (resolve := self._resolve) is None:
+            return
+        self._resolve = None
+        try:
+            resolve(durable)
+        except Exception:  # Trouble with one reply must not stop the others.
+            log.exception("a reply could not be given")
+
+
+class Group:
+    """Records of one topic that were gathered together: the unit of writing, of reading and of syncing.
+
+    Args:
+        topic: of all its records.
+        began: when its first record came, in seconds of the event loop's clock; 0 for a group read from a file.
+    """
+
+    __slots__ = ("began", "file", "flushed", "records", "seq", "size", "state", "topic", "unconfirmed")
+
+    def __init__(self, topic: str, began: float) -> None:
+        self.topic = topic
+        self.began = began
+        self.flushed = 0.0
+        """When it was offered to Kafka, by the same clock."""
+        self.state = GroupState.GATHERING
+        self.seq = 0
+        """Its number in the order of all groups of the process; the key of its row."""
+        self.file: JournalFile | None = None
+        """The file that holds it, or will when the writer comes to it; None before UNSYNCED."""
+        self.records: list[PendingRecord] = []
+        self.size = GROUP_OVERHEAD_BYTES
+        """Bytes, about."""
+        self.unconfirmed = 0
+        """How many of its records Kafka has not confirmed."""
+
+    @classmethod
+    def read_back(cls, row: Row, file: JournalFile) -> Group:
+        """The group of a row that lies in a file.
+
+        Raises:
+            msgspec.DecodeError: the row is damaged.
+        """
+        group = cls(row.topic, 0.0)
+        for record in unpack(row.packed):
+            group.add(record, None)
+        group.seq = row.seq
+        group.file = file
+        group.state = GroupState.SYNCED
+        return group
+
+    def add(self, record: Record, resolve: Resolve | None) -> int:
+        """Add a record. Gives its size in bytes."""
+        pending = PendingRecord(record, self, resolve)
+        self.records.append(pending)
+        self.size += pending.size
+        self.unconfirmed += 1
+        return pending.size
+
+    def become(self, state: GroupState) -> None:
+        """Go on to another state, of those that TRANSITIONS allows."""
+        assert state in TRANSITIONS[self.state], f"a group cannot become {state.name} after {self.state.name}"
+        self.state = state
+
+    def resolve(self, durable: bool) -> None:
+        """Tell whoever still waits for one of its records."""
+        for pending in self.records:
+            pending.resolve(durable)
+
+    def forget_records(self) -> None:
+        """Let the records go: they are in Kafka, or on disk.
+
+        Records and group refer to each other, and would lie in memory until the garbage collector stops the process to
+        find them. The writer may be reading the list, so that is left as it is.
+        """
+        self.records = []
+
+
+def drop_complete(groups: deque[Group]) -> None:
+    """Remove the groups at the head that Kafka has confirmed as a whole."""
+    while groups and groups[0].state is GroupState.COMPLETE:
+        groups.popleft()
+
+
+def rows_of(groups: Sequence[Group]) -> Iterator[Row]:
+    """The rows of some groups, each made when its turn to be written comes.
+
+    A group that Kafka confirmed meanwhile has no records any more, and needs no row.
+    """
+    for group in groups:
+        if records := group.records:
+            packed = pack([pending.record for pending in records])
+            yield Row(group.seq, group.topic, len(records), group.size, packed)

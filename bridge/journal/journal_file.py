@@ -1,0 +1,61 @@
+"""A file of a process, and what it holds for Kafka."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections import deque
+from contextlib import suppress
+
+from bridge.journal.store import Store
+
+# A deletion takes some 25 us, and a sync that a reply waits for may wait behind them: a few at a time, but more where
+# many are due, so that no more than some hundred are overdue.
+FEW_DELETIONS = 64
+DELETIONS_SHARE = 8
+
+
+class JournalFile:
+    """A file of this process, and what it holds that Kafka has not confirmed."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        self.path = store.path
+        self.groups = 0
+        self.bytes = 0
+        self.peak_bytes = 0
+        self._deletable: deque[int] = deque()
+        """Sequence numbers of complete groups whose rows are still there."""
+
+    @property
+    def has_deletable(self) -> bool:
+        """Whether rows are to be deleted."""
+        return bool(self._deletable)
+
+    def add(self, groups: int, size: int) -> None:
+        """It holds some groups more, of `size` bytes."""
+        self.groups += groups
+        self.bytes += size
+        self.peak_bytes = max(self.peak_bytes, self.bytes)
+
+    def remove(self, size: int) -> None:
+        """It holds one group less, of `size` bytes."""
+        self.groups -= 1
+        self.bytes -= size
+
+    def mark_deletable(self, seq: int) -> None:
+        """The row with this sequence number is not needed any more."""
+        self._deletable.append(seq)
+
+    def pop_deletable(self) -> list[int]:
+        """The rows to be deleted next, by sequence number."""
+        due = len(self._deletable)
+        return [self._deletable.popleft() for _ in range(min(due, max(FEW_DELETIONS, due // DELETIONS_SHARE)))]
+
+    def close(self) -> None:
+        """Give the file back, or remove it if nothing in it is needed. For the writer's thread."""
+        if self.groups == 0:
+            self.store.remove()
+            return
+        with suppress(sqlite3.Error):
+            self.store.write((), list(self._deletable), sync=True)
+        self.store.close()

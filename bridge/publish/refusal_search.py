@@ -1,0 +1,49 @@
+"""Which record of a batch does the broker refuse for good? It says only that it refuses the batch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from bridge.journal.groups import PendingRecord
+
+MAX_BATCH_RECORDS = 65_536
+
+
+class RefusedRecord(NamedTuple):
+    """A record that the broker refuses, and why."""
+
+    pending: PendingRecord
+    reason: str
+
+
+class RefusalSearch:
+    """Finds the record by making batches smaller, each on a new producer. It outlives them."""
+
+    def __init__(self) -> None:
+        self.batch_records = MAX_BATCH_RECORDS
+        """How many records a batch may have: fewer while the search goes on."""
+        self._found: RefusedRecord | None = None
+        self._has_narrowed = False
+
+    def refused(self, records: Sequence[PendingRecord], reason: str) -> None:
+        """A batch was refused as a whole."""
+        self._has_narrowed = True
+        if len(records) == 1:
+            self._found = RefusedRecord(records[0], reason)
+        else:
+            self.batch_records = len(records) // 2
+
+    def accepted(self) -> None:
+        """A batch was confirmed: the next may be larger again."""
+        self.batch_records = min(self.batch_records * 2, MAX_BATCH_RECORDS)
+
+    def pop_found(self) -> RefusedRecord | None:
+        """The record that was found, once."""
+        found, self._found = self._found, None
+        return found
+
+    def pop_has_narrowed(self) -> bool:
+        """Whether a producer was given up for the search since the last call: no reason to wait with the next one."""
+        has_narrowed, self._has_narrowed = self._has_narrowed, False
+        return has_narrowed

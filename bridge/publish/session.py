@@ -1,0 +1,260 @@
+"""The life of one producer: what dies with it is here, what survives it is in `topic_publisher`."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterable
+from functools import partial
+from typing import Any, NamedTuple, NoReturn
+
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import (
+    InvalidMessageError,
+    InvalidTimestampError,
+    KafkaError,
+    MessageSizeTooLargeError,
+    RecordListTooLargeError,
+)
+
+from bridge.journal.groups import Group, PendingRecord
+from bridge.publish.pacing import ROUND_S, Pace, RoundSize
+from bridge.publish.refusal_search import RefusalSearch
+from bridge.publish.window import Window
+from common.kafka.diagnosis import explain
+from common.kafka.partition import partition_of
+
+MAX_BATCH_BYTES = 256 * 1024
+MIN_BATCH_BYTES = 16 * 1024
+SLOW_AFTER_S = 1.0
+WATCH_INTERVAL_S = 0.25
+PROBE_INTERVAL_S = 1.0
+REFUSED_FOR_GOOD = (MessageSizeTooLargeError, RecordListTooLargeError, InvalidMessageError, InvalidTimestampError)
+
+
+class ProducerLostError(Exception):
+    """The producer is of no use any more. The message says why."""
+
+
+class ConnectedProducer(NamedTuple):
+    """A producer, and what it was told of its topic."""
+
+    producer: AIOKafkaProducer
+    topic: str
+    partitions: int
+    max_message_bytes: int | None
+    """The largest batch that the topic takes; None where the broker does not tell."""
+
+
+class BatchInFlight(NamedTuple):
+    """A batch that was sent and is not confirmed."""
+
+    records: list[PendingRecord]
+    sent_at: float
+    """By `time.monotonic`."""
+
+
+class Survivors(NamedTuple):
+    """What a session works on and leaves to the next one."""
+
+    window: Window
+    pace: Pace
+    round_size: RoundSize
+    refusal_search: RefusalSearch
+
+
+class ProducerSession:
+    """Publishes what is in the window, and more, until the producer is lost.
+
+    Records are spread over the partitions, each with one batch in flight: that keeps the order of a key whatever
+    happens to a batch. Batches of all partitions leave together, when those before are confirmed: fewer and larger
+    requests cost half the CPU. A partition that takes longer than ROUND_S is not waited for.
+
+    Args:
+        connected: the producer.
+        survivors: what it works on.
+        quarantine: keeps a record that the broker refuses, and confirms it.
+        disk_ok: whether the disk takes callbacks at present; else only our confirmations let replies go.
+        stall_s: a producer that confirms nothing for so long is lost.
+        on_published: called with the number of records that were confirmed.
+    """
+
+    def __init__(
+        self,
+        connected: ConnectedProducer,
+        survivors: Survivors,
+        *,
+        quarantine: Callable[[PendingRecord, str], Awaitable[None]],
+        disk_ok: Callable[[], bool],
+        stall_s: float,
+        on_published: Callable[[int], None],
+    ) -> None:
+        self._connected = connected
+        self._producer = connected.producer
+        self._window, self._pace, self._round_size, self._refusal_search = survivors
+        self._quarantine = quarantine
+        self._disk_ok = disk_ok
+        self._stall_s = stall_s
+        self._on_published = on_published
+        self._queues: list[deque[PendingRecord]] = [deque() for _ in range(connected.partitions)]
+        self._in_flight: dict[int, BatchInFlight] = {}
+        self._wake = asyncio.Event()
+        self._lost: ProducerLostError | None = None
+        self._answers = True
+        """Whether Kafka answered when it was asked last; asked while only Kafka makes callbacks durable."""
+
+    async def run(self) -> NoReturn:
+        """Publish until the producer is lost.
+
+        Raises:
+            ExceptionGroup: of ProducerLostError, or of whatever else broke it off.
+        """
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._watch())
+                tasks.create_task(self._probe())
+                tasks.create_task(self._publish())
+        finally:
+            self._lose("its session has ended")
+        raise AssertionError("a session ends with an error only")
+
+    def wake(self) -> None:
+        """Something can be leased."""
+        self._wake.set()
+
+    @property
+    def confirms(self) -> bool:
+        """Whether Kafka is confirming records at present, as far as can be known."""
+        return self._answers and self._oldest_s < SLOW_AFTER_S
+
+    @property
+    def _oldest_s(self) -> float:
+        """Seconds since the oldest batch in flight was sent."""
+        oldest = min((batch.sent_at for batch in self._in_flight.values()), default=None)
+        return 0.0 if oldest is None else time.monotonic() - oldest
+
+    def _lose(self, reason: str) -> None:
+        self._lost = self._lost or ProducerLostError(reason)
+        self._wake.set()
+
+    # -- Publishing ----------------------------------------------------------------------------------------------------
+
+    async def _publish(self) -> NoReturn:
+        self._spread(self._window.groups)
+        while True:
+            self._wake.clear()
+            while group := await self._window.lease():
+                self._spread((group,))
+            if not self._in_flight or self._oldest_s > ROUND_S:
+                if self._gives_way:
+                    await self._pace.rest()
+                self._pace.start()
+                await self._send_round()
+            if self._lost:
+                raise self._lost
+            await self._wake.wait()
+
+    @property
+    def _gives_way(self) -> bool:
+        """Whether a backlog gives way: callbacks do come, and their replies need not wait for Kafka behind it."""
+        return self._window.is_behind and self._pace.callbacks_come and self._disk_ok()
+
+    def _spread(self, groups: Iterable[Group]) -> None:
+        with self._pace:
+            for group in groups:
+                for pending in group.records:
+                    if not pending.confirmed:
+                        self._queues[partition_of(pending.record.key, len(self._queues))].append(pending)
+
+    async def _send_round(self) -> None:
+        """Send a batch to each partition that has none in flight."""
+        due = [number for number, queue in enumerate(self._queues) if queue and number not in self._in_flight]
+        fair_bytes = max(MIN_BATCH_BYTES, self._round_size.bytes // max(1, len(due)))
+        max_bytes = min(fair_bytes, MAX_BATCH_BYTES, self._connected.max_message_bytes or MAX_BATCH_BYTES)
+        is_behind = self._window.is_behind
+        batches = []
+        for partition in due:
+            batches.append((partition, *self._next_batch(self._queues[partition], max_bytes)))
+            if is_behind:
+                await asyncio.sleep(0)
+        for partition, batch, records in batches:
+            await self._send(partition, batch, records)
+        if batches:  # Those that are confirmed soon need not wait for the last.
+            asyncio.get_running_loop().call_later(ROUND_S, self._wake.set)
+
+    def _next_batch(self, queue: deque[PendingRecord], max_bytes: int) -> tuple[Any, list[PendingRecord]]:
+        batch = self._producer.create_batch()
+        records: list[PendingRecord] = []
+        size = 0
+        with self._pace:
+            while queue:
+                record = queue[0].record
+                size += queue[0].size
+                if records and (size > max_bytes or len(records) >= self._refusal_search.batch_records):
+                    break
+                appended = batch.append(
+                    key=record.key, value=record.value, timestamp=record.timestamp_ms, headers=record.headers
+                )
+                if appended is None:
+                    break
+                records.append(queue.popleft())
+        return batch, records
+
+    async def _send(self, partition: int, batch: Any, records: list[PendingRecord]) -> None:
+        """Send a batch of the records that came first to a partition."""
+        if self._lost:  # The batch before may have failed just now, and this one must not overtake it.
+            raise self._lost
+        limit = self._connected.max_message_bytes
+        if limit is not None and len(records) == 1 and batch.size() > limit:
+            await self._quarantine(records[0], f"{batch.size()} bytes, of which the topic takes {limit}")
+            self._wake.set()
+            return
+        self._in_flight[partition] = BatchInFlight(records, time.monotonic())
+        try:
+            future = await self._producer.send_batch(batch, self._connected.topic, partition=partition)
+        except (KafkaError, AssertionError) as error:  # aiokafka asserts that it knows the partition.
+            raise ProducerLostError(f"a batch was not taken: {explain(error)}") from error
+        future.add_done_callback(partial(self._batch_done, partition))
+
+    def _batch_done(self, partition: int, done: asyncio.Future[Any]) -> None:
+        """A batch was confirmed, or failed, perhaps after the producer was given up."""
+        records, sent_at = self._in_flight.pop(partition)
+        error = asyncio.CancelledError() if done.cancelled() else done.exception()
+        if error is None:
+            self._refusal_search.accepted()
+            self._round_size.confirmed_after(time.monotonic() - sent_at)
+            with self._pace:
+                self._window.confirm(records)
+            self._on_published(len(records))
+            self._wake.set()
+        elif self._lost:
+            pass  # The next producer is given its records.
+        elif isinstance(error, REFUSED_FOR_GOOD):
+            self._refusal_search.refused(records, explain(error))
+            self._lose(f"a batch of {len(records)} records was refused: {explain(error)}")
+        else:
+            self._lose(f"a batch failed: {explain(error)}")
+
+    # -- Watching ------------------------------------------------------------------------------------------------------
+
+    async def _watch(self) -> NoReturn:
+        """Notice a producer that has stalled."""
+        while True:
+            if (age_s := self._oldest_s) > self._stall_s:
+                self._lose(f"no confirmation for {age_s:.0f} s")
+            await asyncio.sleep(WATCH_INTERVAL_S)
+
+    async def _probe(self) -> NoReturn:
+        """While only Kafka could make a record durable, know whether it answers even when nothing is sent."""
+        while True:
+            if not self._disk_ok() and not self._in_flight:
+                try:
+                    async with asyncio.timeout(PROBE_INTERVAL_S):
+                        await self._producer.client.fetch_all_metadata()
+                    self._answers = True
+                except (KafkaError, TimeoutError, OSError):
+                    self._answers = False
+            else:
+                self._answers = True
+            await asyncio.sleep(PROBE_INTERVAL_S)

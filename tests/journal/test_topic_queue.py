@@ -1,0 +1,132 @@
+"""What a topic queue hands out, and what of it memory holds."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from bridge.journal import topic_queue
+from bridge.journal.groups import Group, GroupState
+from bridge.journal.journal_file import JournalFile
+from bridge.journal.record import Record, pack
+from bridge.journal.store import Row, Store
+from bridge.journal.topic_queue import TopicQueue
+from bridge.journal.writer import FileThread
+
+TOPIC = "im.events"
+
+
+@pytest.fixture
+async def thread() -> AsyncIterator[FileThread]:
+    made = FileThread(asyncio.get_running_loop(), "test")
+    made.start()
+    yield made
+    made.stop()
+
+
+async def test_a_backlog_that_cannot_be_read_now_is_read_when_the_disk_is_well_again(
+    thread: FileThread, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(topic_queue, "READ_AGAIN_S", 0.001)
+    store = Store.create(tmp_path)
+    store.write([_row(1)], [], sync=False)
+    queue = TopicQueue(TOPIC, 1024 * 1024, thread, lambda _queue: None)
+    queue.inherit(JournalFile(store), 1)
+    store._connection.execute("ALTER TABLE groups RENAME TO elsewhere")  # An OperationalError, as of a failing disk.
+    leasing: asyncio.Future[Group | None] = asyncio.ensure_future(queue.lease())
+    done, _ = await asyncio.wait([leasing], timeout=0.05)
+    assert not done
+    store._connection.execute("ALTER TABLE elsewhere RENAME TO groups")
+    group = await asyncio.wait_for(leasing, 5)
+    assert group is not None
+    assert group.seq == 1
+    store.close()
+
+
+async def test_a_backlog_comes_before_what_is_live_and_each_group_comes_once(
+    thread: FileThread, tmp_path: Path
+) -> None:
+    store = Store.create(tmp_path)
+    store.write([_row(1), _row(2)], [], sync=False)
+    available: list[TopicQueue] = []
+    queue = TopicQueue(TOPIC, 1024 * 1024, thread, available.append)
+    queue.offer(_live(8))
+    queue.inherit(JournalFile(store), 2)
+    assert available == [queue, queue]
+    leased = await _all_of(queue)
+    assert [group.seq for group in leased] == [1, 2, 8]
+    drained_before = queue.is_drained
+    for group in leased:
+        queue.confirmed(group)
+    assert (drained_before, queue.is_drained) == (False, True)
+    store.close()
+
+
+async def test_no_more_is_leased_than_the_read_ahead_until_kafka_confirms(thread: FileThread) -> None:
+    queue = TopicQueue(TOPIC, 1000, thread, lambda _queue: None)
+    for seq in (1, 2, 3):
+        queue.offer(_live(seq, size=600))
+    first, second = await queue.lease(), await queue.lease()
+    assert first is not None
+    assert second is not None
+    assert await queue.lease() is None
+    queue.confirmed(first)
+    third = await queue.lease()
+    assert third is not None
+    assert third.seq == 3
+
+
+async def test_what_is_synced_beyond_the_read_ahead_leaves_memory_and_is_read_again_in_its_turn(
+    thread: FileThread, tmp_path: Path
+) -> None:
+    store = Store.create(tmp_path)
+    file = JournalFile(store)
+    groups = [_live(seq, size=600) for seq in (1, 2, 3)]
+    store.write([_row(group.seq, size=600) for group in groups], [], sync=True)
+    queue = TopicQueue(TOPIC, 1000, thread, lambda _queue: None)
+    for group in groups:
+        queue.offer(group)
+        group.file = file
+        group.become(GroupState.UNSYNCED)
+        group.become(GroupState.SYNCED)
+    for group in groups:
+        queue.synced(group)
+    assert [bool(group.records) for group in groups] == [True, False, False]
+    (first,) = await _all_of(queue, limit=1)
+    queue.confirmed(first)
+    assert [group.seq for group in (first, *await _all_of(queue))] == [1, 2, 3]
+    store.close()
+
+
+async def test_a_group_that_is_leased_already_stays_in_memory_when_it_is_synced(thread: FileThread) -> None:
+    queue = TopicQueue(TOPIC, 1000, thread, lambda _queue: None)
+    group = _live(1, size=600)
+    queue.offer(group)
+    assert await queue.lease() is group
+    queue.synced(group)
+    assert group.records
+    assert await queue.lease() is None
+
+
+async def _all_of(queue: TopicQueue, limit: int = 99) -> list[Group]:
+    """What it hands out before it has nothing, or gives nothing more."""
+    leased: list[Group] = []
+    while len(leased) < limit and (group := await queue.lease()) is not None:
+        leased.append(group)
+    return leased
+
+
+def _row(seq: int, size: int = 10) -> Row:
+    record = Record(TOPIC, b"k", b"x" * size, [], 0)
+    return Row(seq, TOPIC, 1, size, pack([record]))
+
+
+def _live(seq: int, size: int = 10) -> Group:
+    group = Group(TOPIC, 0.0)
+    group.add(Record(TOPIC, b"k", b"x" * size, [], 0), None)
+    group.seq = seq
+    group.become(GroupState.UNWRITTEN)
+    return group
