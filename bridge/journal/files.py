@@ -65,7 +65,7 @@ class JournalFiles:
         self._writer = writer
         self._on_inherited = on_inherited
         self._on_writable = on_writable
-        self._loop = asyncio.get_event_loop()
+        self._loop = asyncio.get_running_loop()
         self._files: list[JournalFile] = []
         self._throttle = Throttle(REPORT_INTERVAL_S)
         self._cleanup_timer: asyncio.TimerHandle | None = None

@@ -104,6 +104,7 @@ class Group:
         for record in unpack(row.packed):
             group.add(record, None)
         group.seq = row.seq
+        group.size = row.size  # As it was counted when it was written, perhaps by another version.
         group.file = file
         group.state = GroupState.SYNCED
         return group

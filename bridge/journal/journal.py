@@ -135,7 +135,7 @@ class Journal:
         self._limits = limits
         self._memory_max_bytes = limits.memory_max_bytes
         self._outlet = outlet
-        self._loop = asyncio.get_event_loop()
+        self._loop = asyncio.get_running_loop()
         self._gathering: dict[str, Group] = {}
         self._flush_timer: asyncio.TimerHandle | None = None
         self._last_seq = 0

@@ -1,0 +1,114 @@
+"""The journal against a plain model of its promises: whatever happens, in whatever order.
+
+Acknowledged is what Kafka has or the disk holds for good, and nothing else. The order of a partition holds through
+failing disks, crashes and take-overs. Nothing acknowledged is lost. Replies meet their deadline. Memory and disk stay
+bounded. A file goes only when nothing in it is needed. `make model-test` tries some thousand times as much.
+"""
+
+from __future__ import annotations
+
+import os
+
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from tests.journal.model import MAX_RECORD_BYTES, PARTITIONS, TOPICS, World
+
+EXAMPLES = int(os.environ.get("MODEL_EXAMPLES", "60"))
+STEPS = 80
+
+topics = st.sampled_from(TOPICS)
+partitions = st.integers(0, PARTITIONS - 1)
+sizes = st.sampled_from((10, 200, MAX_RECORD_BYTES - 100))
+
+
+class JournalMachine(RuleBasedStateMachine):
+    """Everything that can happen to a journal."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.world = World()
+
+    @rule(topic=topics, partition=partitions, size=sizes, times=st.integers(1, 4))
+    def append(self, topic: str, partition: int, size: int, times: int) -> None:
+        for _ in range(times):
+            self.world.append(topic, partition, size)
+
+    @rule(seconds=st.sampled_from((0.001, 0.003, 0.006, 0.012, 0.05, 0.5, 3.0)))
+    def time_passes(self, seconds: float) -> None:
+        self.world.advance(seconds)
+
+    @rule(times=st.integers(1, 6))
+    def disk_works(self, times: int) -> None:
+        for _ in range(times):
+            self.world.step()
+
+    @rule(fault=st.sampled_from(("write_fails", "sync_fails", "takes_no_file")), on=st.booleans())
+    def disk_fails(self, fault: str, on: bool) -> None:
+        setattr(self.world.disk, fault, on)
+
+    @rule(on=st.booleans())
+    def disk_hangs(self, on: bool) -> None:
+        self.world.writer.stuck = on
+
+    @rule(confirms=st.booleans())
+    def kafka_seems(self, confirms: bool) -> None:
+        self.world.outlet.confirms = confirms
+
+    @rule(topic=topics)
+    def lease(self, topic: str) -> None:
+        self.world.lease(topic)
+
+    @rule(topic=topics, partition=partitions, records=st.integers(1, 5))
+    def kafka_confirms(self, topic: str, partition: int, records: int) -> None:
+        self.world.confirm(topic, partition, records)
+
+    @rule(topic=topics, partition=partitions)
+    def a_confirmation_is_lost(self, topic: str, partition: int) -> None:
+        self.world.reach_kafka_unconfirmed(topic, partition)
+
+    @precondition(lambda self: self.world.lives < 6)
+    @rule(machine=st.booleans())
+    def crash(self, machine: bool) -> None:
+        self.world.crash(machine=machine)
+
+    @precondition(lambda self: self.world.lives < 6)
+    @rule()
+    def graceful_stop(self) -> None:
+        self.world.stop()
+
+    @rule(records=st.lists(st.tuples(topics, partitions), min_size=1, max_size=4))
+    def another_process_dies(self, records: list[tuple[str, int]]) -> None:
+        self.world.leave_orphan(records)
+
+    @rule()
+    def a_minute_passes(self) -> None:
+        for _ in range(3):
+            self.world.advance(61.0)
+            self.world.step()
+
+    @rule()
+    def all_is_well_for_a_while(self) -> None:
+        self.world.drain()
+
+    @invariant()
+    def promises_are_kept(self) -> None:
+        self.world.check()
+
+    def teardown(self) -> None:
+        try:
+            self.world.drain()
+            self.world.check()
+        finally:
+            self.world.end()
+
+
+TestJournal = JournalMachine.TestCase
+TestJournal.settings = settings(
+    max_examples=EXAMPLES,
+    stateful_step_count=STEPS,
+    deadline=None,
+    derandomize="MODEL_EXAMPLES" not in os.environ,
+    suppress_health_check=list(HealthCheck),
+)
