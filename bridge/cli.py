@@ -21,7 +21,7 @@ from bridge.settings import BridgeSettings, SettingsWithoutApps
 from common import logs
 from common.kafka import diagnosis
 from common.settings import load, reference
-from common.tables import show
+from common.terminal import show_table
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -54,7 +54,7 @@ def serve(
 def settings() -> None:
     """Print every setting, its default and its meaning."""
     rows = ((name, default, " ".join(meaning.split())) for name, default, meaning in reference(BridgeSettings))
-    show(("setting", "default", "meaning"), rows)
+    show_table(("setting", "default", "meaning"), rows)
 
 
 @app.command()

@@ -3,9 +3,27 @@
 from __future__ import annotations
 
 import sys
+import unicodedata
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Protocol
 
+import typer
 from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TextColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Table
 from rich.text import Text
+
+_JOINERS = "\u200c\u200d"
+"""Invisible, harmless, and needed to read emoji and some scripts."""
 
 
 class Output:
@@ -39,8 +57,77 @@ class Output:
             self.line(f"  {printable(line)}", "dim")
 
 
-def printable(text: str) -> str:
-    """The text without what a terminal would obey: it may come from users of the app."""
+def printable(text: str, *, keep_newlines: bool = False) -> str:
+    r"""The text with all that a terminal would obey as escapes, such as `\x1b`: it may come from users of the app.
+
+    That is: control characters (C0 with tab and newline, C1), controls of the direction of writing, and all else that
+    has no shape of its own. Letters, emoji and spaces of all scripts stay as they are.
+
+    Args:
+        text: any text; of bytes: `value.decode(errors="backslashreplace")`.
+        keep_newlines: leave `\n`, for text of several lines. A result of one line cannot pretend to be several.
+    """
     if text.isprintable():
         return text
-    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text)
+    kept = _JOINERS + ("\n" if keep_newlines else "")
+    return "".join(
+        one
+        if one.isprintable() or one in kept or unicodedata.category(one) == "Zs"
+        else one.encode("unicode_escape").decode()
+        for one in text
+    )
+
+
+def show_table(headers: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Print a table; where standard output is no terminal, its rows as lines with tabs for programs.
+
+    The first column, of names to be copied, is never cut.
+    """
+    console = Console()
+    if not console.is_terminal:
+        for row in rows:
+            typer.echo("\t".join(row))
+        return
+    table = Table()
+    for number, header in enumerate(headers):
+        table.add_column(header, no_wrap=number == 0, overflow="fold")
+    for row in rows:
+        table.add_row(*row)
+    console.print(table)
+
+
+class ShowProgress(Protocol):
+    """Moves a progress bar.
+
+    Args:
+        completed: how much is done.
+        total: of how much; None where nobody knows.
+        title: replaces the bar's title, e.g. with what is waited for.
+    """
+
+    def __call__(self, completed: int, total: int | None, *, title: str | None = None) -> None: ...
+
+
+@contextmanager
+def progress_bar(title: str, *, in_bytes: bool = False) -> Iterator[ShowProgress]:
+    """A bar on standard error within the block, for a command that takes long.
+
+    Args:
+        title: what is done.
+        in_bytes: whether numbers are bytes, to be shown as kB, MB, ….
+    """
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        DownloadColumn() if in_bytes else MofNCompleteColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True)) as progress:
+        task = progress.add_task(printable(title), total=None)
+
+        def show(completed: int, total: int | None, *, title: str | None = None) -> None:
+            description = None if title is None else printable(title)
+            progress.update(task, completed=completed, total=total, description=description)
+
+        yield show

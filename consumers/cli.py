@@ -12,7 +12,7 @@ from rich.progress import Progress as Bar
 
 from common.logs import configure
 from common.settings import load, reference
-from common.tables import show
+from common.terminal import show_table
 from consumers.badges.rebuild import Progress, rebuild
 from consumers.badges.store import Badge, BadgeStore
 from consumers.commands import dlq
@@ -63,7 +63,7 @@ def run(
 def show_settings() -> None:
     """Print every setting, its default and its meaning."""
     rows = ((name, default, " ".join(meaning.split())) for name, default, meaning in reference(ConsumersSettings))
-    show(("setting", "default", "meaning"), rows)
+    show_table(("setting", "default", "meaning"), rows)
 
 
 @badge.command("get")

@@ -142,7 +142,7 @@ class Demo:
 
 
 async def _first(stack: Stack, topic: str, within: float, source: Service) -> ConsumerRecord:
-    follower = Follower(stack.client, [topic], from_beginning=True, report=lambda _: None)
+    follower = Follower(lambda: stack.client, [topic], from_beginning=True, report=lambda _: None)
     try:
         async with asyncio.timeout(within), aclosing(follower.records()) as records:
             return await anext(records)

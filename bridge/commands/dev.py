@@ -50,7 +50,9 @@ async def dev(settings: LocalSettings, output: Output, *, host: str, port: int) 
 
 async def _watch(stack: Stack, output: Output) -> None:
     """Show everything. Ends never."""
-    follower = Follower(stack.client, [EVENTS, DEAD_LETTERS, BADGES], from_beginning=True, report=lambda _: None)
+    follower = Follower(
+        lambda: stack.client, [EVENTS, DEAD_LETTERS, BADGES], from_beginning=True, report=lambda _: None
+    )
     try:
         async with asyncio.TaskGroup() as group:
             group.create_task(tail(follower, Filter(), output, as_json=False))

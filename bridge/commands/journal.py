@@ -34,7 +34,7 @@ from bridge.publish.quarantine import Quarantine
 from bridge.settings import BridgeSettings, SettingsWithoutApps
 from common import logs
 from common.settings import load
-from common.tables import show as show_table
+from common.terminal import show_table
 
 app = typer.Typer(no_args_is_help=True, help="See and publish by hand what the journals hold.")
 console = Console()

@@ -109,11 +109,12 @@ def tail(
     output = Output()
     settings = _settings()
     try:
-        client = settings.kafka_client()
+        follower = Follower(
+            settings.kafka_client, [topic or settings.topic], from_beginning=from_beginning, report=output.remark
+        )
     except OSError as error:
         output.error(f"a certificate of the Kafka connection cannot be read ({error}): see BRIDGE_KAFKA_SSL_…")
         raise typer.Exit(2) from None
-    follower = Follower(client, [topic or settings.topic], from_beginning=from_beginning, report=output.remark)
     shown = Filter(type=type_, account=account)
     _until_signalled(output, lambda: run_tail(follower, shown, output, as_json=as_json))
 

@@ -8,34 +8,28 @@ outlives its letter by two weeks, since Kafka deletes whole segments; then it is
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import fnmatch
 import re
 import time
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl
 
 import orjson
-from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
-from aiokafka.errors import KafkaError
+from aiokafka import ConsumerRecord
 
+from common.kafka.clients import ClientArguments
+from common.kafka.reader import Report, TopicReader
 from common.kafka.topics import Topic
-
-Report = Callable[[int, int], None]
-"""Told how many records were read, of how many."""
 
 INGRESS = "ingress"
 """Stands for the group of the letters that the bridge wrote itself."""
 
-_ANSWER_S = 20.0
-_FETCH_MS = 300
-_FETCH_WAIT_MS = 25
-_LONGER_MS = 14 * 86_400_000
-_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
+_MARKERS_KEPT_LONGER_MS = 14 * 86_400_000
+_SECONDS_OF_UNIT = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 
 
 class DeadLetter:
@@ -150,7 +144,7 @@ def marker(letter: DeadLetter, outcome: str) -> Marker:
 def done_topic(dead_letters: Topic) -> Topic:
     """The topic of the markers for a dead-letter topic, as we create it."""
     retention_ms = int(dead_letters.configs.get("retention.ms", "-1"))
-    kept_ms = retention_ms + _LONGER_MS if retention_ms >= 0 else -1
+    kept_ms = retention_ms + _MARKERS_KEPT_LONGER_MS if retention_ms >= 0 else -1
     return Topic(
         f"{dead_letters.name}.done",
         dead_letters.partitions,
@@ -160,7 +154,7 @@ def done_topic(dead_letters: Topic) -> Topic:
 
 
 async def open_letters(
-    client: dict[str, Any],
+    arguments: ClientArguments,
     topic: str,
     chosen: Filter,
     *,
@@ -170,7 +164,7 @@ async def open_letters(
     """The letters that are meant and not done yet, those of a partition in their order, up to the end of now.
 
     Args:
-        client: arguments of every aiokafka client, from the settings.
+        arguments: of every client, from the settings.
         topic: the dead-letter topic. Nothing is there where it does not exist.
         chosen: which are meant.
         report: told how far it is.
@@ -181,10 +175,10 @@ async def open_letters(
     """
     done: set[bytes] = set()
     if not done_too:
-        async with contextlib.aclosing(read_all(client, f"{topic}.done")) as markers:
+        async with contextlib.aclosing(read_all(arguments, f"{topic}.done")) as markers:
             async for record in markers:
                 (done.add if record.value is not None else done.discard)(record.key)
-    async with contextlib.aclosing(read_all(client, topic, report)) as records:
+    async with contextlib.aclosing(read_all(arguments, topic, report)) as records:
         async for record in records:
             letter = DeadLetter(record)
             if letter.marker not in done and chosen.admits(letter):
@@ -192,50 +186,17 @@ async def open_letters(
 
 
 async def read_all(
-    client: dict[str, Any], topic: str, report: Report = lambda _read, _total: None
+    arguments: ClientArguments, topic: str, report: Report = lambda _read, _total: None
 ) -> AsyncGenerator[ConsumerRecord, None]:
     """All records of a topic, one partition after the other, each up to its end of now; none if there is no topic.
 
     Raises:
         KafkaError, OSError, TimeoutError: Kafka cannot be read.
     """
-    # With the default a fetch of the partition before, which has ended, would hold up the next for half a second.
-    consumer = AIOKafkaConsumer(
-        **client, enable_auto_commit=False, auto_offset_reset="earliest", fetch_max_wait_ms=_FETCH_WAIT_MS
-    )
-    try:
-        async with asyncio.timeout(_ANSWER_S):
-            await consumer.start()
-            ranges = await _ranges(consumer, topic)
-        total = sum(end - begin for begin, end in ranges.values())
-        read = 0
-        for partition, (begin, end) in ranges.items():
-            consumer.assign([partition])
-            consumer.seek(partition, begin)
-            position = begin
-            while position < end:
-                # Not the offset of the last record: compaction leaves gaps, also at the end.
-                for record in (await consumer.getmany(partition, timeout_ms=_FETCH_MS)).get(partition, ()):
-                    if record.offset < end:
-                        yield record
-                before, position = position, min(await consumer.position(partition), end)
-                read += position - before
-                report(read, total)
-    finally:
-        with contextlib.suppress(KafkaError, OSError, TimeoutError):
-            await asyncio.wait_for(consumer.stop(), 2.0)
-
-
-async def _ranges(consumer: AIOKafkaConsumer, topic: str) -> dict[TopicPartition, tuple[int, int]]:
-    if topic not in await consumer.topics():
-        return {}
-    first = TopicPartition(topic, 0)
-    consumer.assign([first])
-    await consumer.end_offsets([first])  # the client learns of a topic's partitions when it is first asked about one
-    partitions = [TopicPartition(topic, number) for number in sorted(consumer.partitions_for_topic(topic) or ())]
-    begins = await consumer.beginning_offsets(partitions)
-    ends = await consumer.end_offsets(partitions)
-    return {partition: (begins[partition], ends[partition]) for partition in partitions}
+    async with TopicReader(arguments, topic, report=report) as reader, contextlib.aclosing(reader.batches()) as batches:
+        async for batch in batches:
+            for record in batch:
+                yield record
 
 
 def parse_time(text: str) -> int:
@@ -245,7 +206,7 @@ def parse_time(text: str) -> int:
         ValueError: it is neither.
     """
     if found := re.fullmatch(r"(\d+)([smhd])", text):
-        return int((time.time() - int(found[1]) * _UNITS[found[2]]) * 1000)
+        return int((time.time() - int(found[1]) * _SECONDS_OF_UNIT[found[2]]) * 1000)
     try:
         at = datetime.fromisoformat(text)
     except ValueError:

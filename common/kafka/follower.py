@@ -5,35 +5,43 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncGenerator, Callable, Sequence
-from typing import Any
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaConnectionError, KafkaError, NodeNotReadyError
 
-from common.retry import backoff
+from common.kafka.clients import MakeClientArguments
+from common.kafka.consumer import partitions_by_topic, stop_consumer
+from common.retry import Backoff
 
-ANSWER_S = 5.0
-LOOK_S = 2.0
-LOOK_FOR_MISSING_S = 0.3
-FETCH_MS = 250
-STOP_S = 1.0
+_ANSWER_S = 5.0
+_LOOK_S = 2.0
+_LOOK_FOR_MISSING_S = 0.3
+_FETCH_MS = 250
 
 
 class Follower:
     """Follows topics through outages of Kafka; what was read once is not read again.
 
     Args:
-        client: arguments of every aiokafka client, from the settings.
+        make_arguments: makes the arguments of a client, for each connection anew; of the settings or of a stack.
         topics: names; a topic that does not exist yet is waited for.
         from_beginning: whether to read what is there already.
         report: told in one line of each change: Kafka is away, it is there, a topic does not exist.
+
+    Raises:
+        OSError: a certificate cannot be read.
     """
 
     def __init__(
-        self, client: dict[str, Any], topics: Sequence[str], *, from_beginning: bool, report: Callable[[str], None]
+        self,
+        make_arguments: MakeClientArguments,
+        topics: Sequence[str],
+        *,
+        from_beginning: bool,
+        report: Callable[[str], None],
     ) -> None:
-        self._client = client
+        self._make_arguments = make_arguments
+        self._servers = str(make_arguments()["bootstrap_servers"])
         self._topics = topics
         self._from_beginning = from_beginning
         self._report = report
@@ -44,12 +52,12 @@ class Follower:
 
     async def records(self) -> AsyncGenerator[ConsumerRecord, None]:
         """The records, those of a partition in their order. Ends never."""
-        delays = backoff()
+        waits = Backoff()
         while True:
             try:
                 async with contextlib.aclosing(self._session()) as session:
                     async for record in session:
-                        delays = backoff()
+                        waits.reset()
                         yield record
             except (KafkaError, OSError, TimeoutError) as error:
                 self._lost(error)
@@ -59,7 +67,7 @@ class Follower:
                     raise
                 # Nobody cancelled us: aiokafka cancels what waits for a connection that is closed.
                 self._lost(error)
-            await asyncio.sleep(next(delays))
+            await asyncio.sleep(next(waits))
 
     async def _session(self) -> AsyncGenerator[ConsumerRecord, None]:
         """Read until Kafka does not answer.
@@ -67,36 +75,27 @@ class Follower:
         Raises:
             KafkaError, OSError, TimeoutError: it does not.
         """
-        consumer = AIOKafkaConsumer(**self._client, enable_auto_commit=False, auto_offset_reset="earliest")
-        admin = AIOKafkaAdminClient(**self._client)
+        consumer = AIOKafkaConsumer(**self._make_arguments(), enable_auto_commit=False, auto_offset_reset="earliest")
         loop = asyncio.get_running_loop()
         try:
-            async with asyncio.timeout(ANSWER_S):
+            async with asyncio.timeout(_ANSWER_S):
                 await consumer.start()
-                await admin.start()
             look_at = loop.time()
             while True:
                 if loop.time() >= look_at:
-                    async with asyncio.timeout(ANSWER_S):
-                        await self._look(consumer, admin)
-                    look_at = loop.time() + (LOOK_FOR_MISSING_S if self._missing else LOOK_S)
+                    async with asyncio.timeout(_ANSWER_S):
+                        await self._look(consumer)
+                    look_at = loop.time() + (_LOOK_FOR_MISSING_S if self._missing else _LOOK_S)
                 for record in await self._fetch(consumer):
                     self._positions[TopicPartition(record.topic, record.partition)] = record.offset + 1
                     yield record
         finally:
-            for stop in (consumer.stop, admin.close):
-                with contextlib.suppress(KafkaError, OSError, TimeoutError):
-                    await asyncio.wait_for(stop(), STOP_S)
+            await stop_consumer(consumer)
 
-    async def _look(self, consumer: AIOKafkaConsumer, admin: AIOKafkaAdminClient) -> None:
+    async def _look(self, consumer: AIOKafkaConsumer) -> None:
         """Find the partitions that there are now. It also tells whether Kafka still answers."""
-        # All topics are asked for, since asking for one by its name may create it.
-        found = {topic["topic"]: topic["partitions"] for topic in await admin.describe_topics()}
-        partitions = {
-            TopicPartition(topic, partition["partition"])
-            for topic in self._topics
-            for partition in found.get(topic, ())
-        }
+        found = await partitions_by_topic(consumer)
+        partitions = {partition for topic in self._topics for partition in found.get(topic, ())}
         await self._begin(consumer, partitions - self._positions.keys())
         if partitions - consumer.assignment():
             consumer.assign(sorted(partitions))
@@ -114,14 +113,14 @@ class Follower:
 
     async def _fetch(self, consumer: AIOKafkaConsumer) -> list[ConsumerRecord]:
         if not consumer.assignment():
-            await asyncio.sleep(LOOK_FOR_MISSING_S)
+            await asyncio.sleep(_LOOK_FOR_MISSING_S)
             return []
-        batches = await consumer.getmany(timeout_ms=FETCH_MS)
+        batches = await consumer.getmany(timeout_ms=_FETCH_MS)
         return sorted((record for batch in batches.values() for record in batch), key=lambda record: record.timestamp)
 
     def _found(self, missing: set[str]) -> None:
         if not self._looked or self._problem is not None:
-            self._report(f"following {', '.join(self._topics)} on {self._client['bootstrap_servers']}")
+            self._report(f"following {', '.join(self._topics)} on {self._servers}")
             self._problem = None
         for topic in sorted(missing - self._missing):
             self._report(f"the topic {topic} does not exist yet; waiting for it")
@@ -132,7 +131,7 @@ class Follower:
         problem = _explain(error)
         if problem != self._problem:
             self._report(
-                f"Kafka at {self._client['bootstrap_servers']} cannot be used: {problem}. Is it running, and is "
+                f"Kafka at {self._servers} cannot be used: {problem}. Is it running, and is "
                 "BRIDGE_KAFKA_BOOTSTRAP_SERVERS its address? Trying again until it is there"
             )
             self._problem = problem

@@ -5,17 +5,17 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import (
     IncompatibleBrokerVersion,
-    KafkaConnectionError,
     KafkaError,
     TopicAlreadyExistsError,
     for_code,
 )
+
+from common.kafka.clients import ClientArguments, admin_client
 
 log = logging.getLogger(__name__)
 
@@ -43,19 +43,8 @@ class TopicsMissingError(Exception):
     """A topic does not exist and we may not create it. The message says what to run."""
 
 
-class _Admin(AIOKafkaAdminClient):  # type: ignore[misc]
-    """Does not take for granted that some broker says it is the controller: an embedded one does not."""
-
-    async def _send_to_controller(self, request: Any) -> Any:
-        if self._client.cluster.controller is None:
-            await self._client.force_metadata_update()
-        if self._client.cluster.controller is None:
-            return await self._send_request(request)
-        return await super()._send_to_controller(request)
-
-
-async def ensure_topics(client: dict[str, Any], topics: Sequence[Topic]) -> None:
-    """Create those of `topics` that do not exist. `client`: arguments of every aiokafka client, from the settings.
+async def ensure_topics(arguments: ClientArguments, topics: Sequence[Topic]) -> None:
+    """Create those of `topics` that do not exist. `arguments`: of every client, from the settings.
 
     A broker that knows no CreateTopics (an embedded one) is taken to make topics on first use.
 
@@ -63,37 +52,31 @@ async def ensure_topics(client: dict[str, Any], topics: Sequence[Topic]) -> None
         TopicsMissingError: a topic does not exist and the broker refuses to create it.
         KafkaConnectionError: no broker answers.
     """
-    admin = _Admin(**client)
-    await admin.start()
-    try:
-        existing = set(await admin.list_topics())
-        missing = [topic for topic in topics if topic.name not in existing]
-        if missing:
-            await _create(admin, missing, str(client["bootstrap_servers"]))
-    except IncompatibleBrokerVersion:
-        log.info("the broker cannot be asked to create topics; it is taken to make them on first use")
-    finally:
-        await admin.close()
+    async with admin_client(arguments) as admin:
+        try:
+            existing = set(await admin.list_topics())
+            missing = [topic for topic in topics if topic.name not in existing]
+            if missing:
+                await _create(admin, missing, str(arguments["bootstrap_servers"]))
+        except IncompatibleBrokerVersion:
+            log.info("the broker cannot be asked to create topics; it is taken to make them on first use")
 
 
-async def max_message_bytes(client: dict[str, Any], topic: str) -> int | None:
+async def max_message_bytes(arguments: ClientArguments, topic: str) -> int | None:
     """The largest batch of records that a topic takes; None where the broker does not tell.
 
     Raises:
         KafkaConnectionError: no broker answers.
     """
-    admin = AIOKafkaAdminClient(**client)
-    await admin.start()
-    try:
-        for response in await admin.describe_configs([ConfigResource(ConfigResourceType.TOPIC, topic)]):
-            for _error, _message, _type, _name, configs in response.resources:
-                for name, value, *_rest in configs:
-                    if name == "max.message.bytes":
-                        return int(value)
-    except KafkaError as error:
-        log.debug("the largest message of %s is not known: %r", topic, error)
-    finally:
-        await admin.close()
+    async with admin_client(arguments) as admin:
+        try:
+            for response in await admin.describe_configs([ConfigResource(ConfigResourceType.TOPIC, topic)]):
+                for _error, _message, _type, _name, configs in response.resources:
+                    for name, value, *_rest in configs:
+                        if name == "max.message.bytes":
+                            return int(value)
+        except KafkaError as error:
+            log.debug("the largest message of %s is not known: %r", topic, error)
     return None
 
 
@@ -122,6 +105,3 @@ def _new_topic(topic: Topic) -> NewTopic:
     return NewTopic(
         topic.name, topic.partitions, topic.replication, replica_assignments=assignments, topic_configs=topic.configs
     )
-
-
-__all__ = ["KafkaConnectionError", "Topic", "TopicsMissingError", "ensure_topics", "max_message_bytes"]

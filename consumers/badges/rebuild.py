@@ -11,13 +11,13 @@ from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.errors import KafkaError
 
 from bridge.events import InvalidEventError
+from common.kafka.consumer import stop_consumer
 from common.kafka.topics import ensure_topics
 from common.retry import backoff
 from consumers.badges.badges import BadgeEvent, Badges
 from consumers.errors import RetryLater, WorkerRefusedError, describe, is_passing
 from consumers.metrics import Metrics
 from consumers.runtime.producer import Producer
-from consumers.runtime.session import stop_consumer
 from consumers.settings import ConsumersSettings
 from consumers.worker import Context
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Generic, NamedTuple, TypeVar
 
 from aiokafka import ConsumerRecord, TopicPartition
 
-from common.retry import backoff
+from common.retry import Backoff, backoff
 from consumers.errors import PoisonError, describe, is_passing
 from consumers.metrics import DeadLetterReason, Metrics
 from consumers.runtime.breaker import Breaker
@@ -150,7 +150,7 @@ class Delivery(Generic[M]):
         await self._give_up(run, item.record, error, "handler_failed", attempts=attempts)
         self._breaker.failed(item.record.key or item.record.offset)
 
-    def _wait_for_repair(self, run: _Run, error: Exception, delays: Iterator[float]) -> Iterator[float]:
+    def _wait_for_repair(self, run: _Run, error: Exception, delays: Backoff) -> Backoff:
         if run.repairing:
             return delays
         run.repairing = True

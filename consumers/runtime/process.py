@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 from prometheus_client import CollectorRegistry
 
 from common.admin import AdminServer, Readiness
-from common.bounded import finish
+from common.asyncio_tools import finish
 from consumers.settings import ConsumersSettings
 
 _GC_THRESHOLDS = (50_000, 20, 100)

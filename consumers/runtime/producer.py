@@ -10,16 +10,13 @@ from typing import Any, NamedTuple
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
-from common.bounded import finish
 from common.kafka.partition import partition_of
+from common.kafka.producer import is_dead, make_producer, stop_producer
 from consumers.errors import TOO_LARGE, RetryLater, describe
 
 log = logging.getLogger(__name__)
 
-_MAX_BATCH_BYTES = 256 * 1024
-_MAX_REQUEST_BYTES = 8 * 1024 * 1024
 _CONFIRMED_WITHIN_S = 30.0
-_STOPPED_WITHIN_S = 2.0
 
 
 class Record(NamedTuple):
@@ -62,7 +59,7 @@ class Producer:
                 await self._replace(client, describe(error))
             raise RetryLater(f"Kafka does not take records for {topic} ({describe(error)})") from error
         except Exception as error:
-            if not client._sender.sender_task.done():
+            if not is_dead(client):
                 raise
             await self._replace(client, describe(error))  # a dead sender raises whatever it died of
             raise RetryLater(f"Kafka does not take records for {topic} ({describe(error)})") from error
@@ -71,25 +68,19 @@ class Producer:
         """Disconnect, within about two seconds; what was not confirmed by then may be lost."""
         client, self._client = self._client, None
         if client is not None:
-            await _close(client)
+            await stop_producer(client)
 
     async def _connected(self) -> AIOKafkaProducer:
         async with self._connecting:
             if self._client is None:
-                client = AIOKafkaProducer(
-                    **self._arguments,
-                    acks="all",
-                    enable_idempotence=True,
-                    max_batch_size=_MAX_BATCH_BYTES,
-                    max_request_size=_MAX_REQUEST_BYTES,
-                )
+                client = make_producer(self._arguments)
                 try:
                     await asyncio.wait_for(client.start(), _CONFIRMED_WITHIN_S)
                 except (KafkaError, OSError, TimeoutError) as error:
-                    await _close(client)
+                    await stop_producer(client)
                     raise RetryLater(f"Kafka at {self._arguments['bootstrap_servers']} does not answer") from error
                 except BaseException:
-                    await _close(client)
+                    await stop_producer(client)
                     raise
                 self._client = client
             return self._client
@@ -100,7 +91,7 @@ class Producer:
                 log.warning("the Kafka producer cannot go on (%s); it is replaced with a new one", reason)
                 self._client = None
                 # Before the next one starts: an old record that arrived after a new one would bring back old state.
-                await _close(client)
+                await stop_producer(client)
 
 
 async def _send(client: AIOKafkaProducer, topic: str, records: Iterable[Record]) -> None:
@@ -138,13 +129,3 @@ async def _send_to(client: AIOKafkaProducer, topic: str, partition: int, records
 def _append(batch: Any, record: Record) -> bool:
     added = batch.append(timestamp=None, key=record.key, value=record.value, headers=list(record.headers))
     return added is not None
-
-
-async def _close(client: AIOKafkaProducer) -> None:
-    """Stop a client for certain: its own `stop` waits for confirmations that may never come."""
-    if await finish(client.stop(), within_s=_STOPPED_WITHIN_S):
-        return
-    sender = client._sender  # else it would go on to send what is replaced
-    if sender is not None:
-        await finish(sender.close(), within_s=1.0)
-    await finish(client.client.close(), within_s=1.0)

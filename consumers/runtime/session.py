@@ -19,7 +19,7 @@ from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.abc import ConsumerRebalanceListener
 from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
 
-from common.bounded import finish
+from common.kafka.consumer import check_errors, stop_consumer
 from consumers.errors import describe
 from consumers.metrics import Metrics
 from consumers.runtime.connection import Connection
@@ -37,7 +37,6 @@ _FETCH_MS = 500
 _PROBE_EVERY_S = 2.0
 _PROBED_WITHIN_S = 3.0
 _LOST_AFTER_S = 20.0
-_STOPPED_WITHIN_S = 1.5
 _NEVER_MS = 2**31 - 1
 
 
@@ -230,8 +229,8 @@ class Session(ConsumerRebalanceListener):  # type: ignore[misc]
     async def _watch(self) -> NoReturn:
         seen = time.monotonic()
         while True:
-            # The client keeps what it cannot mend for whoever fetches, and between two rebalances nobody does.
-            self._consumer._coordinator.check_errors()
+            # Between two rebalances nobody fetches.
+            check_errors(self._consumer)
             try:
                 async with asyncio.timeout(_PROBED_WITHIN_S):
                     await self._consumer.topics()
@@ -259,20 +258,3 @@ class Session(ConsumerRebalanceListener):  # type: ignore[misc]
                 position = await self._consumer.position(lane.partition)
             lag[lane.partition.partition] = max(0, ends[lane.partition] - position)
         self._metrics.set_lag(lag)
-
-
-async def stop_consumer(consumer: AIOKafkaConsumer) -> None:
-    """Stop a consumer for certain, in about two seconds: its own `stop` waits for brokers that may be away."""
-    if not await finish(consumer.stop(), within_s=_STOPPED_WITHIN_S):
-        await finish(_abandon(consumer), within_s=1.0)
-
-
-async def _abandon(consumer: AIOKafkaConsumer) -> None:
-    coordinator = consumer._coordinator  # left alone, its tasks would stay and hold the membership
-    for name in ("_coordination_task", "_heartbeat_task", "_commit_refresh_task"):
-        task = getattr(coordinator, name, None)
-        if task is not None:
-            task.cancel()
-    if consumer._fetcher is not None:
-        await finish(consumer._fetcher.close(), within_s=0.5)
-    await consumer._client.close()

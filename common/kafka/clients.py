@@ -1,0 +1,48 @@
+"""What every Kafka client of ours is made of, and the administration client, which is used for a moment each time.
+
+What touches the private names of aiokafka is in this folder only: here, in producer.py and in consumer.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+from aiokafka.admin import AIOKafkaAdminClient
+
+from common.asyncio_tools import finish
+
+ClientArguments = dict[str, Any]
+"""Servers, protocol and credentials, as every client of aiokafka takes them; see `Settings.kafka_client`."""
+
+MakeClientArguments = Callable[[], ClientArguments]
+"""`Settings.kafka_client` itself: called for each connection, so that a renewed certificate is used from then on."""
+
+_CLOSED_WITHIN_S = 1.0
+
+
+class _Admin(AIOKafkaAdminClient):  # type: ignore[misc]
+    """Does not take for granted that some broker says it is the controller: an embedded one does not."""
+
+    async def _send_to_controller(self, request: Any) -> Any:
+        if self._client.cluster.controller is None:
+            await self._client.force_metadata_update()
+        if self._client.cluster.controller is None:
+            return await self._send_request(request)
+        return await super()._send_to_controller(request)
+
+
+@asynccontextmanager
+async def admin_client(arguments: ClientArguments, *, request_timeout_s: float = 40.0) -> AsyncIterator[Any]:
+    """A connected `AIOKafkaAdminClient`, closed with the block.
+
+    Raises:
+        KafkaConnectionError: no broker answers.
+    """
+    admin = _Admin(**arguments, request_timeout_ms=int(request_timeout_s * 1000))
+    try:
+        await admin.start()
+        yield admin
+    finally:
+        await finish(admin.close(), within_s=_CLOSED_WITHIN_S)

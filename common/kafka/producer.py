@@ -1,0 +1,76 @@
+"""The one way in which this project makes a Kafka producer, and the ways to end one."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Literal
+
+from aiokafka import AIOKafkaProducer
+
+from common.asyncio_tools import finish
+from common.kafka.clients import ClientArguments
+
+Compression = Literal["none", "gzip", "snappy", "lz4", "zstd"]
+
+_METADATA_MAX_AGE_MS = 30_000
+_STOPPED_WITHIN_S = 2.0
+_CLOSED_WITHIN_S = 1.0
+
+
+def make_producer(
+    arguments: ClientArguments,
+    *,
+    client_id: str | None = None,
+    max_batch_bytes: int = 256 * 1024,
+    max_request_bytes: int = 8 * 1024 * 1024,
+    request_timeout_s: float = 40.0,
+    compression: Compression = "none",
+) -> AIOKafkaProducer:
+    """A producer that writes each record once and in order, confirmed by all replicas in sync; not started yet.
+
+    Args:
+        arguments: of every client, from the settings.
+        client_id: how brokers name it in their logs and metrics.
+        max_batch_bytes: a batch is sent when it has as many.
+        max_request_bytes: of a request; a larger record is refused.
+        request_timeout_s: how long a broker has for an answer, and a batch until it is given up.
+        compression: of batches.
+    """
+    return AIOKafkaProducer(
+        **arguments,
+        client_id=client_id,
+        acks="all",
+        enable_idempotence=True,
+        max_batch_size=max_batch_bytes,
+        max_request_size=max_request_bytes,
+        request_timeout_ms=int(request_timeout_s * 1000),
+        metadata_max_age_ms=_METADATA_MAX_AGE_MS,
+        compression_type=None if compression == "none" else compression,
+    )
+
+
+def is_dead(producer: AIOKafkaProducer) -> bool:
+    """Whether the task that sends has ended, so that nothing will ever be confirmed."""
+    task = producer._sender.sender_task
+    return task is not None and task.done()
+
+
+async def stop_producer(producer: AIOKafkaProducer) -> None:
+    """Let a producer send what it has and disconnect, for about two seconds; then `abandon` it."""
+    if not await finish(producer.stop(), within_s=_STOPPED_WITHIN_S):
+        await abandon(producer)
+
+
+async def abandon(producer: AIOKafkaProducer) -> None:
+    """End a producer, started or not, without its flush, which would wait for brokers that may be away for ever.
+
+    When this returns it sends nothing any more: what another producer writes then cannot be followed by older records.
+    """
+    producer._closed = True
+    sender = producer._sender.sender_task
+    if sender is not None:
+        sender.cancel()
+    # The sender waits for the answers to what it has sent, and gets them as errors when the connections are closed.
+    await finish(producer.client.close(), within_s=_CLOSED_WITHIN_S)
+    if sender is not None:
+        await asyncio.wait({sender}, timeout=_CLOSED_WITHIN_S)
