@@ -72,7 +72,7 @@ class Forward(BaseWorker[Original]):
     """The worker."""
 
     name = "forward"
-    most_events = 20
+    max_events = 20
     """They are posted one after the other; after a rebalance no more than these are posted again."""
 
     def __init__(self) -> None:

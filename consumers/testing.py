@@ -1,10 +1,10 @@
 """Tries a worker out without Kafka: what does it do with these events?
 
     async def test_a_recall_is_pushed():
-        async with Trial(Push()) as trial:
-            await trial.feed(event("im.c2c.message.recalled", "ann", to_account="ann", unread_total=3))
-        assert trial.handled
-        assert not trial.poison
+        async with WorkerHarness(Push()) as harness:
+            await harness.feed(event("im.c2c.message.recalled", "ann", to_account="ann", unread_total=3))
+        assert harness.handled
+        assert not harness.poison
 
 The worker is started, fed and stopped as the runtime does it: what it does not want is skipped, a batch that it fails
 on comes again in halves, an event that it cannot handle ends in `poison`, RetryLater and its like make the batch come
@@ -26,10 +26,10 @@ from aiokafka import ConsumerRecord, TopicPartition
 
 from consumers.errors import describe
 from consumers.metrics import DeadLetterReason, Metrics
-from consumers.runtime.connection import Waiting
 from consumers.runtime.dead_letters import DeadLetters
 from consumers.runtime.delivery import Delivery, StoppedError
-from consumers.runtime.producer import Producer, Record
+from consumers.runtime.producer import OutgoingRecord, Producer
+from consumers.runtime.status import WaitStatus
 from consumers.settings import ConsumersSettings
 from consumers.worker import BaseWorker, Context
 
@@ -45,7 +45,7 @@ class Poison(NamedTuple):
     """The error in one line."""
 
 
-class Trial(Generic[M]):
+class WorkerHarness(Generic[M]):
     """A worker at work; used as `async with`.
 
     Args:
@@ -59,7 +59,7 @@ class Trial(Generic[M]):
         self.handled: list[M] = []
         """Every message of every batch that `handle` returned from, in order."""
         self.poison: list[Poison] = []
-        self.published: dict[str, list[Record]] = {}
+        self.published: dict[str, list[OutgoingRecord]] = {}
         """Topic → what the worker wrote to it."""
         self.retried = 0
         """How often a batch came again since something was away."""
@@ -89,7 +89,7 @@ class Trial(Generic[M]):
             _Letters(self),
             self.metrics,
             waiting,
-            attempts=self._settings.poison_attempts,
+            max_attempts=self._settings.poison_attempts,
             timeout_s=self._settings.handle_timeout_s,
             impatient=True,
         )
@@ -110,6 +110,10 @@ class Trial(Generic[M]):
         now_ms = int(time.time() * 1000)
         topic = self.worker.topic(self._settings)
         return ConsumerRecord(topic, 0, self._offset - 1, now_ms, 0, key, raw, None, 0, 0, ())
+
+
+Trial = WorkerHarness
+"""Its former name, for tests that use it."""
 
 
 def event(
@@ -154,20 +158,20 @@ def _rfc3339(at: datetime) -> str:
 
 
 class _Observed(BaseWorker[M]):
-    def __init__(self, trial: Trial[M]) -> None:
-        self._trial = trial
+    def __init__(self, harness: WorkerHarness[M]) -> None:
+        self._harness = harness
 
     def read(self, record: ConsumerRecord) -> M | None:
-        return self._trial.worker.read(record)
+        return self._harness.worker.read(record)
 
     async def handle(self, batch: Sequence[M]) -> None:
-        await self._trial.worker.handle(batch)
-        self._trial.handled += batch
+        await self._harness.worker.handle(batch)
+        self._harness.handled += batch
 
 
 class _Letters(DeadLetters):
-    def __init__(self, trial: Trial[Any]) -> None:
-        self._trial = trial
+    def __init__(self, harness: WorkerHarness[Any]) -> None:
+        self._harness = harness
 
     async def publish(
         self,
@@ -176,29 +180,29 @@ class _Letters(DeadLetters):
         reason: DeadLetterReason,
         attempts: int,  # noqa: ARG002 - as the real one
     ) -> None:
-        self._trial.poison.append(Poison(source, reason, describe(error)))
+        self._harness.poison.append(Poison(source, reason, describe(error)))
 
 
 class _Producer(Producer):
-    def __init__(self, trial: Trial[Any]) -> None:
-        super().__init__({})
-        self._trial = trial
+    def __init__(self, harness: WorkerHarness[Any]) -> None:
+        super().__init__(dict)
+        self._harness = harness
 
-    async def publish(self, topic: str, records: Iterable[Record]) -> None:
-        self._trial.published.setdefault(topic, []).extend(records)
+    async def publish(self, topic: str, records: Iterable[OutgoingRecord]) -> None:
+        self._harness.published.setdefault(topic, []).extend(records)
 
 
-class _Waiting(Waiting):
-    def __init__(self, trial: Trial[Any], stopping: asyncio.Event) -> None:
+class _Waiting(WaitStatus):
+    def __init__(self, harness: WorkerHarness[Any], stopping: asyncio.Event) -> None:
         super().__init__(lambda _: None)
-        self._trial = trial
+        self._harness = harness
         self._stopping = stopping
-        self._left = trial._tries
+        self._left = harness._tries
         self.last: str | None = None
 
-    def begin(self, partition: object, reason: str) -> None:  # noqa: ARG002 - as the real one
+    def begin(self, work: object, reason: str) -> None:  # noqa: ARG002 - as the real one
         self.last = reason
-        self._trial.retried += 1
+        self._harness.retried += 1
         self._left -= 1
         if self._left <= 0:
             self._stopping.set()

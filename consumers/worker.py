@@ -13,6 +13,7 @@ with the same `event.id`. So `handle` must do no harm when it repeats.
 
 A worker on a topic of plain records, such as `im.badges`, is a subclass of `RecordWorker`. One that wants to read
 records in a way of its own is a subclass of `BaseWorker`. `consumers.testing` tries a worker out without any broker.
+What a worker publishes with `context.producer` are `OutgoingRecord`s.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ import sys
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Generic, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar
 
 import msgspec
 from aiokafka import ConsumerRecord
@@ -29,7 +30,7 @@ from aiokafka import ConsumerRecord
 from bridge.events import Event, InvalidEventError, parse_event
 from common.kafka.topics import Topic
 from consumers.metrics import Metrics
-from consumers.runtime.producer import Producer
+from consumers.runtime.producer import OutgoingRecord, Producer
 from consumers.settings import ConsumersSettings
 
 
@@ -71,9 +72,15 @@ class BaseWorker(ABC, Generic[M]):
     name: ClassVar[str]
     """Also the consumer group, unless CONSUMERS_GROUP is set."""
 
-    most_events: ClassVar[int] = sys.maxsize
-    """Most events that it is given at a time, if CONSUMERS_BATCH_MAX_EVENTS is not less. What a batch has done is
-    committed at its end only, so a worker that is slow at each event wants small ones."""
+    max_events: ClassVar[int] = sys.maxsize
+    """At most so many events are given to it at a time, if CONSUMERS_BATCH_MAX_EVENTS is not less. What a batch has
+    done is committed at its end only, so a worker that is slow at each event wants small ones."""
+
+    def __init_subclass__(cls, **arguments: Any) -> None:
+        """Take `most_events` for `max_events`: its former name, which workers may still set."""
+        super().__init_subclass__(**arguments)
+        if "most_events" in vars(cls) and "max_events" not in vars(cls):
+            cls.max_events = vars(cls)["most_events"]
 
     def topic(self, settings: ConsumersSettings) -> str:
         """The topic that it reads: that of the events, unless a subclass says otherwise."""
@@ -179,3 +186,6 @@ def read_event(record: ConsumerRecord, wanted: frozenset[str] | None) -> Message
         value,
         record.headers,
     )
+
+
+__all__ = ["BaseWorker", "Context", "Message", "OutgoingRecord", "RecordWorker", "Worker", "read_event"]

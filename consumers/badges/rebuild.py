@@ -47,7 +47,7 @@ async def rebuild(settings: ConsumersSettings, report: Callable[[Progress], None
         redis.exceptions.ResponseError: what is stored is no badge.
     """
     client = settings.kafka_client()
-    producer = Producer(client)
+    producer = Producer(settings.kafka_client)
     badges = Badges()
     consumer = AIOKafkaConsumer(
         **client,

@@ -93,7 +93,7 @@ class Replay:
         self._dry_run = dry_run
         self._report = report
         self._client = settings.kafka_client()
-        self._producer = Producer(self._client)
+        self._producer = Producer(settings.kafka_client)
         self._done = done_topic(settings.dead_letters)
         self._outcome = Outcome()
 

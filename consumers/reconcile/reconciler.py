@@ -43,9 +43,9 @@ from consumers.errors import RetryLater, describe
 from consumers.metrics import Metrics
 from consumers.reconcile.rest import CallError, ErrorClass, RestApi
 from consumers.reconcile.stale import StaleBadges
-from consumers.runtime.connection import Waiting
 from consumers.runtime.process import run_process
 from consumers.runtime.producer import Producer
+from consumers.runtime.status import WaitStatus
 from consumers.settings import ConsumersSettings
 from consumers.worker import Context
 
@@ -67,8 +67,8 @@ class Reconciler:
         self._settings = settings
         self._client = settings.kafka_client()
         self._metrics = Metrics(NAME)
-        self._waiting = Waiting(self._metrics.waiting.set)
-        self._producer = Producer(self._client)
+        self._waiting = WaitStatus(self._metrics.waiting.set)
+        self._producer = Producer(settings.kafka_client)
         self._store = BadgeStore(settings)
         self._context = Context(settings, self._producer, self._metrics, alone=False)
         self._started = False
@@ -142,7 +142,7 @@ class Reconciler:
 class _App:
     """The work for one app."""
 
-    def __init__(self, app_id: str, api: RestApi, store: BadgeStore, context: Context, waiting: Waiting) -> None:
+    def __init__(self, app_id: str, api: RestApi, store: BadgeStore, context: Context, waiting: WaitStatus) -> None:
         self._app_id = app_id
         self._api = api
         self._store = store

@@ -1,1 +1,1 @@
-"""Runs workers: fetches, retries, sets aside, commits, stops."""
+"""Runs workers: fetches, retries, gives up what cannot be handled, commits, stops."""

@@ -1,4 +1,4 @@
-"""Sets aside, on the dead-letter topic, the events that a worker cannot handle.
+"""Writes the events that a worker cannot handle to the dead-letter topic.
 
 A dead letter is the record as it was (key, value, headers) with these headers added:
 
@@ -21,11 +21,11 @@ from aiokafka import ConsumerRecord
 
 from consumers.errors import TOO_LARGE, describe, traceback_hash
 from consumers.metrics import DeadLetterReason, Metrics
-from consumers.runtime.producer import Producer, Record
+from consumers.runtime.producer import OutgoingRecord, Producer
 
 log = logging.getLogger(__name__)
 
-_LARGE_HEADER = 1024
+_LARGE_HEADER_BYTES = 1024
 
 
 class DeadLetters:
@@ -38,7 +38,13 @@ class DeadLetters:
         self._group = group
 
     async def publish(self, source: ConsumerRecord, error: Exception, reason: DeadLetterReason, attempts: int) -> None:
-        """Write the dead letter and wait until it is confirmed.
+        """Write a dead letter and wait until it is confirmed.
+
+        Args:
+            source: the record that is given up.
+            error: what its handling, or reading, raised last.
+            reason: why it is given up.
+            attempts: how often it alone was tried.
 
         Raises:
             RetryLater: Kafka is away.
@@ -57,10 +63,10 @@ class DeadLetters:
         ]
         key = source.key or b""
         try:
-            await self._producer.publish(self._topic, [Record(key, source.value or b"", headers)])
+            await self._producer.publish(self._topic, [OutgoingRecord(key, source.value or b"", headers)])
         except TOO_LARGE:
-            kept = [(name, value) for name, value in headers if len(value) <= _LARGE_HEADER]
-            await self._producer.publish(self._topic, [Record(key, b"", [*kept, ("value-omitted", b"true")])])
+            kept = [(name, value) for name, value in headers if len(value) <= _LARGE_HEADER_BYTES]
+            await self._producer.publish(self._topic, [OutgoingRecord(key, b"", [*kept, ("value-omitted", b"true")])])
         self._metrics.dead_lettered(reason)
         log.error(
             "gave up %s-%d offset %d after %d attempts, it is on %s now: %s",

@@ -9,13 +9,16 @@ from typing import Generic, NamedTuple, TypeVar
 
 from aiokafka import ConsumerRecord, TopicPartition
 
-from common.retry import Backoff, backoff
+from common.retry import Backoff, retry
 from consumers.errors import PoisonError, describe, is_passing
 from consumers.metrics import DeadLetterReason, Metrics
-from consumers.runtime.breaker import Breaker
-from consumers.runtime.connection import Waiting
+from consumers.runtime.dead_letter_breaker import DeadLetterBreaker
 from consumers.runtime.dead_letters import DeadLetters
+from consumers.runtime.status import WaitStatus
 from consumers.worker import BaseWorker
+
+_SUSPECT_MAX_WAIT_S = 1.0
+"""The others of its partition wait meanwhile."""
 
 M = TypeVar("M")
 
@@ -31,7 +34,7 @@ class Delivery(Generic[M]):
         worker: who handles them.
         dead_letters: where goes what cannot be handled.
         metrics, waiting: told what happens.
-        attempts: how often an event that the worker fails on is tried.
+        max_attempts: how often an event that the worker fails on is tried.
         timeout_s: a batch that takes the worker longer is given to it again.
         breaker: notices a worker that fails on everything; None: nobody does.
         impatient: whether to try again at once, for tests.
@@ -42,21 +45,21 @@ class Delivery(Generic[M]):
         worker: BaseWorker[M],
         dead_letters: DeadLetters,
         metrics: Metrics,
-        waiting: Waiting,
+        waiting: WaitStatus,
         *,
-        attempts: int,
+        max_attempts: int,
         timeout_s: float,
-        breaker: Breaker | None = None,
+        breaker: DeadLetterBreaker | None = None,
         impatient: bool = False,
     ) -> None:
         self._worker = worker
         self._dead_letters = dead_letters
         self._metrics = metrics
         self._waiting = waiting
-        self._attempts = attempts
+        self._max_attempts = max_attempts
         self._timeout_s = timeout_s
         self._impatient = impatient
-        self._breaker = breaker or Breaker(limit=0, window_s=0, on_change=lambda _: None)
+        self._breaker = breaker or DeadLetterBreaker(limit=0, window_s=0, on_change=lambda _: None)
 
     async def deliver(
         self, partition: TopicPartition, records: Sequence[ConsumerRecord], stopping: asyncio.Event
@@ -68,7 +71,7 @@ class Delivery(Generic[M]):
         """
         batch: list[_Item[M]] = []
         skipped = 0
-        run = _Run(partition, stopping)
+        run = _Run(partition, stopping, impatient=self._impatient)
         read = self._worker.read
         try:
             for record in records:
@@ -77,7 +80,7 @@ class Delivery(Generic[M]):
                 except Exception as error:  # noqa: BLE001 - whatever parsing raises, the record will not get better
                     await self._handle(run, batch)
                     batch = []
-                    await self._unreadable(run, record, error)
+                    await self._try_alone(run, record, error, "not_an_event", None)
                 else:
                     if message is None:
                         skipped += 1
@@ -88,16 +91,8 @@ class Delivery(Generic[M]):
         finally:
             self._waiting.end(partition)
 
-    async def _unreadable(self, run: _Run, record: ConsumerRecord, error: Exception) -> None:
-        """Give up a record that is no event, unless all of them are none: then it is the reader that is at fault."""
-        delays = backoff(most=1.0)
-        while self._breaker.is_open:
-            delays = self._wait_for_repair(run, error, delays)
-            await self._pause(run, next(delays))
-        await self._give_up(run, record, error, "not_an_event", attempts=1)
-        self._breaker.failed(record.key or record.offset)
-
     async def _handle(self, run: _Run, batch: Sequence[_Item[M]]) -> None:
+        """Handle a batch, and find the events in it that the worker fails on by halving."""
         while batch:
             try:
                 await self._until_it_passes(run, batch)
@@ -129,16 +124,36 @@ class Delivery(Generic[M]):
         raise RuntimeError("a worker raised PoisonError with a message that is not of its batch") from error
 
     async def _suspect(self, run: _Run, item: _Item[M], error: Exception) -> None:
-        """Try a single event that failed once until it is handled or has failed often enough."""
+        await self._try_alone(run, item.record, error, "handler_failed", lambda: self._until_it_passes(run, [item]))
+
+    async def _try_alone(
+        self,
+        run: _Run,
+        record: ConsumerRecord,
+        error: Exception,
+        reason: DeadLetterReason,
+        attempt: Callable[[], Awaitable[None]] | None,
+    ) -> None:
+        """Try a single record that has failed with `error` until it is handled, or make a dead letter of it.
+
+        That is done after `max_attempts` attempts, or at once where no attempt helps: there is none (None), or the
+        worker calls it poison. But never while the breaker is open: then it is the worker that is at fault.
+        """
         attempts = 1
-        delays = backoff(most=1.0)
-        while self._breaker.is_open or (attempts < self._attempts and not isinstance(error, PoisonError)):
-            if self._breaker.is_open:
-                delays = self._wait_for_repair(run, error, delays)
-            await self._pause(run, next(delays))
+        waits = Backoff(max_s=_SUSPECT_MAX_WAIT_S)
+        while self._breaker.is_open or (
+            attempt is not None and attempts < self._max_attempts and not isinstance(error, PoisonError)
+        ):
+            if self._breaker.is_open and not run.waits_for_repair:
+                run.waits_for_repair = True
+                self._waiting.begin(run.partition, f"the worker fails on every event ({describe(error)})")
+                waits = Backoff()
+            await run.pause(next(waits))
+            if attempt is None:
+                continue
             attempts += 1
             try:
-                await self._until_it_passes(run, [item])
+                await attempt()
             except StoppedError:
                 raise
             except Exception as again:  # noqa: BLE001 - a worker may raise anything
@@ -147,48 +162,38 @@ class Delivery(Generic[M]):
             else:
                 self._handled(1)
                 return
-        await self._give_up(run, item.record, error, "handler_failed", attempts=attempts)
-        self._breaker.failed(item.record.key or item.record.offset)
-
-    def _wait_for_repair(self, run: _Run, error: Exception, delays: Backoff) -> Backoff:
-        if run.repairing:
-            return delays
-        run.repairing = True
-        self._waiting.begin(run.partition, f"the worker fails on every event ({describe(error)})")
-        return backoff()
+        last, tried = error, attempts
+        await self._passing(run, lambda: self._dead_letters.publish(record, last, reason, tried), None)
+        self._breaker.failed(record.key or record.offset)
 
     def _handled(self, count: int) -> None:
         self._metrics.handled.inc(count)
         self._breaker.succeeded()
-
-    async def _give_up(
-        self, run: _Run, record: ConsumerRecord, error: Exception, reason: DeadLetterReason, *, attempts: int
-    ) -> None:
-        await self._passing(run, lambda: self._dead_letters.publish(record, error, reason, attempts), None)
 
     async def _until_it_passes(self, run: _Run, batch: Sequence[_Item[M]]) -> None:
         messages = [item.message for item in batch]
         await self._passing(run, lambda: self._worker.handle(messages), self._timeout_s)
 
     async def _passing(self, run: _Run, action: Callable[[], Awaitable[None]], timeout_s: float | None) -> None:
-        for delay in backoff():
-            try:
-                async with asyncio.timeout(timeout_s):
-                    await action()
-            except Exception as error:
-                if not is_passing(error):
-                    raise
-                took_too_long = isinstance(error, TimeoutError) and not str(error) and timeout_s is not None
-                reason = f"no end within {timeout_s:g} s" if took_too_long else describe(error)
-                self._waiting.begin(run.partition, reason)
-                self._metrics.retried("waiting")
-            else:
-                self._waiting.end(run.partition)
-                return
-            await self._pause(run, delay)
+        """Do something again and again for as long as it fails in ways that pass by themselves.
 
-    async def _pause(self, run: _Run, seconds: float) -> None:
-        await run.pause(0.0 if self._impatient else seconds)
+        Raises:
+            StoppedError: the partition has to be given back.
+            Exception: a failure that does not pass.
+        """
+
+        async def attempt() -> None:
+            async with asyncio.timeout(timeout_s):
+                await action()
+
+        def report(error: Exception) -> None:
+            took_too_long = isinstance(error, TimeoutError) and not str(error) and timeout_s is not None
+            reason = f"no end within {timeout_s:g} s" if took_too_long else describe(error)
+            self._waiting.begin(run.partition, reason)
+            self._metrics.retried("waiting")
+
+        await retry(attempt, on=is_passing, report=report, pause=run.pause)
+        self._waiting.end(run.partition)
 
 
 class _Item(NamedTuple, Generic[M]):
@@ -199,15 +204,17 @@ class _Item(NamedTuple, Generic[M]):
 class _Run:
     """One delivery: which partition it is of, and whether that has to be given back."""
 
-    def __init__(self, partition: TopicPartition, stopping: asyncio.Event) -> None:
+    def __init__(self, partition: TopicPartition, stopping: asyncio.Event, *, impatient: bool) -> None:
         self.partition = partition
-        self.repairing = False
+        self.waits_for_repair = False
+        """Whether the wait for a worker that fails on everything was told."""
         self._stopping = stopping
+        self._impatient = impatient
 
     async def pause(self, seconds: float) -> None:
         """Sleep, or raise StoppedError as soon as the partition has to be given back."""
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
+            async with asyncio.timeout(0.0 if self._impatient else seconds):
                 await self._stopping.wait()
         if self._stopping.is_set():
             raise StoppedError

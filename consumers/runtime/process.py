@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import logging
-import signal
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, NoReturn
 
 from prometheus_client import CollectorRegistry
 
 from common.admin import AdminServer, Readiness
-from common.asyncio_tools import finish
+from common.asyncio_tools import finish, on_stop_signal
+from common.gc_tuning import tune_garbage_collector
 from consumers.settings import ConsumersSettings
 
-_GC_THRESHOLDS = (50_000, 20, 100)
+_STEP_STOPPED_WITHIN_S = 1.0
+"""For each of `stops`, which run side by side once the work has ended."""
 
 log = logging.getLogger(__name__)
 
@@ -30,39 +30,36 @@ async def run_process(
 ) -> None:
     """Work until SIGTERM or SIGINT; then stop within CONSUMERS_STOP_TIMEOUT_S: cancel the work, then call `stops`.
 
+    Args:
+        settings: of the admin port and the time limit.
+        work: done until it is cancelled.
+        readiness, registry: shown by the admin port.
+        stops: what disconnects; each has a second.
+
     Raises:
         OSError: the admin port is taken.
-        whatever ends `work`.
+        Exception: whatever ends `work`.
     """
-    # A batch is thousands of objects that live until its end: the defaults would search all of them again and again.
-    gc.freeze()
-    gc.set_threshold(*_GC_THRESHOLDS)
+    tune_garbage_collector()
     admin = AdminServer(settings.admin_host, settings.admin_port, readiness=readiness, registry=registry)
     try:
         await admin.start()
     except BaseException:
         work.close()
         raise
-    stopping = _signalled()
-    running = asyncio.create_task(work)
-    signalled = asyncio.create_task(stopping.wait())
-    try:
-        await asyncio.wait({running, signalled}, return_when=asyncio.FIRST_COMPLETED)
-        if running.done():
-            running.result()
-        log.info("stopping")
-    finally:
-        signalled.cancel()
-        running.cancel()
-        await asyncio.wait({running}, timeout=settings.stop_timeout_s - 1.0)
-        await asyncio.gather(*(finish(stop(), within_s=1.0) for stop in (*stops, admin.stop)))
+    stopping = asyncio.Event()
+    with on_stop_signal(stopping.set):
+        running = asyncio.create_task(work)
+        signalled = asyncio.create_task(stopping.wait())
+        try:
+            await asyncio.wait({running, signalled}, return_when=asyncio.FIRST_COMPLETED)
+            if running.done():
+                running.result()
+            log.info("stopping")
+        finally:
+            signalled.cancel()
+            running.cancel()
+            await asyncio.wait({running}, timeout=settings.stop_timeout_s - _STEP_STOPPED_WITHIN_S)
+            ends = (finish(stop(), within_s=_STEP_STOPPED_WITHIN_S) for stop in (*stops, admin.stop))
+            await asyncio.gather(*ends)
     log.info("stopped")
-
-
-def _signalled() -> asyncio.Event:
-    """An event that SIGTERM or SIGINT sets."""
-    event = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, event.set)
-    return event

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
+from common.kafka.clients import MakeClientArguments
 from common.kafka.partition import partition_of
 from common.kafka.producer import is_dead, make_producer, stop_producer
 from consumers.errors import TOO_LARGE, RetryLater, describe
@@ -19,23 +20,31 @@ log = logging.getLogger(__name__)
 _CONFIRMED_WITHIN_S = 30.0
 
 
-class Record(NamedTuple):
-    """A record to write."""
+class OutgoingRecord(NamedTuple):
+    """A record to write. Its partition is that of its key."""
 
     key: bytes
     value: bytes
     headers: Sequence[tuple[str, bytes]] = ()
 
 
-class Producer:
-    """An idempotent producer with acks=all that connects at its first use."""
+Record = OutgoingRecord
+"""Its former name, for workers that import it."""
 
-    def __init__(self, client_arguments: dict[str, Any]) -> None:
-        self._arguments = client_arguments
+
+class Producer:
+    """An idempotent producer with acks=all that connects at its first use.
+
+    Args:
+        make_arguments: makes the arguments of a Kafka client, for each connection anew; `Settings.kafka_client`.
+    """
+
+    def __init__(self, make_arguments: MakeClientArguments) -> None:
+        self._make_arguments = make_arguments
         self._client: AIOKafkaProducer | None = None
         self._connecting = asyncio.Lock()
 
-    async def publish(self, topic: str, records: Iterable[Record]) -> None:
+    async def publish(self, topic: str, records: Iterable[OutgoingRecord]) -> None:
         """Write records, those of a key in their order, and wait for their confirmation by all replicas in sync.
 
         After an error any of them may have been written; written again they come after those.
@@ -73,17 +82,24 @@ class Producer:
     async def _connected(self) -> AIOKafkaProducer:
         async with self._connecting:
             if self._client is None:
-                client = make_producer(self._arguments)
-                try:
-                    await asyncio.wait_for(client.start(), _CONFIRMED_WITHIN_S)
-                except (KafkaError, OSError, TimeoutError) as error:
-                    await stop_producer(client)
-                    raise RetryLater(f"Kafka at {self._arguments['bootstrap_servers']} does not answer") from error
-                except BaseException:
-                    await stop_producer(client)
-                    raise
-                self._client = client
+                self._client = await self._connect()
             return self._client
+
+    async def _connect(self) -> AIOKafkaProducer:
+        try:
+            arguments = self._make_arguments()
+        except OSError as error:
+            raise RetryLater(f"no connection to Kafka can be made ({describe(error)})") from error
+        client = make_producer(arguments)
+        try:
+            await asyncio.wait_for(client.start(), _CONFIRMED_WITHIN_S)
+        except (KafkaError, OSError, TimeoutError) as error:
+            await stop_producer(client)
+            raise RetryLater(f"Kafka at {arguments['bootstrap_servers']} does not answer") from error
+        except BaseException:
+            await stop_producer(client)
+            raise
+        return client
 
     async def _replace(self, client: AIOKafkaProducer, reason: str) -> None:
         async with self._connecting:
@@ -94,9 +110,9 @@ class Producer:
                 await stop_producer(client)
 
 
-async def _send(client: AIOKafkaProducer, topic: str, records: Iterable[Record]) -> None:
+async def _send(client: AIOKafkaProducer, topic: str, records: Iterable[OutgoingRecord]) -> None:
     partitions = sorted(await client.partitions_for(topic))
-    by_partition: dict[int, list[Record]] = {}
+    by_partition: dict[int, list[OutgoingRecord]] = {}
     for record in records:
         partition = partitions[partition_of(record.key, len(partitions))]
         by_partition.setdefault(partition, []).append(record)
@@ -109,7 +125,7 @@ async def _send(client: AIOKafkaProducer, topic: str, records: Iterable[Record])
             raise outcome
 
 
-async def _send_to(client: AIOKafkaProducer, topic: str, partition: int, records: Sequence[Record]) -> None:
+async def _send_to(client: AIOKafkaProducer, topic: str, partition: int, records: Sequence[OutgoingRecord]) -> None:
     confirmations: list[asyncio.Future[Any]] = []
     try:
         batch = client.create_batch()
@@ -126,6 +142,6 @@ async def _send_to(client: AIOKafkaProducer, topic: str, partition: int, records
             confirmation.cancel()
 
 
-def _append(batch: Any, record: Record) -> bool:
+def _append(batch: Any, record: OutgoingRecord) -> bool:
     added = batch.append(timestamp=None, key=record.key, value=record.value, headers=list(record.headers))
     return added is not None

@@ -10,42 +10,54 @@ from aiokafka.errors import KafkaError, UnknownTopicOrPartitionError
 
 from common.admin import Readiness
 from common.kafka.topics import TopicsMissingError, ensure_topics
-from common.retry import backoff
+from common.retry import Backoff, retry
 from consumers.errors import describe, is_passing
 from consumers.metrics import Metrics
-from consumers.runtime.breaker import Breaker
-from consumers.runtime.connection import Connection, Waiting
+from consumers.runtime.dead_letter_breaker import DeadLetterBreaker
 from consumers.runtime.dead_letters import DeadLetters
 from consumers.runtime.delivery import Delivery
 from consumers.runtime.process import run_process
 from consumers.runtime.producer import Producer
 from consumers.runtime.session import Session, SessionLostError
+from consumers.runtime.status import ServerStatus, WaitStatus
 from consumers.settings import ConsumersSettings
 from consumers.worker import BaseWorker, Context
 
 log = logging.getLogger(__name__)
 
-# What of a graceful stop is kept for leaving the group and closing connections, once the batches have ended.
 _CLOSING_S = 4.0
+"""What of a graceful shutdown is kept for leaving the group and closing connections, once the batches have ended."""
+_LEAST_FOR_BATCHES_S = 0.5
+_BROKEN_CLOSED_WITHIN_S = 1.0
+"""For the batches of a consumer that cannot go on: what they have done is committed no more."""
+_TOPICS_MADE_WITHIN_S = 20.0
 _PROBE_EVERY_S = 3.0
 _PROBED_WITHIN_S = 30.0
 
 
 class Runtime:
-    """One worker in this process, until SIGTERM or SIGINT."""
+    """One worker in this process, until SIGTERM or SIGINT.
+
+    Args:
+        worker: what it does.
+        settings: connection, group, limits.
+
+    Raises:
+        OSError: a certificate of the connection to Kafka cannot be read.
+    """
 
     def __init__(self, worker: BaseWorker[Any], settings: ConsumersSettings) -> None:
         self._worker = worker
         self._settings = settings
         self._group = settings.group or worker.name
-        self._client = settings.kafka_client()
-        self._producer = Producer(self._client)
+        settings.kafka_client()  # Made anew for each connection; here to fail at once where it cannot be.
+        self._producer = Producer(settings.kafka_client)
         self._metrics = Metrics(worker.name)
-        self._kafka = Connection(
+        self._kafka = ServerStatus(
             f"Kafka at {settings.kafka_bootstrap_servers}", lambda up: self._metrics.set_connected("kafka", up)
         )
-        self._waiting = Waiting(self._metrics.waiting.set)
-        self._breaker = Breaker(
+        self._waiting = WaitStatus(self._metrics.waiting.set)
+        self._breaker = DeadLetterBreaker(
             limit=settings.breaker_dead_letters,
             window_s=settings.breaker_window_s,
             on_change=self._metrics.breaker_open.set,
@@ -92,18 +104,18 @@ class Runtime:
             dead_letters,
             self._metrics,
             self._waiting,
-            attempts=self._settings.poison_attempts,
+            max_attempts=self._settings.poison_attempts,
             timeout_s=self._settings.handle_timeout_s,
             breaker=self._breaker,
         )
         await self._make_topics()
         probing = asyncio.create_task(self._probe())
-        delays = backoff()
+        waits = Backoff()
         try:
             while True:
-                joined = await self._one_session(delivery)
-                delays = backoff() if joined else delays
-                await asyncio.sleep(next(delays))
+                if await self._one_session(delivery):
+                    waits.reset()
+                await asyncio.sleep(next(waits))
         finally:
             probing.cancel()
 
@@ -121,52 +133,39 @@ class Runtime:
             async with asyncio.timeout(self._settings.handle_timeout_s):
                 await self._worker.start(context)
 
-        for delay in backoff():
-            try:
-                await start()
-            except Exception as error:
-                if not is_passing(error):
-                    raise
-                self._waiting.begin("start", describe(error))
-            else:
-                self._waiting.end("start")
-                self._started = True
-                return
-            await asyncio.sleep(delay)
+        await retry(start, on=is_passing, report=lambda error: self._waiting.begin("start", describe(error)))
+        self._waiting.end("start")
+        self._started = True
 
     async def _make_topics(self) -> None:
         topics = [*self._worker.topics(self._settings), self._settings.dead_letters]
-        for delay in backoff():
-            try:
-                async with asyncio.timeout(20):
-                    await ensure_topics(self._client, topics)
-            except TopicsMissingError as error:
+
+        async def make() -> None:
+            async with asyncio.timeout(_TOPICS_MADE_WITHIN_S):
+                await ensure_topics(self._settings.kafka_client(), topics)
+
+        def report(error: Exception) -> None:
+            if isinstance(error, TopicsMissingError):
                 self._waiting.begin("topics", str(error))
-            except (KafkaError, OSError, TimeoutError) as error:
-                self._kafka.lost(describe(error))
             else:
-                self._waiting.end("topics")
-                return
-            await asyncio.sleep(delay)
+                self._kafka.lost(describe(error))
+
+        await retry(make, on=(TopicsMissingError, KafkaError, OSError, TimeoutError), report=report)
+        self._waiting.end("topics")
 
     async def _one_session(self, delivery: Delivery[Any]) -> bool:
         """Consume until the consumer cannot go on; whether it had joined the group."""
-        session = self._session = Session(
-            self._settings,
-            self._client,
-            topic=self._topic,
-            group=self._group,
-            most_events=min(self._settings.batch_max_events, self._worker.most_events),
-            deliver=delivery.deliver,
-            metrics=self._metrics,
-            connection=self._kafka,
-        )
+        try:
+            session = self._session = self._new_session(delivery)
+        except OSError as unreadable:  # a certificate
+            self._kafka.lost(describe(unreadable))
+            return False
         run = asyncio.create_task(session.run())
-        within_s = 1.0
+        within_s = _BROKEN_CLOSED_WITHIN_S
         try:
             await asyncio.wait({run})
         except asyncio.CancelledError:
-            within_s = max(0.5, self._settings.stop_timeout_s - _CLOSING_S)
+            within_s = max(_LEAST_FOR_BATCHES_S, self._settings.stop_timeout_s - _CLOSING_S)
             raise
         finally:
             run.cancel()
@@ -181,6 +180,18 @@ class Runtime:
         else:
             self._kafka.lost(self._explain(error))
         return session.joined
+
+    def _new_session(self, delivery: Delivery[Any]) -> Session:
+        return Session(
+            self._settings,
+            self._settings.kafka_client(),
+            topic=self._topic,
+            group=self._group,
+            max_events=min(self._settings.batch_max_events, self._worker.max_events),
+            deliver=delivery.deliver,
+            metrics=self._metrics,
+            kafka=self._kafka,
+        )
 
     def _explain(self, error: BaseException) -> str:
         cause = error.__cause__ if isinstance(error, SessionLostError) and error.__cause__ else error

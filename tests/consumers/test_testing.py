@@ -12,9 +12,8 @@ import pytest
 from aiohttp import web
 
 from consumers.errors import RetryLater
-from consumers.runtime.producer import Record
-from consumers.testing import Trial, event
-from consumers.worker import Context, Message, Worker
+from consumers.testing import Trial, WorkerHarness, event
+from consumers.worker import Context, Message, OutgoingRecord, Worker
 from examples.push_worker import Push
 from tests.support.broker import Broker
 from tests.support.paths import ROOT
@@ -42,33 +41,33 @@ class Audit(Worker):
         for message in batch:
             if message.event.subject == "poison":
                 raise ValueError("no such user")
-        await self._context.producer.publish("audit", [Record(b"k", message.value) for message in batch])
+        await self._context.producer.publish("audit", [OutgoingRecord(b"k", message.value) for message in batch])
 
 
-async def test_a_trial_shows_what_was_handled_skipped_poison_and_published() -> None:
-    async with Trial(Audit()) as trial:
-        await trial.feed(
+async def test_the_harness_shows_what_was_handled_skipped_poison_and_published() -> None:
+    async with WorkerHarness(Audit()) as harness:
+        await harness.feed(
             event(RECALLED, "ann", to_account="ann"), event("im.other", "x"), event(RECALLED, "poison"), b"no event"
         )
-    assert [message.event.subject for message in trial.handled] == ["ann"]
-    assert [(one.reason, one.detail.partition(":")[0]) for one in trial.poison] == [
+    assert [message.event.subject for message in harness.handled] == ["ann"]
+    assert [(one.reason, one.detail.partition(":")[0]) for one in harness.poison] == [
         ("handler_failed", "ValueError"),
         ("not_an_event", "InvalidEventError"),
     ]
-    [published] = trial.published["audit"]
+    [published] = harness.published["audit"]
     assert orjson.loads(published.value)["data"] == {"to_account": "ann"}
 
 
-async def test_a_trial_tries_again_while_something_is_away_and_gives_up_in_the_end() -> None:
+async def test_the_harness_tries_again_while_something_is_away_and_gives_up_in_the_end() -> None:
     audit = Audit()
-    async with Trial(audit, tries=3) as trial:
+    async with WorkerHarness(audit, tries=3) as harness:
         audit.away = 2
-        await trial.feed(event(RECALLED, "ann"))
-        assert (trial.retried, trial.waiting, len(trial.handled)) == (2, None, 1)
+        await harness.feed(event(RECALLED, "ann"))
+        assert (harness.retried, harness.waiting, len(harness.handled)) == (2, None, 1)
         audit.away = 9
-        await trial.feed(event(RECALLED, "bob"))
-        assert (trial.waiting, len(trial.handled)) == ("the archive is away", 1)
-        assert not trial.poison
+        await harness.feed(event(RECALLED, "bob"))
+        assert (harness.waiting, len(harness.handled)) == ("the archive is away", 1)
+        assert not harness.poison
 
 
 async def test_the_example_pushes_the_last_badge_of_each_account_of_a_batch() -> None:
@@ -78,9 +77,9 @@ async def test_the_example_pushes_the_last_badge_of_each_account_of_a_batch() ->
         async def push(self, account: str, unread: int) -> None:
             pushed.append((account, unread))
 
-    async with Trial(Recorded()) as trial:
-        await trial.feed(badge("ann", 3), badge("bob", 1), badge("ann", 4), badge("cleo", None), None)
-    assert trial.handled
+    async with WorkerHarness(Recorded()) as harness:
+        await harness.feed(badge("ann", 3), badge("bob", 1), badge("ann", 4), badge("cleo", None), None)
+    assert harness.handled
     assert sorted(pushed) == [("ann", 4), ("bob", 1)]
 
 
@@ -91,6 +90,10 @@ def badge(account: str, unread: int | None) -> dict[str, Any]:
 def test_the_example_is_as_short_as_the_documentation_says() -> None:
     source = Path("examples/push_worker.py")
     assert len((ROOT / source).read_text().splitlines()) < 40
+
+
+def test_tests_that_were_written_for_the_former_name_go_on() -> None:
+    assert Trial is WorkerHarness
 
 
 @pytest.fixture

@@ -21,8 +21,8 @@ from consumers.metrics import Metrics
 from consumers.reconcile.reconciler import _App
 from consumers.reconcile.rest import CallError, RestApi, classify
 from consumers.reconcile.usersig import tls_sig, user_sig
-from consumers.runtime.connection import Waiting
 from consumers.runtime.producer import Record
+from consumers.runtime.status import WaitStatus
 from consumers.settings import SITES, ConsumersSettings, ImApp
 from consumers.worker import Context
 from tests.support.badge_model import NOON, badge_event, produce, rfc3339
@@ -177,7 +177,7 @@ class Desk:
     def begin(self) -> None:
         context = Context(self._settings, self, self.metrics, alone=False)  # type: ignore[arg-type]
         api = RestApi(self._session, self.app_id, self._app, timeout_s=self._settings.reconcile_timeout_s)
-        waiting = Waiting(self.metrics.waiting.set)
+        waiting = WaitStatus(self.metrics.waiting.set)
         self._tasks.append(asyncio.create_task(_App(self.app_id, api, self.store, context, waiting).run()))
 
     async def apply(self, *events: dict[str, Any]) -> None:

@@ -14,12 +14,11 @@ from aiokafka.errors import KafkaConnectionError, MessageSizeTooLargeError
 
 from consumers.errors import PoisonError, RetryLater, is_passing
 from consumers.metrics import Metrics
-from consumers.runtime import delivery as module
-from consumers.runtime.breaker import Breaker
-from consumers.runtime.connection import Waiting
+from consumers.runtime.dead_letter_breaker import DeadLetterBreaker
 from consumers.runtime.dead_letters import DeadLetters
 from consumers.runtime.delivery import Delivery, StoppedError
-from consumers.runtime.producer import Record
+from consumers.runtime.producer import OutgoingRecord
+from consumers.runtime.status import WaitStatus
 from consumers.worker import Message, Worker
 from tests.support.badge_model import badge_event
 
@@ -46,10 +45,10 @@ class FakeProducer:
     """Keeps what it is given; fails as often as it is told."""
 
     def __init__(self) -> None:
-        self.records: list[Record] = []
+        self.records: list[OutgoingRecord] = []
         self.failures: list[Exception] = []
 
-    async def publish(self, topic: str, records: Sequence[Record]) -> None:
+    async def publish(self, topic: str, records: Sequence[OutgoingRecord]) -> None:
         assert topic == "dlq"
         if self.failures:
             raise self.failures.pop()
@@ -61,22 +60,15 @@ def producer() -> FakeProducer:
     return FakeProducer()
 
 
-@pytest.fixture(autouse=True)
-def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    def at_once(**_: float) -> Any:
-        while True:
-            yield 0.0
-
-    monkeypatch.setattr(module, "backoff", at_once)
-
-
 def made(
-    worker: Worker, producer: FakeProducer, *, timeout_s: float = 5, breaker: Breaker | None = None
+    worker: Worker, producer: FakeProducer, *, timeout_s: float = 5, breaker: DeadLetterBreaker | None = None
 ) -> Delivery[Message]:
     metrics = Metrics("test")
     letters = DeadLetters(producer, metrics, topic="dlq", group="testers")  # type: ignore[arg-type]
-    waiting = Waiting(metrics.waiting.set)
-    return Delivery(worker, letters, metrics, waiting, attempts=3, timeout_s=timeout_s, breaker=breaker)
+    waiting = WaitStatus(metrics.waiting.set)
+    return Delivery(
+        worker, letters, metrics, waiting, max_attempts=3, timeout_s=timeout_s, breaker=breaker, impatient=True
+    )
 
 
 def record(offset: int, value: bytes | None, key: bytes | None = b"key") -> ConsumerRecord[Any, Any]:
@@ -263,7 +255,7 @@ async def test_a_worker_that_fails_on_every_event_is_stopped_until_it_is_repaire
         return ValueError("a bug of the worker") if broken else None
 
     changes: list[bool] = []
-    breaker = Breaker(limit=5, window_s=60, on_change=changes.append)
+    breaker = DeadLetterBreaker(limit=5, window_s=60, on_change=changes.append)
     worker = Faulty(fail)
     await made(worker, producer, breaker=breaker).deliver(PARTITION, [keyed(n) for n in range(40)], asyncio.Event())
     assert [dict(letter.headers)["original-offset"] for letter in producer.records] == [b"0", b"1", b"2", b"3", b"4"]
@@ -284,7 +276,7 @@ async def test_bad_events_are_not_taken_for_a_bug_of_the_worker(
         record(number, orjson.dumps(badge_event(f"e{number}", "ann", 1)), key=b"key-%d" % key)
         for number, key in enumerate(keys)
     ]
-    breaker = Breaker(limit=5, window_s=60, on_change=lambda _: None)
+    breaker = DeadLetterBreaker(limit=5, window_s=60, on_change=lambda _: None)
     await made(worker, producer, breaker=breaker).deliver(PARTITION, batch, asyncio.Event())
     assert len(producer.records) == 30 - len(good)
 
@@ -300,7 +292,7 @@ async def test_a_worker_that_reads_no_record_is_stopped_until_it_is_repaired(pro
             asyncio.get_running_loop().call_later(0.01, breaker.succeeded)
 
     changes: list[bool] = []
-    breaker = Breaker(limit=5, window_s=60, on_change=repair)
+    breaker = DeadLetterBreaker(limit=5, window_s=60, on_change=repair)
     delivery = made(Reader(), producer, breaker=breaker)
     await delivery.deliver(PARTITION, [keyed(n) for n in range(8)], asyncio.Event())
     assert changes == [False, True, False]
@@ -311,7 +303,7 @@ async def test_a_worker_that_reads_no_record_is_stopped_until_it_is_repaired(pro
 async def test_records_that_are_no_events_among_good_ones_do_not_open_the_breaker(producer: FakeProducer) -> None:
     worker = Faulty()
     batch = [keyed(n) if n % 4 == 3 else record(n, b"no JSON", key=b"key-%d" % n) for n in range(40)]
-    breaker = Breaker(limit=5, window_s=60, on_change=lambda _: None)
+    breaker = DeadLetterBreaker(limit=5, window_s=60, on_change=lambda _: None)
     await made(worker, producer, breaker=breaker).deliver(PARTITION, batch, asyncio.Event())
     assert len(producer.records) == 30
     assert worker.handled == [f"e{number}" for number in range(3, 40, 4)]
@@ -346,8 +338,8 @@ async def test_a_worker_that_takes_too_long_is_told_as_that(
 
 def test_dead_letters_that_are_far_apart_do_not_open_the_breaker(monkeypatch: pytest.MonkeyPatch) -> None:
     now = 0.0
-    monkeypatch.setattr("consumers.runtime.breaker.time.monotonic", lambda: now)
-    breaker = Breaker(limit=3, window_s=10, on_change=lambda _: None)
+    monkeypatch.setattr("consumers.runtime.dead_letter_breaker.time.monotonic", lambda: now)
+    breaker = DeadLetterBreaker(limit=3, window_s=10, on_change=lambda _: None)
     for key in range(20):
         breaker.failed(key)
         now += 6.0

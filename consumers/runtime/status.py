@@ -1,4 +1,4 @@
-"""Says when a server or the work itself becomes impossible and possible again: one log line and one metric a change."""
+"""Says when a server, or the work itself, becomes impossible and possible again: one log line and one call a change."""
 
 from __future__ import annotations
 
@@ -9,8 +9,13 @@ from collections.abc import Callable, Hashable
 log = logging.getLogger(__name__)
 
 
-class Connection:
-    """State of the connection to a server, unknown at first."""
+class ServerStatus:
+    """Whether a server was there when it was last needed; unknown at first.
+
+    Args:
+        server: what it is and where, for the log.
+        on_change: told whether it is there, at first and at each change.
+    """
 
     def __init__(self, server: str, on_change: Callable[[bool], None]) -> None:
         self._server = server
@@ -24,7 +29,7 @@ class Connection:
         """Whether it was there when it was last needed."""
         return self._up is True
 
-    def made(self) -> None:
+    def reached(self) -> None:
         """It answers."""
         if self._up:
             return
@@ -46,31 +51,35 @@ class Connection:
         self._on_change(up)
 
 
-class Waiting:
-    """Which partitions wait for something that is away, and why."""
+class WaitStatus:
+    """Which pieces of work, mostly partitions, wait for something that is away, and why.
+
+    Args:
+        on_change: told whether any waits, at each change.
+    """
 
     def __init__(self, on_change: Callable[[bool], None]) -> None:
         self._on_change = on_change
         self._waiting: set[Hashable] = set()
         self._since = 0.0
         self.reason: str | None = None
-        """Of the partition that began to wait last; None while none waits."""
+        """Of what began to wait last; None while nothing waits."""
 
-    def begin(self, partition: Hashable, reason: str) -> None:
-        """The partition's batch has to wait."""
+    def begin(self, work: Hashable, reason: str) -> None:
+        """This piece of work has to wait."""
         if not self._waiting:
             self._since = time.monotonic()
             self._on_change(True)
-        self._waiting.add(partition)
+        self._waiting.add(work)
         if reason != self.reason:
             self.reason = reason
             log.warning("waiting, nothing is lost: %s", reason)
 
-    def end(self, partition: Hashable) -> None:
-        """The batch was handled, or the partition was given back."""
-        if partition not in self._waiting:
+    def end(self, work: Hashable) -> None:
+        """It is done, or somebody else's by now."""
+        if work not in self._waiting:
             return
-        self._waiting.discard(partition)
+        self._waiting.discard(work)
         if not self._waiting:
             self.reason = None
             self._on_change(False)
