@@ -13,7 +13,7 @@ from common.kafka.clients import ClientArguments
 Compression = Literal["none", "gzip", "snappy", "lz4", "zstd"]
 
 _METADATA_MAX_AGE_MS = 30_000
-_STOPPED_WITHIN_S = 2.0
+_FLUSHED_WITHIN_S = 2.0
 _CLOSED_WITHIN_S = 1.0
 
 
@@ -56,9 +56,13 @@ def is_dead(producer: AIOKafkaProducer) -> bool:
 
 
 async def stop_producer(producer: AIOKafkaProducer) -> None:
-    """Let a producer send what it has and disconnect, for about two seconds; then `abandon` it."""
-    if not await finish(producer.stop(), within_s=_STOPPED_WITHIN_S):
-        await abandon(producer)
+    """Let a producer send what it has, for about two seconds, and end it.
+
+    Its own `stop` would leave tasks behind that wait for ever where the brokers are away.
+    """
+    producer._closed = True
+    await finish(producer.flush(), within_s=_FLUSHED_WITHIN_S)
+    await abandon(producer)
 
 
 async def abandon(producer: AIOKafkaProducer) -> None:
@@ -70,7 +74,15 @@ async def abandon(producer: AIOKafkaProducer) -> None:
     sender = producer._sender.sender_task
     if sender is not None:
         sender.cancel()
-    # The sender waits for the answers to what it has sent, and gets them as errors when the connections are closed.
+    # The sender waits for the answers to what it has sent. It gets them as errors when the connections are closed, and
+    # would then wait for newer metadata, which nobody fetches any more.
+    producer.client.force_metadata_update = _no_metadata_update
     await finish(producer.client.close(), within_s=_CLOSED_WITHIN_S)
     if sender is not None:
         await asyncio.wait({sender}, timeout=_CLOSED_WITHIN_S)
+
+
+def _no_metadata_update() -> asyncio.Future[bool]:
+    outcome: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+    outcome.set_result(False)
+    return outcome

@@ -334,13 +334,3 @@ async def test_a_worker_that_takes_too_long_is_told_as_that(
 
     await made(Hangs(), producer, timeout_s=0.01).deliver(PARTITION, records("a"), asyncio.Event())
     assert "waiting, nothing is lost: no end within 0.01 s" in caplog.text
-
-
-def test_dead_letters_that_are_far_apart_do_not_open_the_breaker(monkeypatch: pytest.MonkeyPatch) -> None:
-    now = 0.0
-    monkeypatch.setattr("consumers.runtime.dead_letter_breaker.time.monotonic", lambda: now)
-    breaker = DeadLetterBreaker(limit=3, window_s=10, on_change=lambda _: None)
-    for key in range(20):
-        breaker.failed(key)
-        now += 6.0
-    assert not breaker.is_open
