@@ -39,25 +39,28 @@ def configure(*, log_format: str, level: str, process: str = "") -> None:
     diagnosis.watch()
 
 
-MOST_KINDS = 1000
+MAX_KINDS = 1000
 
 
 class Throttle:
-    """Lets one line in `interval` seconds through for each kind of message, so that a flood of bad requests, or a
-    server that stays away, floods no log."""
+    """Lets some messages through, so that a flood of bad requests, or a server that stays away, floods no log.
 
-    def __init__(self, interval: float = 1.0) -> None:
-        self._interval = interval
+    Args:
+        interval_s: of each kind of message one in so many seconds is let through.
+    """
+
+    def __init__(self, interval_s: float = 1.0) -> None:
+        self._interval_s = interval_s
         self._last: dict[str, float] = {}
         self._suppressed: dict[str, int] = {}
 
     def admits(self, kind: str) -> bool:
         """Whether a message of this kind may be logged now."""
         now = time.monotonic()
-        if len(self._last) > MOST_KINDS:
+        if len(self._last) > MAX_KINDS:
             self._last.clear()
             self._suppressed.clear()
-        if now - self._last.get(kind, -self._interval) < self._interval:
+        if now - self._last.get(kind, -self._interval_s) < self._interval_s:
             self._suppressed[kind] = self._suppressed.get(kind, 0) + 1
             return False
         self._last[kind] = now

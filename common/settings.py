@@ -108,7 +108,7 @@ class Settings(BaseSettings):
         return self
 
     def kafka_client(self) -> dict[str, Any]:
-        """Arguments that every aiokafka client of this process takes.
+        """Arguments that every aiokafka client of this process takes; certificates are read anew at each call.
 
         Raises:
             OSError, ssl.SSLError: a certificate file cannot be read.

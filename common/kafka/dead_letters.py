@@ -110,9 +110,9 @@ class Filter:
     group: str | None = None
     reason: str | None = None
     since_ms: int | None = None
-    """Set aside at this time (Unix ms) or later."""
+    """Given up at this time (Unix ms) or later."""
     until_ms: int | None = None
-    """Set aside before this time."""
+    """Given up before this time."""
 
     def admits(self, letter: DeadLetter) -> bool:
         """Whether a letter is meant."""

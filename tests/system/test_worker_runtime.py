@@ -92,7 +92,7 @@ def notebook(tmp_path: Path, broker: Broker, topics: Topics) -> Iterator[Noteboo
     made.process.close()
 
 
-def test_an_event_that_a_worker_fails_on_is_set_aside_and_stays_so_after_a_restart(
+def test_an_event_that_a_worker_fails_on_is_a_dead_letter_and_stays_so_after_a_restart(
     notebook: Notebook, broker: Broker
 ) -> None:
     notebook.process.start_ready()

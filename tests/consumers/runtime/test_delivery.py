@@ -87,7 +87,7 @@ async def test_a_batch_is_handled_once_and_in_order(producer: FakeProducer) -> N
     assert worker.batches == [list("abcdef")]
 
 
-async def test_the_one_event_that_fails_is_found_and_set_aside_and_all_others_are_handled(
+async def test_the_one_event_that_fails_is_found_and_given_up_and_all_others_are_handled(
     producer: FakeProducer,
 ) -> None:
     worker = Faulty(lambda message: ValueError("bad\nletter") if message.event.id == "f" else None)
@@ -173,7 +173,7 @@ async def test_a_batch_that_hangs_is_tried_again(producer: FakeProducer) -> None
 
 
 @pytest.mark.parametrize("value", [None, b"", b"\xff", b"{}", b"[1]", b'{"type":"im.c2c.message.recalled"}'])
-async def test_a_record_that_is_no_event_is_set_aside_at_once(producer: FakeProducer, value: bytes | None) -> None:
+async def test_a_record_that_is_no_event_is_given_up_at_once(producer: FakeProducer, value: bytes | None) -> None:
     worker = Faulty()
     good = records("ab")
     await made(worker, producer).deliver(PARTITION, [good[0], record(9, value), good[1]], asyncio.Event())
