@@ -16,7 +16,7 @@ from bridge.journal.journal_file import JournalFile
 from bridge.journal.store import Backlog, Store
 from bridge.journal.writer import JournalWriter
 from common.logs import Throttle
-from common.retry import backoff
+from common.retry import retry
 
 log = logging.getLogger(__name__)
 
@@ -79,8 +79,10 @@ class JournalFiles:
         """
         for store, backlogs in await self._writer.call(lambda: take_over(self.folder)):
             self._inherit(store, backlogs)
-        await self._open()
-        if self.current is None:
+        try:
+            self._open(await self._create())
+        except (OSError, sqlite3.Error) as error:
+            self._report(error)
             self._reopen()
         self._adopter.start(self._adopt_interval_s, self._inherit)
 
@@ -147,26 +149,24 @@ class JournalFiles:
             self._reopening = self._loop.create_task(self._reopen_until_it_works())
 
     async def _reopen_until_it_works(self) -> None:
-        for wait in backoff(first=REOPEN_FIRST_S, most=REOPEN_MAX_S):
-            await self._open()
-            if self.current is not None:
-                log.info("the journal %s is written from now on", self.current.path.name)
-                self._clean_up()
-                return
-            await asyncio.sleep(wait)
+        file = await retry(
+            self._create, on=(OSError, sqlite3.Error), report=self._report, first_s=REOPEN_FIRST_S, max_s=REOPEN_MAX_S
+        )
+        self._open(file)
+        log.info("the journal %s is written from now on", file.path.name)
+        self._clean_up()
 
-    async def _open(self) -> None:
-        try:
-            store = await self._writer.call(lambda: Store.create(self.folder))
-        except (OSError, sqlite3.Error) as error:
-            if self._throttle.admits(str(error)):
-                log.error(
-                    "no journal can be written in %s (%s); until it can, only Kafka acknowledges", self.folder, error
-                )
-            return
-        self.current = JournalFile(store)
-        self._files.append(self.current)
+    async def _create(self) -> JournalFile:
+        return JournalFile(await self._writer.call(lambda: Store.create(self.folder)))
+
+    def _open(self, file: JournalFile) -> None:
+        self.current = file
+        self._files.append(file)
         self._on_writable()
+
+    def _report(self, error: Exception) -> None:
+        if self._throttle.admits(str(error)):
+            log.error("no journal can be written in %s (%s); until it can, only Kafka acknowledges", self.folder, error)
 
     # -- The others ----------------------------------------------------------------------------------------------------
 

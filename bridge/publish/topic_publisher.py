@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import gc
 import logging
-from typing import Any
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
@@ -27,17 +25,17 @@ from bridge.publish.session import (
 )
 from bridge.publish.window import Window
 from bridge.settings import BridgeSettings
+from common.kafka.clients import ClientArguments
 from common.kafka.diagnosis import explain
+from common.kafka.producer import abandon, make_producer
 from common.kafka.topics import TopicsMissingError, ensure_topics, max_message_bytes
 from common.logs import Throttle
-from common.retry import backoff
+from common.retry import Backoff, retry
 
 log = logging.getLogger(__name__)
 
 REQUEST_TIMEOUT_S = 10.0
-METADATA_MAX_AGE_MS = 30_000
 STABLE_AFTER_S = 20.0
-ABANDON_TIMEOUT_S = 1.0
 
 
 class TopicPublisher:
@@ -90,7 +88,7 @@ class TopicPublisher:
     async def run(self) -> None:
         """Publish for ever."""
         loop = asyncio.get_running_loop()
-        waits = backoff()
+        waits = Backoff()
         while True:
             started = loop.time()
             try:
@@ -103,7 +101,7 @@ class TopicPublisher:
             metrics.PRODUCER_REPLACED.inc()
             gc.collect()  # All that the producer held lies in cycles, megabytes of it.
             if self._refusal_search.pop_has_narrowed() or loop.time() - started > STABLE_AFTER_S:
-                waits = backoff()
+                waits.reset()
             await asyncio.sleep(next(waits))
 
     async def _use_one_producer(self) -> None:
@@ -123,23 +121,20 @@ class TopicPublisher:
             await self._session.run()
         finally:
             self._session = None
-            await _abandon(connected.producer)
+            await abandon(connected.producer)
 
     async def _put_in_quarantine(self, pending: PendingRecord, reason: str) -> None:
         """Keep a record that Kafka refuses for good, announce it, and let those behind it pass.
 
         Where the disk does not take it, it holds them up: it was acknowledged.
         """
-        for wait in backoff():
-            try:
-                announcement = await self._journal.on_disk(lambda: self._quarantine.keep(pending.record, reason))
-            except OSError as error:
-                self._report(
-                    f"a record that Kafka refuses for good cannot be set aside ({error}): it holds up all others"
-                )
-                await asyncio.sleep(wait)
-            else:
-                break
+        announcement = await retry(
+            lambda: self._journal.on_disk(lambda: self._quarantine.keep(pending.record, reason)),
+            on=OSError,
+            report=lambda error: self._report(
+                f"a record that Kafka refuses for good cannot be set aside ({error}): it holds up all others"
+            ),
+        )
         if self._topic != self._settings.dlq_topic:
             self._journal.append(announcement, forced=True)
         metrics.SET_ASIDE.labels(self._topic).inc()
@@ -148,67 +143,50 @@ class TopicPublisher:
     # -- Connecting ----------------------------------------------------------------------------------------------------
 
     async def _connect(self) -> ConnectedProducer:
+        """A producer that has reached a broker and knows the topic, tried for until there is one."""
         servers = self._settings.kafka_bootstrap_servers
-        for wait in backoff():
-            producer: AIOKafkaProducer | None = None
-            try:
-                arguments = self._settings.kafka_client()
-                producer = self._producer(arguments)
-                async with asyncio.timeout(REQUEST_TIMEOUT_S):
-                    await producer.start()
-                    await self._ensure_topic(arguments)
-                    limit = await max_message_bytes(arguments, self._topic)
-            except (KafkaError, OSError, TimeoutError, ValueError) as error:
-                if producer is not None:
-                    await _abandon(producer)
-                self._report(f"Kafka at {servers} cannot be used: {explain(error)}")
-                await asyncio.sleep(wait)
-            else:
-                log.info("connected to Kafka at %s for %s", servers, self._topic)
-                return ConnectedProducer(producer, self._topic, await self._partitions(producer), limit)
-        raise AssertionError("backoff ends never")
-
-    def _producer(self, arguments: dict[str, Any]) -> AIOKafkaProducer:
-        compression = self._settings.compression
-        return AIOKafkaProducer(
-            **arguments,
-            client_id="im-bridge",
-            enable_idempotence=True,
-            acks="all",
-            max_batch_size=MAX_BATCH_BYTES,
-            max_request_size=self._settings.max_record_bytes,
-            request_timeout_ms=int(REQUEST_TIMEOUT_S * 1000),
-            metadata_max_age_ms=METADATA_MAX_AGE_MS,
-            compression_type=None if compression == "none" else compression,
+        producer, limit = await retry(
+            self._start_producer,
+            on=(KafkaError, OSError, TimeoutError, ValueError),
+            report=lambda error: self._report(f"Kafka at {servers} cannot be used: {explain(error)}"),
         )
+        log.info("connected to Kafka at %s for %s", servers, self._topic)
+        partitions = await retry(
+            lambda: producer.partitions_for(self._topic),
+            on=KafkaError,
+            report=lambda error: self._report(f"the topic {self._topic} cannot be used: {explain(error)}"),
+            first_s=0.5,
+        )
+        return ConnectedProducer(producer, self._topic, len(partitions), limit)
 
-    async def _ensure_topic(self, arguments: dict[str, Any]) -> None:
+    async def _start_producer(self) -> tuple[AIOKafkaProducer, int | None]:
+        """A producer, and the largest batch that the topic takes."""
+        arguments = self._settings.kafka_client()
+        producer = make_producer(
+            arguments,
+            client_id="im-bridge",
+            max_batch_bytes=MAX_BATCH_BYTES,
+            max_request_bytes=self._settings.max_record_bytes,
+            request_timeout_s=REQUEST_TIMEOUT_S,
+            compression=self._settings.compression,
+        )
+        try:
+            async with asyncio.timeout(REQUEST_TIMEOUT_S):
+                await producer.start()
+                await self._ensure_topic(arguments)
+                return producer, await max_message_bytes(arguments, self._topic)
+        except BaseException:
+            await abandon(producer)
+            raise
+
+    async def _ensure_topic(self, arguments: ClientArguments) -> None:
         ours = [topic for topic in self._settings.topics if topic.name == self._topic]
         try:
             await ensure_topics(arguments, ours)
         except TopicsMissingError as error:
             self._report(str(error))
 
-    async def _partitions(self, producer: AIOKafkaProducer) -> int:
-        for wait in backoff(first=0.5):
-            try:
-                return len(await producer.partitions_for(self._topic))
-            except KafkaError as error:
-                self._report(f"the topic {self._topic} cannot be used: {explain(error)}")
-                await asyncio.sleep(wait)
-        raise AssertionError("backoff ends never")
-
     def _report(self, problem: str) -> None:
         """Log a problem, but not each time that it is met again."""
         if self._throttle.admits(problem):
             log.warning("%s (trying for ever)", problem)
-
-
-async def _abandon(producer: AIOKafkaProducer) -> None:
-    """End a producer without its flush, which would wait for the broker for ever: what it held is in the journal."""
-    sender = producer._sender.sender_task
-    if sender is not None:
-        sender.cancel()
-    producer._closed = True
-    with contextlib.suppress(KafkaError, TimeoutError, OSError):
-        await asyncio.wait_for(producer.client.close(), ABANDON_TIMEOUT_S)
