@@ -14,10 +14,16 @@ from prometheus_client.registry import Collector
 REGISTRY = CollectorRegistry()
 
 
-class Tally(Collector):
-    """A counter with one label for what happens with every callback: a fifth of what prometheus_client's costs.
+class FastCounter(Collector):
+    """A counter with one label for what happens with every callback, at a fifth of the cost of prometheus_client's.
 
     It takes no lock: only the event loop counts.
+
+    Args:
+        name: of the metric, without `_total`.
+        documentation: what it counts.
+        label: name of the label.
+        registry: where it is collected.
     """
 
     def __init__(self, name: str, documentation: str, label: str, *, registry: CollectorRegistry) -> None:
@@ -38,8 +44,17 @@ class Tally(Collector):
         yield family
 
 
-class Timings(Collector):
-    """A histogram of what is timed with every callback; otherwise as `Tally`."""
+class FastHistogram(Collector):
+    """A histogram without labels for what is timed with every callback.
+
+    It takes no lock: only the event loop observes.
+
+    Args:
+        name: of the metric.
+        documentation: what it times.
+        buckets: upper bounds in seconds, ascending.
+        registry: where it is collected.
+    """
 
     def __init__(self, name: str, documentation: str, *, buckets: Sequence[float], registry: CollectorRegistry) -> None:
         self._describe = name, documentation
@@ -61,7 +76,7 @@ class Timings(Collector):
         yield family
 
 
-ACCEPTED = Tally(
+ACCEPTED = FastCounter(
     "bridge_accepted",
     "Callbacks that were acknowledged, by command (`other`: not in the registry).",
     "command",
@@ -96,7 +111,7 @@ DECISION_SECONDS = Histogram(
     buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.3, 0.5, 1),
     registry=REGISTRY,
 )
-REPLY_SECONDS = Timings(
+REPLY_SECONDS = FastHistogram(
     "bridge_reply_seconds",
     "From the request's head to its reply.",
     buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2),

@@ -22,9 +22,9 @@ from rich.console import Console
 from rich.progress import Progress
 
 from bridge.commands.send import LocalSettings
-from bridge.ingress.verify import parse_query
 from bridge.journal.record import Record
 from bridge.normalize.normalizer import Normalizer, Received, UnreadableError
+from bridge.query import parse_query
 from bridge.settings import BridgeSettings
 from common import logs
 from common.kafka.dead_letters import INGRESS, DeadLetter, Filter, done_topic, marker, open_letters, parse_time
@@ -139,13 +139,7 @@ class Reader:
 
     def __init__(self, settings: BridgeSettings) -> None:
         self._dlq_topic = settings.dlq_topic
-        self._normalizer = Normalizer(
-            topic=settings.topic,
-            dlq_topic=settings.dlq_topic,
-            schema_base=settings.schema_base,
-            drop_fields=settings.drop_fields.split(","),
-            keep_raw=settings.keep_raw,
-        )
+        self._normalizer = Normalizer.from_settings(settings)
 
     def records(self, letter: DeadLetter) -> list[Record]:
         """The records of the events in a letter.

@@ -10,9 +10,9 @@ from typing import Any
 import orjson
 
 from bridge.events import registry
-from bridge.ingress.verify import parse_query
 from bridge.normalize.drift import Drift
 from bridge.normalize.normalizer import Normalizer, Received
+from bridge.query import parse_query
 
 APP_ID = "1400000000"
 SCHEMA_BASE = "urn:im-bridge:schemas/"

@@ -20,10 +20,12 @@ from bridge.http.connection import Connection
 from bridge.http.response import ReadyMadeReply
 from bridge.ingress import replies
 from bridge.ingress.decisions import Decider, Decision, Endpoint
-from bridge.ingress.verify import AddressFilter, Query, Refusal, Verifier, parse_query
+from bridge.ingress.verify import AddressFilter, Refusal, Verifier
 from bridge.journal.journal import Journal, JournalFullError
 from bridge.journal.record import Record
-from bridge.normalize.normalizer import Normalizer, Received, UnreadableError, command_in, decided
+from bridge.normalize.content import command_in
+from bridge.normalize.normalizer import Normalizer, Received, UnreadableError, decided
+from bridge.query import Query, parse_query
 from bridge.settings import BridgeSettings
 from common.logs import Throttle
 
@@ -75,13 +77,7 @@ class Ingress:
             window=settings.clock_skew_s,
         )
         self._addresses = AddressFilter(settings.allowed_networks, settings.trusted_proxies)
-        self._normalizer = Normalizer(
-            topic=settings.topic,
-            dlq_topic=settings.dlq_topic,
-            schema_base=settings.schema_base,
-            drop_fields=settings.drop_fields.split(","),
-            keep_raw=settings.keep_raw,
-        )
+        self._normalizer = Normalizer.from_settings(settings)
         self._decider = Decider.of(settings)
         self._stale = RateLimit(settings.stale_per_minute)
         self._throttle = Throttle()

@@ -8,43 +8,14 @@ import ipaddress
 import time
 from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
-from urllib.parse import unquote_plus
 
 import msgspec
 
+from bridge.query import Query
 from bridge.settings import Network
 
 MOST_REMEMBERED = 1024
 MOST_DIGITS = 18
-
-
-class Query(msgspec.Struct, frozen=True, gc=False):
-    """The query string of a callback. Names have no case; of a repeated name the first counts."""
-
-    parameters: dict[str, str]
-    raw: str
-    """As it came."""
-    app_id: str
-    """SdkAppid: decimal digits."""
-    command: str
-    """The callback command; the old call webhook names it `command`."""
-
-    def get(self, name: str) -> str:
-        """Value of the parameter with this lower-case name, or an empty string."""
-        return self.parameters.get(name, "")
-
-
-def parse_query(query: str) -> Query:
-    """Read a raw query string. `urllib.parse.parse_qsl` takes five times as long and serves no case here any better."""
-    parameters: dict[str, str] = {}
-    is_escaped = "%" in query or "+" in query
-    for pair in query.split("&"):
-        name, _, value = pair.partition("=")
-        if is_escaped:
-            name, value = unquote_plus(name), unquote_plus(value)
-        parameters.setdefault(name.lower(), value)
-    get = parameters.get
-    return Query(parameters, query, get("sdkappid", ""), get("callbackcommand") or get("command", ""))
 
 
 class Refusal(StrEnum):

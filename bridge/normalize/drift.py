@@ -12,11 +12,11 @@ from bridge.events import registry
 
 log = logging.getLogger(__name__)
 
-LOG_INTERVAL = 3600.0
+LOG_INTERVAL_S = 3600.0
 MAX_ITEMS = 500
 """How many kinds of difference get a label of their own; the rest is counted as `other`."""
-MAX_NAME = 80
-MAX_SAMPLE = 300
+MAX_NAME_LENGTH = 80
+MAX_SAMPLE_LENGTH = 300
 
 _Key = tuple[str, str, str]
 
@@ -48,7 +48,7 @@ class Drift:
             return
         metrics.DRIFT.labels(*key).inc()
         now, last = self._now(), self._last_logged.get(key)
-        if last is not None and now - last < LOG_INTERVAL:
+        if last is not None and now - last < LOG_INTERVAL_S:
             return
         self._last_logged[key] = now
         where = f"{key[1]}: {key[2]}" if key[2] else key[1]
@@ -58,7 +58,7 @@ class Drift:
 
 def mask(value: Any) -> str:
     """The shape of a value, without anything that a user wrote."""
-    return _shape(value, 0)[:MAX_SAMPLE]
+    return _shape(value, 0)[:MAX_SAMPLE_LENGTH]
 
 
 def _shape(value: Any, depth: int) -> str:
@@ -74,7 +74,7 @@ def _shape(value: Any, depth: int) -> str:
 
 
 def _name(text: str) -> str:
-    text = "".join(character if character.isprintable() else "?" for character in text[:MAX_NAME])
+    text = "".join(character if character.isprintable() else "?" for character in text[:MAX_NAME_LENGTH])
     return text.encode(errors="replace").decode()
 
 

@@ -1,17 +1,11 @@
-"""Keeps content off disk and topic: fields that are dropped, and the query without what proves authenticity."""
+"""Keeps content off disk and topic: the fields that BRIDGE_DROP_FIELDS names."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from typing import Any
-from urllib.parse import unquote_plus
 
-import orjson
-
-from bridge.ingress.verify import Query
-from bridge.normalize.repair import load
-
-SECRET_PARAMETERS = frozenset(("sign", "requesttime", "token"))
+from bridge.normalize.repair import dump, load
 
 
 class FieldFilter:
@@ -23,11 +17,8 @@ class FieldFilter:
 
     def __init__(self, names: Iterable[str]) -> None:
         self._names = frozenset(name.strip().lower() for name in names if name.strip())
-
-    @property
-    def is_active(self) -> bool:
+        self.is_active = bool(self._names)
         """Whether there is anything to remove."""
-        return bool(self._names)
 
     def apply(self, body: bytes) -> tuple[bytes, bool]:
         """The body without the fields, and whether it had to be repaired.
@@ -46,17 +37,4 @@ class FieldFilter:
         return value
 
 
-def dump(value: Any) -> bytes:
-    """What `load` read, as strict JSON."""
-    return orjson.dumps(value)
-
-
-def unsigned(query: Query) -> bytes:
-    """The query string as it came, without what proves authenticity, which must reach no topic."""
-    pairs = [
-        pair for pair in query.raw.split("&") if unquote_plus(pair.partition("=")[0]).lower() not in SECRET_PARAMETERS
-    ]
-    return "&".join(pairs).encode(errors="replace")
-
-
-__all__ = ["FieldFilter", "dump", "unsigned"]
+__all__ = ["FieldFilter"]

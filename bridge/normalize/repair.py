@@ -76,6 +76,11 @@ def load(body: bytes) -> Loaded:
     return Loaded(fields, repaired or not is_strict)
 
 
+def dump(value: Any) -> bytes:
+    """What `load` read, as strict JSON."""
+    return orjson.dumps(value)
+
+
 def _is_deep(body: bytes) -> bool:
     brackets = _STRINGS.sub(b"", body).translate(None, _NOT_BRACKETS)
     return any(depth > MAX_DEPTH for depth in accumulate(map(_STEPS.__getitem__, brackets)))
@@ -149,4 +154,4 @@ class _Mender:
         return text
 
 
-__all__ = ["MAX_DEPTH", "Loaded", "UnreadableError", "is_plain", "load"]
+__all__ = ["MAX_DEPTH", "Loaded", "UnreadableError", "dump", "is_plain", "load"]

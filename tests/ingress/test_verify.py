@@ -6,7 +6,8 @@ import ipaddress
 
 import pytest
 
-from bridge.ingress.verify import AddressFilter, Refusal, Verdict, Verifier, parse_query, sign
+from bridge.ingress.verify import AddressFilter, Refusal, Verdict, Verifier, sign
+from bridge.query import parse_query
 
 APP, TOKEN, NOW = "1400000000", "xxxxyyyy", 1669872112
 DOCUMENTED = "17773bc39a671d7b9aa835458704d2a6db81360a5940292b587d6d760d484061"

@@ -8,7 +8,7 @@ import re
 import pytest
 
 from bridge import metrics
-from bridge.normalize.drift import LOG_INTERVAL, MAX_ITEMS, Drift, mask
+from bridge.normalize.drift import LOG_INTERVAL_S, MAX_ITEMS, Drift, mask
 from tests.support.callbacks import RECALLED, SENT, sample
 from tests.support.events import Noted, records_of
 
@@ -50,7 +50,7 @@ def test_every_difference_counts_and_is_logged_once_an_hour(caplog: pytest.LogCa
     drift = Drift(now=lambda: now[0])
     before = _count("unknown_field", RECALLED, "Nickname")
     with caplog.at_level(logging.WARNING):
-        for second in (0.0, 1.0, LOG_INTERVAL - 1, LOG_INTERVAL + 1):
+        for second in (0.0, 1.0, LOG_INTERVAL_S - 1, LOG_INTERVAL_S + 1):
             now[0] = second
             drift.note("unknown_field", RECALLED.lower(), "Nickname", "secret text")
     assert _count("unknown_field", RECALLED, "Nickname") == before + 4

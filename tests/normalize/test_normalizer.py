@@ -19,7 +19,9 @@ from bridge.contract import schemas
 from bridge.contract.examples import made_body
 from bridge.events import DATA_TYPES, UNKNOWN_TYPE, parse_event, registry
 from bridge.journal.record import Record
-from bridge.normalize.normalizer import UnreadableError, rfc3339
+from bridge.normalize.attributes import event_time_ms
+from bridge.normalize.normalizer import UnreadableError
+from common.timestamps import rfc3339
 from tests.support.callbacks import RECALLED, SENT, Callback, sample, samples
 from tests.support.events import DLQ, EVENTS, NOON_NS, Noted, event_of, json_of, normalizer, received, records_of
 
@@ -470,10 +472,8 @@ def lost(body: Any, records: list[Record]) -> Counter[str]:
 
 
 def _attributes(item: dict[str, Any], kept: Counter[str]) -> Iterator[str]:
-    from bridge.normalize.normalizer import _time_ms
-
     for name, value in item.items():
-        if name.lower() == "eventtime" and _time_ms(value) is not None:
+        if name.lower() == "eventtime" and event_time_ms(value) is not None:
             yield str(value)
         if name.lower() == "callbackcommand" and any(str(value).lower() == one.lower() for one in kept):
             yield str(value)

@@ -8,10 +8,10 @@ from typing import Any
 import orjson
 
 from bridge.events import Event, parse_event
-from bridge.ingress.verify import parse_query
 from bridge.journal.record import Record
 from bridge.normalize.drift import Drift
 from bridge.normalize.normalizer import Normalizer, Received
+from bridge.query import parse_query
 from tests.support.callbacks import APP_ID, signed_query
 
 EVENTS = "im.events"

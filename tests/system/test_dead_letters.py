@@ -16,8 +16,8 @@ from aiokafka import ConsumerRecord
 from typer.testing import CliRunner
 
 from bridge import cli as bridge_cli
-from bridge.ingress.verify import parse_query
 from bridge.normalize.normalizer import Normalizer, Received
+from bridge.query import parse_query
 from common.kafka.dead_letters import DeadLetter, Filter, done_topic, parse_time
 from consumers import cli as consumers_cli
 from consumers.commands import replay

@@ -1,0 +1,53 @@
+"""Values of the platform as attributes of an event: text of bounded length, and the time of an event."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any
+
+MAX_ATTRIBUTE_LENGTH = 256
+SECONDS_BELOW = 100_000_000_000
+"""A time below this is one in seconds (until the year 5138), any other is one in milliseconds (from 1973)."""
+TIME_MS_BELOW = 253_402_300_800_000
+"""The year 10000, for which RFC 3339 has no form."""
+
+
+def attribute(text: str) -> str | None:
+    """`text` as the value of an attribute: valid Unicode, no control characters, of bounded length; None if empty."""
+    text = text[:MAX_ATTRIBUTE_LENGTH]
+    if not (text.isascii() and text.isprintable()):
+        valid = text.encode(errors="replace").decode()
+        text = "".join(character if character.isprintable() else "\ufffd" for character in valid)
+    return text or None
+
+
+def is_attribute(text: str) -> bool:
+    """Whether it may be the value of an attribute as it is."""
+    return attribute(text) == text
+
+
+@lru_cache(maxsize=256)
+def platform(text: str) -> str | None:
+    """OptPlatform as the attribute `platform`: lower case, None if empty."""
+    return attribute(text.lower())
+
+
+def event_time_ms(value: Any) -> int | None:
+    """EventTime of a body as Unix milliseconds, None where it is no time.
+
+    The platform sends milliseconds or seconds, as a number or as text.
+    """
+    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 20:
+        value = int(value)
+    if not isinstance(value, int) or isinstance(value, bool) or value <= 0:
+        return None
+    milliseconds = value * 1000 if value < SECONDS_BELOW else value
+    return milliseconds if milliseconds < TIME_MS_BELOW else None
+
+
+def text_or_empty(value: Any) -> str:
+    """The value if it is text, else an empty one."""
+    return value if isinstance(value, str) else ""
+
+
+__all__ = ["MAX_ATTRIBUTE_LENGTH", "attribute", "event_time_ms", "is_attribute", "platform", "text_or_empty"]

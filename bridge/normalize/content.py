@@ -1,0 +1,156 @@
+"""Reads what one body says: typed where it is documented, verbatim where it is not."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from bridge.events import UNKNOWN_TYPE, Data, registry
+from bridge.normalize import lenient
+from bridge.normalize.attributes import attribute, event_time_ms, is_attribute, text_or_empty
+from bridge.normalize.drift import Drift
+from bridge.normalize.identity import best_subject, fallback_subject
+from bridge.normalize.repair import UnreadableError, dump, is_plain, load
+
+
+class Content(msgspec.Struct, frozen=True, gc=False):
+    """What the body of one event says."""
+
+    command: str
+    type: str
+    """Event type."""
+    subject: str | None
+    identity: Sequence[Any] | None
+    """Values that make the event unique; None where nothing does."""
+    time_ms: int | None
+    """EventTime, Unix milliseconds; None where it has none."""
+    body_command: str | None
+    """The command in the body, where it differs."""
+    data: Data | msgspec.Raw
+    repaired: bool = False
+
+
+class ContentReader:
+    """Reads bodies.
+
+    Args:
+        drift: told where they differ from the documentation.
+    """
+
+    def __init__(self, drift: Drift) -> None:
+        self._drift = drift
+
+    def read(self, entry: registry.Entry | None, command: str, body: bytes, repaired: bool) -> Content:
+        """What a body says.
+
+        Args:
+            entry: the entry of the command in the URL, None where it has none.
+            command: the command in the URL, empty where it names none.
+            body: of one event.
+            repaired: whether the body was mended before, so that it is no longer as it came.
+
+        Raises:
+            UnreadableError: it is no JSON object.
+        """
+        content = None if entry is None or repaired else self._read_strictly(body, entry, command)
+        if content is None:
+            content = self._read_leniently(body, entry, command, repaired)
+        return content
+
+    def _read_strictly(self, body: bytes, entry: registry.Entry, command: str) -> Content | None:
+        """What a body in exactly the documented form says; None for any other."""
+        try:
+            strict = entry.decode(body)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            return None
+        time_ms = None
+        if strict.event_time is not None and (time_ms := event_time_ms(strict.event_time)) is None:
+            return None
+        if entry.is_verbatim and not is_plain(body):
+            return None
+        data = entry.build(strict)
+        for field in entry.missing(data):
+            self._drift.note("missing_field", entry.callback.command, field)
+        body_command = None
+        if strict.callback_command is not None and strict.callback_command != command:
+            if not is_attribute(strict.callback_command):
+                return None
+            body_command = self._differing(strict.callback_command, command, entry)
+        return Content(
+            entry.callback.command,
+            entry.callback.type,
+            entry.subject(data) or fallback_subject(entry, data),
+            entry.identity(data, time_ms),
+            time_ms,
+            body_command,
+            data,
+        )
+
+    def _read_leniently(self, body: bytes, entry: registry.Entry | None, command: str, was_repaired: bool) -> Content:
+        """What any other body says. Raises as `read`."""
+        fields, repaired = load(body)
+        repaired = repaired or was_repaired
+        body_command = text_or_empty(fields.get("CallbackCommand"))
+        if entry is None and not command:
+            entry = registry.find(body_command)
+            command = body_command
+        if entry is None:
+            return self._read_unknown(fields, command, body_command, repaired)
+        reading = lenient.read(fields, entry.data, _becomes_attribute)
+        for surprise in reading.surprises:
+            self._drift.note(surprise.kind, entry.callback.command, surprise.field, surprise.value)
+        data = reading.data
+        time_ms = event_time_ms(reading.event_time)
+        return Content(
+            entry.callback.command,
+            entry.callback.type,
+            entry.subject(data) or fallback_subject(entry, data),
+            entry.identity(data, time_ms),
+            time_ms,
+            self._differing(text_or_empty(reading.command), command, entry),
+            data,
+            repaired,
+        )
+
+    def _read_unknown(self, fields: dict[str, Any], command: str, body_command: str, repaired: bool) -> Content:
+        command = attribute(command) or attribute(body_command) or "unknown"
+        self._drift.note("unknown_command", command, "", fields)
+        return Content(
+            command,
+            UNKNOWN_TYPE,
+            best_subject(fields),
+            None,
+            event_time_ms(fields.get("EventTime")),
+            self._differing(body_command, command, None),
+            msgspec.Raw(dump(fields)),
+            repaired,
+        )
+
+    def _differing(self, body_command: str, command: str, entry: registry.Entry | None) -> str | None:
+        """The command in the body, if it is another one than the URL's."""
+        if not body_command or body_command.lower() == command.lower():
+            return None
+        if entry is not None and registry.find(body_command) is entry:
+            return attribute(body_command)  # Documented to differ: no drift.
+        self._drift.note("command", command, "CallbackCommand")
+        return attribute(body_command)
+
+
+def command_in(body: bytes) -> str:
+    """The command that a body names, empty if it names none."""
+    try:
+        return text_or_empty(load(body).fields.get("CallbackCommand"))
+    except UnreadableError:
+        return ""
+
+
+def _becomes_attribute(name: str, value: Any) -> bool:
+    """Whether a field of the envelope becomes an attribute."""
+    if name == "EventTime":
+        return event_time_ms(value) is not None
+    return isinstance(value, str) and is_attribute(value)
+
+
+__all__ = ["Content", "ContentReader", "command_in"]

@@ -1,0 +1,27 @@
+"""Times as text, in the one form that every event and every key of ours has."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from functools import lru_cache
+
+_EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - without a zone it is printed without one
+_MILLISECONDS = [f".{number:03d}Z" for number in range(1000)]
+
+
+def rfc3339(time_ms: int) -> str:
+    """Unix milliseconds as RFC 3339 in UTC, e.g. `2019-05-10T09:38:46.123Z`.
+
+    Raises:
+        OverflowError: it is beyond the year 9999, for which RFC 3339 has no form.
+    """
+    seconds, milliseconds = divmod(time_ms, 1000)
+    return _second(seconds) + _MILLISECONDS[milliseconds]
+
+
+@lru_cache(maxsize=4096)
+def _second(seconds: int) -> str:
+    return (_EPOCH + timedelta(seconds=seconds)).isoformat()
+
+
+__all__ = ["rfc3339"]

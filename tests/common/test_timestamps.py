@@ -1,0 +1,35 @@
+"""Times as text."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from common.timestamps import rfc3339
+
+
+@pytest.mark.parametrize(
+    ("time_ms", "text"),
+    [
+        (0, "1970-01-01T00:00:00.000Z"),
+        (1_557_481_126_123, "2019-05-10T09:38:46.123Z"),
+        (-1, "1969-12-31T23:59:59.999Z"),
+        (253_402_300_799_999, "9999-12-31T23:59:59.999Z"),
+    ],
+)
+def test_a_time_has_three_digits_of_milliseconds_and_stands_in_utc(time_ms: int, text: str) -> None:
+    assert rfc3339(time_ms) == text
+
+
+@given(st.integers(-62_135_596_800_000, 253_402_300_799_999))
+def test_what_is_written_is_read_as_the_same_time(time_ms: int) -> None:
+    read = datetime.fromisoformat(rfc3339(time_ms))
+    assert round((read - datetime(1970, 1, 1, tzinfo=UTC)).total_seconds() * 1000) == time_ms
+
+
+def test_beyond_the_year_9999_there_is_no_form() -> None:
+    with pytest.raises(OverflowError):
+        rfc3339(253_402_300_800_000)
