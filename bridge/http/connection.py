@@ -1,15 +1,20 @@
-"""The short way of the usual callback: no request object, no task, no coroutine, and many at a time.
+"""The fast path: aiohttp parses a request, and nothing of its server runs.
 
-aiohttp gives each request all of these, which is most of what it costs. The usual callback needs none: it is a plain
-POST that has arrived whole, and its reply is ready-made bytes, written when the journal says so. So it goes from the
-parser of aiohttp straight to the ingress. Whatever is not quite so (a body in pieces, an old client, a request that is
-refused, a before-callback) goes the way of aiohttp, as if this module did not exist.
+For a request that is there as a whole, the server of aiohttp would wake the connection's task, make a request and a
+writer, and start a task for the handler; that is a third of what a callback costs. Such a request goes from the parser
+of aiohttp straight to the ingress. Whatever has arrived otherwise (a body in pieces, an old client, another method)
+goes aiohttp's way, as if this module did not exist: see `slow_path`.
 
 What has arrived gathers for a few milliseconds, as the journal wants it anyway, and is then handled in one go: a step
 that is done many times in a row finds its code in the caches of the processor, and takes half as long as one that takes
 turns with parsing and system calls.
 
-A connection is on one way at a time: what a client sends before it has its reply waits unread.
+A connection is on one path at a time: what a client sends before it has its reply waits unread.
+
+This is the only module that touches the insides of aiohttp, and is made for aiohttp 3.14 (see pyproject.toml). Of
+`RequestHandler` it uses the queue of parsed messages, the future by which its task waits for one, the parser's count of
+messages under way, the marks `_close` and `_paused`, the pausing of reading, and the time of the keep-alive timer; of a
+body, the parts in its stream. `tests/http/test_connection.py` fails when a version sends callbacks the slow way.
 """
 
 from __future__ import annotations
@@ -17,86 +22,136 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable
+from typing import Any, ClassVar, TypeGuard
 
 from aiohttp import HttpVersion11, web
 from aiohttp.http_parser import RawRequestMessage
 from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
 
-from bridge.http.response import ReadyMadeReply
+from bridge.http.headers import TRACEPARENT, forwarded_for
+from bridge.http.response import render
+from bridge.ingress.replies import PlatformReply
 
 
-class Intake:
-    """Gathers connections whose request may go the short way.
+class FastPath:
+    """Gathers connections whose request has arrived whole.
 
     Args:
-        take: called with some of them; it calls `reply` or `decline` of each once, now or later.
-        gather: seconds.
+        accept: answers the request of one, now or later; never raises.
+        flush: called when all that had gathered are accepted.
+        gather_s: how long they gather.
     """
 
-    def __init__(self, take: Callable[[Sequence[Connection]], None], gather: float) -> None:
-        self._take = take
-        self._gather = gather
-        self._waiting: list[Connection] = []
+    def __init__(self, accept: Callable[[HttpConnection], None], flush: Callable[[], None], *, gather_s: float) -> None:
+        self._accept = accept
+        self._flush = flush
+        self._gather_s = gather_s
+        self._gathered: list[HttpConnection] = []
         self._loop = asyncio.get_running_loop()
+        self.closing = False
+        """Whether each reply asks the client to close its connection."""
 
-    def add(self, connection: Connection) -> None:
+    def add(self, connection: HttpConnection) -> None:
         """The connection has a request."""
-        if not self._waiting:
-            self._loop.call_later(self._gather, self._hand_over)
-        self._waiting.append(connection)
+        if not self._gathered:
+            self._loop.call_later(self._gather_s, self._hand_over)
+        self._gathered.append(connection)
 
     def _hand_over(self) -> None:
-        connections, self._waiting = self._waiting, []
-        self._take(connections)
+        connections, self._gathered = self._gathered, []
+        for connection in connections:
+            self._accept(connection)
+        self._flush()
 
 
-class Connection(web.RequestHandler):
-    """A connection of aiohttp's server.
+class HttpConnection(web.RequestHandler):
+    """A connection of aiohttp's server. While a request is on the fast path, it is the `CallbackRequest`.
 
     Args:
-        intake: where requests go that may take the short way.
+        fast_path: where requests go that have arrived whole.
         settings: as aiohttp's class has them.
     """
 
-    __slots__ = ("_early", "_intake", "_is_on_short_way", "_replied", "arrived")
+    __slots__ = ("_early", "_fast_path", "_is_on_fast_path", "_message", "_payload", "_replied", "arrived")
 
-    def __init__(self, intake: Intake, *arguments: Any, **settings: Any) -> None:
+    method: ClassVar[str] = "POST"
+    """No other takes the fast path."""
+
+    def __init__(self, fast_path: FastPath, *arguments: Any, **settings: Any) -> None:
         super().__init__(*arguments, **settings)
-        self._intake = intake
-        self._is_on_short_way = False
+        self._fast_path = fast_path
+        self._is_on_fast_path = False
+        self._message: RawRequestMessage
+        self._payload: StreamReader
         self._early = b""
         """What the client sent before it had its reply."""
         self._replied: asyncio.Event | None = None
         self.arrived = 0.0
-        """When the request on the short way had arrived (`time.perf_counter`)."""
+        """When the request on the fast path had arrived (`time.perf_counter`)."""
 
     @property
     def has_requested(self) -> bool:
         """Whether a request came, if only its head."""
         return bool(self._request_count)
 
+    # -- The request on the fast path ----------------------------------------------------------------------------------
+
     @property
-    def request(self) -> tuple[RawRequestMessage, StreamReader]:
-        """The request on the short way: its head, and the stream with its body."""
-        message, payload = self._messages[0]
-        assert isinstance(message, RawRequestMessage)
-        return message, payload
+    def path(self) -> str:
+        """Path and query as they came."""
+        return self._message.path
+
+    @property
+    def peer(self) -> str | None:
+        """Address of whoever is connected."""
+        return str(self.peername[0]) if isinstance(self.peername, tuple) else None
+
+    @property
+    def forwarded_for(self) -> str:
+        """Values of all headers `X-Forwarded-For`, joined with commas."""
+        return forwarded_for(self._message.headers)
+
+    @property
+    def traceparent(self) -> str:
+        """The header `traceparent`, empty if there is none."""
+        return self._message.headers.get(TRACEPARENT, "")
+
+    @property
+    def size(self) -> int:
+        """Bytes of the body."""
+        return self._payload.total_bytes
 
     @property
     def body(self) -> bytes:
-        """The body of that request. `read_nowait` gives the same, and resumes a reading that was never paused."""
-        return b"".join(self._messages[0][1]._buffer)
+        """The whole body. `read_nowait` gives the same, and resumes a reading that was never paused."""
+        return b"".join(self._payload._buffer)
 
-    @property
-    def remote(self) -> str | None:
-        """Address of the peer."""
-        return str(self.peername[0]) if isinstance(self.peername, tuple) else None
+    def respond(self, reply: PlatformReply) -> None:
+        """Answer the request, and leave the fast path."""
+        self._messages.clear()
+        del self._message, self._payload
+        if self._parser is not None:
+            self._parser.message_consumed()
+        transport = self.transport
+        if transport is not None and not transport.is_closing():
+            closing = self._fast_path.closing or self._close or reply.closes
+            transport.write(render(reply, closing))
+            if closing:
+                self.force_close()
+        self._is_on_fast_path = False
+        if self._replied is not None:
+            self._replied.set()
+        if self._early:
+            early, self._early = self._early, b""
+            self._resume_reading_for_buffer()
+            self.data_received(early)
+
+    # -- What aiohttp and its event loop call --------------------------------------------------------------------------
 
     def data_received(self, data: bytes) -> None:
         """Something has arrived."""
-        if self._is_on_short_way:
+        if self._is_on_fast_path:
             self._early += data
             self._pause_reading_for_buffer()
             return
@@ -110,52 +165,21 @@ class Connection(web.RequestHandler):
         messages = self._messages
         if not messages:
             return
-        if len(messages) == 1 and not self._reading_paused and _is_plain_post(*messages[0]):
-            self._is_on_short_way = True
+        message, payload = messages[0]
+        if len(messages) == 1 and not self._reading_paused and _is_plain_post(message, payload):
+            self._is_on_fast_path = True
+            self._message = message
+            self._payload = payload
             self.arrived = time.perf_counter()
             # From now on, not from the reply: to aiohttp the connection is idle, and must not be closed meanwhile.
             self._next_keepalive_close_time = self._loop.time() + self._keepalive_timeout
-            self._intake.add(self)
+            self._fast_path.add(self)
         else:
             idle.set_result(None)
 
-    def reply(self, reply: ReadyMadeReply) -> None:
-        """End the short way with a reply."""
-        self._messages.clear()
-        if self._parser is not None:
-            self._parser.message_consumed()
-        transport = self.transport
-        if transport is not None and not transport.is_closing():
-            transport.write(bytes(reply))
-            if reply.closing or self._close:
-                self.force_close()
-        self._leave_the_short_way()
-
-    def decline(self) -> None:
-        """The request, of which nothing was read, goes the way of aiohttp."""
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(None)
-        self._leave_the_short_way()
-
-    def _leave_the_short_way(self) -> None:
-        self._is_on_short_way = False
-        if self._replied is not None:
-            self._replied.set()
-        if self._early:
-            early, self._early = self._early, b""
-            self._resume_reading_for_buffer()
-            self.data_received(early)
-
-    def close(self) -> None:
-        """Take no further request, and end when the last one is answered."""
-        if self._is_on_short_way:
-            self._close = True  # Its task stays: the request may yet be declined.
-        else:
-            super().close()
-
     async def shutdown(self, timeout: float | None = 15.0) -> None:
         """End the connection when its request is answered, after `timeout` seconds at the latest."""
-        if self._is_on_short_way:
+        if self._is_on_fast_path:
             self._replied = asyncio.Event()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(timeout):
@@ -163,7 +187,7 @@ class Connection(web.RequestHandler):
         await super().shutdown(timeout)
 
 
-def _is_plain_post(message: object, payload: StreamReader) -> bool:
+def _is_plain_post(message: object, payload: StreamReader) -> TypeGuard[RawRequestMessage]:
     return (
         isinstance(message, RawRequestMessage)
         and payload is not EMPTY_PAYLOAD
@@ -172,3 +196,6 @@ def _is_plain_post(message: object, payload: StreamReader) -> bool:
         and message.version == HttpVersion11
         and not (message.should_close or message.upgrade or message.compression)
     )
+
+
+__all__ = ["FastPath", "HttpConnection"]

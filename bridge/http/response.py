@@ -1,72 +1,87 @@
-"""A reply that is written as bytes, head and all, and may be given again and again.
+"""Replies as bytes of HTTP/1.1, head and all.
 
 aiohttp builds the headers of each response anew; for the one reply that nearly every callback gets, that is a tenth of
-all the work of a request.
+all the work of a request. So a constant reply is rendered once for the second in which its `Date` is right.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
-from http import HTTPStatus
-from types import MappingProxyType
 
 from aiohttp import web
 from aiohttp.helpers import rfc822_formatted_time
 
+from bridge.ingress import replies
+from bridge.ingress.replies import PlatformReply
 
-class ReadyMadeReply(web.StreamResponse):
-    """A JSON reply. It has no state of a request, so one instance serves all.
+
+class Renderer:
+    """Renders replies. One serves a whole process."""
+
+    def __init__(self) -> None:
+        self._second = 0
+        self._rendered: dict[PlatformReply, bytes] = {}
+        """Constant replies as they are in this second, for a connection that stays open."""
+
+    def render(self, reply: PlatformReply, closing: bool) -> bytes:
+        """Head and body.
+
+        Args:
+            reply: what is told.
+            closing: whether the connection is closed after it.
+        """
+        second = int(time.time())
+        if second != self._second:
+            self._second = second
+            self._rendered.clear()
+        rendered = None if closing else self._rendered.get(reply)
+        if rendered is None:
+            rendered = _render(reply, closing=closing)
+            if not closing and reply in replies.CONSTANT:
+                self._rendered[reply] = rendered
+        return rendered
+
+
+def _render(reply: PlatformReply, *, closing: bool) -> bytes:
+    further = "".join(f"{name}: {value}\r\n" for name, value in reply.headers)
+    closing_field = "Connection: close\r\n" if closing else ""
+    return (
+        f"HTTP/1.1 {reply.status:d} {reply.status.phrase}\r\nContent-Type: application/json\r\n"
+        f"Content-Length: {len(reply.content)}\r\nDate: {rfc822_formatted_time()}\r\n"
+        f"{further}{closing_field}\r\n"
+    ).encode() + reply.content
+
+
+render = Renderer().render
+
+
+class RenderedResponse(web.StreamResponse):
+    """A reply as aiohttp's server gives it.
 
     Args:
-        content: the body.
-        status: the status.
-        headers: further headers.
+        reply: what is told.
         closing: whether the connection is closed after it.
     """
 
-    def __init__(
-        self,
-        content: bytes,
-        status: HTTPStatus = HTTPStatus.OK,
-        headers: Mapping[str, str] = MappingProxyType({}),
-        *,
-        closing: bool,
-    ) -> None:
-        super().__init__(status=status)
-        if closing:
-            self.force_close()
-        else:
-            self._keep_alive = True
-        self.content = content
-        self.closing = closing
-        self._further = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
-        self._made_at = 0
-        self._bytes = b""
+    def __init__(self, reply: PlatformReply, *, closing: bool) -> None:
+        super().__init__(status=reply.status)
+        self._reply = reply
+        self._closing = closing
 
-    def __bytes__(self) -> bytes:
-        """Head and body, as they go over the wire now."""
-        now = int(time.time())
-        if now != self._made_at:
-            self._made_at = now
-            self._bytes = self._make()
-        return self._bytes
+    @property
+    def keep_alive(self) -> bool:
+        """Whether the connection stays open."""
+        return not self._closing
 
     async def prepare(self, request: web.BaseRequest) -> None:
         """Write the whole reply."""
         if request.transport is None:
             raise ConnectionResetError("the client closed the connection")
-        request.transport.write(bytes(self))
+        request.transport.write(render(self._reply, self._closing))
         await request.writer.drain()
 
     async def write_eof(self, data: bytes = b"") -> None:
         """Nothing is left to write."""
 
-    def _make(self) -> bytes:
-        status = HTTPStatus(self.status)
-        head = (
-            f"HTTP/1.1 {status} {status.phrase}\r\nContent-Type: application/json\r\n"
-            f"Content-Length: {len(self.content)}\r\nDate: {rfc822_formatted_time()}\r\n"
-        )
-        closing = "Connection: close\r\n" if self.closing else ""
-        return f"{head}{self._further}{closing}\r\n".encode() + self.content
+
+__all__ = ["RenderedResponse", "Renderer", "render"]

@@ -7,22 +7,23 @@ import contextlib
 import logging
 import os
 import socket
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, Self
 
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
-from bridge.http.connection import Connection, Intake
+from bridge.http.connection import FastPath, HttpConnection
+from bridge.http.slow_path import SlowPath
+from bridge.ingress.ingress import Ingress
+from bridge.settings import BridgeSettings
 from common.logs import Throttle
 
 log = logging.getLogger(__name__)
 
 BACKLOG = 1024
-RETRY_AFTER = 0.1
-
-Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
+RETRY_AFTER_S = 0.1
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -39,39 +40,78 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 class HttpServer(web.Server):
-    """aiohttp's server, which also closes connections that do not bring a first request.
+    """aiohttp's server with a fast path, which also closes connections that do not bring a first request.
 
     Args:
-        handler: answers requests.
-        intake: where usual ones go first: see `bridge.http.connection`.
-        head_timeout: seconds for the first request's head to arrive.
-        most_body: bytes; a larger body is refused while it is read.
-        settings: of each connection, as aiohttp has them.
+        ingress: accepts callbacks.
+        flush: of the journal, called after each lot of callbacks.
+        gather_s: how long callbacks gather to be handled as one lot.
+        head_timeout_s: how long the head of a first request may take to arrive.
+        body_timeout_s: how long a body may take to arrive.
+        max_body_bytes: a larger body is refused, and not read to its end.
+        keepalive_s: how long an idle connection is kept.
     """
 
     def __init__(
-        self, handler: Handler, intake: Intake, *, head_timeout: float, most_body: int, **settings: Any
+        self,
+        ingress: Ingress,
+        flush: Callable[[], None],
+        *,
+        gather_s: float,
+        head_timeout_s: float,
+        body_timeout_s: float,
+        max_body_bytes: int,
+        keepalive_s: float,
     ) -> None:
-        super().__init__(handler, request_factory=self._request)
-        self._connection = partial(Connection, intake, self, loop=self._loop, logger=_http_log(), **settings)
-        self._head_timeout = head_timeout
-        self._most_body = most_body
+        self._fast_path = FastPath(ingress.accept, flush, gather_s=gather_s)
+        self._slow_path = SlowPath(ingress, max_body_bytes=max_body_bytes, body_timeout_s=body_timeout_s)
+        super().__init__(self._slow_path.handle, request_factory=self._request)
+        self._connection = partial(
+            HttpConnection,
+            self._fast_path,
+            self,
+            loop=self._loop,
+            logger=_http_log(),
+            access_log=None,
+            keepalive_timeout=keepalive_s,
+        )
+        self._head_timeout_s = head_timeout_s
+        self._max_body_bytes = max_body_bytes
 
-    def __call__(self) -> Connection:
+    @classmethod
+    def from_settings(cls, settings: BridgeSettings, ingress: Ingress, flush: Callable[[], None]) -> Self:
+        """The one that the settings describe."""
+        return cls(
+            ingress,
+            flush,
+            gather_s=settings.gather_ms / 1000,
+            head_timeout_s=settings.head_timeout_s,
+            body_timeout_s=settings.body_timeout_s,
+            max_body_bytes=settings.max_body_bytes,
+            keepalive_s=settings.keepalive_s,
+        )
+
+    def ask_to_close(self) -> None:
+        """From now on, each reply asks the client to close its connection."""
+        self._fast_path.closing = self._slow_path.closing = True
+
+    def __call__(self) -> HttpConnection:
         """A new connection."""
         return self._connection()
 
     def connection_made(self, handler: web.RequestHandler, transport: asyncio.Transport) -> None:
         """Expect a request."""
         super().connection_made(handler, transport)
-        self._loop.call_later(self._head_timeout, self._close_if_silent, handler)
+        self._loop.call_later(self._head_timeout_s, self._close_if_silent, handler)
 
     def _close_if_silent(self, handler: web.RequestHandler) -> None:
-        if isinstance(handler, Connection) and not handler.has_requested:
+        if isinstance(handler, HttpConnection) and not handler.has_requested:
             handler.force_close()
 
     def _request(self, message: Any, payload: Any, protocol: Any, writer: Any, task: Any) -> web.BaseRequest:
-        return web.BaseRequest(message, payload, protocol, writer, task, self._loop, client_max_size=self._most_body)
+        return web.BaseRequest(
+            message, payload, protocol, writer, task, self._loop, client_max_size=self._max_body_bytes
+        )
 
 
 class WithoutBrokenRequests(logging.Filter):
@@ -100,22 +140,22 @@ def _http_log() -> logging.Logger:
 
 
 class Acceptor:
-    """Takes connections from a listening socket, one at a time.
+    """Accepts connections from a listening socket, one at a time.
 
-    An event loop's own server takes all that wait at once; of several processes on one socket, the first to wake would
-    get all connections of a client that opens many. Taken one by one they spread over the processes.
+    An event loop's own server accepts all that wait at once; of several processes on one socket, the first to wake
+    would get all connections of a client that opens many. Accepted one by one they spread over the processes.
 
     Args:
         listener: the socket, which other processes may share.
         server: handles the connections.
-        most: most connections at a time; beyond it, they wait in the socket's queue.
+        max_connections: at a time; beyond it, they wait in the socket's queue.
     """
 
-    def __init__(self, listener: socket.socket, server: web.Server, *, most: int) -> None:
+    def __init__(self, listener: socket.socket, server: web.Server, *, max_connections: int) -> None:
         listener.setblocking(False)
         self._listener = listener
         self._server = server
-        self._most = most
+        self._max_connections = max_connections
         self._loop = asyncio.get_running_loop()
         self._connecting: set[asyncio.Task[object]] = set()
         self._retry: asyncio.TimerHandle | None = None
@@ -126,28 +166,28 @@ class Acceptor:
         self._loop.add_reader(self._listener.fileno(), self._accept)
 
     def stop(self) -> None:
-        """Take what has reached the socket already, then close it."""
+        """Accept what has reached the socket already, then close it."""
         if self._retry is not None:
             self._retry.cancel()
         self._loop.remove_reader(self._listener.fileno())
         with contextlib.suppress(OSError):
             while True:
-                self._take()
+                self._accept_one()
         self._listener.close()
 
     def _accept(self) -> None:
-        if len(self._server.connections) >= self._most:
+        if len(self._server.connections) >= self._max_connections:
             self._pause()
             return
         try:
-            self._take()
+            self._accept_one()
         except (BlockingIOError, InterruptedError, ConnectionAbortedError):
             pass  # Another process was faster, or the client is gone already.
         except OSError as error:
             log.error("cannot accept connections: %s", error.strerror)
             self._pause()
 
-    def _take(self) -> None:
+    def _accept_one(self) -> None:
         connection, _ = self._listener.accept()
         connection.setblocking(False)
         task = self._loop.create_task(self._loop.connect_accepted_socket(self._server, connection))
@@ -161,4 +201,4 @@ class Acceptor:
 
     def _pause(self) -> None:
         self._loop.remove_reader(self._listener.fileno())
-        self._retry = self._loop.call_later(RETRY_AFTER, self.start)
+        self._retry = self._loop.call_later(RETRY_AFTER_S, self.start)

@@ -34,7 +34,7 @@ log = logging.getLogger(__name__)
 
 SILENT_TO_OPEN = 5
 OPEN_S = 5.0
-MOST_ANSWER_BYTES = 256 * 1024
+MAX_ANSWER_BYTES = 256 * 1024
 WAITING_PER_CONNECTION = 10
 LOG_INTERVAL_S = 10.0
 EACH_REFUSED = range(38000, 39001)
@@ -115,7 +115,7 @@ class Decider:
         self._throttle = Throttle(LOG_INTERVAL_S)
 
     @classmethod
-    def of(cls, settings: BridgeSettings) -> Decider:
+    def from_settings(cls, settings: BridgeSettings) -> Decider:
         """The one that the settings describe."""
         return cls(
             {pattern: url.get_secret_value() for pattern, url in settings.decision_urls.items()},
@@ -180,7 +180,7 @@ class Endpoint:
         self.shown = str(self._url.origin())
         """Its scheme, host and port: the rest may hold secrets."""
         self._deadline = deadline
-        self._most = connections * (1 + WAITING_PER_CONNECTION)
+        self._max_asking = connections * (1 + WAITING_PER_CONNECTION)
         self._circuit = Circuit(self.shown)
         self._asking = 0
 
@@ -190,7 +190,7 @@ class Endpoint:
         Raises:
             NoDecisionError: there is none, or not with status 200 or 204.
         """
-        if self._asking >= self._most:
+        if self._asking >= self._max_asking:
             raise NoDecisionError("busy", f"{self._asking} questions wait for it already")
         if not self._circuit.admits():
             raise NoDecisionError("skipped", "it was silent and is left alone for some seconds")
@@ -209,8 +209,8 @@ class Endpoint:
             self._asking -= 1
             metrics.DECISION_SECONDS.observe(time.perf_counter() - began)
         self._circuit.answered()
-        if len(answer) > MOST_ANSWER_BYTES:
-            raise NoDecisionError("invalid", f"its answer has more than {MOST_ANSWER_BYTES} bytes")
+        if len(answer) > MAX_ANSWER_BYTES:
+            raise NoDecisionError("invalid", f"its answer has more than {MAX_ANSWER_BYTES} bytes")
         if status not in {HTTPStatus.OK, HTTPStatus.NO_CONTENT}:
             raise NoDecisionError("status", f"it answered {status}")
         return b"{}" if status == HTTPStatus.NO_CONTENT else answer
@@ -227,7 +227,7 @@ class Endpoint:
             answer = b""
             async for part in response.content.iter_any():
                 answer += part
-                if len(answer) > MOST_ANSWER_BYTES:
+                if len(answer) > MAX_ANSWER_BYTES:
                     break
             return response.status, answer
 
@@ -285,7 +285,7 @@ def read_answer(answer: bytes, command: str, body: bytes) -> Decision:
 
 
 def _decision(given: dict[str, Any], command: str, body: bytes) -> Decision:
-    reply: dict[str, Any] = {"ActionStatus": "OK", "ErrorInfo": "", "ErrorCode": 0} | given
+    reply: dict[str, Any] = replies.OK_FIELDS | given
     if replies.wants_each(command):
         return _decision_on_each(reply, replies.asked_about(command, body))
     code = reply["ErrorCode"]

@@ -6,48 +6,71 @@ from functools import lru_cache
 from http import HTTPStatus
 from typing import Any
 
+import msgspec
 import orjson
 
 from bridge.events import Reply, registry
-from bridge.http.response import ReadyMadeReply
 from bridge.normalize.repair import UnreadableError, load
 
-_OK = b'{"ActionStatus":"OK","ErrorInfo":"","ErrorCode":0}'
-_OK_OLD = b'{"ErrorCode":0,"ErrorMessage":""}'
-# Indexed by whether the connection is closed.
-_ACCEPTED = ReadyMadeReply(_OK, closing=False), ReadyMadeReply(_OK, closing=True)
-_ACCEPTED_OLD = ReadyMadeReply(_OK_OLD, closing=False), ReadyMadeReply(_OK_OLD, closing=True)
+OK_FIELDS = {"ActionStatus": "OK", "ErrorInfo": "", "ErrorCode": 0}
 
 
-def accepted(command: str = "", *, closing: bool = False) -> ReadyMadeReply:
-    """The callback is durable."""
-    return (_ACCEPTED_OLD if _is_old(command) else _ACCEPTED)[closing]
+class PlatformReply(msgspec.Struct, frozen=True, eq=False, gc=False):
+    """A reply. It is compared by identity, so that what is made of a constant one is found again quickly."""
+
+    content: bytes
+    """JSON."""
+    status: HTTPStatus = HTTPStatus.OK
+    headers: tuple[tuple[str, str], ...] = ()
+    """Further headers."""
+    closes: bool = False
+    """Whether the connection is not to be used any more."""
 
 
-@lru_cache
-def _is_old(command: str) -> bool:
+def _failed(message: str, status: HTTPStatus, **more: Any) -> PlatformReply:
+    return PlatformReply(
+        orjson.dumps({"ActionStatus": "FAIL", "ErrorInfo": message, "ErrorCode": 1}), status=status, **more
+    )
+
+
+ACCEPTED = PlatformReply(orjson.dumps(OK_FIELDS))
+ACCEPTED_CALL = PlatformReply(orjson.dumps({"ErrorCode": 0, "ErrorMessage": ""}))
+"""The same for the old call webhook."""
+INTERNAL_ERROR = _failed("internal error", HTTPStatus.INTERNAL_SERVER_ERROR, closes=True)
+CONSTANT = frozenset((ACCEPTED, ACCEPTED_CALL))
+"""Replies that are given again and again."""
+
+
+@lru_cache(maxsize=256)
+def accepted(command: str = "") -> PlatformReply:
+    """The callback is durable. The same object for the same command."""
     entry = registry.find(command)
-    return entry is not None and entry.callback.reply is Reply.ERROR_MESSAGE
+    is_call = entry is not None and entry.callback.reply is Reply.ERROR_MESSAGE
+    return ACCEPTED_CALL if is_call else ACCEPTED
 
 
-def allowed(command: str, body: bytes, *, closing: bool = False) -> ReadyMadeReply:
+def kept_as_dead_letter(detail: str) -> PlatformReply:
+    """The callback is durable, and cannot become an event."""
+    return _failed(f"kept as a dead letter: {detail}", HTTPStatus.OK)
+
+
+def refused(status: HTTPStatus, message: str) -> PlatformReply:
+    """The callback is not acknowledged."""
+    allow = (("Allow", "POST"),) if status == HTTPStatus.METHOD_NOT_ALLOWED else ()
+    return _failed(message, status, headers=allow)
+
+
+def allowed(command: str, body: bytes) -> PlatformReply:
     """The platform may go on with what it asked about; in the form of the entry, or what the name suggests."""
     if not wants_each(command):
-        return accepted(closing=closing)
+        return ACCEPTED
     items = [{"To_Account": account, "ResultCode": 0, "ResultInfo": ""} for account in asked_about(command, body)]
-    return decided({"ActionStatus": "OK", "ErrorInfo": "", "ErrorCode": 0, "ResultItem": items}, closing=closing)
+    return decided({**OK_FIELDS, "ResultItem": items})
 
 
-def decided(reply: dict[str, Any], *, closing: bool = False) -> ReadyMadeReply:
+def decided(fields: dict[str, Any]) -> PlatformReply:
     """The platform is told these fields."""
-    return ReadyMadeReply(orjson.dumps(reply), closing=closing)
-
-
-def failed(status: HTTPStatus, message: str, *, closing: bool = False) -> ReadyMadeReply:
-    """The callback was not accepted; with status 200 it was kept all the same."""
-    reply = {"ActionStatus": "FAIL", "ErrorInfo": message, "ErrorCode": 1}
-    more = {"Allow": "POST"} if status == HTTPStatus.METHOD_NOT_ALLOWED else {}
-    return ReadyMadeReply(orjson.dumps(reply), status, more, closing=closing)
+    return PlatformReply(orjson.dumps(fields))
 
 
 def wants_each(command: str) -> bool:
@@ -70,4 +93,18 @@ def asked_about(command: str, body: bytes) -> list[str]:
     return [str(account) for account in accounts if isinstance(account, str | int) and not isinstance(account, bool)]
 
 
-__all__ = ["accepted", "allowed", "asked_about", "decided", "failed", "wants_each"]
+__all__ = [
+    "ACCEPTED",
+    "ACCEPTED_CALL",
+    "CONSTANT",
+    "INTERNAL_ERROR",
+    "OK_FIELDS",
+    "PlatformReply",
+    "accepted",
+    "allowed",
+    "asked_about",
+    "decided",
+    "kept_as_dead_letter",
+    "refused",
+    "wants_each",
+]

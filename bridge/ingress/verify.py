@@ -7,33 +7,26 @@ import hmac
 import ipaddress
 import time
 from collections.abc import Callable, Mapping, Sequence
-from enum import StrEnum
+from typing import Self
 
 import msgspec
 
+from bridge.ingress import refusals
+from bridge.ingress.refusals import Refusal
 from bridge.query import Query
-from bridge.settings import Network
+from bridge.settings import BridgeSettings, Network
 
-MOST_REMEMBERED = 1024
-MOST_DIGITS = 18
-
-
-class Refusal(StrEnum):
-    """Why a callback is not let in."""
-
-    ADDRESS = "address"
-    UNKNOWN_APP = "unknown_app"
-    SIGNATURE_MISSING = "signature_missing"
-    BAD_SIGNATURE = "bad_signature"
-    STALE_TIME = "stale_time"
-    """The signature is right: it is authentic, and late, or one of the clocks is wrong."""
+MAX_REMEMBERED = 1024
+MAX_DIGITS = 18
 
 
 class Verdict(msgspec.Struct, frozen=True, gc=False):
     """Outcome of the verification."""
 
+    query: Query
+    """What was verified."""
     refusal: Refusal | None
-    skew: float = 0.0
+    skew_s: float = 0.0
     """RequestTime minus our time, in seconds, where the signature is right."""
 
 
@@ -42,18 +35,24 @@ class Verifier:
 
     Args:
         apps: SdkAppid → tokens; without tokens only the SdkAppid is checked.
-        window: most seconds between RequestTime and our clock.
+        max_skew_s: most seconds between RequestTime and our clock.
         now: our clock, Unix seconds.
     """
 
     def __init__(
-        self, apps: Mapping[str, Sequence[str]], *, window: float, now: Callable[[], float] = time.time
+        self, apps: Mapping[str, Sequence[str]], *, max_skew_s: float, now: Callable[[], float] = time.time
     ) -> None:
         self._tokens = {app: [token.encode() for token in tokens] for app, tokens in apps.items()}
-        self._window = window
+        self._max_skew_s = max_skew_s
         self._now = now
         self._signed: dict[tuple[str, str, str], float] = {}
         """Signatures that were right lately → their RequestTime: all callbacks of an app in a second have the same."""
+
+    @classmethod
+    def from_settings(cls, settings: BridgeSettings) -> Self:
+        """The one that the settings describe."""
+        tokens = {app: [token.get_secret_value() for token in tokens] for app, tokens in settings.apps.items()}
+        return cls(tokens, max_skew_s=settings.clock_skew_s)
 
     def verify(self, query: Query) -> Verdict:
         """Whether the callback with this query is authentic and fresh."""
@@ -62,25 +61,25 @@ class Verifier:
         if signed_at is None:
             refusal = self._check(*proof)
             if refusal is not None or not self._tokens[query.app_id]:
-                return Verdict(refusal)
+                return Verdict(query, refusal)
             signed_at = float(proof[2])
-            if len(self._signed) >= MOST_REMEMBERED:
+            if len(self._signed) >= MAX_REMEMBERED:
                 self._signed.clear()
             self._signed[proof] = signed_at
         skew = signed_at - self._now()
-        return Verdict(Refusal.STALE_TIME if abs(skew) > self._window else None, skew)
+        return Verdict(query, refusals.STALE_TIME if abs(skew) > self._max_skew_s else None, skew)
 
     def _check(self, app_id: str, signature: str, request_time: str) -> Refusal | None:
         tokens = self._tokens.get(app_id)
         if tokens is None:
-            return Refusal.UNKNOWN_APP
+            return refusals.UNKNOWN_APP
         if not tokens:
             return None
         if not signature or not request_time:
-            return Refusal.SIGNATURE_MISSING
-        is_time = request_time.isascii() and request_time.isdigit() and len(request_time) <= MOST_DIGITS
+            return refusals.SIGNATURE_MISSING
+        is_time = request_time.isascii() and request_time.isdigit() and len(request_time) <= MAX_DIGITS
         if not (_is_signed(signature, request_time, tokens) and is_time):
-            return Refusal.BAD_SIGNATURE
+            return refusals.BAD_SIGNATURE
         return None
 
 
@@ -108,11 +107,13 @@ class AddressFilter:
     def __init__(self, allowed: Sequence[Network], proxies: Sequence[Network]) -> None:
         self._allowed = allowed
         self._proxies = proxies
-
-    @property
-    def is_open(self) -> bool:
+        self.is_open = not allowed
         """Whether every address may post."""
-        return not self._allowed
+
+    @classmethod
+    def from_settings(cls, settings: BridgeSettings) -> Self:
+        """The one that the settings describe."""
+        return cls(settings.allowed_networks, settings.trusted_proxies)
 
     def admits(self, peer: str | None, forwarded_for: str) -> bool:
         """Whether a request from `peer` may post: the last address in front of our own proxies counts."""

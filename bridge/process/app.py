@@ -12,7 +12,6 @@ from collections.abc import Callable
 
 from bridge import metrics
 from bridge.commands.send import DEV_TOKEN
-from bridge.http.connection import Intake
 from bridge.http.server import Acceptor, HttpServer, listen
 from bridge.ingress.ingress import Ingress
 from bridge.journal.journal import Journal
@@ -22,11 +21,11 @@ from common.admin import AdminServer, Readiness
 
 log = logging.getLogger(__name__)
 
-DRAIN_S = 1.0
-HANDLERS_S = 2.5
+CONNECTIONS_S = 1.0
+REPLIES_S = 2.5
 PUBLISH_S = 1.5
 JOURNAL_S = 1.5
-METRICS_INTERVAL = 0.5
+METRICS_INTERVAL_S = 0.5
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
@@ -38,14 +37,7 @@ class Bridge:
         self._publisher = Publisher(settings)
         self._journal = Journal.from_settings(settings, outlet=self._publisher)
         self._ingress = Ingress(settings, self._journal)
-        self._server = HttpServer(
-            self._ingress.handle,
-            Intake(self._ingress.take, settings.gather_ms / 1000),
-            head_timeout=settings.head_timeout_s,
-            most_body=settings.max_body_bytes,
-            keepalive_timeout=settings.keepalive_s,
-            access_log=None,
-        )
+        self._server = HttpServer.from_settings(settings, self._ingress, self._journal.flush)
         self._acceptor: Acceptor | None = None
         self._admin = AdminServer(
             settings.admin_host,
@@ -74,19 +66,20 @@ class Bridge:
         await self._admin.start()
         await self._journal.start()
         self._publisher.start(self._journal)
-        self._acceptor = Acceptor(listener, self._server, most=self._settings.max_connections)
+        self._acceptor = Acceptor(listener, self._server, max_connections=self._settings.max_connections)
         self._acceptor.start()
         self._metrics_task = asyncio.create_task(self._keep_metrics())
 
     async def stop(self) -> None:
         """Answer what was sent to us, make it durable, and end; each step has its time limit."""
-        self._stopping = self._ingress.draining = True
+        self._stopping = True
+        self._server.ask_to_close()
         if self._acceptor is not None:
             self._acceptor.stop()
         # Connections that are about to send a request, or are in the middle of one, get their answer.
-        await _until(lambda: not self._server.connections, DRAIN_S)
+        await _until(lambda: not self._server.connections, CONNECTIONS_S)
         self._server.pre_shutdown()
-        await self._server.shutdown(HANDLERS_S)
+        await self._server.shutdown(REPLIES_S)
         if self._publisher.confirms:
             await _until(lambda: self._journal.is_drained, PUBLISH_S)
         await self._ingress.close()
@@ -103,11 +96,11 @@ class Bridge:
             metrics.JOURNAL_BYTES.set(state.stored_bytes)
             metrics.MEMORY_BYTES.set(state.memory_bytes)
             metrics.IN_FLIGHT.set(self._ingress.in_flight)
-            metrics.CLOCK_SKEW.set(self._ingress.clock_skew)
+            metrics.CLOCK_SKEW.set(self._ingress.clock_skew_s)
             metrics.DISK_OK.set(state.disk_ok)
             metrics.KAFKA_OK.set(kafka_ok)
             metrics.DEGRADED.set(not (state.disk_ok and kafka_ok))
-            await asyncio.sleep(METRICS_INTERVAL)
+            await asyncio.sleep(METRICS_INTERVAL_S)
 
 
 async def serve(

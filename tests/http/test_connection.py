@@ -1,41 +1,27 @@
-"""The short way of the usual callback, and that nobody can tell it from aiohttp's own."""
+"""The fast path, by which a callback that arrives whole reaches the ingress."""
 
 from __future__ import annotations
 
 import asyncio
 import signal
 import socket
-from collections.abc import Sequence
-from http import HTTPStatus
+from contextlib import AsyncExitStack
 
 import orjson
 import pytest
 from aiohttp import web
 
-from bridge.http.connection import Connection, Intake
-from bridge.http.server import Acceptor, Handler, HttpServer, listen
-from bridge.ingress import replies
-from bridge.ingress.ingress import Ingress as Requests
-from bridge.journal.journal import Journal
-from bridge.journal.record import Record
-from bridge.normalize.normalizer import Normalizer, Received
-from bridge.settings import BridgeSettings
+from bridge.http.slow_path import SlowPath
 from tests.conftest import MakeIngress
 from tests.support.broker import Broker
 from tests.support.callbacks import Callback, recalled, sample, signed_query
-from tests.support.outlet import ToldOutlet
+from tests.support.http import serving, until, wire
+from tests.support.ingress_parts import FakeJournal, ingress_with
 from tests.support.topic import wait_for_events
 
 SLOW_MS = "100"
-"""Gathered for so long, a request is on the short way while the test does something else."""
+"""Gathered for so long, a request is on the fast path while the test does something else."""
 NOBODY = "127.0.0.1:1"
-
-
-def wire(callback: Callback, query: str | None = None) -> bytes:
-    """The bytes of a request."""
-    length = len(callback.body)
-    head = f"POST /{query or callback.signed()} HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\n\r\n"
-    return head.encode() + callback.body
 
 
 def read_replies(connection: socket.socket, number: int) -> list[tuple[int, dict[str, object]]]:
@@ -52,7 +38,9 @@ def read_replies(connection: socket.socket, number: int) -> list[tuple[int, dict
     return found
 
 
-def test_requests_that_come_before_the_reply_are_answered_in_order_whatever_way_they_go(ingress: MakeIngress) -> None:
+def test_requests_that_come_before_the_reply_are_answered_in_order(
+    ingress: MakeIngress,
+) -> None:
     bridge = ingress(NOBODY, BRIDGE_GATHER_MS=SLOW_MS)
     asked = sample("Sns.CallbackPrevFriendAdd")
     unsigned = signed_query("1400000000", None, "C2C.CallbackAfterMsgWithDraw")
@@ -140,113 +128,69 @@ def test_an_empty_body_is_a_dead_letter(ingress: MakeIngress) -> None:
 # -- Inside ------------------------------------------------------------------------------------------------------------
 
 
-class Server:
-    """The HTTP side in this process, serving."""
-
-    def __init__(self, handle: Handler, intake: Intake) -> None:
-        self.http = HttpServer(handle, intake, head_timeout=5, most_body=9999, access_log=None)
-        listener = listen("127.0.0.1", 0)
-        self._address = listener.getsockname()
-        self.acceptor = Acceptor(listener, self.http, most=9)
-        self.acceptor.start()
-
-    async def connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        return await asyncio.open_connection(*self._address)
-
-
-async def test_a_plain_post_reaches_neither_a_task_nor_a_request_object_of_aiohttp() -> None:
-    """Nothing else would notice if a new version of aiohttp sent every callback the long way."""
-
-    async def handle(request: web.BaseRequest) -> web.StreamResponse:
-        return web.Response(status=HTTPStatus.IM_A_TEAPOT, text=request.method)
-
-    bodies = []
-
-    def take(connections: Sequence[Connection]) -> None:
-        for connection in connections:
-            bodies.append(connection.body)
-            connection.reply(replies.accepted())
-
-    callback = recalled("ann", unread=1)
-    chunked = f"POST /{callback.signed()} HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n".encode()
-    server = Server(handle, Intake(take, 0.001))
-    reader, writer = await server.connect()
-    for request, expected in (
-        (wire(callback), b"200"),
-        (wire(callback).replace(b"POST", b"GET"), b"418"),
-        (chunked + b"%x\r\n%b\r\n0\r\n\r\n" % (len(callback.body), callback.body), b"200"),
-        (wire(callback).replace(b"HTTP/1.1", b"HTTP/1.0"), b"418"),
-    ):
-        writer.write(request)
-        head = await reader.readuntil(b"\r\n\r\n")
-        assert head.split()[1] == expected
-        if expected == b"200":
-            await reader.readuntil(b"}")
-        else:
-            await reader.readexactly(len(request.split()[0]))
-    assert bodies == [callback.body] * 2
-    writer.close()
-    server.acceptor.stop()
-    await server.http.shutdown(1)
-
-
-async def test_a_request_that_is_declined_while_the_server_stops_is_answered_all_the_same() -> None:
-    async def handle(_request: web.BaseRequest) -> web.StreamResponse:
-        return web.Response(status=HTTPStatus.IM_A_TEAPOT)
-
-    gathered = asyncio.Event()
-    waiting: list[Connection] = []
-
-    def take(connections: Sequence[Connection]) -> None:
-        waiting.extend(connections)
-        gathered.set()
-
-    server = Server(handle, Intake(take, 0))
-    reader, writer = await server.connect()
-    writer.write(wire(recalled("ann", unread=1)))
-    await gathered.wait()
-    server.acceptor.stop()
-    server.http.pre_shutdown()
-    stopped = asyncio.ensure_future(server.http.shutdown(5))
-    await asyncio.sleep(0)
-    for connection in waiting:
-        connection.decline()
-    assert (await reader.readuntil(b"\r\n\r\n")).split()[1] == b"418"
-    assert await reader.read() == b""
-    await stopped
-    writer.close()
-
-
-async def test_a_callback_that_cannot_be_handled_is_answered_500_and_holds_up_no_other(
+async def test_a_plain_post_reaches_neither_a_task_nor_a_request_object_of_aiohttp(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    normalize = Normalizer.event
+    """Nothing else would notice if a new version of aiohttp sent every callback the slow way."""
+    slow: list[str] = []
+    handle = SlowPath.handle
 
-    def fail_for_eve(self: Normalizer, received: Received) -> list[Record]:
-        if b"eve" in received.body:
-            raise RuntimeError("a bug")
-        return normalize(self, received)
+    async def note(self: SlowPath, request: web.BaseRequest) -> web.StreamResponse:
+        slow.append(request.method)
+        return await handle(self, request)
 
-    class KafkaConfirms(Journal):
-        def flush(self) -> None:
-            for group in self._gathering.values():
-                group.resolve(True)
+    monkeypatch.setattr(SlowPath, "handle", note)
+    callback = recalled("ann", unread=1)
+    chunked = f"POST /{callback.signed()} HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n".encode()
+    before = sample("C2C.CallbackBeforeSendMsg.v1")
+    journal = FakeJournal(True)
+    async with serving(ingress_with(journal)) as server, server.connect() as client:
+        for request in (
+            wire(callback),
+            chunked + b"%x\r\n%b\r\n0\r\n\r\n" % (len(callback.body), callback.body),
+            wire(before),
+            wire(callback, signed_query("1", None, callback.command)),
+            wire(Callback(callback.command, b"{")),
+            wire(callback),
+        ):
+            await client.ask(request)
+        assert slow == []
+        await client.ask(wire(callback).replace(b"POST", b"PUT"))
+        await client.ask(wire(callback).replace(b"HTTP/1.1", b"HTTP/1.0"))
+        assert slow == ["PUT", "POST"]
+    assert len(journal.records) == 6
 
-    monkeypatch.setattr(Normalizer, "event", fail_for_eve)
-    settings = BridgeSettings.model_validate({"apps": {"1400000000": ["token-a"]}})
-    journal = KafkaConfirms.from_settings(settings, outlet=ToldOutlet())
-    requests = Requests(settings, journal)
-    server = Server(requests.handle, Intake(requests.take, 0.05))
-    statuses = await asyncio.gather(*(_post(server, name) for name in ("ann", "eve", "bob")))
-    assert statuses == [200, 500, 200]
-    assert requests.in_flight == 0
-    server.acceptor.stop()
-    await server.http.shutdown(1)
+
+async def test_a_request_that_waits_for_its_reply_while_the_server_stops_is_answered() -> None:
+    journal = FakeJournal()
+    async with serving(ingress_with(journal)) as server, server.connect() as client:
+        client.send(wire(recalled("ann", unread=1)))
+        await until(lambda: bool(journal.records))
+        server.stop_accepting()
+        server.http.pre_shutdown()
+        stopped = asyncio.ensure_future(server.http.shutdown(5))
+        await asyncio.sleep(0)
+        journal.resolve(True)
+        reply = await client.reply()
+        assert reply.startswith(b"HTTP/1.1 200")
+        assert b"\r\nConnection: close\r\n" in reply
+        assert await client.ends()
+        await stopped
 
 
-async def _post(server: Server, account: str) -> int:
-    reader, writer = await server.connect()
-    writer.write(wire(recalled(account, unread=1)))
-    head = await reader.readuntil(b"\r\n\r\n")
-    writer.close()
-    return int(head.split()[1])
+async def test_callbacks_that_arrive_together_are_flushed_as_one_lot() -> None:
+    journal = FakeJournal()
+    lots: list[int] = []
+
+    def flush() -> None:
+        lots.append(len(journal.records))
+        journal.resolve(True)
+
+    async with serving(ingress_with(journal), flush, gather_s=0.1) as server, AsyncExitStack() as stack:
+        clients = [await stack.enter_async_context(server.connect()) for _ in range(5)]
+        for client in clients:
+            client.send(wire(recalled("ann", unread=1)))
+        for client in clients:
+            assert (await client.reply()).startswith(b"HTTP/1.1 200")
+    assert lots[-1] == 5
+    assert len(lots) < 5

@@ -327,4 +327,4 @@ def test_the_reply_deadline_alone_may_be_short(tmp_path: Path, monkeypatch: pyte
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("BRIDGE_APPS", '{"1":[]}')
     monkeypatch.setenv("BRIDGE_REPLY_DEADLINE_MS", "100")
-    assert Decider.of(load(BridgeSettings)).endpoint(BEFORE) is None
+    assert Decider.from_settings(load(BridgeSettings)).endpoint(BEFORE) is None

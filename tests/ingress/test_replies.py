@@ -10,14 +10,14 @@ import pytest
 
 from bridge.contract.examples import made_body
 from bridge.events import registry
-from bridge.http.response import ReadyMadeReply
 from bridge.ingress import replies
+from bridge.ingress.replies import PlatformReply
 from tests.support.callbacks import RECALLED, sample
 
 OK = {"ActionStatus": "OK", "ErrorInfo": "", "ErrorCode": 0}
 
 
-def read(reply: ReadyMadeReply) -> dict[str, Any]:
+def read(reply: PlatformReply) -> dict[str, Any]:
     parsed = orjson.loads(reply.content)
     assert isinstance(parsed, dict)
     return parsed
@@ -71,13 +71,17 @@ def test_the_old_call_webhook_is_answered_in_its_own_form() -> None:
     assert read(replies.accepted("call_end")) == {"ErrorCode": 0, "ErrorMessage": ""}
 
 
-def test_a_closing_reply_says_so() -> None:
-    each = replies.allowed("Sns.CallbackPrevFriendAdd", b"{}", closing=True)
-    for reply in (replies.accepted(closing=True), each, replies.failed(HTTPStatus.FORBIDDEN, "no", closing=True)):
-        assert reply.keep_alive is False
-        assert b"\r\nConnection: close\r\n" in bytes(reply)
-    assert b"\r\nConnection:" not in bytes(replies.accepted())
-
-
 def test_a_wrong_method_is_told_which_is_right() -> None:
-    assert b"\r\nAllow: POST\r\n" in bytes(replies.failed(HTTPStatus.METHOD_NOT_ALLOWED, "no"))
+    assert replies.refused(HTTPStatus.METHOD_NOT_ALLOWED, "no").headers == (("Allow", "POST"),)
+    assert replies.refused(HTTPStatus.FORBIDDEN, "no").headers == ()
+
+
+def test_what_is_refused_or_kept_as_a_dead_letter_is_told_why() -> None:
+    refused, kept = replies.refused(HTTPStatus.FORBIDDEN, "no"), replies.kept_as_dead_letter("no JSON")
+    assert (refused.status, read(refused)) == (403, {"ActionStatus": "FAIL", "ErrorInfo": "no", "ErrorCode": 1})
+    assert (kept.status, read(kept)["ErrorInfo"]) == (200, "kept as a dead letter: no JSON")
+
+
+def test_what_nearly_every_callback_gets_is_one_and_the_same_object() -> None:
+    assert replies.accepted(RECALLED) is replies.accepted("New.Thing") is replies.ACCEPTED
+    assert replies.accepted("call_end") in replies.CONSTANT

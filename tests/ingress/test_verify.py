@@ -6,7 +6,9 @@ import ipaddress
 
 import pytest
 
-from bridge.ingress.verify import AddressFilter, Refusal, Verdict, Verifier, sign
+from bridge.ingress import refusals
+from bridge.ingress.refusals import Refusal
+from bridge.ingress.verify import AddressFilter, Verifier, sign
 from bridge.query import parse_query
 
 APP, TOKEN, NOW = "1400000000", "xxxxyyyy", 1669872112
@@ -14,7 +16,7 @@ DOCUMENTED = "17773bc39a671d7b9aa835458704d2a6db81360a5940292b587d6d760d484061"
 
 
 def verify(query: str, *tokens: str, now: float = NOW) -> Refusal | None:
-    verifier = Verifier({APP: tokens or (TOKEN,), "1400000009": ()}, window=60, now=lambda: now)
+    verifier = Verifier({APP: tokens or (TOKEN,), "1400000009": ()}, max_skew_s=60, now=lambda: now)
     return verifier.verify(parse_query(query)).refusal
 
 
@@ -28,7 +30,7 @@ def test_the_documented_vector_is_accepted() -> None:
 
 
 def test_the_wrong_vector_that_circulates_is_refused() -> None:
-    assert verify(query(), "xxxyyy") is Refusal.BAD_SIGNATURE
+    assert verify(query(), "xxxyyy") is refusals.BAD_SIGNATURE
 
 
 def test_either_of_two_tokens_is_accepted_and_upper_case_hex_too() -> None:
@@ -38,7 +40,7 @@ def test_either_of_two_tokens_is_accepted_and_upper_case_hex_too() -> None:
 
 
 @pytest.mark.parametrize(
-    ("skew", "refusal"), [(60, None), (-60, None), (61, Refusal.STALE_TIME), (-61, Refusal.STALE_TIME)]
+    ("skew", "refusal"), [(60, None), (-60, None), (61, refusals.STALE_TIME), (-61, refusals.STALE_TIME)]
 )
 def test_the_time_may_differ_by_the_window_to_either_side(skew: int, refusal: Refusal | None) -> None:
     assert verify(query(), now=NOW + skew) is refusal
@@ -51,19 +53,20 @@ def test_a_time_that_is_no_number_is_never_accepted(time: str) -> None:
 
 def test_a_right_signature_is_remembered_but_not_beyond_the_window() -> None:
     clock = [NOW]
-    verifier = Verifier({APP: [TOKEN]}, window=60, now=lambda: clock[0])
-    for skew, refusal in ((0, None), (60, None), (61, Refusal.STALE_TIME), (0, None)):
+    verifier = Verifier({APP: [TOKEN]}, max_skew_s=60, now=lambda: clock[0])
+    for skew, refusal in ((0, None), (60, None), (61, refusals.STALE_TIME), (0, None)):
         clock[0] = NOW + skew
-        assert verifier.verify(parse_query(query())) == Verdict(refusal, -skew)
-    assert verifier.verify(parse_query(query(time=NOW + 1))).refusal is Refusal.BAD_SIGNATURE
-    assert verifier.verify(parse_query(query(app="1400000009"))).refusal is Refusal.UNKNOWN_APP
+        verdict = verifier.verify(parse_query(query()))
+        assert (verdict.refusal, verdict.skew_s) == (refusal, -skew)
+    assert verifier.verify(parse_query(query(time=NOW + 1))).refusal is refusals.BAD_SIGNATURE
+    assert verifier.verify(parse_query(query(app="1400000009"))).refusal is refusals.UNKNOWN_APP
 
 
 def test_an_app_without_a_token_needs_no_signature_and_an_unknown_one_is_refused() -> None:
     assert verify("SdkAppid=1400000009") is None
-    assert verify("SdkAppid=1400000001") is Refusal.UNKNOWN_APP
-    assert verify("") is Refusal.UNKNOWN_APP
-    assert verify(f"SdkAppid={APP}") is Refusal.SIGNATURE_MISSING
+    assert verify("SdkAppid=1400000001") is refusals.UNKNOWN_APP
+    assert verify("") is refusals.UNKNOWN_APP
+    assert verify(f"SdkAppid={APP}") is refusals.SIGNATURE_MISSING
 
 
 def test_names_have_no_case_and_the_first_of_a_repeated_one_counts() -> None:

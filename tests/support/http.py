@@ -1,11 +1,20 @@
-"""One plain HTTP request at a time, for asserting on replies; `load` is for many."""
+"""HTTP for asserting on replies: one plain request at a time (`load` is for many), or our server in this process."""
 
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPException
 from typing import Any
 from urllib.parse import urlsplit
 
 import orjson
+
+from bridge.http.server import Acceptor, HttpServer, listen
+from bridge.ingress.ingress import Ingress
+from tests.support.callbacks import Callback
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,3 +52,87 @@ def answers(url: str, status: int = 200) -> bool:
         return request("GET", url, timeout=1).status == status
     except (OSError, HTTPException):
         return False
+
+
+def wire(callback: Callback, query: str | None = None, *headers: str) -> bytes:
+    """The bytes of a request."""
+    fields = "".join(f"{header}\r\n" for header in ("Host: x", f"Content-Length: {len(callback.body)}", *headers))
+    return f"POST /{query or callback.signed()} HTTP/1.1\r\n{fields}\r\n".encode() + callback.body
+
+
+class Client:
+    """A connection to a server in this process."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader = reader
+        self._writer = writer
+
+    def send(self, data: bytes) -> None:
+        """Send these bytes."""
+        self._writer.write(data)
+
+    async def reply(self) -> bytes:
+        """The next reply, head and body."""
+        head = await self._reader.readuntil(b"\r\n\r\n")
+        length = head.lower().partition(b"content-length:")[2].partition(b"\r\n")[0]
+        return head + await self._reader.readexactly(int(length or 0))
+
+    async def ask(self, data: bytes) -> bytes:
+        """Send these bytes; the reply to them."""
+        self.send(data)
+        return await self.reply()
+
+    async def ends(self) -> bool:
+        """Whether nothing comes but the end."""
+        return await self._reader.read() == b""
+
+
+class LocalServer:
+    """The HTTP side of an ingress in this process, serving."""
+
+    def __init__(self, ingress: Ingress, flush: Callable[[], None], *, gather_s: float) -> None:
+        self.http = HttpServer(
+            ingress,
+            flush,
+            gather_s=gather_s,
+            head_timeout_s=5,
+            body_timeout_s=5,
+            max_body_bytes=100_000,
+            keepalive_s=60,
+        )
+        listener = listen("127.0.0.1", 0)
+        self._address = listener.getsockname()
+        self._acceptor: Acceptor | None = Acceptor(listener, self.http, max_connections=9)
+        self._acceptor.start()
+
+    def stop_accepting(self) -> None:
+        """Accept no further connection. May be called more than once."""
+        acceptor, self._acceptor = self._acceptor, None
+        if acceptor is not None:
+            acceptor.stop()
+
+    @asynccontextmanager
+    async def connect(self) -> AsyncIterator[Client]:
+        """A connection to it."""
+        reader, writer = await asyncio.open_connection(*self._address)
+        yield Client(reader, writer)
+        writer.close()
+
+
+@asynccontextmanager
+async def serving(
+    ingress: Ingress, flush: Callable[[], None] = lambda: None, *, gather_s: float = 0.001
+) -> AsyncIterator[LocalServer]:
+    """Serve an ingress on a port of its own."""
+    server = LocalServer(ingress, flush, gather_s=gather_s)
+    yield server
+    server.stop_accepting()
+    await until(lambda: not server.http.connections)
+    await ingress.close()
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Let the event loop go on until it is so. Raises TimeoutError."""
+    async with asyncio.timeout(10):
+        while not condition():  # noqa: ASYNC110 - not everything has an event
+            await asyncio.sleep(0.005)

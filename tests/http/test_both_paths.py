@@ -1,0 +1,154 @@
+"""Nobody can tell the fast path from the slow one: for the same callback both give the same bytes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+import orjson
+import pytest
+
+from bridge.http.connection import FastPath
+from bridge.http.slow_path import SlowPath
+from bridge.normalize.normalizer import Normalizer
+from tests.support.callbacks import RECALLED, Callback, recalled, sample
+from tests.support.http import LocalServer, serving, wire
+from tests.support.ingress_parts import FakeJournal, ingress_with
+
+BATCH = Callback("Push.OfflinePush", orjson.dumps({"Events": [{"To_Account": name} for name in "abc"]}))
+MakeJournal = Callable[[], FakeJournal]
+
+
+def durable() -> FakeJournal:
+    return FakeJournal(True)
+
+
+def too_slow() -> FakeJournal:
+    return FakeJournal(False)
+
+
+def full() -> FakeJournal:
+    return FakeJournal(room=0)
+
+
+class Case(NamedTuple):
+    """A callback, what it meets, and the status of the reply."""
+
+    name: str
+    status: int
+    callback: Callback
+    journal: MakeJournal = durable
+    query: Mapping[str, Any] = MappingProxyType({})
+    """What is wrong with the URL."""
+    settings: Mapping[str, Any] = MappingProxyType({})
+
+
+BEFORE = sample("C2C.CallbackBeforeSendMsg.v1")
+REFUSING = {"decision_urls": {BEFORE.command: "http://127.0.0.1:9"}, "decision_on_failure": "refuse"}
+CASES = [
+    Case("accepted", 200, recalled("ann", unread=1)),
+    Case("old webhook", 200, Callback("call_end", b"{}")),
+    Case("unknown command", 200, Callback("New.Thing", b'{"a":1}')),
+    Case("batch", 200, BATCH),
+    Case("batch too late", 503, BATCH, too_slow),
+    Case("dead letter", 200, Callback(RECALLED, b"{")),
+    Case("allowed", 200, BEFORE),
+    Case("allowed, not kept", 200, BEFORE, full),
+    Case("allowed each", 200, sample("Sns.CallbackPrevFriendAdd"), too_slow),
+    Case("decided", 200, BEFORE, settings=REFUSING),
+    Case("unsigned", 403, recalled("ann"), query={"token": None}),
+    Case("forged", 403, recalled("ann"), query={"token": "other"}),
+    Case("unknown app", 403, recalled("ann"), query={"app_id": "1"}),
+    Case("stale", 403, recalled("ann"), query={"request_time": 1}),
+    Case("stale, not kept", 403, recalled("ann"), full, query={"request_time": 1}),
+    Case("address", 403, recalled("ann"), settings={"allowed_networks": ["192.0.2.0/24"]}),
+    Case("too large", 413, Callback(RECALLED, b"x" * 2000), settings={"max_body_bytes": 1024}),
+    Case("too late", 503, recalled("ann"), too_slow),
+    Case("full", 503, recalled("ann"), full),
+    Case("fault", 500, recalled("fault")),
+]
+
+
+@pytest.mark.parametrize("closing", [False, True], ids=["open", "closing"])
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+async def test_both_paths_give_the_same_bytes(case: Case, closing: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    fail_on(b"fault", monkeypatch)
+    taken = paths_taken(monkeypatch)
+    request = wire(case.callback, case.callback.signed(**case.query))
+    journals, replies = [], []
+    for send in (whole, behind_its_head):
+        journal = case.journal()
+        ingress = ingress_with(journal, **case.settings)
+        async with serving(ingress) as server:
+            if closing:
+                server.http.ask_to_close()
+            replies.append(await send(server, request))
+        assert ingress.in_flight == 0
+        journals.append([(record.topic, record.key, record.headers[:1]) for record in journal.records])
+    assert taken == ["fast", "slow"]
+    assert int(replies[0].split()[1]) == case.status
+    assert replies[0] == replies[1]
+    assert journals[0] == journals[1]
+    assert (b"\r\nConnection: close\r\n" in replies[0]) == (closing or case.status == 500)
+
+
+async def whole(server: LocalServer, request: bytes) -> bytes:
+    async with server.connect() as client:
+        return undated(await client.ask(request))
+
+
+async def behind_its_head(server: LocalServer, request: bytes) -> bytes:
+    """As a client sends it that waits for `100 Continue`, or gets its refusal without having sent the body."""
+    head, _, body = request.partition(b"\r\n\r\n")
+    async with server.connect() as client:
+        first = await client.ask(head + b"\r\nExpect: 100-continue\r\n\r\n")
+        if first.startswith(b"HTTP/1.1 100"):
+            return undated(await client.ask(body))
+        client.send(body)  # The server waits for it, or for some seconds, before it goes on.
+        return undated(first)
+
+
+def undated(reply: bytes) -> bytes:
+    """The reply without the time, which may have gone on."""
+    dated, count = re.subn(rb"\r\nDate: [^\r]+", b"\r\nDate: now", reply)
+    assert count == 1
+    return dated
+
+
+def paths_taken(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Filled with the path of each request."""
+    taken: list[str] = []
+    handle, add = SlowPath.handle, FastPath.add
+
+    def note_slow(self: Any, request: Any) -> Any:
+        taken.append("slow")
+        return handle(self, request)
+
+    def note_fast(self: Any, connection: Any) -> None:
+        taken.append("fast")
+        add(self, connection)
+
+    monkeypatch.setattr(SlowPath, "handle", note_slow)
+    monkeypatch.setattr(FastPath, "add", note_fast)
+    return taken
+
+
+def fail_on(mark: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make the normalizer fail on bodies with this in them."""
+    normalize = Normalizer.event
+
+    def fail(self: Normalizer, received: Any) -> Any:
+        if mark in received.body:
+            raise RuntimeError("a bug")
+        return normalize(self, received)
+
+    monkeypatch.setattr(Normalizer, "event", fail)
+
+
+async def test_a_body_that_is_too_large_by_its_head_is_refused_unread() -> None:
+    async with serving(ingress_with(FakeJournal(True))) as server, server.connect() as client:
+        head, _, body = wire(Callback(RECALLED, b" " * 1_000_000)).partition(b"\r\n\r\n")
+        assert (await client.ask(head + b"\r\n\r\n")).startswith(b"HTTP/1.1 413")
+        client.send(body)

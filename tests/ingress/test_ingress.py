@@ -1,0 +1,354 @@
+"""The way of a callback without HTTP and without a disk: what reaches the journal, and the one reply."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import orjson
+import pytest
+
+from bridge import metrics
+from bridge.ingress import refusals
+from bridge.ingress.refusals import RefusedError
+from bridge.normalize.normalizer import Normalizer
+from tests.support.callbacks import APP_ID, RECALLED, TOKEN, Callback, recalled, sample, signed_query
+from tests.support.decider import DecidingEndpoint
+from tests.support.ingress_parts import FakeJournal, FakeRequest, ingress_with
+
+BEFORE = "C2C.CallbackBeforeSendMsg"
+OK = {"ActionStatus": "OK", "ErrorInfo": "", "ErrorCode": 0}
+TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+BATCH = Callback("Push.OfflinePush", orjson.dumps({"Events": [{"To_Account": name} for name in "abc"]}))
+
+
+def counted(name: str, **labels: str) -> float:
+    return metrics.REGISTRY.get_sample_value(f"bridge_{name}", labels) or 0.0
+
+
+@pytest.fixture
+def endpoint() -> Iterator[DecidingEndpoint]:
+    with DecidingEndpoint() as started:
+        yield started
+
+
+def asks(endpoint: DecidingEndpoint, **given: Any) -> dict[str, Any]:
+    """Settings by which the endpoint decides."""
+    return {"decision_urls": {BEFORE: endpoint.url()}, **given}
+
+
+async def replied(request: FakeRequest) -> None:
+    async with asyncio.timeout(5):
+        while not request.replies:  # noqa: ASYNC110 - a request has no event for it
+            await asyncio.sleep(0.005)
+
+
+# -- Durable, then answered --------------------------------------------------------------------------------------------
+
+
+def test_a_callback_is_answered_when_it_is_durable_and_not_before() -> None:
+    journal = FakeJournal()
+    ingress = ingress_with(journal)
+    accepted = counted("accepted_total", command=RECALLED)
+    request = FakeRequest(recalled("ann", unread=1))
+    ingress.accept(request)
+    assert [event["subject"] for event in journal.events] == ["ann"]
+    assert request.replies == []
+    assert ingress.in_flight == 1
+    journal.resolve(True)
+    assert (request.status, request.json) == (200, OK)
+    assert ingress.in_flight == 0
+    assert counted("accepted_total", command=RECALLED) == accepted + 1
+
+
+def test_a_callback_that_is_not_durable_in_time_is_refused() -> None:
+    journal = FakeJournal()
+    ingress = ingress_with(journal)
+    request = FakeRequest(recalled("ann", unread=1))
+    ingress.accept(request)
+    journal.resolve(False)
+    assert (request.status, request.json["ErrorCode"]) == (503, 1)
+    assert ingress.in_flight == 0
+
+
+def test_of_a_batch_all_events_must_be_durable_for_its_one_reply() -> None:
+    for durable, status in ((True, 200), (False, 503)):
+        journal = FakeJournal()
+        request = FakeRequest(BATCH)
+        ingress = ingress_with(journal)
+        ingress.accept(request)
+        assert len(journal.events) == 3
+        journal.resolve(durable)
+        assert request.status == status
+        assert ingress.in_flight == 0
+
+
+def test_a_batch_that_the_journal_takes_in_part_is_refused_once() -> None:
+    journal = FakeJournal(room=2)
+    request = FakeRequest(BATCH)
+    ingress = ingress_with(journal)
+    ingress.accept(request)
+    assert request.status == 503
+    journal.resolve(True)
+    assert request.status == 503
+    assert ingress.in_flight == 0
+
+
+def test_a_body_that_nobody_can_read_is_kept_and_told_so() -> None:
+    journal = FakeJournal()
+    request = FakeRequest(Callback(RECALLED, b"{"))
+    ingress_with(journal).accept(request)
+    assert request.replies == []
+    journal.resolve(True)
+    assert (request.status, request.json["ActionStatus"]) == (200, "FAIL")
+    assert [(record.topic, record.value) for record in journal.records] == [("im.events.dlq", b"{")]
+
+
+def test_the_old_call_webhook_is_answered_in_its_own_form() -> None:
+    journal = FakeJournal()
+    request = FakeRequest(Callback("call_end", b"{}"))
+    ingress_with(journal).accept(request)
+    journal.resolve(True)
+    assert request.json == {"ErrorCode": 0, "ErrorMessage": ""}
+
+
+@pytest.mark.parametrize(("given", "kept"), [(TRACE, TRACE.encode()), ("nonsense", None), ("", None)])
+def test_a_trace_context_is_kept_if_it_is_one(given: str, kept: bytes | None) -> None:
+    journal = FakeJournal()
+    ingress_with(journal).accept(FakeRequest(recalled("ann"), traceparent=given))
+    assert dict(journal.records[0].headers).get("traceparent") == kept
+
+
+# -- Refused -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("make_request", "status", "reason"),
+    [
+        (lambda: FakeRequest(recalled("ann"), method="GET"), 405, "method"),
+        (lambda: FakeRequest(recalled("ann"), peer="198.51.100.1"), 403, "address"),
+        (lambda: FakeRequest(recalled("ann"), signed_query("1", TOKEN, RECALLED)), 403, "unknown_app"),
+        (lambda: FakeRequest(recalled("ann"), signed_query(APP_ID, None, RECALLED)), 403, "signature_missing"),
+        (lambda: FakeRequest(recalled("ann"), signed_query(APP_ID, "other", RECALLED)), 403, "bad_signature"),
+        (lambda: FakeRequest(Callback(RECALLED, b"x" * 1025)), 413, "too_large"),
+    ],
+)
+def test_what_is_refused_is_told_at_once_counted_and_not_kept(
+    make_request: Callable[[], FakeRequest], status: int, reason: str
+) -> None:
+    journal = FakeJournal()
+    ingress = ingress_with(journal, allowed_networks=["203.0.113.0/24"], max_body_bytes=1024)
+    before = counted("refused_total", reason=reason)
+    request = make_request()
+    ingress.accept(request)
+    assert (request.status, request.json["ActionStatus"], request.json["ErrorCode"]) == (status, "FAIL", 1)
+    assert journal.records == []
+    assert ingress.in_flight == 0
+    assert counted("refused_total", reason=reason) == before + 1
+
+
+def test_a_full_journal_and_too_many_callbacks_in_flight_refuse_the_next() -> None:
+    full = FakeRequest(recalled("ann"))
+    ingress_with(FakeJournal(room=0)).accept(full)
+    assert (full.status, full.json["ErrorInfo"]) == (503, "no room is left")
+
+    journal = FakeJournal()
+    ingress = ingress_with(journal, max_in_flight=2)
+    requests = [FakeRequest(recalled(name)) for name in ("ann", "bob", "eve")]
+    for request in requests:
+        ingress.accept(request)
+    assert [len(request.replies) for request in requests] == [0, 0, 1]
+    journal.resolve(True)
+    assert [request.status for request in requests] == [200, 200, 503]
+    again = FakeRequest(recalled("eve"))
+    ingress.accept(again)
+    assert again.replies == []
+
+
+def test_the_log_of_a_refusal_has_the_shape_of_the_request_and_none_of_its_values(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    request = FakeRequest(Callback(RECALLED, b"SECRET"), signed_query("SECRET", "SECRET", RECALLED, SECRET="SECRET"))
+    with caplog.at_level(logging.WARNING):
+        ingress_with(FakeJournal()).accept(request)
+    (line,) = (record.getMessage() for record in caplog.records)
+    assert "unknown_app" in line
+    assert "sdkappid, sign and 1 others, body of 6 bytes" in line
+    assert "SECRET" not in line
+
+
+def test_the_head_alone_may_be_refused_before_there_is_a_body() -> None:
+    ingress = ingress_with(FakeJournal())
+    request = FakeRequest(Callback(RECALLED, b""), "")
+    with pytest.raises(RefusedError) as refused:
+        ingress.admit(request)
+    assert ingress.in_flight == 1
+    ingress.refuse(request, refused.value.refusal)
+    assert request.status == 403
+    assert ingress.in_flight == 0
+
+
+def test_a_head_that_was_admitted_is_not_verified_again_when_its_body_has_come() -> None:
+    journal = FakeJournal()
+    ingress = ingress_with(journal)
+    callback = recalled("ann")
+    request = FakeRequest(callback)
+    request.body = b""
+    verdict = ingress.admit(request)
+    assert ingress.in_flight == 1
+    request.path, request.body = "/", callback.body
+    ingress.accept(request, verdict)
+    journal.resolve(True)
+    assert request.status == 200
+    assert ingress.in_flight == 0
+
+
+def test_a_fault_of_ours_is_answered_500_and_holds_up_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    normalize = Normalizer.event
+
+    def fail_for_eve(self: Normalizer, received: Any) -> Any:
+        if b"eve" in received.body:
+            raise RuntimeError("a bug")
+        return normalize(self, received)
+
+    monkeypatch.setattr(Normalizer, "event", fail_for_eve)
+    journal = FakeJournal()
+    ingress = ingress_with(journal)
+    requests = [FakeRequest(recalled(name)) for name in ("ann", "eve", "bob")]
+    for request in requests:
+        ingress.accept(request)
+    journal.resolve(True)
+    assert [request.status for request in requests] == [200, 500, 200]
+    assert requests[1].replies[0].closes
+    assert ingress.in_flight == 0
+
+
+# -- A stale time ------------------------------------------------------------------------------------------------------
+
+
+def stale() -> FakeRequest:
+    callback = recalled("late")
+    return FakeRequest(callback, callback.signed(request_time=int(time.time()) - 90))
+
+
+def test_a_stale_time_is_refused_when_the_callback_is_kept_as_a_dead_letter() -> None:
+    for durable in (True, False):
+        journal = FakeJournal()
+        ingress = ingress_with(journal)
+        request = stale()
+        ingress.accept(request)
+        assert request.replies == []
+        journal.resolve(durable)
+        assert request.status == 403
+        assert ingress.in_flight == 0
+        (record,) = journal.records
+        assert record.topic == "im.events.dlq"
+        assert dict(record.headers)["reason"] == refusals.STALE_TIME.reason.encode()
+        assert -92 < ingress.clock_skew_s < -89
+
+
+def test_stale_callbacks_that_are_too_many_or_find_no_room_are_refused_at_once() -> None:
+    for ingress in (ingress_with(FakeJournal(), stale_per_minute=0), ingress_with(FakeJournal(room=0))):
+        request = stale()
+        ingress.accept(request)
+        assert request.status == 403
+        assert ingress.in_flight == 0
+
+
+# -- Before-callbacks --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("durable", [True, False])
+def test_a_before_callback_is_allowed_whether_it_is_durable_or_not(durable: bool) -> None:
+    journal = FakeJournal()
+    ingress = ingress_with(journal)
+    request = FakeRequest(sample("Sns.CallbackPrevFriendAdd"))
+    late = counted("refused_total", reason="deadline")
+    ingress.accept(request)
+    assert request.replies == []
+    journal.resolve(durable)
+    assert request.status == 200
+    assert [item["To_Account"] for item in request.json["ResultItem"]] == ["sun.hao", "ana_p"]
+    assert ingress.in_flight == 0
+    assert counted("refused_total", reason="deadline") == late + (not durable)
+
+
+def test_a_before_callback_that_cannot_be_kept_is_allowed_at_once() -> None:
+    full = counted("refused_total", reason="journal_full")
+    for body in (sample(f"{BEFORE}.v1").body, b"{"):
+        request = FakeRequest(Callback(BEFORE, body))
+        ingress_with(FakeJournal(room=0)).accept(request)
+        assert (request.status, request.json) == (200, OK)
+    assert counted("refused_total", reason="journal_full") == full + 2
+
+
+def test_a_before_callback_is_known_by_its_body_where_the_url_names_no_command() -> None:
+    request = FakeRequest(
+        Callback("", orjson.dumps({"CallbackCommand": BEFORE, "To_Account": "a"})), signed_query(APP_ID, TOKEN, "")
+    )
+    ingress_with(FakeJournal(room=0)).accept(request)
+    assert (request.status, request.json) == (200, OK)
+
+
+async def test_what_an_endpoint_decides_is_noted_in_the_event_and_told_when_that_is_durable(
+    endpoint: DecidingEndpoint,
+) -> None:
+    endpoint.answer = lambda _event: (200, {"ErrorCode": 120001})
+    journal = FakeJournal()
+    ingress = ingress_with(journal, **asks(endpoint))
+    request = FakeRequest(sample(f"{BEFORE}.v1"))
+    ingress.accept(request)
+    assert journal.records == []
+    await asyncio.sleep(0)
+    assert ingress.in_flight == 0, "a question is not in flight"
+    async with asyncio.timeout(5):
+        while not journal.records:  # noqa: ASYNC110 - a list has no event for it
+            await asyncio.sleep(0.005)
+    assert [(event["decision"], event["decisioncode"]) for event in journal.events] == [("refused", 120001)]
+    assert ingress.in_flight == 1
+    journal.resolve(True)
+    await replied(request)
+    assert (request.status, request.json) == (200, {**OK, "ErrorCode": 120001})
+    assert ingress.in_flight == 0
+    await ingress.close()
+
+
+async def test_a_decision_is_told_by_the_deadline_although_the_journal_says_nothing(endpoint: DecidingEndpoint) -> None:
+    journal = FakeJournal()
+    ingress = ingress_with(journal, **asks(endpoint, reply_deadline_ms=300, decision_deadline_ms=200))
+    late = counted("refused_total", reason="deadline")
+    request = FakeRequest(sample(f"{BEFORE}.v1"))
+    ingress.accept(request)
+    await replied(request)
+    assert request.json == OK
+    assert counted("refused_total", reason="deadline") == late + 1
+    journal.resolve(True)
+    assert request.json == OK
+    assert ingress.in_flight == 0
+    await ingress.close()
+
+
+async def test_a_decision_is_told_at_once_where_the_journal_takes_nothing(endpoint: DecidingEndpoint) -> None:
+    endpoint.answer = lambda _event: (200, {"ErrorCode": 2})
+    ingress = ingress_with(FakeJournal(room=0), **asks(endpoint))
+    request = FakeRequest(sample(f"{BEFORE}.v1"))
+    ingress.accept(request)
+    await replied(request)
+    assert request.json == {**OK, "ErrorCode": 2}
+    assert ingress.in_flight == 0
+    await ingress.close()
+
+
+async def test_a_fault_of_ours_while_an_endpoint_is_asked_is_answered_500(
+    endpoint: DecidingEndpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ingress = ingress_with(FakeJournal(), **asks(endpoint))
+    monkeypatch.setattr("bridge.ingress.decisions.Decider.decide", lambda *_: 1 / 0)
+    request = FakeRequest(sample(f"{BEFORE}.v1"))
+    ingress.accept(request)
+    await replied(request)
+    assert request.status == 500
+    assert ingress.in_flight == 0
