@@ -6,7 +6,8 @@ section "Decisions" of docs/events.md has the answers and what they become.
 
 What keeps a bad endpoint from hurting anything else: each question has a deadline, questions on their way are limited
 for each endpoint and do not count as callbacks in flight, and an endpoint that has been silent for several questions in
-a row is left alone for some seconds (`Circuit`).
+a row is left alone for some seconds: a dead one would cost each user its deadline. A bad answer is an answer there:
+whoever finds a message that makes the endpoint fail must not switch it off for all others.
 """
 
 from __future__ import annotations
@@ -14,7 +15,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable
 from fnmatch import fnmatchcase
 from http import HTTPStatus
 from typing import Annotated, Any, Literal, NamedTuple
@@ -28,7 +28,9 @@ from bridge import metrics
 from bridge.events import registry
 from bridge.ingress import replies
 from bridge.settings import BridgeSettings
+from common.breaker import BreakerState, CircuitBreaker
 from common.logs import Throttle
+from common.retry import Backoff
 
 log = logging.getLogger(__name__)
 
@@ -100,17 +102,19 @@ class Decider:
 
     Args:
         urls: command or pattern → URL. A command's own name comes before patterns, these in their order.
-        deadline: seconds that an endpoint has.
+        deadline_s: how long an endpoint may take.
         refuses: whether a callback that nobody decided is refused.
-        connections: most connections to a host.
+        max_connections: to a host.
     """
 
-    def __init__(self, urls: dict[str, str], *, deadline: float, refuses: bool, connections: int) -> None:
-        made = {url: Endpoint(url, deadline=deadline, connections=connections) for url in set(urls.values())}
+    def __init__(self, urls: dict[str, str], *, deadline_s: float, refuses: bool, max_connections: int) -> None:
+        made = {
+            url: Endpoint(url, deadline_s=deadline_s, max_connections=max_connections) for url in set(urls.values())
+        }
         self._rules = [(pattern.lower(), made[url]) for pattern, url in urls.items()]
         self._rules.sort(key=lambda rule: any(mark in rule[0] for mark in "*?["))  # Stable: patterns keep their order.
         self._refuses = refuses
-        self._connections = connections
+        self._max_connections = max_connections
         self._session: aiohttp.ClientSession | None = None
         self._throttle = Throttle(LOG_INTERVAL_S)
 
@@ -119,9 +123,9 @@ class Decider:
         """The one that the settings describe."""
         return cls(
             {pattern: url.get_secret_value() for pattern, url in settings.decision_urls.items()},
-            deadline=settings.decision_deadline_ms / 1000,
+            deadline_s=settings.decision_deadline_ms / 1000,
             refuses=settings.decision_on_failure == "refuse",
-            connections=settings.decision_connections,
+            max_connections=settings.decision_connections,
         )
 
     def endpoint(self, command: str) -> Endpoint | None:
@@ -160,7 +164,7 @@ class Decider:
     def _connected(self) -> aiohttp.ClientSession:
         if self._session is None:
             self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=0, limit_per_host=self._connections),
+                connector=aiohttp.TCPConnector(limit=0, limit_per_host=self._max_connections),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 timeout=aiohttp.ClientTimeout(total=None, sock_connect=None),  # `ask` has one for all of it.
             )
@@ -175,13 +179,15 @@ class Decider:
 class Endpoint:
     """A URL that decides."""
 
-    def __init__(self, url: str, *, deadline: float, connections: int) -> None:
+    def __init__(self, url: str, *, deadline_s: float, max_connections: int) -> None:
         self._url = URL(url)
         self.shown = str(self._url.origin())
         """Its scheme, host and port: the rest may hold secrets."""
-        self._deadline = deadline
-        self._max_asking = connections * (1 + WAITING_PER_CONNECTION)
-        self._circuit = Circuit(self.shown)
+        self._deadline_s = deadline_s
+        self._max_asking = max_connections * (1 + WAITING_PER_CONNECTION)
+        self._breaker = CircuitBreaker(
+            max_failures=SILENT_TO_OPEN, open_for=Backoff(first_s=OPEN_S, max_s=OPEN_S, jitter=False)
+        )
         self._asking = 0
 
     async def ask(self, session: aiohttp.ClientSession, event: bytes) -> bytes:
@@ -192,28 +198,34 @@ class Endpoint:
         """
         if self._asking >= self._max_asking:
             raise NoDecisionError("busy", f"{self._asking} questions wait for it already")
-        if not self._circuit.admits():
+        if self._breaker.free(running=self._asking, max_running=self._max_asking) <= 0:
             raise NoDecisionError("skipped", "it was silent and is left alone for some seconds")
         self._asking += 1
         began = time.perf_counter()
         try:
-            async with asyncio.timeout(self._deadline):
+            async with asyncio.timeout(self._deadline_s):
                 status, answer = await self._post_twice(session, event)
         except TimeoutError as error:
-            self._circuit.silent()
-            raise NoDecisionError("late", f"no answer within {self._deadline * 1000:.0f} ms") from error
+            self._note_silence()
+            raise NoDecisionError("late", f"no answer within {self._deadline_s * 1000:.0f} ms") from error
         except (aiohttp.ClientError, OSError) as error:
-            self._circuit.silent()
+            self._note_silence()
             raise NoDecisionError("unreachable", f"{type(error).__name__}") from error
         finally:
             self._asking -= 1
             metrics.DECISION_SECONDS.observe(time.perf_counter() - began)
-        self._circuit.answered()
+        if self._breaker.succeeded():
+            log.warning("%s answers again", self.shown)
         if len(answer) > MAX_ANSWER_BYTES:
             raise NoDecisionError("invalid", f"its answer has more than {MAX_ANSWER_BYTES} bytes")
         if status not in {HTTPStatus.OK, HTTPStatus.NO_CONTENT}:
             raise NoDecisionError("status", f"it answered {status}")
         return b"{}" if status == HTTPStatus.NO_CONTENT else answer
+
+    def _note_silence(self) -> None:
+        was_asked = self._breaker.state is BreakerState.CLOSED
+        if self._breaker.failed() and was_asked:
+            log.error("%s did not answer %d times in a row: it is asked rarely now", self.shown, SILENT_TO_OPEN)
 
     async def _post_twice(self, session: aiohttp.ClientSession, event: bytes) -> tuple[int, bytes]:
         # A server may close an idle connection in the moment in which we use it.
@@ -230,44 +242,6 @@ class Endpoint:
                 if len(answer) > MAX_ANSWER_BYTES:
                     break
             return response.status, answer
-
-
-class Circuit:
-    """Leaves an endpoint alone that does not answer: a dead one would cost each user its deadline.
-
-    Closed: it is asked. After `SILENT_TO_OPEN` questions in a row without any answer it is open: nobody is asked for
-    `OPEN_S` seconds, then one question is let through every `OPEN_S` seconds until one is answered. A bad answer is an
-    answer: whoever finds a message that makes the endpoint fail must not switch it off for all others.
-    """
-
-    def __init__(self, name: str, now: Callable[[], float] = time.monotonic) -> None:
-        self._name = name
-        self._now = now
-        self._silences = 0
-        self._next_trial = 0.0
-
-    def admits(self) -> bool:
-        """Whether to ask now."""
-        if self._silences < SILENT_TO_OPEN:
-            return True
-        now = self._now()
-        if now < self._next_trial:
-            return False
-        self._next_trial = now + OPEN_S
-        return True
-
-    def silent(self) -> None:
-        """A question was not answered."""
-        self._silences += 1
-        if self._silences == SILENT_TO_OPEN:
-            self._next_trial = self._now() + OPEN_S
-            log.error("%s did not answer %d times in a row: it is asked rarely now", self._name, SILENT_TO_OPEN)
-
-    def answered(self) -> None:
-        """A question was answered, well or badly."""
-        if self._silences >= SILENT_TO_OPEN:
-            log.warning("%s answers again", self._name)
-        self._silences = 0
 
 
 def read_answer(answer: bytes, command: str, body: bytes) -> Decision:
@@ -315,4 +289,4 @@ def _decision_on_each(reply: dict[str, Any], accounts: list[str]) -> Decision:
     return Decision(name, refused[0] if refused else 0, reply | {"ErrorCode": 0, "ResultItem": items})
 
 
-__all__ = ["Answer", "Circuit", "Decider", "Decision", "Endpoint", "NoDecisionError", "read_answer"]
+__all__ = ["Answer", "Decider", "Decision", "Endpoint", "NoDecisionError", "read_answer"]

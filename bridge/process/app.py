@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import gc
 import logging
-import signal
 import socket
 from collections.abc import Callable
 
@@ -18,13 +16,19 @@ from bridge.journal.journal import Journal
 from bridge.publish.publisher import Publisher
 from bridge.settings import BridgeSettings
 from common.admin import AdminServer, Readiness
+from common.asyncio_tools import on_stop_signal
+from common.gc_tuning import tune_garbage_collector
 
 log = logging.getLogger(__name__)
 
 CONNECTIONS_S = 1.0
+"""At a stop, how long connections may bring the request that is under way."""
 REPLIES_S = 2.5
+"""Then, how long requests may take to be answered."""
 PUBLISH_S = 1.5
+"""Then, how long Kafka may take to confirm what is left."""
 JOURNAL_S = 1.5
+"""Then, how long the disk may take to sync what Kafka has not."""
 METRICS_INTERVAL_S = 0.5
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
@@ -127,32 +131,23 @@ async def serve(
                 DEV_TOKEN,
             )
     stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
-    bridge = Bridge(settings, admin_socket=admin_socket)
-    listener = listener or listen(settings.host, settings.port)
-    _tune_garbage_collector()
-    await bridge.start(listener)
-    if not shared:
-        log.info("accepting callbacks on %s port %d", *listener.getsockname()[:2])
-    await stop.wait()
-    log.info("stopping")
+    with on_stop_signal(stop.set):
+        bridge = Bridge(settings, admin_socket=admin_socket)
+        listener = listener or listen(settings.host, settings.port)
+        tune_garbage_collector()
+        await bridge.start(listener)
+        if not shared:
+            log.info("accepting callbacks on %s port %d", *listener.getsockname()[:2])
+        await stop.wait()
+        log.info("stopping")
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(settings.stop_timeout_s):
+                await bridge.stop()
+        log.info("stopped")
+
+
+async def _until(condition: Callable[[], bool], within_s: float) -> None:
     with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(settings.stop_timeout_s):
-            await bridge.stop()
-    log.info("stopped")
-
-
-def _tune_garbage_collector() -> None:
-    # Thousands of requests in flight are no garbage: the default thresholds make the collector walk them all the time.
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(50_000, 20, 50)
-
-
-async def _until(condition: Callable[[], bool], timeout: float) -> None:
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(timeout):
+        async with asyncio.timeout(within_s):
             while not condition():  # noqa: ASYNC110 - aiohttp offers no event for it
                 await asyncio.sleep(0.02)

@@ -14,7 +14,7 @@ import orjson
 import pytest
 
 from bridge.contract import schemas
-from bridge.ingress.decisions import OPEN_S, SILENT_TO_OPEN, Circuit, Decider, NoDecisionError, read_answer
+from bridge.ingress.decisions import OPEN_S, SILENT_TO_OPEN, Decider, NoDecisionError, read_answer
 from bridge.settings import BridgeSettings
 from common.settings import load
 from tests.conftest import MakeIngress
@@ -264,23 +264,6 @@ def test_an_endpoint_that_is_gone_costs_a_few_deadlines_and_is_asked_again_when_
         time.sleep(0.1)
     assert bridge.post(asked(102)).json == OK
     assert "answers again" in bridge.output()
-
-
-def test_the_circuit_lets_one_question_through_at_a_time_until_one_is_answered() -> None:
-    now = 0.0
-    circuit = Circuit("x", now=lambda: now)
-    for _ in range(SILENT_TO_OPEN):
-        assert circuit.admits()
-        circuit.silent()
-    assert not circuit.admits()
-    now = OPEN_S
-    assert [circuit.admits() for _ in range(3)] == [True, False, False]
-    circuit.silent()
-    assert not circuit.admits()
-    now = 2 * OPEN_S
-    assert circuit.admits()
-    circuit.answered()
-    assert [circuit.admits() for _ in range(3)] == [True, True, True]
 
 
 def test_a_connection_that_the_endpoint_closed_is_no_failure(ingress: MakeIngress, endpoint: DecidingEndpoint) -> None:

@@ -1,13 +1,17 @@
-"""Callbacks through the normalizer, without a server."""
+"""Callbacks through the normalizer, without a server, and what every event must be."""
 
 from __future__ import annotations
 
 import time
+from functools import cache
 from typing import Any
 
+import jsonschema
 import orjson
+from cloudevents.core.formats.json import JSONFormat
 
-from bridge.events import Event, parse_event
+from bridge.contract import schemas
+from bridge.events import DATA_TYPES, Event, parse_event
 from bridge.journal.record import Record
 from bridge.normalize.drift import Drift
 from bridge.normalize.normalizer import Normalizer, Received
@@ -63,3 +67,26 @@ def json_of(command: str, body: bytes | dict[str, Any], **settings: Any) -> dict
     parsed = orjson.loads(record.value)
     assert isinstance(parsed, dict)
     return parsed
+
+
+_documents = cache(schemas.documents)
+
+
+@cache
+def _validator(event_type: str) -> Any:
+    return jsonschema.Draft202012Validator(orjson.loads(_documents()[f"events/{event_type}.json"]))
+
+
+def checked_event(record: Record) -> dict[str, Any]:
+    """The event of a record, after everybody who must be able to read it has read it."""
+    assert record.topic == EVENTS
+    event = orjson.loads(record.value)
+    assert isinstance(event, dict)
+    by_sdk = JSONFormat().read(None, record.value)
+    assert by_sdk.get_id() == event["id"]
+    assert by_sdk.get_data() == event["data"]
+    parsed = parse_event(record.value)
+    assert isinstance(parsed.data, DATA_TYPES.get(event["type"], dict))
+    assert record.key.decode() == event["subject"]
+    _validator(event["type"]).validate(event)
+    return event
