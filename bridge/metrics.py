@@ -120,7 +120,7 @@ REPLY_SECONDS = FastHistogram(
 IN_FLIGHT = Gauge("bridge_in_flight", "Callbacks that wait for their reply.", registry=REGISTRY)
 PUBLISHED = Counter("bridge_published", "Records that Kafka confirmed, by topic.", ["topic"], registry=REGISTRY)
 PRODUCER_REPLACED = Counter("bridge_producer_replaced", "Kafka producers that had to be given up.", registry=REGISTRY)
-SET_ASIDE = Counter(
+QUARANTINED = Counter(
     "bridge_set_aside",
     "Records that Kafka refuses for good, by topic: look into the journal's folder.",
     ["topic"],

@@ -13,7 +13,6 @@ import re
 import time
 from collections.abc import Sequence
 from functools import lru_cache, partial
-from typing import Protocol
 
 import msgspec
 
@@ -21,7 +20,7 @@ from bridge import metrics
 from bridge.events import registry
 from bridge.ingress import refusals, replies
 from bridge.ingress.decisions import Decider, Endpoint
-from bridge.ingress.durability import AllDurable, Resolve
+from bridge.ingress.durability import AllDurable, RecordJournal, Resolve
 from bridge.ingress.rate_limit import RateLimit
 from bridge.ingress.refusals import Refusal, RefusalLog, RefusedError
 from bridge.ingress.replies import PlatformReply
@@ -42,17 +41,6 @@ REPLY_RESERVE_S = 0.02
 """Before the reply deadline, a decided callback waits no longer to become durable."""
 
 _is_before = lru_cache(maxsize=256)(registry.is_before)
-
-
-class RecordJournal(Protocol):
-    """What makes records durable: see `bridge.journal.journal.Journal`."""
-
-    def append(self, record: Record, resolve: Resolve, /) -> None:
-        """Take a record, and call `resolve` once, later.
-
-        Raises:
-            JournalFullError: it was not taken.
-        """
 
 
 class Normalized(msgspec.Struct, frozen=True, gc=False):
@@ -117,7 +105,7 @@ class Ingress:
         return verdict
 
     def accept(self, request: CallbackRequest, verdict: Verdict | None = None) -> None:
-        """Take a request that has arrived whole. It gets its reply now, or when it is durable. Never raises.
+        """Accept a request that has arrived whole. It gets its reply now, or when it is durable. Never raises.
 
         Args:
             request: the request.
@@ -176,22 +164,20 @@ class Ingress:
         """Hand records to the journal; `resolve` is told whether all are durable, by the time `until` of the loop.
 
         Raises:
-            RefusedError: not all of them were taken, and `resolve` is not called. Those that were are kept.
+            RefusedError: not all of them were kept, and `resolve` is not called.
         """
         if self.in_flight > self._max_in_flight:
             raise RefusedError(refusals.TOO_MANY)
-        together = None
-        if len(records) != 1 or until is not None:
-            resolve = together = AllDurable(len(records), resolve)
         try:
-            for record in records:
-                self._journal.append(record, resolve)
+            if len(records) == 1 and until is None:
+                self._journal.append(records[0], resolve)
+                return
+            together = AllDurable(records, resolve)
+            together.append_to(self._journal)
         except JournalFullError as error:
-            if together is not None:
-                together.forget()
             raise RefusedError(refusals.journal_full(str(error))) from error
         if until is not None:
-            asyncio.get_running_loop().call_at(until, resolve, False)
+            asyncio.get_running_loop().call_at(until, together, False)
 
     def _resolve(self, request: CallbackRequest, normalized: Normalized, durable: bool) -> None:
         """The journal has told whether a callback is durable."""
@@ -321,4 +307,4 @@ class Ingress:
         self._respond(request, reply)
 
 
-__all__ = ["Ingress", "Normalized", "RecordJournal"]
+__all__ = ["Ingress", "Normalized"]

@@ -137,7 +137,7 @@ class TopicPublisher:
         )
         if self._topic != self._settings.dlq_topic:
             self._journal.append(announcement, forced=True)
-        metrics.SET_ASIDE.labels(self._topic).inc()
+        metrics.QUARANTINED.labels(self._topic).inc()
         self._window.confirm([pending])
 
     # -- Connecting ----------------------------------------------------------------------------------------------------
