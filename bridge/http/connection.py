@@ -13,7 +13,7 @@ A connection is on one path at a time: what a client sends before it has its rep
 
 This is the only module that touches the insides of aiohttp, and is made for aiohttp 3.14 (see pyproject.toml). Of
 `RequestHandler` it uses the queue of parsed messages, the future by which its task waits for one, the parser's count of
-messages under way, the marks `_close` and `_paused`, the pausing of reading, and the time of the keep-alive timer; of a
+messages under way, the marks `_close` and `_paused`, the pausing of reading, and the keep-alive timer; of a
 body, the parts in its stream. `tests/http/test_connection.py` fails when a version sends callbacks the slow way.
 """
 
@@ -140,6 +140,7 @@ class HttpConnection(web.RequestHandler):
             if closing:
                 self.force_close()
         self._is_on_fast_path = False
+        self._next_keepalive_close_time = self._loop.time() + self._keepalive_timeout
         if self._replied is not None:
             self._replied.set()
         if self._early:
@@ -171,11 +172,15 @@ class HttpConnection(web.RequestHandler):
             self._message = message
             self._payload = payload
             self.arrived = time.perf_counter()
-            # From now on, not from the reply: to aiohttp the connection is idle, and must not be closed meanwhile.
-            self._next_keepalive_close_time = self._loop.time() + self._keepalive_timeout
             self._fast_path.add(self)
         else:
             idle.set_result(None)
+
+    def _process_keepalive(self) -> None:
+        """The time of the keep-alive timer has come."""
+        if self._is_on_fast_path:  # To aiohttp the connection is idle.
+            self._next_keepalive_close_time = self._loop.time() + self._keepalive_timeout
+        super()._process_keepalive()
 
     async def shutdown(self, timeout: float | None = 15.0) -> None:
         """End the connection when its request is answered, after `timeout` seconds at the latest."""

@@ -11,6 +11,7 @@ import orjson
 import pytest
 from aiohttp import web
 
+from bridge.http.connection import HttpConnection
 from bridge.http.slow_path import SlowPath
 from tests.conftest import MakeIngress
 from tests.support.broker import Broker
@@ -176,6 +177,25 @@ async def test_a_request_that_waits_for_its_reply_while_the_server_stops_is_answ
         assert b"\r\nConnection: close\r\n" in reply
         assert await client.ends()
         await stopped
+
+
+async def test_a_connection_that_waits_for_its_reply_is_not_idle(monkeypatch: pytest.MonkeyPatch) -> None:
+    looked = 0
+    look = HttpConnection._process_keepalive
+
+    def note(self: HttpConnection) -> None:
+        nonlocal looked
+        looked += 1
+        look(self)
+
+    monkeypatch.setattr(HttpConnection, "_process_keepalive", note)
+    journal = FakeJournal()
+    async with serving(ingress_with(journal), keepalive_s=0.2) as server, server.connect() as client:
+        client.send(wire(recalled("ann", unread=1)))
+        await until(lambda: looked >= 2)
+        journal.resolve(True)
+        assert (await client.reply()).startswith(b"HTTP/1.1 200")
+        assert await client.ends()
 
 
 async def test_callbacks_that_arrive_together_are_flushed_as_one_lot() -> None:

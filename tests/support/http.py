@@ -90,7 +90,7 @@ class Client:
 class LocalServer:
     """The HTTP side of an ingress in this process, serving."""
 
-    def __init__(self, ingress: Ingress, flush: Callable[[], None], *, gather_s: float) -> None:
+    def __init__(self, ingress: Ingress, flush: Callable[[], None], *, gather_s: float, keepalive_s: float) -> None:
         self.http = HttpServer(
             ingress,
             flush,
@@ -98,7 +98,7 @@ class LocalServer:
             head_timeout_s=5,
             body_timeout_s=5,
             max_body_bytes=100_000,
-            keepalive_s=60,
+            keepalive_s=keepalive_s,
         )
         listener = listen("127.0.0.1", 0)
         self._address = listener.getsockname()
@@ -121,10 +121,10 @@ class LocalServer:
 
 @asynccontextmanager
 async def serving(
-    ingress: Ingress, flush: Callable[[], None] = lambda: None, *, gather_s: float = 0.001
+    ingress: Ingress, flush: Callable[[], None] = lambda: None, *, gather_s: float = 0.001, keepalive_s: float = 60
 ) -> AsyncIterator[LocalServer]:
     """Serve an ingress on a port of its own."""
-    server = LocalServer(ingress, flush, gather_s=gather_s)
+    server = LocalServer(ingress, flush, gather_s=gather_s, keepalive_s=keepalive_s)
     yield server
     server.stop_accepting()
     await until(lambda: not server.http.connections)
