@@ -17,6 +17,8 @@ from common.settings import Settings
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 MEBIBYTE = 1024 * 1024
+DEV_APP = "1400000000"
+DEV_TOKEN = "dev-token"  # noqa: S105 - what `bridge dev` accepts where nothing is configured
 
 
 class BridgeSettings(Settings):
@@ -190,7 +192,21 @@ def _may_be_before(pattern: str) -> bool:
     return registry.is_before(pattern)
 
 
-class SettingsWithoutApps(BridgeSettings):
-    """For commands that look at things and accept no callback."""
+_APPS_MEANING = BridgeSettings.model_fields["apps"].description
 
-    apps: dict[str, list[SecretStr]] = Field({}, description=BridgeSettings.model_fields["apps"].description)
+
+class InspectionSettings(BridgeSettings):
+    """Settings of commands that look at things and accept no callback: `apps` may be absent, and is empty then."""
+
+    apps: dict[str, list[SecretStr]] = Field({}, description=_APPS_MEANING)
+
+
+class DeveloperSettings(BridgeSettings):
+    """Settings of commands with which people try things out: `apps` may be absent, and is that of `bridge dev` then."""
+
+    apps: dict[str, list[SecretStr]] = Field({DEV_APP: [SecretStr(DEV_TOKEN)]}, description=_APPS_MEANING)
+
+    @property
+    def are_apps_set(self) -> bool:
+        """Whether BRIDGE_APPS is set."""
+        return "apps" in self.model_fields_set

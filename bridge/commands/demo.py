@@ -9,20 +9,41 @@ from contextlib import aclosing
 from typing import Any
 
 import orjson
+import typer
 from aiokafka import ConsumerRecord
 from pydantic import SecretStr
 from rich.text import Text
 
-from bridge.commands.send import DEV_APP, DEV_TOKEN, Callback, NoReplyError, post, samples, signed_url
-from bridge.devstack.processes import Service, ServiceError
-from bridge.devstack.stack import BADGES, EVENTS, Stack, running
+from bridge.contract.samples import Sample, samples
+from bridge.devstack.embedded import NotInstalledError
+from bridge.devstack.foreground import run_in_foreground
+from bridge.devstack.posting import Credentials, NoReplyError, post, signed_url
+from bridge.devstack.service import Service, ServiceError
+from bridge.devstack.stack import BADGES, EVENTS, Stack, running_stack
 from bridge.events.registry import ENVELOPE_FIELDS, fields_of, find
+from bridge.settings import DEV_APP, DEV_TOKEN
+from common import logs
 from common.kafka.follower import Follower
 from common.terminal import Output, printable
 
 SAMPLE = "C2C.CallbackAfterMsgWithDraw.v1"
-EVENT_S = 15.0
-BADGE_S = 30.0
+EVENT_WITHIN_S = 15.0
+BADGE_WITHIN_S = 30.0
+
+
+def demo() -> None:
+    """Show one callback on its whole way, on an embedded Kafka and Redis; fail if any step of it fails."""
+    output = Output()
+    logs.configure(log_format="text", level="error")
+    demonstration = Demo(output)
+    try:
+        signalled = run_in_foreground(demonstration.run)
+    except NotInstalledError as error:
+        output.error(str(error))
+        raise typer.Exit(1) from None
+    if signalled:
+        raise typer.Exit(130)
+    raise typer.Exit(0 if demonstration.succeeded else 1)
 
 
 class StepFailedError(Exception):
@@ -34,30 +55,35 @@ class StepFailedError(Exception):
 
 
 class Demo:
-    """Runs the demonstration and prints it."""
+    """Runs the demonstration and prints it. `succeeded` once everything was seen."""
 
     def __init__(self, output: Output) -> None:
+        self.succeeded = False
         self._output = output
         self._step = 0
         self._title = ""
         self._started = time.monotonic()
 
-    async def run(self) -> bool:
-        """Whether everything was seen."""
+    async def run(self) -> None:
+        """Show every step, or say which failed and why.
+
+        Raises:
+            NotInstalledError: the stack cannot be started here.
+        """
         try:
             self._begin("start: an embedded broker and Redis, the ingress, the worker for badges")
-            async with running({DEV_APP: [SecretStr(DEV_TOKEN)]}) as stack:
+            async with running_stack({DEV_APP: [SecretStr(DEV_TOKEN)]}) as stack:
                 await self._show(stack)
         except (StepFailedError, ServiceError) as error:
             self._failed(str(error), error.service)
-            return False
+            return
+        self.succeeded = True
         self._output.line()
         seconds = time.monotonic() - self._started
         self._output.line(
             f"All {self._step} steps were seen, in {seconds:.1f} s, and all processes have ended.", "bold green"
         )
         self._output.line("Next: `bridge dev` stays up for callbacks of yours; `bridge send` posts any documented one.")
-        return True
 
     async def _show(self, stack: Stack) -> None:
         self._tell(f"Kafka {stack.broker.bootstrap} (a stand-in in memory), Redis {stack.redis.url}")
@@ -68,8 +94,8 @@ class Demo:
         await stack.while_running(self._read_badge_record(stack, body, event))
         await stack.while_running(self._read_badge(stack, body))
 
-    async def _post(self, stack: Stack, callback: Callback) -> None:
-        url = signed_url(stack.url, app=DEV_APP, token=DEV_TOKEN, command=callback.command)
+    async def _post(self, stack: Stack, callback: Sample) -> None:
+        url = signed_url(stack.url, Credentials(DEV_APP, DEV_TOKEN), callback.command)
         self._begin("request: a one-to-one message was recalled, posted as the platform does")
         self._tell(f"POST {url}")
         self._show_json(callback.body)
@@ -82,12 +108,12 @@ class Demo:
         self._tell(
             f"{reply.status} {reply.reason} {printable(reply.body.decode(errors='replace'))} in {milliseconds:.0f} ms"
         )
-        if not reply.accepted:
+        if not reply.is_accepted:
             raise StepFailedError("the callback was not accepted", stack.ingress)
 
     async def _read_event(self, stack: Stack, body: dict[str, Any]) -> dict[str, Any]:
         self._begin(f"event: read back from the topic {EVENTS}")
-        record = await _first(stack, EVENTS, EVENT_S, stack.ingress)
+        record = await _first(stack, EVENTS, EVENT_WITHIN_S, stack.ingress)
         event = _object(record, stack.ingress)
         self._tell(f"partition {record.partition}, offset {record.offset}, key {record.key.decode(errors='replace')}")
         self._show_json(record.value)
@@ -101,7 +127,7 @@ class Demo:
 
     async def _read_badge_record(self, stack: Stack, body: dict[str, Any], event: dict[str, Any]) -> None:
         self._begin(f"badge: what the worker made of it, on the topic {BADGES}")
-        record = await _first(stack, BADGES, BADGE_S, stack.worker)
+        record = await _first(stack, BADGES, BADGE_WITHIN_S, stack.worker)
         self._tell(f"partition {record.partition}, offset {record.offset}, key {record.key.decode(errors='replace')}")
         self._show_json(record.value)
         badge = _object(record, stack.worker)
@@ -141,13 +167,13 @@ class Demo:
         self._output.show_log(service.name, service.last_words)
 
 
-async def _first(stack: Stack, topic: str, within: float, source: Service) -> ConsumerRecord:
+async def _first(stack: Stack, topic: str, within_s: float, source: Service) -> ConsumerRecord:
     follower = Follower(lambda: stack.client, [topic], from_beginning=True, report=lambda _: None)
     try:
-        async with asyncio.timeout(within), aclosing(follower.records()) as records:
+        async with asyncio.timeout(within_s), aclosing(follower.records()) as records:
             return await anext(records)
     except TimeoutError as error:
-        raise StepFailedError(f"nothing came to {topic} within {within:.0f} s", source) from error
+        raise StepFailedError(f"nothing came to {topic} within {within_s:.0f} s", source) from error
 
 
 def _object(record: ConsumerRecord, source: Service) -> dict[str, Any]:

@@ -5,43 +5,68 @@ from __future__ import annotations
 import asyncio
 import re
 import shlex
+from typing import Annotated
 
 import orjson
+import typer
 
-from bridge.commands.send import DEV_APP, LocalSettings, credentials, samples, signed_url
-from bridge.commands.tail import Filter, tail
-from bridge.devstack.processes import Service, ServiceError, is_free
-from bridge.devstack.stack import BADGES, DEAD_LETTERS, EVENTS, Stack, running
+from bridge.contract.record_line import describe
+from bridge.contract.samples import samples
+from bridge.devstack.embedded import NotInstalledError
+from bridge.devstack.foreground import run_in_foreground
+from bridge.devstack.ports import is_free
+from bridge.devstack.posting import credentials, signed_url
+from bridge.devstack.service import Service, ServiceError
+from bridge.devstack.stack import BADGES, DEAD_LETTERS, EVENTS, Stack, running_stack
+from bridge.settings import DEV_APP, DeveloperSettings
+from common import logs
 from common.kafka.follower import Follower
+from common.settings import load
 from common.terminal import Output, printable
 
 SAMPLE = "C2C.CallbackAfterMsgWithDraw.v1"
 CLOCK_SKEW_S = 30 * 24 * 3600
 """A line that was signed once can be pasted again as long as anybody leaves this running."""
 
-LOG_POLL_S = 0.2
+LOG_POLL_INTERVAL_S = 0.2
 
 _WORTH_SHOWING = re.compile(r"^\S+ (WARNING|ERROR|CRITICAL) |^Traceback|^error:")
 
 
-class PortTakenError(Exception):
-    """Somebody else listens on the port. The message says what to do."""
+def dev(
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port for callbacks; 0: any that is free.")] = 8080,
+    host: Annotated[str, typer.Option(help="Address for callbacks; 0.0.0.0 to let other machines post.")] = "127.0.0.1",
+) -> None:
+    """Run everything on this machine, Kafka and Redis included, until Ctrl-C; show what happens."""
+    output = Output()
+    logs.configure(log_format="text", level="error")
+    settings = load(DeveloperSettings)
+    if port and not is_free(host, port):
+        output.error(
+            f"port {port} of {host} is taken: end what listens there, or take another, as with `bridge dev --port 0`"
+        )
+        raise typer.Exit(1)
+    try:
+        run_in_foreground(lambda: _run(settings, output, host=host, port=port))
+    except NotInstalledError as error:
+        output.error(str(error))
+        raise typer.Exit(1) from None
+    except ServiceError as error:
+        output.error(f"the {error}")
+        output.show_log(error.service.name, error.service.last_words)
+        raise typer.Exit(1) from None
 
 
-async def dev(settings: LocalSettings, output: Output, *, host: str, port: int) -> None:
+async def _run(settings: DeveloperSettings, output: Output, *, host: str, port: int) -> None:
     """Run until cancelled.
 
     Raises:
-        PortTakenError, NotInstalledError: it cannot start.
+        NotInstalledError: it cannot start.
         ServiceError: a process does not start, or ended.
     """
-    if port and not is_free(host, port):
-        raise PortTakenError(
-            f"port {port} of {host} is taken: end what listens there, or take another, as with `bridge dev --port 0`"
-        )
     output.line("Starting an embedded broker and Redis, the ingress and the worker for badges …", "dim")
     try:
-        async with running(settings.apps, host=host, port=port, clock_skew_s=CLOCK_SKEW_S) as stack:
+        async with running_stack(settings.apps, host=host, port=port, clock_skew_s=CLOCK_SKEW_S) as stack:
             _introduce(stack, settings, output)
             await stack.while_running(_watch(stack, output))
     finally:
@@ -55,12 +80,17 @@ async def _watch(stack: Stack, output: Output) -> None:
     )
     try:
         async with asyncio.TaskGroup() as group:
-            group.create_task(tail(follower, Filter(), output, as_json=False))
+            group.create_task(_show_records(follower, output))
             for service in (stack.ingress, stack.worker):
                 group.create_task(_show_log(service, output))
             group.create_task(_announce(stack, output))
     except* ServiceError as errors:
         raise errors.exceptions[0] from None
+
+
+async def _show_records(follower: Follower, output: Output) -> None:
+    async for record in follower.records():
+        output.line(describe(record))
 
 
 async def _announce(stack: Stack, output: Output) -> None:
@@ -78,10 +108,10 @@ async def _show_log(service: Service, output: Output) -> None:
             if _WORTH_SHOWING.search(line):
                 output.line(f"{service.name}: {printable(line.rstrip())}", "yellow")
         shown = len(whole)
-        await asyncio.sleep(LOG_POLL_S)
+        await asyncio.sleep(LOG_POLL_INTERVAL_S)
 
 
-def _introduce(stack: Stack, settings: LocalSettings, output: Output) -> None:
+def _introduce(stack: Stack, settings: DeveloperSettings, output: Output) -> None:
     output.line()
     output.line(f"Post callbacks to {stack.url}", "bold green")
     output.line()
@@ -89,7 +119,7 @@ def _introduce(stack: Stack, settings: LocalSettings, output: Output) -> None:
         "For example, in another terminal (signed for as long as this runs; `bridge serve` takes a signature for 60 s):"
     )
     output.line()
-    output.line(curl(stack.url, settings))
+    output.line(_curl(stack.url, settings))
     output.line()
     output.line("or any other documented callback, signed anew:")
     output.line()
@@ -111,10 +141,9 @@ def _introduce(stack: Stack, settings: LocalSettings, output: Output) -> None:
     output.line()
 
 
-def curl(url: str, settings: LocalSettings) -> str:
+def _curl(url: str, settings: DeveloperSettings) -> str:
     """A line for the shell that posts the sample."""
-    app, token = credentials(settings, None, None)
     callback = samples()[SAMPLE]
     body = orjson.dumps(orjson.loads(callback.body)).decode()
-    address = signed_url(url, app=app, token=token, command=callback.command)
+    address = signed_url(url, credentials(settings), callback.command)
     return f"curl -sS -w '\\n' -d {shlex.quote(body)} {shlex.quote(address)}"

@@ -21,11 +21,10 @@ from aiokafka.errors import KafkaError
 from rich.console import Console
 from rich.progress import Progress
 
-from bridge.commands.send import LocalSettings
 from bridge.journal.record import Record
 from bridge.normalize.normalizer import Normalizer, Received, UnreadableError
 from bridge.query import parse_query
-from bridge.settings import BridgeSettings
+from bridge.settings import BridgeSettings, DeveloperSettings
 from common import logs
 from common.kafka.dead_letters import INGRESS, DeadLetter, Filter, done_topic, marker, open_letters, parse_time
 from common.kafka.partition import partition_of
@@ -78,7 +77,7 @@ def replay(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Write nothing; say what would become events.")] = False,
 ) -> None:
     """Make events of the dead letters of the ingress that can be read by now."""
-    settings = load(LocalSettings)
+    settings = load(DeveloperSettings)
     logs.configure(log_format=settings.log_format, level="error")
     try:
         chosen = Filter(

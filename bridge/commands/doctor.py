@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import uvloop
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 from rich.console import Console
@@ -17,14 +18,23 @@ from rich.table import Table
 from yarl import URL
 
 from bridge.http.server import listen
-from bridge.settings import BridgeSettings
-from common.kafka.diagnosis import explain
+from bridge.settings import BridgeSettings, InspectionSettings
+from common.kafka import diagnosis
 from common.kafka.topics import max_message_bytes
-from common.settings import meaning_of
+from common.settings import load, meaning_of
 
-SYNCS = 20
+SYNC_COUNT = 20
 SLOW_SYNC_MS = 50.0
-CONNECT_S = 2.0
+CONNECT_WITHIN_S = 2.0
+KAFKA_ANSWERS_WITHIN_MS = 5000
+
+
+def doctor() -> None:
+    """Try everything that the ingress depends on, and say of each fault what to do."""
+    settings = load(InspectionSettings)
+    diagnosis.watch()
+    if not uvloop.run(_examine(settings, Console())):
+        raise SystemExit(1)
 
 
 class Finding(NamedTuple):
@@ -35,10 +45,10 @@ class Finding(NamedTuple):
     detail: str
 
 
-Check = Callable[[BridgeSettings], Awaitable[Sequence[Finding]]]
+Check = Callable[[InspectionSettings], Awaitable[Sequence[Finding]]]
 
 
-async def examine(settings: BridgeSettings, console: Console) -> bool:
+async def _examine(settings: InspectionSettings, console: Console) -> bool:
     """Run all checks and print them. Whether all is well."""
     checks: list[Check] = [_apps, _port, _journal, _kafka, _decisions]
     findings = [finding for check in checks for finding in await check(settings)]
@@ -49,7 +59,7 @@ async def examine(settings: BridgeSettings, console: Console) -> bool:
     return all(finding.is_good for finding in findings)
 
 
-async def _apps(settings: BridgeSettings) -> list[Finding]:
+async def _apps(settings: InspectionSettings) -> list[Finding]:
     if not settings.apps:
         return [Finding("apps", False, f"BRIDGE_APPS is not set. {meaning_of(BridgeSettings, 'apps')}")]
     return [
@@ -64,7 +74,7 @@ async def _apps(settings: BridgeSettings) -> list[Finding]:
     ]
 
 
-async def _port(settings: BridgeSettings) -> list[Finding]:
+async def _port(settings: InspectionSettings) -> list[Finding]:
     subject = f"port {settings.port}"
     try:
         listen(settings.host, settings.port).close()
@@ -73,12 +83,12 @@ async def _port(settings: BridgeSettings) -> list[Finding]:
     return [Finding(subject, True, "free")]
 
 
-async def _journal(settings: BridgeSettings) -> list[Finding]:
+async def _journal(settings: InspectionSettings) -> list[Finding]:
     folder = settings.journal_dir
     subject = f"journal in {folder}"
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        slowest = _slowest_sync(folder)
+        slowest_ms = _slowest_sync_ms(folder)
         space = os.statvfs(folder)
     except OSError as error:
         return [Finding(subject, False, f"cannot be written ({error.strerror}): see BRIDGE_JOURNAL_DIR")]
@@ -87,8 +97,8 @@ async def _journal(settings: BridgeSettings) -> list[Finding]:
     return [
         Finding(
             subject,
-            slowest < SLOW_SYNC_MS,
-            f"the slowest of {SYNCS} syncs took {slowest:.1f} ms; replies wait for one while Kafka is away",
+            slowest_ms < SLOW_SYNC_MS,
+            f"the slowest of {SYNC_COUNT} syncs took {slowest_ms:.1f} ms; replies wait for one while Kafka is away",
         ),
         Finding(
             "space for it",
@@ -98,27 +108,27 @@ async def _journal(settings: BridgeSettings) -> list[Finding]:
     ]
 
 
-def _slowest_sync(folder: Path) -> float:
-    """Milliseconds of the slowest of some syncs of a small write."""
-    slowest = 0.0
+def _slowest_sync_ms(folder: Path) -> float:
+    """The slowest of some syncs of a small write."""
+    slowest_s = 0.0
     with tempfile.TemporaryFile(dir=folder) as file:
-        for _ in range(SYNCS):
+        for _ in range(SYNC_COUNT):
             file.write(b"x" * 4096)
             file.flush()
             began = time.perf_counter()
             os.fsync(file.fileno())
-            slowest = max(slowest, time.perf_counter() - began)
-    return slowest * 1000
+            slowest_s = max(slowest_s, time.perf_counter() - began)
+    return slowest_s * 1000
 
 
-async def _kafka(settings: BridgeSettings) -> list[Finding]:
+async def _kafka(settings: InspectionSettings) -> list[Finding]:
     subject = f"Kafka at {settings.kafka_bootstrap_servers}"
     try:
         arguments = settings.kafka_client()
-        admin = AIOKafkaAdminClient(**arguments, request_timeout_ms=5000)
+        admin = AIOKafkaAdminClient(**arguments, request_timeout_ms=KAFKA_ANSWERS_WITHIN_MS)
         await admin.start()
     except (KafkaError, OSError, TimeoutError, ValueError) as error:
-        return [Finding(subject, False, explain(error))]
+        return [Finding(subject, False, diagnosis.explain(error))]
     try:
         existing = {topic["topic"]: topic for topic in await admin.describe_topics()}
     finally:
@@ -129,14 +139,14 @@ async def _kafka(settings: BridgeSettings) -> list[Finding]:
     ]
 
 
-async def _decisions(settings: BridgeSettings) -> list[Finding]:
+async def _decisions(settings: InspectionSettings) -> list[Finding]:
     """Whether something listens where before-callbacks are decided. It is not asked: a question has effects."""
     urls = {URL(url.get_secret_value()) for url in settings.decision_urls.values()}
     found = []
     for origin, host, port in sorted({(str(url.origin()), url.host or "", url.port or 0) for url in urls}):
         subject = f"decisions by {origin}"
         try:
-            async with asyncio.timeout(CONNECT_S):
+            async with asyncio.timeout(CONNECT_WITHIN_S):
                 _, writer = await asyncio.open_connection(host, port)
             writer.close()
             found.append(Finding(subject, True, "something listens"))
@@ -146,7 +156,7 @@ async def _decisions(settings: BridgeSettings) -> list[Finding]:
     return found
 
 
-async def _topic(settings: BridgeSettings, name: str, existing: dict[str, Any]) -> Finding:
+async def _topic(settings: InspectionSettings, name: str, existing: dict[str, Any]) -> Finding:
     subject = f"topic {name}"
     if name not in existing:
         wanted = next(topic for topic in settings.topics if topic.name == name)

@@ -31,7 +31,7 @@ from bridge.journal.store import (
 )
 from bridge.publish.publisher import Publisher
 from bridge.publish.quarantine import Quarantine
-from bridge.settings import BridgeSettings, SettingsWithoutApps
+from bridge.settings import BridgeSettings, InspectionSettings
 from common import logs
 from common.settings import load
 from common.terminal import show_table
@@ -150,7 +150,7 @@ def show(
 @app.command()
 def drain(folder: Folder = None) -> None:
     """Publish what journals hold whose process is gone, and remove them. For a folder that no process serves."""
-    settings = load(SettingsWithoutApps)
+    settings = load(InspectionSettings)
     logs.configure(log_format=settings.log_format, level=settings.log_level)
     place = _existing(folder or settings.journal_dir)
     owned = {path for path in place.glob(f"*{SUFFIX}") if is_owned(path)}
@@ -186,7 +186,7 @@ async def _drain(folder: Path, settings: BridgeSettings) -> None:
 
 
 def _existing(folder: Path | None) -> Path:
-    place = folder or load(SettingsWithoutApps).journal_dir
+    place = folder or load(InspectionSettings).journal_dir
     if not place.is_dir():
         raise SystemExit(f"error: {place} is no folder. Name the folder of the journals, or set BRIDGE_JOURNAL_DIR")
     return place

@@ -1,105 +1,66 @@
-"""`bridge send`: posts a callback as the platform would. The documented bodies lie in `bridge/contract/samples`."""
+"""`bridge send`: posts a callback as the platform would."""
 
 from __future__ import annotations
 
+import asyncio
 import difflib
-import time
-from collections.abc import Iterable, Mapping
+import sys
+from collections.abc import Iterable
 from http import HTTPStatus
-from importlib.resources import files
-from typing import Any, NamedTuple
-from urllib.parse import urlencode, urlsplit
+from pathlib import Path
+from typing import Annotated, Any
 
-import aiohttp
 import orjson
-from pydantic import Field, SecretStr
-from yarl import URL
+import typer
 
-from bridge.ingress.verify import sign
-from bridge.settings import BridgeSettings
-
-DEV_APP = "1400000000"
-DEV_TOKEN = "dev-token"  # noqa: S105 - what `bridge dev` accepts where nothing else is configured
-
-TIMEOUT_S = 10.0
+from bridge.contract.samples import Sample, find_sample, samples
+from bridge.devstack.posting import CallbackReply, NoReplyError, UsageError, credentials, post, signed_url
+from bridge.settings import DeveloperSettings
+from common import logs
+from common.settings import load
+from common.terminal import Output, printable
 
 
-class LocalSettings(BridgeSettings):
-    """Settings of the commands that a developer uses: BRIDGE_APPS may be absent, and is that of `bridge dev` then."""
-
-    apps: dict[str, list[SecretStr]] = Field(
-        {DEV_APP: [SecretStr(DEV_TOKEN)]}, description=BridgeSettings.model_fields["apps"].description
-    )
-
-    @property
-    def are_apps_set(self) -> bool:
-        """Whether BRIDGE_APPS is there."""
-        return "apps" in self.model_fields_set
-
-
-class Callback(NamedTuple):
-    """A command and its body."""
-
-    command: str
-    body: bytes
-
-
-class Reply(NamedTuple):
-    """What came back."""
-
-    status: int
-    reason: str
-    body: bytes
-    seconds: float
-
-    @property
-    def accepted(self) -> bool:
-        """Whether the callback was acknowledged."""
-        try:
-            content = orjson.loads(self.body)
-        except orjson.JSONDecodeError:
-            return False
-        return self.status == HTTPStatus.OK and isinstance(content, dict) and content.get("ActionStatus") == "OK"
-
-
-class UsageError(Exception):
-    """Something on the command line is wrong. The message says what to write instead."""
-
-
-class NoReplyError(Exception):
-    """Nobody answered. The message says what to start."""
-
-
-def samples() -> dict[str, Callback]:
-    """Every documented body by the name of its sample, e.g. `C2C.CallbackAfterMsgWithDraw.v1`."""
-    found = {}
-    for path in files("bridge.contract").joinpath("samples").iterdir():
-        if path.name.endswith(".json"):
-            name = path.name.removesuffix(".json")
-            found[name] = Callback(".".join(name.split(".")[:2]), path.read_bytes().strip())
-    return dict(sorted(found.items()))
-
-
-def find(name: str) -> Callback:
-    """A documented body by the name of its sample, or the first one of a command; upper and lower case are equal.
-
-    Raises:
-        UsageError: there is none.
-    """
-    known = samples()
-    for sample, callback in known.items():
-        if name.lower() in (sample.lower(), callback.command.lower()):
-            return callback
-    raise UsageError(f"there is no documented body named {name}. {_suggestion(name, known)}")
-
-
-def _suggestion(name: str, known: Mapping[str, Callback]) -> str:
-    commands = {callback.command.lower(): callback.command for callback in known.values()}
-    without_family = {command.partition(".")[2]: command for command in commands}
-    close = difflib.get_close_matches(name.lower(), [*commands, *without_family], n=3)
-    meant = dict.fromkeys(commands[without_family.get(match, match)] for match in close)
-    advice = f"Did you mean {' or '.join(meant)}? " if meant else ""
-    return f"{advice}For a body of your own give --body. These are known:\n  " + "\n  ".join(known)
+def send(
+    name: Annotated[
+        str | None,
+        typer.Argument(metavar="COMMAND", help="A callback command, or one of its samples; none: list them."),
+    ] = None,
+    *,
+    url: Annotated[str | None, typer.Option(help="Where to post; default: this machine, BRIDGE_PORT.")] = None,
+    app_id: Annotated[str | None, typer.Option("--app", help="SdkAppid; default: the first of BRIDGE_APPS.")] = None,
+    token: Annotated[str | None, typer.Option(help="Token to sign with; default: that of BRIDGE_APPS.")] = None,
+    body: Annotated[Path | None, typer.Option(help="File with a body of your own; - for standard input.")] = None,
+    changes: Annotated[
+        list[str] | None, typer.Option("--set", metavar="FIELD=VALUE", help="Change a field of the body.")
+    ] = None,
+) -> None:
+    """Post a callback as the platform does, signed, with a documented body or one of your own."""
+    output = Output()
+    if name is None:
+        for sample_name in samples():
+            output.line(sample_name)
+        return
+    logs.configure(log_format="text", level="error")
+    settings = load(DeveloperSettings)
+    try:
+        callback = Sample(name, _read(body)) if body else _find(name)
+        content = changed(callback.body, changes or ())
+        signer = credentials(settings, app_id, token)
+        address = signed_url(url or f"http://127.0.0.1:{settings.port}/", signer, callback.command)
+    except UsageError as error:
+        output.error(str(error))
+        raise typer.Exit(2) from None
+    try:
+        reply = asyncio.run(post(address, content))
+    except NoReplyError as error:
+        output.error(str(error))
+        raise typer.Exit(1) from None
+    text = printable(reply.body.decode(errors="replace").strip())
+    output.line(f"{reply.status} {reply.reason} {text}", "green" if reply.is_accepted else "red")
+    if remark := _hint(reply, settings, own_token=token is not None):
+        output.remark(remark)
+    raise typer.Exit(0 if reply.is_accepted else 1)
 
 
 def changed(body: bytes, changes: Iterable[str]) -> bytes:
@@ -136,75 +97,33 @@ def _value(text: str, present: Any) -> Any:
         return text
 
 
-def signed_url(url: str, *, app: str, token: str | None, command: str) -> str:
-    """The URL that the platform would post to now; without a token it is not signed.
-
-    Raises:
-        UsageError: `url` is none.
-    """
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise UsageError(f"{url} is no URL to post to: write it as http://127.0.0.1:8080/")
-    query = {
-        "SdkAppid": app,
-        "CallbackCommand": command,
-        "contenttype": "json",
-        "ClientIP": "203.0.113.7",
-        "OptPlatform": "iOS",
-    }
-    if token is not None:
-        now = str(int(time.time()))
-        query |= {"Sign": sign(token, now), "RequestTime": now}
-    own = f"{parts.query}&" if parts.query else ""
-    return parts._replace(path=parts.path or "/", query=own + urlencode(query)).geturl()
-
-
-async def post(url: str, body: bytes) -> Reply:
-    """Post a body to exactly this URL.
-
-    Raises:
-        NoReplyError: there is no reply.
-    """
-    started = time.perf_counter()
-    address = url.partition("?")[0]
+def _read(path: Path) -> bytes:
+    if str(path) == "-":
+        return sys.stdin.buffer.read()
     try:
-        async with (
-            aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=TIMEOUT_S)) as session,
-            session.post(URL(url, encoded=True), data=body, allow_redirects=False) as response,
-        ):
-            content = await response.read()
-            return Reply(response.status, response.reason or "", content, time.perf_counter() - started)
-    except TimeoutError as error:
-        raise NoReplyError(f"{address} did not answer within {TIMEOUT_S:.0f} s") from error
-    except aiohttp.ClientConnectorError as error:
-        raise NoReplyError(
-            f"nothing answers at {address} ({error.os_error.strerror or error.os_error}). "
-            "Start `bridge dev` or `bridge serve`, or name another place with --url"
-        ) from error
-    except aiohttp.ClientError as error:
-        raise NoReplyError(f"{address} did not answer as HTTP does: {error or type(error).__name__}") from error
+        return path.read_bytes()
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read: {error.strerror}") from error
 
 
-def credentials(settings: LocalSettings, app: str | None, token: str | None) -> tuple[str, str | None]:
-    """The app and the token to sign with: those given, else the first ones of BRIDGE_APPS.
-
-    Raises:
-        UsageError: there is no token for the app.
-    """
-    if app is None:
-        app = next(iter(settings.apps))
-    if token is not None:
-        return app, token
-    if app not in settings.apps:
-        where = (
-            "BRIDGE_APPS has no app" if settings.are_apps_set else "BRIDGE_APPS is not set, so there is no token for"
-        )
-        raise UsageError(f'{where} {app}: set BRIDGE_APPS to {{"{app}":["its token"]}}, or give --token')
-    tokens = settings.apps[app]
-    return app, tokens[0].get_secret_value() if tokens else None
+def _find(name: str) -> Sample:
+    found = find_sample(name)
+    if found is None:
+        raise UsageError(f"there is no documented body named {name}. {_suggestion(name)}")
+    return found
 
 
-def hint(reply: Reply, settings: LocalSettings, *, own_token: bool) -> str | None:
+def _suggestion(name: str) -> str:
+    """The commands that may be meant; a name without its family, as `CallbackAfterSendMsg`, is looked for too."""
+    commands = {sample.command.lower(): sample.command for sample in samples().values()}
+    without_family = {command.partition(".")[2]: command for command in commands}
+    close = difflib.get_close_matches(name.lower(), [*commands, *without_family], n=3)
+    meant = dict.fromkeys(commands[without_family.get(match, match)] for match in close)
+    advice = f"Did you mean {' or '.join(meant)}? " if meant else ""
+    return f"{advice}For a body of your own give --body. These are known:\n  " + "\n  ".join(samples())
+
+
+def _hint(reply: CallbackReply, settings: DeveloperSettings, *, own_token: bool) -> str | None:
     """What to look at when the callback was refused. `own_token`: whether one was given on the command line."""
     if reply.status != HTTPStatus.FORBIDDEN:
         return None

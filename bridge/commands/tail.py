@@ -3,25 +3,46 @@
 from __future__ import annotations
 
 import fnmatch
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Any
+from typing import Annotated, Any
 
-import orjson
+import typer
 from aiokafka import ConsumerRecord
-from rich.text import Text
 
+from bridge.contract.record_line import content_of, describe, json_line, key_of
+from bridge.devstack.foreground import run_in_foreground
+from bridge.settings import DeveloperSettings
+from common import logs
 from common.kafka.follower import Follower
-from common.terminal import Output, printable
+from common.settings import load
+from common.terminal import Output
 
-MAX_VALUE = 80
-MAX_BODY = 200
+
+def tail(
+    topic: Annotated[str | None, typer.Argument(help="Default: BRIDGE_TOPIC.")] = None,
+    from_beginning: Annotated[bool, typer.Option("--from-beginning", help="Also what is there already.")] = False,
+    type_: Annotated[str, typer.Option("--type", help="Only events of this type; wildcards as in im.c2c.*")] = "*",
+    account: Annotated[str | None, typer.Option(help="Only what is about this account or group.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="The values themselves, one a line.")] = False,
+) -> None:
+    """Show a topic live, one line a record: events, dead letters, badges."""
+    output = Output()
+    logs.configure(log_format="text", level="error")
+    settings = load(DeveloperSettings)
+    try:
+        follower = Follower(
+            settings.kafka_client, [topic or settings.topic], from_beginning=from_beginning, report=output.remark
+        )
+    except OSError as error:
+        output.error(f"a certificate of the Kafka connection cannot be read ({error}): see BRIDGE_KAFKA_SSL_…")
+        raise typer.Exit(2) from None
+    shown = RecordFilter(type=type_, account=account)
+    run_in_foreground(lambda: _show(follower, shown, output, as_json=as_json))
 
 
 @dataclass(frozen=True)
-class Filter:
+class RecordFilter:
     """Which records are shown."""
 
     type: str = "*"
@@ -31,115 +52,25 @@ class Filter:
 
     def admits(self, record: ConsumerRecord) -> bool:
         """Whether the record is shown."""
-        content = _content(record)
+        content = content_of(record)
         if self.type != "*" and not fnmatch.fnmatchcase(str(content.get("type", "")), self.type):
             return False
         return self.account is None or self.account in _names(record, content)
 
 
-async def tail(follower: Follower, shown: Filter, output: Output, *, as_json: bool) -> None:
+async def _show(follower: Follower, shown: RecordFilter, output: Output, *, as_json: bool) -> None:
     """Print what comes. Ends never."""
     async for record in follower.records():
         if not shown.admits(record):
             continue
         if as_json:
-            output.raw(one_line(record.value))
+            output.raw(json_line(record.value))
         else:
             output.line(describe(record))
 
 
-def describe(record: ConsumerRecord) -> Text:
-    """One line about a record: an event, a dead letter, a badge, or anything else."""
-    headers = dict(record.headers)
-    content = _content(record)
-    if "reason" in headers:
-        return _dead_letter(record, headers, content)
-    if "specversion" in content:
-        return _event(content)
-    if "unread" in content:
-        return _badge(content)
-    value = "deleted" if record.value is None else _cut(_text(record.value), MAX_BODY)
-    return _line(record.timestamp, "record", "", _key(record), {"value": value})
-
-
-def one_line(value: bytes | None) -> bytes:
-    """The value as it is, or, where that would be several lines or none, as the same JSON or a JSON string in one."""
-    if value is None:
-        return b"null"
-    if value and not value.splitlines()[1:]:
-        return value.rstrip(b"\r\n")
-    try:
-        return orjson.dumps(orjson.loads(value))
-    except orjson.JSONDecodeError:
-        return json.dumps(_text(value)).encode()
-
-
-def _event(content: dict[str, Any]) -> Text:
-    data = content.get("data")
-    fields = data if isinstance(data, dict) else {"data": data}
-    return _line(content.get("time"), str(content.get("type")), "green", str(content.get("subject")), fields)
-
-
-def _badge(content: dict[str, Any]) -> Text:
-    unread = "not known" if content["unread"] is None else content["unread"]
-    fields = {"unread": unread, **({"stale": True} if content.get("stale") else {}), "app_id": content.get("app_id")}
-    return _line(content.get("time"), "badge", "cyan", str(content.get("account")), fields)
-
-
-def _dead_letter(record: ConsumerRecord, headers: dict[str, bytes], content: dict[str, Any]) -> Text:
-    names = ("reason", "detail", "group", "attempts", "query")
-    fields: dict[str, Any] = {name: _text(headers[name]) for name in names if name in headers}
-    if "id" in content:
-        fields["event"] = content["id"]
-    else:
-        fields["body"] = _cut(_text(record.value or b""), MAX_BODY)
-    return _line(record.timestamp, "dead letter", "red", str(content.get("subject") or _key(record)), fields)
-
-
-def _line(time: Any, kind: str, style: str, subject: str, fields: dict[str, Any]) -> Text:
-    line = Text(no_wrap=True)
-    line.append(_clock(time), "dim").append("  ")
-    line.append(f"{printable(kind):<28}", style).append(" ")
-    line.append(f"{printable(subject):<16}", "bold")
-    for name, value in fields.items():
-        if value is not None:
-            line.append(f" {printable(name)}=", "dim").append(_value(value))
-    return line
-
-
-def _clock(time: Any) -> str:
-    """Time of day here; with the date where that is not today."""
-    try:
-        moment = (
-            datetime.fromisoformat(time) if isinstance(time, str) else datetime.fromtimestamp(time / 1000).astimezone()
-        )
-    except (TypeError, ValueError, OverflowError, OSError):
-        return "--:--:--"
-    moment = moment.astimezone()
-    today = moment.date() == datetime.now().astimezone().date()
-    return f"{moment:%H:%M:%S}" if today else f"{moment:%Y-%m-%d %H:%M:%S}"
-
-
-def _value(value: Any) -> str:
-    text = value if isinstance(value, str) else orjson.dumps(value, default=str).decode()
-    text = printable(_cut(text, MAX_VALUE if not isinstance(value, str) else MAX_BODY))
-    return json.dumps(text, ensure_ascii=False) if isinstance(value, str) and (" " in text or not text) else text
-
-
-def _cut(text: str, most: int) -> str:
-    return text if len(text) <= most else f"{text[: most - 1]}…"
-
-
-def _content(record: ConsumerRecord) -> dict[str, Any]:
-    try:
-        content = orjson.loads(record.value or b"null")
-    except orjson.JSONDecodeError:
-        return {}
-    return content if isinstance(content, dict) else {}
-
-
 def _names(record: ConsumerRecord, content: dict[str, Any]) -> set[str]:
-    names = {_key(record), str(content.get("subject")), str(content.get("account"))}
+    names = {key_of(record), str(content.get("subject")), str(content.get("account"))}
     return names | set(_accounts(content.get("data", content)))
 
 
@@ -155,11 +86,3 @@ def _accounts(value: Any) -> Iterator[str]:
                     yield item
             else:
                 yield from _accounts(item)
-
-
-def _key(record: ConsumerRecord) -> str:
-    return _text(record.key or b"")
-
-
-def _text(value: bytes) -> str:
-    return value.decode(errors="replace")

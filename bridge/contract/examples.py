@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 from functools import cache
-from importlib.resources import files
 from typing import Any
 
 import orjson
 
+from bridge.contract.samples import samples
 from bridge.events import registry
 from bridge.normalize.drift import Drift
 from bridge.normalize.normalizer import Normalizer, Received
@@ -20,7 +20,7 @@ RECEIVED_NS = 1_670_574_414_987_000_000
 EVENT_TIME_MS = 1_670_574_414_123
 
 
-class _Deaf(Drift):
+class _SilentDrift(Drift):
     """Examples are no traffic: nothing of them is counted or logged."""
 
     def note(self, kind: str, command: str, field: str = "", value: Any = None) -> None:
@@ -29,12 +29,10 @@ class _Deaf(Drift):
 
 @cache
 def documented_bodies() -> dict[str, list[bytes]]:
-    """The bodies in `bridge/contract/samples` by their command, those with the most fields first."""
+    """The bodies of the samples by their command, those with the most fields first."""
     found: dict[str, list[bytes]] = {}
-    for path in sorted(files("bridge.contract").joinpath("samples").iterdir(), key=lambda path: path.name):
-        if path.name.endswith(".json"):
-            command = ".".join(path.name.split(".")[:2])
-            found.setdefault(command, []).append(path.read_bytes().strip())
+    for sample in samples().values():
+        found.setdefault(sample.command, []).append(sample.body)
     return {command: sorted(bodies, key=lambda body: -len(orjson.loads(body))) for command, bodies in found.items()}
 
 
@@ -58,7 +56,7 @@ def events_of(command: str, body: bytes) -> list[bytes]:
     query = parse_query(
         f"SdkAppid={APP_ID}&CallbackCommand={command}&contenttype=json&ClientIP=203.0.113.7&OptPlatform=iOS"
     )
-    normalizer = Normalizer(topic="events", dlq_topic="dlq", schema_base=SCHEMA_BASE, drift=_Deaf())
+    normalizer = Normalizer(topic="events", dlq_topic="dlq", schema_base=SCHEMA_BASE, drift=_SilentDrift())
     return [record.value for record in normalizer.event(Received(query, body, RECEIVED_NS))]
 
 

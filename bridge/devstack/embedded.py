@@ -14,9 +14,11 @@ import shutil
 import sys
 from pathlib import Path
 
-from bridge.devstack.processes import Guard, Service, free_port
+from bridge.devstack.guard import Workspace
+from bridge.devstack.ports import free_port
+from bridge.devstack.service import Service
 
-START_S = 15.0
+START_WITHIN_S = 15.0
 
 _LISTENING = "listening on"
 
@@ -40,11 +42,11 @@ def check_installed() -> None:
     _redis_binary()
 
 
-class Broker(Service):
+class EmbeddedBroker(Service):
     """The embedded broker; `bootstrap` is its address once it is ready."""
 
-    def __init__(self, guard: Guard) -> None:
-        super().__init__("broker", [sys.executable, "-m", "bridge.devstack.embedded"], guard)
+    def __init__(self, workspace: Workspace) -> None:
+        super().__init__("broker", [sys.executable, "-m", "bridge.devstack.embedded"], workspace)
         self.bootstrap = ""
 
     async def ready(self) -> None:
@@ -53,21 +55,21 @@ class Broker(Service):
         Raises:
             ServiceError: it does not.
         """
-        self.bootstrap = await self.until(self._address, what="start", timeout=START_S)
+        self.bootstrap = await self.until(self._address, what="start", timeout=START_WITHIN_S)
 
     async def _address(self) -> str | None:
         found = re.search(rf"^{_LISTENING} (\S+)$", self.output(), re.MULTILINE)
         return found[1] if found else None
 
 
-class Redis(Service):
+class EmbeddedRedis(Service):
     """The embedded Redis at `url`."""
 
-    def __init__(self, guard: Guard) -> None:
+    def __init__(self, workspace: Workspace) -> None:
         self._port = free_port()
         self.url = f"redis://127.0.0.1:{self._port}/0"
         options = ["--bind", "127.0.0.1", "--port", str(self._port), "--save", "", "--appendonly", "no"]
-        super().__init__("redis", [_redis_binary(), *options, "--dir", guard.folder], guard)
+        super().__init__("redis", [_redis_binary(), *options, "--dir", workspace.folder], workspace)
 
     async def ready(self) -> None:
         """Wait until it serves.
@@ -75,7 +77,7 @@ class Redis(Service):
         Raises:
             ServiceError: it does not.
         """
-        await self.until(self._pong, what="answer", timeout=START_S)
+        await self.until(self._pong, what="answer", timeout=START_WITHIN_S)
 
     async def _pong(self) -> bool | None:
         try:
@@ -113,7 +115,7 @@ def _main() -> None:
 
     # The cluster lives as long as this client; the address is needed by its constructor and used for nothing.
     client = Producer({"bootstrap.servers": "unused", "test.mock.num.brokers": 1, "log_level": 0})
-    (broker,) = client.list_topics(timeout=START_S).brokers.values()
+    (broker,) = client.list_topics(timeout=START_WITHIN_S).brokers.values()
     sys.stdout.write(f"{_LISTENING} {broker.host}:{broker.port}\n")
     sys.stdout.flush()
     sys.stdin.buffer.read()

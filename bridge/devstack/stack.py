@@ -14,23 +14,25 @@ import aiohttp
 import orjson
 from pydantic import SecretStr
 
-from bridge.devstack.embedded import Broker, Redis, check_installed
-from bridge.devstack.processes import Guard, Service, ServiceError, environment, free_port
+from bridge.devstack.embedded import EmbeddedBroker, EmbeddedRedis, check_installed
+from bridge.devstack.guard import Workspace
+from bridge.devstack.ports import free_port
+from bridge.devstack.service import Service, ServiceError, environment
 
 T = TypeVar("T")
 
 EVENTS, DEAD_LETTERS, BADGES = "im.events", "im.events.dlq", "im.badges"
-READY_S = 30.0
-STOP_S = 4.0
+READY_WITHIN_S = 30.0
+STOP_WITHIN_S = 4.0
 
 
 @dataclass(frozen=True)
 class Stack:
     """The running processes and where they are."""
 
-    guard: Guard
-    broker: Broker
-    redis: Redis
+    workspace: Workspace
+    broker: EmbeddedBroker
+    redis: EmbeddedRedis
     ingress: Service
     worker: Service
     url: str
@@ -64,7 +66,7 @@ class Stack:
                 return None
 
         async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=2)) as session:
-            await service.until(answers, what="get ready", timeout=READY_S)
+            await service.until(answers, what="get ready", timeout=READY_WITHIN_S)
 
     async def consumers(self, *arguments: str) -> tuple[int, bytes, str]:
         """Run a command `consumers …` to its end; its exit status, standard output and standard error."""
@@ -72,7 +74,7 @@ class Stack:
         process = await asyncio.create_subprocess_exec(
             *_command("consumers", *arguments),
             env=environment(settings),
-            cwd=self.guard.folder,
+            cwd=self.workspace.folder,
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
@@ -101,7 +103,7 @@ class Stack:
 
 
 @asynccontextmanager
-async def running(
+async def running_stack(
     apps: Mapping[str, list[SecretStr]], *, host: str = "127.0.0.1", port: int = 0, clock_skew_s: int = 60
 ) -> AsyncIterator[Stack]:
     """Start the stack, hand it out once callbacks are accepted, and end it. `port` 0: any that is free.
@@ -111,15 +113,17 @@ async def running(
         ServiceError: a process does not start.
     """
     check_installed()
-    with Guard() as guard:
-        broker, redis = Broker(guard), Redis(guard)
+    with Workspace() as workspace:
+        broker, redis = EmbeddedBroker(workspace), EmbeddedRedis(workspace)
         services: list[Service] = [broker, redis]
         try:
             for service in services:
                 await service.start()
             for service in (broker, redis):
                 await service.ready()
-            stack = _stack(guard, broker, redis, apps, host=host, port=port or free_port(), clock_skew_s=clock_skew_s)
+            stack = _stack(
+                workspace, broker, redis, apps, host=host, port=port or free_port(), clock_skew_s=clock_skew_s
+            )
             services += [stack.ingress, stack.worker]
             await stack.ingress.start()
             await stack.worker.start()
@@ -130,9 +134,9 @@ async def running(
 
 
 def _stack(
-    guard: Guard,
-    broker: Broker,
-    redis: Redis,
+    workspace: Workspace,
+    broker: EmbeddedBroker,
+    redis: EmbeddedRedis,
     apps: Mapping[str, list[SecretStr]],
     *,
     host: str,
@@ -151,7 +155,7 @@ def _stack(
         "BRIDGE_KAFKA_BOOTSTRAP_SERVERS": broker.bootstrap,
         "BRIDGE_TOPIC": EVENTS,
         "BRIDGE_DLQ_TOPIC": DEAD_LETTERS,
-        "BRIDGE_JOURNAL_DIR": str(guard.folder / "journal"),
+        "BRIDGE_JOURNAL_DIR": str(workspace.folder / "journal"),
         "BRIDGE_CLOCK_SKEW_S": str(clock_skew_s),
     }
     worker = {
@@ -164,11 +168,11 @@ def _stack(
         "CONSUMERS_ADMIN_PORT": str(worker_admin),
     }
     return Stack(
-        guard=guard,
+        workspace=workspace,
         broker=broker,
         redis=redis,
-        ingress=Service("ingress", _command("bridge", "serve"), guard, ingress),
-        worker=Service("worker", _command("consumers", "run", "badges"), guard, worker),
+        ingress=Service("ingress", _command("bridge", "serve"), workspace, ingress),
+        worker=Service("worker", _command("consumers", "run", "badges"), workspace, worker),
         url=f"http://{reachable(host)}:{port}/",
         admin_url=f"http://127.0.0.1:{ingress_admin}",
         worker_admin_url=f"http://127.0.0.1:{worker_admin}",
@@ -190,4 +194,4 @@ def _command(name: str, *arguments: str) -> list[str]:
 async def _stop(services: list[Service]) -> None:
     """End all: first those that need the others, each pair side by side."""
     for some in (services[2:], services[:2]):
-        await asyncio.gather(*(service.stop(STOP_S) for service in some))
+        await asyncio.gather(*(service.stop(STOP_WITHIN_S) for service in some))

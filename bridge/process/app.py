@@ -9,12 +9,11 @@ import socket
 from collections.abc import Callable
 
 from bridge import metrics
-from bridge.commands.send import DEV_TOKEN
 from bridge.http.server import Acceptor, HttpServer, listen
 from bridge.ingress.ingress import Ingress
 from bridge.journal.journal import Journal
 from bridge.publish.publisher import Publisher
-from bridge.settings import BridgeSettings
+from bridge.settings import DEV_TOKEN, BridgeSettings
 from common.admin import AdminServer, Readiness
 from common.asyncio_tools import on_stop_signal
 from common.gc_tuning import tune_garbage_collector

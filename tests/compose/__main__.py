@@ -12,7 +12,7 @@ from typing import Any
 
 from rich.console import Console
 
-from bridge.commands.send import DEV_APP, DEV_TOKEN
+from bridge.settings import DEV_APP, DEV_TOKEN
 from tests.compose.stack import ComposeError, Stack
 from tests.support.badge_model import expected, rfc3339
 from tests.support.load import Load

@@ -11,6 +11,7 @@ from typing import Self
 
 import orjson
 
+from bridge.devstack.service import environment
 from tests.support.paths import ROOT
 from tests.support.process import free_port
 
@@ -38,7 +39,7 @@ class Stack:
         self.port = free_port()
         kafka_port = free_port()
         self.bootstrap = f"127.0.0.1:{kafka_port}"
-        inherited = {k: v for k, v in os.environ.items() if not k.startswith(("BRIDGE_", "CONSUMERS_", "COMPOSE_"))}
+        inherited = {name: value for name, value in environment({}).items() if not name.startswith("COMPOSE_")}
         self._env = {
             **inherited,
             "COMPOSE_ENV_FILES": os.devnull,

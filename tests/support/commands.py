@@ -1,6 +1,7 @@
 """The project's own commands, started as an operator starts them."""
 
 import socket
+import subprocess
 import sys
 from pathlib import Path
 from typing import Self
@@ -9,12 +10,30 @@ import orjson
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.samples import Sample
 
+from bridge.devstack.service import environment
 from tests.support.callbacks import APP_ID, TOKEN, Callback
 from tests.support.http import Reply, request
 from tests.support.process import Process, free_port
 from tests.support.topic import Topics
 
 _BIN = Path(sys.executable).parent  # not resolved: in a virtual environment the interpreter is a link
+BRIDGE = _BIN / "bridge"
+
+
+def run_bridge(
+    *arguments: str | Path, stdin: str = "", cwd: Path | None = None, **settings: str
+) -> subprocess.CompletedProcess[str]:
+    """Run `bridge …` to its end, its settings these alone. Raises TimeoutExpired after a minute."""
+    return subprocess.run(
+        [BRIDGE, *arguments],
+        env=environment(settings),
+        cwd=cwd,
+        input=stdin,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
 
 
 class Command(Process):

@@ -1,48 +1,28 @@
 """A command as a black box: environment in, log and exit code out.
 
-Every command gets a process group of its own. A small helper process outlives pytest by the moment that it takes
-to kill the groups still alive, so that not even `kill -9` of pytest leaves a server behind. Linux only (`/proc`).
+Every command gets a process group of its own, and a `Guard` kills the groups still alive when pytest has ended: not
+even `kill -9` of pytest leaves a server behind. Linux only (`/proc`).
 """
 
 import atexit
 import contextlib
 import os
-import random
 import re
 import signal
-import socket
 import subprocess
-import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple, Self
 
+from bridge.devstack.guard import Guard
+from bridge.devstack.ports import free_port
+from bridge.devstack.service import environment
 from tests.support.http import answers
 from tests.support.waiting import wait_until
 
 _PAGE = os.sysconf("SC_PAGE_SIZE")
-_picked: set[int] = set()
-
-
-def free_port() -> int:
-    """A port of 127.0.0.1 that nobody listens on, a different one at each call.
-
-    It lies below the ephemeral range: a client that keeps reconnecting to an ephemeral port can end up connected
-    to itself, and then the restarted server finds its port taken.
-    """
-    for port in random.sample(range(15000, 32000), 200):
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-        if port not in _picked:
-            _picked.add(port)
-            return port
-    raise RuntimeError("200 ports tried between 15000 and 32000, all taken")
 
 
 class ProcessEndedError(Exception):
@@ -65,19 +45,18 @@ class Process:
     def start(self) -> Self:
         """Start the command and return at once. Raises OSError when it cannot be executed."""
         assert not self.running, f"{self} runs already"
-        inherited = {k: v for k, v in os.environ.items() if not k.startswith(("BRIDGE_", "CONSUMERS_"))}
         with self.log.open("ab") as log:
             self._log_start = log.tell()
             self._child = subprocess.Popen(
                 self.command,
-                env={**inherited, "PYTHONUNBUFFERED": "1", **self.env},
+                env=environment(self.env),
                 cwd=self.log.parent,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
-        _reaper().add(self._child.pid)
+        _guard().add(self._child.pid)
         return self
 
     @property
@@ -120,7 +99,7 @@ class Process:
         """Leave nothing behind; may be called at any time, more than once."""
         if self._child:
             self.kill()
-            _reaper().discard(self.pid)
+            _guard().discard(self.pid)
 
     def signal_group(self, number: signal.Signals) -> None:
         """Send a signal to the command and its children; a group that has ended is no error."""
@@ -232,44 +211,11 @@ def _stat(path: Path) -> list[str]:
         return []
 
 
-class _Reaper:
-    """The helper process: it is told every group, and kills those left when its standard input ends."""
-
-    SOURCE = """
-import os, signal, sys
-groups = set()
-for line in sys.stdin:
-    (groups.add if line[0] == "+" else groups.discard)(int(line[1:]))
-for group in groups:
-    try:
-        os.killpg(group, signal.SIGKILL)
-    except OSError:
-        pass
-"""
-
-    def __init__(self) -> None:
-        self._helper = subprocess.Popen(
-            [sys.executable, "-I", "-S", "-c", self.SOURCE], stdin=subprocess.PIPE, text=True, start_new_session=True
-        )
-        atexit.register(self._close)
-
-    def _close(self) -> None:
-        assert self._helper.stdin
-        self._helper.stdin.close()
-        self._helper.wait(timeout=10)
-
-    def add(self, group: int) -> None:
-        self._tell(f"+{group}\n")
-
-    def discard(self, group: int) -> None:
-        self._tell(f"-{group}\n")
-
-    def _tell(self, line: str) -> None:
-        assert self._helper.stdin
-        self._helper.stdin.write(line)
-        self._helper.stdin.flush()
-
-
 @cache
-def _reaper() -> _Reaper:
-    return _Reaper()
+def _guard() -> Guard:
+    guard = Guard()
+    atexit.register(guard.close)
+    return guard
+
+
+__all__ = ["Process", "ProcessEndedError", "free_port"]

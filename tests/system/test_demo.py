@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import os
-import sys
 from pathlib import Path
 
 from tests.support import leftovers
+from tests.support.commands import BRIDGE
 from tests.support.process import Process
-
-BRIDGE = Path(sys.executable).parent / "bridge"
 
 
 def demo(folder: Path, **env: str) -> Process:

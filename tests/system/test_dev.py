@@ -7,17 +7,15 @@ import shutil
 import signal
 import socket
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.support import leftovers
+from tests.support.commands import BRIDGE, run_bridge
 from tests.support.process import Process, free_port
 from tests.support.waiting import wait_until
-
-BRIDGE = Path(sys.executable).parent / "bridge"
 
 
 @pytest.fixture
@@ -44,10 +42,9 @@ def assert_gone(folder: Path) -> None:
     )
 
 
-def send(url: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    env = {name: value for name, value in os.environ.items() if not name.startswith("BRIDGE_")}
-    command: list[str | Path] = [BRIDGE, "send", *arguments, "--url", url]
-    return subprocess.run(command, env=env, capture_output=True, text=True, timeout=20, check=False)
+def send(url: str, *arguments: str | Path) -> int:
+    """The exit status of `bridge send`."""
+    return run_bridge("send", *arguments, "--url", url).returncode
 
 
 @pytest.mark.skipif(not shutil.which("curl"), reason="there is no curl here")
@@ -60,15 +57,15 @@ def test_the_printed_line_works_when_pasted_and_what_follows_is_shown(dev: Proce
     dev.wait_for_log(r"im\.c2c\.message\.recalled +13800001111 .*unread_total=14", timeout=15)
     dev.wait_for_log(r"badge +13800001111 +unread=14", timeout=30)
 
-    assert send(url, "C2C.CallbackAfterSendMsg", "--set", "To_Account=Ann", "--set", "UnreadMsgNum=3").returncode == 0
+    assert send(url, "C2C.CallbackAfterSendMsg", "--set", "To_Account=Ann", "--set", "UnreadMsgNum=3") == 0
     dev.wait_for_log(r"badge +Ann +unread=3", timeout=15)
 
-    assert send(url, "C2C.CallbackAfterSendMsg", "--token", "wrong").returncode == 1
+    assert send(url, "C2C.CallbackAfterSendMsg", "--token", "wrong") == 1
     dev.wait_for_log("ingress: .*bad_signature", timeout=15)
 
     unreadable = tmp_path / "unreadable"
     unreadable.write_text("no json")
-    assert send(url, "C2C.CallbackAfterSendMsg", "--body", str(unreadable)).returncode == 1
+    assert send(url, "C2C.CallbackAfterSendMsg", "--body", unreadable) == 1
     dev.wait_for_log(r"dead letter .*reason=not_json .*body=\"no json\"", timeout=15)
 
     os.kill(dev.pid, signal.SIGINT)

@@ -2,31 +2,25 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
 from tests.support.broker import Broker
+from tests.support.commands import run_bridge
 from tests.support.decider import DecidingEndpoint
 from tests.support.process import free_port
 from tests.support.topic import Topics, create_topic
 
-BRIDGE = Path(sys.executable).with_name("bridge")
-
 
 def doctor(folder: Path, **settings: str) -> tuple[int, str]:
-    env = {
-        "PATH": "/usr/bin:/bin",
+    """Its exit status and all that it prints."""
+    defaults = {
         "COLUMNS": "250",
         "BRIDGE_APPS": '{"1400000000":["s3cret"]}',
         "BRIDGE_JOURNAL_DIR": str(folder / "journal"),
         "BRIDGE_JOURNAL_MAX_BYTES": str(1024 * 1024),
         "BRIDGE_PORT": str(free_port()),
-        **settings,
     }
-    ended = subprocess.run(
-        [BRIDGE, "doctor"], env=env, cwd=folder, capture_output=True, text=True, timeout=60, check=False
-    )
+    ended = run_bridge("doctor", cwd=folder, **{**defaults, **settings})
     assert "Traceback" not in ended.stderr
     assert "s3cret" not in ended.stdout + ended.stderr
     return ended.returncode, ended.stdout + ended.stderr

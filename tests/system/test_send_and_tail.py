@@ -6,30 +6,23 @@ import json
 import os
 import signal
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Protocol
 
 import pytest
 
-from bridge.commands.send import UsageError, changed, find, samples, signed_url
+from bridge.commands.send import changed
+from bridge.contract.samples import find_sample, samples
+from bridge.devstack.posting import Credentials, UsageError, signed_url
 from tests.conftest import MakeIngress
 from tests.support.broker import Broker
 from tests.support.callbacks import APP_ID, TOKEN, Callback, recalled, sample
-from tests.support.commands import Ingress
+from tests.support.commands import BRIDGE, Ingress, run_bridge
 from tests.support.process import Process, free_port
 from tests.support.topic import Topics, read_all, wait_for_events
 
-BRIDGE = Path(sys.executable).parent / "bridge"
 APPS = json.dumps({APP_ID: [TOKEN]})
-
-
-def bridge(*arguments: str, stdin: str = "", **settings: str) -> subprocess.CompletedProcess[str]:
-    env = {name: value for name, value in os.environ.items() if not name.startswith("BRIDGE_")}
-    env |= settings
-    command: list[str | Path] = [BRIDGE, *arguments]
-    return subprocess.run(command, env=env, input=stdin, capture_output=True, text=True, timeout=20, check=False)
 
 
 class Tail(Protocol):
@@ -60,7 +53,7 @@ def test_a_command_posts_its_documented_body_with_the_fields_that_were_set(
 ) -> None:
     there = ingress(broker)
     changes = ("--set", "UnreadMsgNum=3", "--set", "To_Account=42")
-    sent = bridge("send", "c2c.callbackaftermsgwithdraw", "--url", there.url, *changes, BRIDGE_APPS=APPS)
+    sent = run_bridge("send", "c2c.callbackaftermsgwithdraw", "--url", there.url, *changes, BRIDGE_APPS=APPS)
     assert sent.returncode == 0, sent
     assert sent.stdout == '200 OK {"ActionStatus":"OK","ErrorInfo":"","ErrorCode":0}\n'
     (message,) = wait_for_events(broker.bootstrap, there.topics.events, bool)
@@ -72,7 +65,7 @@ def test_a_command_posts_its_documented_body_with_the_fields_that_were_set(
 def test_a_body_from_standard_input_is_posted_byte_for_byte(ingress: MakeIngress, broker: Broker) -> None:
     there = ingress(broker)
     options = ("--body", "-", "--url", there.url, "--app", APP_ID, "--token", TOKEN)
-    sent = bridge("send", "C2C.CallbackAfterMsgWithDraw", *options, stdin="{ no json \n")
+    sent = run_bridge("send", "C2C.CallbackAfterMsgWithDraw", *options, stdin="{ no json \n")
     assert sent.returncode == 1, "it was kept as a dead letter, which is no success"
     assert "kept as a dead letter" in sent.stdout
     (message,) = wait_for_events(broker.bootstrap, there.topics.dlq, bool)
@@ -82,11 +75,11 @@ def test_a_body_from_standard_input_is_posted_byte_for_byte(ingress: MakeIngress
 def test_a_refusal_says_what_to_look_at_and_shows_no_token(ingress: MakeIngress, broker: Broker) -> None:
     there = ingress(broker)
     secret = "a-wrong-and-secret-token"
-    with_settings = bridge(
+    with_settings = run_bridge(
         "send", "C2C.CallbackAfterSendMsg", "--url", there.url, BRIDGE_APPS=json.dumps({APP_ID: [secret]})
     )
-    with_option = bridge("send", "C2C.CallbackAfterSendMsg", "--url", there.url, "--token", secret)
-    with_nothing = bridge("send", "C2C.CallbackAfterSendMsg", "--url", there.url)
+    with_option = run_bridge("send", "C2C.CallbackAfterSendMsg", "--url", there.url, "--token", secret)
+    with_nothing = run_bridge("send", "C2C.CallbackAfterSendMsg", "--url", there.url)
     for refused in (with_settings, with_option, with_nothing):
         assert refused.returncode == 1
         assert refused.stdout.startswith("403 Forbidden")
@@ -97,21 +90,21 @@ def test_a_refusal_says_what_to_look_at_and_shows_no_token(ingress: MakeIngress,
 
 
 def test_where_nobody_listens_it_says_what_to_start() -> None:
-    sent = bridge("send", "C2C.CallbackAfterSendMsg", BRIDGE_PORT=str(free_port()))
+    sent = run_bridge("send", "C2C.CallbackAfterSendMsg", BRIDGE_PORT=str(free_port()))
     assert sent.returncode == 1
     assert "Start `bridge dev` or `bridge serve`" in sent.stderr
     assert "Traceback" not in sent.stderr
 
 
 def test_a_wrong_name_lists_what_is_known_and_what_may_be_meant() -> None:
-    sent = bridge("send", "C2C.CallbackAfterMsgWithdrawn")
+    sent = run_bridge("send", "C2C.CallbackAfterMsgWithdrawn")
     assert sent.returncode == 2
     assert "Did you mean C2C.CallbackAfterMsgWithDraw " in sent.stderr
     assert all(name in sent.stderr for name in samples())
 
 
 def test_an_app_without_a_known_token_is_refused_before_anything_is_posted() -> None:
-    sent = bridge("send", "C2C.CallbackAfterSendMsg", "--app", "1499999999", BRIDGE_APPS=APPS)
+    sent = run_bridge("send", "C2C.CallbackAfterSendMsg", "--app", "1499999999", BRIDGE_APPS=APPS)
     assert sent.returncode == 2
     assert "BRIDGE_APPS has no app 1499999999" in sent.stderr
 
@@ -119,13 +112,14 @@ def test_an_app_without_a_known_token_is_refused_before_anything_is_posted() -> 
 @pytest.mark.parametrize("url", ["127.0.0.1:8080", "ftp://127.0.0.1/", "http://"])
 def test_what_is_no_url_is_refused(url: str) -> None:
     with pytest.raises(UsageError, match="is no URL to post to"):
-        signed_url(url, app=APP_ID, token=TOKEN, command="C2C.CallbackAfterSendMsg")
+        signed_url(url, Credentials(APP_ID, TOKEN), "C2C.CallbackAfterSendMsg")
 
 
 def test_every_sample_is_found_by_its_name_and_every_command_by_its_own() -> None:
+    assert "C2C.CallbackAfterMsgWithDraw.v1" in samples()
     for name, callback in samples().items():
-        assert find(name) == callback
-        assert find(callback.command).command == callback.command
+        assert find_sample(name) == callback
+        assert find_sample(callback.command.upper()) in samples().values()
         assert callback.body == sample(name).body
 
 

@@ -1,0 +1,13 @@
+"""`bridge settings`: every setting of the ingress."""
+
+from __future__ import annotations
+
+from bridge.settings import BridgeSettings
+from common.settings import reference
+from common.terminal import show_table
+
+
+def settings() -> None:
+    """Print every setting, its default and its meaning."""
+    rows = ((name, default, " ".join(meaning.split())) for name, default, meaning in reference(BridgeSettings))
+    show_table(("setting", "default", "meaning"), rows)

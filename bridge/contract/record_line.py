@@ -1,0 +1,120 @@
+"""A record of one of our topics in one line: for people, or as JSON for programs."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from typing import Any
+
+import orjson
+from aiokafka import ConsumerRecord
+from rich.text import Text
+
+from common.terminal import printable
+
+MAX_VALUE_CHARS = 80
+MAX_TEXT_CHARS = 200
+
+
+def describe(record: ConsumerRecord) -> Text:
+    """One line about a record: an event, a dead letter, a badge, or anything else."""
+    headers = dict(record.headers)
+    content = content_of(record)
+    if "reason" in headers:
+        return _dead_letter(record, headers, content)
+    if "specversion" in content:
+        return _event(content)
+    if "unread" in content:
+        return _badge(content)
+    value = "deleted" if record.value is None else _cut(_text(record.value), MAX_TEXT_CHARS)
+    return _line(record.timestamp, "record", "", key_of(record), {"value": value})
+
+
+def json_line(value: bytes | None) -> bytes:
+    """The value as it is, or, where that would be several lines or none, as the same JSON or a JSON string in one."""
+    if value is None:
+        return b"null"
+    if value and not value.splitlines()[1:]:
+        return value.rstrip(b"\r\n")
+    try:
+        return orjson.dumps(orjson.loads(value))
+    except orjson.JSONDecodeError:
+        return json.dumps(_text(value)).encode()
+
+
+def content_of(record: ConsumerRecord) -> dict[str, Any]:
+    """The JSON object that the value is; empty where it is none."""
+    try:
+        content = orjson.loads(record.value or b"null")
+    except orjson.JSONDecodeError:
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
+def key_of(record: ConsumerRecord) -> str:
+    """The key as text; what is not UTF-8 is replaced."""
+    return _text(record.key or b"")
+
+
+def _event(content: dict[str, Any]) -> Text:
+    data = content.get("data")
+    fields = data if isinstance(data, dict) else {"data": data}
+    return _line(content.get("time"), str(content.get("type")), "green", str(content.get("subject")), fields)
+
+
+def _badge(content: dict[str, Any]) -> Text:
+    unread = "not known" if content["unread"] is None else content["unread"]
+    fields = {"unread": unread, **({"stale": True} if content.get("stale") else {}), "app_id": content.get("app_id")}
+    return _line(content.get("time"), "badge", "cyan", str(content.get("account")), fields)
+
+
+def _dead_letter(record: ConsumerRecord, headers: dict[str, bytes], content: dict[str, Any]) -> Text:
+    names = ("reason", "detail", "group", "attempts", "query")
+    fields: dict[str, Any] = {name: _text(headers[name]) for name in names if name in headers}
+    if "id" in content:
+        fields["event"] = content["id"]
+    else:
+        fields["body"] = _cut(_text(record.value or b""), MAX_TEXT_CHARS)
+    return _line(record.timestamp, "dead letter", "red", str(content.get("subject") or key_of(record)), fields)
+
+
+def _line(time: Any, kind: str, style: str, subject: str, fields: dict[str, Any]) -> Text:
+    line = Text(no_wrap=True)
+    line.append(_clock(time), "dim").append("  ")
+    line.append(f"{printable(kind):<28}", style).append(" ")
+    line.append(f"{printable(subject):<16}", "bold")
+    for name, value in fields.items():
+        if value is not None:
+            line.append(f" {printable(name)}=", "dim").append(_value(value))
+    return line
+
+
+def _clock(time: Any) -> str:
+    """Time of day here; with the date where that is not today.
+
+    Args:
+        time: RFC 3339, or milliseconds of Unix time; anything else has no time of day.
+    """
+    try:
+        moment = (
+            datetime.fromisoformat(time) if isinstance(time, str) else datetime.fromtimestamp(time / 1000).astimezone()
+        )
+    except (TypeError, ValueError, OverflowError, OSError):
+        return "--:--:--"
+    moment = moment.astimezone()
+    today = moment.date() == datetime.now().astimezone().date()
+    return f"{moment:%H:%M:%S}" if today else f"{moment:%Y-%m-%d %H:%M:%S}"
+
+
+def _value(value: Any) -> str:
+    text = value if isinstance(value, str) else orjson.dumps(value, default=str).decode()
+    text = printable(_cut(text, MAX_VALUE_CHARS if not isinstance(value, str) else MAX_TEXT_CHARS))
+    return json.dumps(text, ensure_ascii=False) if isinstance(value, str) and (" " in text or not text) else text
+
+
+def _cut(text: str, max_chars: int) -> str:
+    return text if len(text) <= max_chars else f"{text[: max_chars - 1]}…"
+
+
+def _text(value: bytes) -> str:
+    return value.decode(errors="replace")

@@ -1,0 +1,51 @@
+"""Commands that run in the foreground of a terminal until Ctrl-C."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any
+
+
+def run_in_foreground(work: Callable[[], Coroutine[Any, Any, None]]) -> bool:
+    """Do `work`, but cancel it at Ctrl-C, SIGTERM or when the terminal is closed; whether that happened.
+
+    Ends the program with exit status 0 when nobody reads its output any more, as in `bridge tail | head`.
+    """
+
+    async def run() -> bool:
+        return await _until_signalled(work())
+
+    try:
+        return asyncio.run(run())
+    except BrokenPipeError:
+        sys.stderr.close()  # the interpreter would complain of the closed pipe at its end
+        raise SystemExit(0) from None
+
+
+async def _until_signalled(work: Awaitable[None]) -> bool:
+    """A second signal cancels what `work` does to end: what it leaves undone is left to a `Guard`."""
+    task = asyncio.ensure_future(work)
+    signalled = False
+
+    def stop() -> None:
+        nonlocal signalled
+        signalled = True
+        task.cancel()
+
+    loop = asyncio.get_running_loop()
+    signals = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    for number in signals:
+        loop.add_signal_handler(number, stop)
+    try:
+        await task
+    except asyncio.CancelledError:
+        if not signalled:
+            raise
+        return True
+    finally:
+        for number in signals:
+            loop.remove_signal_handler(number)
+    return False

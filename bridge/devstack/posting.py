@@ -1,0 +1,120 @@
+"""Posts callbacks as the platform does, signed, for the commands with which people try things out."""
+
+from __future__ import annotations
+
+import time
+from http import HTTPStatus
+from typing import NamedTuple
+from urllib.parse import urlencode, urlsplit
+
+import aiohttp
+import orjson
+from yarl import URL
+
+from bridge.ingress.verify import sign
+from bridge.settings import DeveloperSettings
+
+REPLY_WITHIN_S = 10.0
+
+
+class UsageError(Exception):
+    """What was asked for cannot be posted. The message says what to write instead."""
+
+
+class NoReplyError(Exception):
+    """Nobody answered. The message says what to start."""
+
+
+class Credentials(NamedTuple):
+    """In whose name a callback is posted."""
+
+    app: str
+    """SdkAppid."""
+    token: str | None
+    """None where the app's callbacks are not signed."""
+
+
+class CallbackReply(NamedTuple):
+    """What came back."""
+
+    status: int
+    reason: str
+    body: bytes
+    seconds: float
+
+    @property
+    def is_accepted(self) -> bool:
+        """Whether the callback was acknowledged."""
+        try:
+            content = orjson.loads(self.body)
+        except orjson.JSONDecodeError:
+            return False
+        return self.status == HTTPStatus.OK and isinstance(content, dict) and content.get("ActionStatus") == "OK"
+
+
+def credentials(settings: DeveloperSettings, app: str | None = None, token: str | None = None) -> Credentials:
+    """The app and the token to sign with: those given, else the first ones of BRIDGE_APPS.
+
+    Raises:
+        UsageError: there is no token for the app.
+    """
+    if app is None:
+        app = next(iter(settings.apps))
+    if token is not None:
+        return Credentials(app, token)
+    if app not in settings.apps:
+        where = (
+            "BRIDGE_APPS has no app" if settings.are_apps_set else "BRIDGE_APPS is not set, so there is no token for"
+        )
+        raise UsageError(f'{where} {app}: set BRIDGE_APPS to {{"{app}":["its token"]}}, or give --token')
+    tokens = settings.apps[app]
+    return Credentials(app, tokens[0].get_secret_value() if tokens else None)
+
+
+def signed_url(url: str, signer: Credentials, command: str) -> str:
+    """The URL that the platform would post to now; without a token it is not signed.
+
+    Raises:
+        UsageError: `url` is none.
+    """
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise UsageError(f"{url} is no URL to post to: write it as http://127.0.0.1:8080/")
+    query = {
+        "SdkAppid": signer.app,
+        "CallbackCommand": command,
+        "contenttype": "json",
+        "ClientIP": "203.0.113.7",
+        "OptPlatform": "iOS",
+    }
+    if signer.token is not None:
+        now = str(int(time.time()))
+        query |= {"Sign": sign(signer.token, now), "RequestTime": now}
+    own = f"{parts.query}&" if parts.query else ""
+    return parts._replace(path=parts.path or "/", query=own + urlencode(query)).geturl()
+
+
+async def post(url: str, body: bytes) -> CallbackReply:
+    """Post a body to exactly this URL.
+
+    Raises:
+        NoReplyError: there is no reply.
+    """
+    started = time.perf_counter()
+    address = url.partition("?")[0]
+    try:
+        async with (
+            aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=REPLY_WITHIN_S)) as session,
+            session.post(URL(url, encoded=True), data=body, allow_redirects=False) as response,
+        ):
+            content = await response.read()
+            return CallbackReply(response.status, response.reason or "", content, time.perf_counter() - started)
+    except TimeoutError as error:
+        raise NoReplyError(f"{address} did not answer within {REPLY_WITHIN_S:.0f} s") from error
+    except aiohttp.ClientConnectorError as error:
+        raise NoReplyError(
+            f"nothing answers at {address} ({error.os_error.strerror or error.os_error}). "
+            "Start `bridge dev` or `bridge serve`, or name another place with --url"
+        ) from error
+    except aiohttp.ClientError as error:
+        raise NoReplyError(f"{address} did not answer as HTTP does: {error or type(error).__name__}") from error
