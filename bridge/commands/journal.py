@@ -1,34 +1,22 @@
-"""Looking into journals, also into those of living processes: `bridge journal`."""
+"""`bridge journal`: what the journals hold, also those of living processes, and publishing it by hand."""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import os
-import shutil
-import tempfile
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Annotated, NamedTuple
+from typing import Annotated
 
 import typer
 import uvloop
 from rich.console import Console
 from rich.progress import Progress
 
+from bridge.journal.inspection import JournalSummary, records_in, summaries
 from bridge.journal.journal import Journal
-from bridge.journal.record import Record, unpack
-from bridge.journal.store import (
-    DAMAGED_SUFFIX,
-    SUFFIX,
-    Backlog,
-    DamagedError,
-    Store,
-    UnavailableError,
-    is_owned,
-    log_of,
-)
+from bridge.journal.record import Record
+from bridge.journal.store import DAMAGED_SUFFIX, SUFFIX, is_owned
 from bridge.publish.publisher import Publisher
 from bridge.publish.quarantine import Quarantine
 from bridge.settings import BridgeSettings, InspectionSettings
@@ -40,74 +28,7 @@ app = typer.Typer(no_args_is_help=True, help="See and publish by hand what the j
 console = Console()
 
 Folder = Annotated[Path | None, typer.Argument(help="Folder of the journals; default: BRIDGE_JOURNAL_DIR.")]
-READ_BYTES = 1024 * 1024
-
-
-class Held(NamedTuple):
-    """A journal file, seen from outside."""
-
-    path: Path
-    owned: bool
-    size: int
-    """Bytes on disk."""
-    backlogs: list[Backlog] | None
-    """What it holds; None where it cannot be read."""
-
-    @property
-    def owner(self) -> str:
-        """Host and process id of who made it, from its name."""
-        _, _, rest = self.path.name.partition("-")
-        host, process, _ = rest.rsplit("-", 2)
-        return f"{host}:{process}"
-
-
-@contextlib.contextmanager
-def opened_copy(path: Path) -> Iterator[Store]:
-    """A copy of a journal, which may be in use: its owner holds a lock, and copying asks for none.
-
-    Raises:
-        DamagedError, UnavailableError, OSError: it cannot be read, or its owner wrote to it just now: try again.
-    """
-    with tempfile.TemporaryDirectory(prefix=".bridge-journal-", dir=_roomiest(path.parent)) as folder:
-        copy = Path(folder) / path.name
-        for part in (path, log_of(path)):
-            if part.exists():
-                shutil.copyfile(part, copy.with_name(part.name))
-        store = Store.open(copy)
-        try:
-            yield store
-        finally:
-            store.close()
-
-
-def _roomiest(folder: Path) -> Path:
-    """Where there is most room for a copy: the usual place may be small, or in memory."""
-    places = [place for place in (Path(tempfile.gettempdir()), folder) if os.access(place, os.W_OK)]
-    return max(places or [folder], key=lambda place: shutil.disk_usage(place).free)
-
-
-def look_into(folder: Path) -> Iterator[Held]:
-    """Every journal in `folder`, oldest first."""
-    for path in sorted(folder.glob(f"*{SUFFIX}")):
-        try:
-            with opened_copy(path) as store:
-                yield Held(path, is_owned(path), store.size_on_disk(), store.backlog())
-        except FileNotFoundError:
-            continue
-        except (DamagedError, UnavailableError, OSError) as error:
-            typer.echo(f"{path.name} cannot be read now: {error}", err=True)
-            yield Held(path, is_owned(path), path.stat().st_size, None)
-
-
-def records_of(path: Path) -> Iterator[Record]:
-    """The records that a journal holds, in order of each topic."""
-    with opened_copy(path) as store:
-        for backlog in store.backlog():
-            after = 0
-            while rows := store.read(backlog.topic, after, backlog.last_seq, READ_BYTES):
-                for row in rows:
-                    yield from unpack(row.packed)
-                after = rows[-1].seq
+PROGRESS_INTERVAL_S = 0.1
 
 
 @app.command("list")
@@ -115,17 +36,25 @@ def list_journals(folder: Folder = None) -> None:
     """List each journal: its owner, its size, and what it holds for Kafka."""
     place = _existing(folder)
     show_table(("journal", "owner", "bytes", "topic", "events", "oldest"), _rows(place))
-    refused = list(Quarantine(place, dlq_topic=""))
-    typer.echo(f"{len(refused)} records that Kafka refuses for good are set aside in {place / 'refused'}")
+    quarantined = len(list(Quarantine(place, dlq_topic="")))
+    typer.echo(f"{quarantined} records that Kafka refuses for good are set aside in {place / 'refused'}")
 
 
 def _rows(folder: Path) -> Iterator[tuple[str, ...]]:
-    for held in look_into(folder):
-        shown = (held.path.name, f"{held.owner} {'alive' if held.owned else 'gone'}", f"{held.size:,}")
-        if not held.backlogs:
-            yield (*shown, "", "unreadable" if held.backlogs is None else "0", "")
-        for backlog in held.backlogs or []:
-            yield (*shown, backlog.topic, f"{backlog.records:,}", f"{time.time() - backlog.oldest:.0f} s")
+    for journal in _summaries(folder):
+        owner = f"{journal.owner} {'alive' if journal.is_owned else 'gone'}"
+        file = (journal.path.name, owner, f"{journal.bytes_on_disk:,}")
+        if not journal.backlogs:
+            yield (*file, "", "unreadable" if journal.problem else "0", "")
+        for backlog in journal.backlogs:
+            yield (*file, backlog.topic, f"{backlog.records:,}", f"{time.time() - backlog.oldest:.0f} s")
+
+
+def _summaries(folder: Path) -> Iterator[JournalSummary]:
+    for journal in summaries(folder):
+        if journal.problem:
+            typer.echo(f"{journal.path.name} cannot be read now: {journal.problem}", err=True)
+        yield journal
 
 
 @app.command()
@@ -139,7 +68,7 @@ def show(
     if refused:
         records: Iterator[Record] = (item.record for item in Quarantine(place, dlq_topic=""))
     else:
-        records = (record for held in look_into(place) if held.backlogs for record in records_of(held.path))
+        records = (record for journal in _summaries(place) if journal.backlogs for record in records_in(journal.path))
     for number, record in enumerate(records):
         if number == limit:
             typer.echo(f"… and more: raise --limit above {limit}", err=True)
@@ -178,7 +107,7 @@ async def _drain(folder: Path, settings: BridgeSettings) -> None:
             task = progress.add_task("publishing", total=total)
             while not journal.is_drained:
                 progress.update(task, completed=total - journal.state.stored_bytes)
-                await asyncio.sleep(0.1)
+                await asyncio.sleep(PROGRESS_INTERVAL_S)
             progress.update(task, completed=total)
     finally:
         await publisher.stop()

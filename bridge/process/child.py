@@ -3,40 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import signal
 import socket
 import sys
 
 import uvloop
 
 from bridge.process.app import serve
-from bridge.process.supervisor import HEARTBEAT_S
+from bridge.process.heartbeat import send_heartbeats
 from bridge.settings import BridgeSettings
 from common import logs
 from common.settings import load
 
 
-async def _stay_in_touch(parent: socket.socket) -> None:
-    """Show the parent that the event loop runs; end in order when the parent is gone."""
-    parent.setblocking(False)
-    while True:
-        try:
-            parent.send(b".")
-        except BlockingIOError:
-            pass  # The parent is slow to listen; it lives.
-        except OSError:
-            os.kill(os.getpid(), signal.SIGTERM)
-            return
-        await asyncio.sleep(HEARTBEAT_S)
-
-
 async def _run(settings: BridgeSettings, listener: socket.socket, parent: socket.socket, admin: str) -> None:
-    touch = asyncio.create_task(_stay_in_touch(parent))
+    heartbeats = asyncio.create_task(send_heartbeats(parent))
     try:
         await serve(settings, listener, admin_socket=admin)
     finally:
-        touch.cancel()
+        heartbeats.cancel()
 
 
 def main() -> None:

@@ -13,7 +13,7 @@ from typing import Any
 from rich.console import Console
 
 from bridge.settings import DEV_APP, DEV_TOKEN
-from tests.compose.stack import ComposeError, Stack
+from tests.compose.stack import ComposeError, ComposeStack
 from tests.support.badge_model import expected, rfc3339
 from tests.support.load import Load
 from tests.support.topic import read_all
@@ -54,7 +54,7 @@ def tell(text: str) -> None:
     console.print(f"[dim]{time.monotonic() - started:5.0f} s[/]  {text}")
 
 
-def hurt(stack: Stack) -> Damage:
+def hurt(stack: ComposeStack) -> Damage:
     """Load, while a container of each kind is killed and the ingress is scaled in."""
     with Load(stack.port, connections=CONNECTIONS, rate=RATE, app_id=DEV_APP, token=DEV_TOKEN) as load:
         load.wait_acknowledged(2 * RATE)
@@ -88,11 +88,11 @@ def seconds_until(condition: Callable[[], bool], *, timeout: float) -> float | N
     return time.monotonic() - begun
 
 
-def events(stack: Stack) -> list[dict[str, Any]]:
+def events(stack: ComposeStack) -> list[dict[str, Any]]:
     return [message.event for message in read_all(stack.bootstrap, "im.events", timeout=60)]
 
 
-def badges_in_redis(stack: Stack) -> Badges:
+def badges_in_redis(stack: ComposeStack) -> Badges:
     prefix = f"im:badge:{DEV_APP}:"
     (keys,) = stack.redis([f"KEYS {prefix}*"])
     assert isinstance(keys, list)
@@ -106,20 +106,20 @@ def badges_in_redis(stack: Stack) -> Badges:
     return badges
 
 
-def badges_on_topic(stack: Stack) -> Badges:
+def badges_on_topic(stack: ComposeStack) -> Badges:
     newest = {message.event["account"]: message.event for message in read_all(stack.bootstrap, "im.badges", timeout=60)}
     fields = ("unread", "time", "event_id", "stale")
     return {account: {name: badge[name] for name in fields} for account, badge in newest.items()}
 
 
-def judge(stack: Stack, damage: Damage) -> list[Check]:
+def judge(stack: ComposeStack, damage: Damage) -> list[Check]:
     load = damage.load
 
     def strays() -> dict[str, str]:
         alive = stack.hosts("ingress")
         return {name: host for name, host in stack.journals().items() if host not in alive}
 
-    def differing(found: Callable[[Stack], Badges]) -> int:
+    def differing(found: Callable[[ComposeStack], Badges]) -> int:
         badges = found(stack)
         return sum(badges.get(account) != badge for account, badge in reference.items()) + len(
             badges.keys() - reference
@@ -182,7 +182,7 @@ def _by_status(load: Load) -> str:
 def main() -> int:
     checks: list[Check] = []
     failure = ""
-    with Stack() as stack:
+    with ComposeStack() as stack:
         try:
             tell(f"project {stack.project}: build, and start with 3 ingresses and 2 workers")
             stack.up(ingress=3, badges=2, build=True)

@@ -18,8 +18,8 @@ from tests.support.process import free_port
 _LABEL = "com.docker.compose"
 _LEFT_BEHIND = """
 from pathlib import Path
-from bridge.commands.journal import look_into
-gone = [held.backlogs or [] for held in look_into(Path("/var/lib/bridge")) if not held.owned]
+from bridge.journal.inspection import summaries
+gone = [journal.backlogs for journal in summaries(Path("/var/lib/bridge")) if not journal.is_owned]
 print(sum(backlog.records for backlogs in gone for backlog in backlogs))
 """
 
@@ -28,7 +28,7 @@ class ComposeError(Exception):
     """A docker command failed; the message is what it said."""
 
 
-class Stack:
+class ComposeStack:
     """The stack as somebody has it who has written no `.env`; it is removed, data and all, at the end of the block.
 
     Images are those that the environment names (`KAFKA_IMAGE=… make compose-test`), or the defaults.

@@ -39,6 +39,8 @@ def test_what_is_held_is_listed_shown_and_published_by_hand(ingress: MakeIngress
     assert list(bridge.journal_dir.glob("*.journal")) == []
 
     (bridge.journal_dir / "00-host-1-ab.journal").write_bytes(b"no journal" * 99)
+    (unreadable,) = [line for line in journal(bridge, "list").splitlines() if "00-host-1-ab.journal" in line]
+    assert unreadable.split("\t") == ["00-host-1-ab.journal", "host:1 gone", "990", "", "unreadable", ""]
     told = journal(bridge, "drain", str(bridge.journal_dir), kafka=broker.bootstrap, code=1)
     assert "not everything was published" in told
     assert "00-host-1-ab.damaged" in told

@@ -12,6 +12,7 @@ import pytest
 
 from tests.conftest import MakeIngress
 from tests.support.broker import Broker
+from tests.support.callbacks import recalled
 from tests.support.commands import Ingress
 from tests.support.load import Load
 from tests.support.topic import read_all
@@ -153,8 +154,10 @@ def _is_replaced(bridge: Ingress, child: int) -> bool:
 
 
 def test_a_hung_process_is_started_again(ingress: MakeIngress, own_broker: Broker) -> None:
-    bridge = ingress(own_broker, BRIDGE_WORKERS="2", BRIDGE_HUNG_AFTER_S="2")
+    # A process that is slow to start is killed as hung, too: short enough to wait for, long enough for any machine.
+    bridge = ingress(own_broker, BRIDGE_WORKERS="2", BRIDGE_HUNG_AFTER_S="6")
     hung = bridge.children()[0]
     os.kill(hung, signal.SIGSTOP)
-    bridge.wait_for(partial(_is_replaced, bridge, hung), what="another process")
-    bridge.wait_ready()
+    bridge.wait_for(partial(_is_replaced, bridge, hung), timeout=30, what="another process")
+    bridge.wait_ready(30)
+    assert bridge.post(recalled("u", unread=1)).status == 200

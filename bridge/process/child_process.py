@@ -1,0 +1,119 @@
+"""A process of the ingress as its supervisor sees it: started, watched, asked about itself, ended."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+import socket
+import sys
+import time
+from http import HTTPStatus
+from pathlib import Path
+
+import orjson
+from aiohttp import ClientError, ClientSession, ClientTimeout, UnixConnector
+
+from bridge.process import heartbeat
+from bridge.process.heartbeat import HeartbeatMonitor
+from common.admin import Readiness
+
+log = logging.getLogger(__name__)
+
+ADMIN_ANSWERS_WITHIN_S = 1.0
+KILL_MARGIN_S = 0.5
+"""Beyond the time that a graceful shutdown takes at most."""
+
+
+class ChildProcess:
+    """One process of the ingress, which may be started again and again; at most one is alive at a time.
+
+    Args:
+        number: its name in logs and metrics.
+        folder: for the socket of its admin pages.
+        hung_after_s: how long its event loop may stand still before it is killed.
+        stop_timeout_s: how long its graceful shutdown takes at most.
+    """
+
+    def __init__(self, number: int, folder: Path, *, hung_after_s: float, stop_timeout_s: float) -> None:
+        self.number = number
+        self.readiness = Readiness(False, {"state": "starting"})
+        self.metrics = ""
+        """Its page of metrics, as it was at the last `refresh`."""
+        self.started_at = 0.0
+        """Of the monotonic clock."""
+        self._admin_socket = folder / f"{number}.sock"
+        self._hung_after_s = hung_after_s
+        self._stop_timeout_s = stop_timeout_s
+        self._process: asyncio.subprocess.Process | None = None
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether it was started, and has not ended."""
+        return self._process is not None
+
+    async def run(self, listener: socket.socket, stopping: asyncio.Event) -> str:
+        """Start it on a bound socket, and wait for its end, which comes by itself, by hanging, or when we are stopping.
+
+        Returns:
+            what became of it, for people.
+        """
+        try:
+            ours, theirs = socket.socketpair()
+            with ours:
+                with theirs:
+                    process = await self._start(listener, theirs)
+                code = await self._watch(process, HeartbeatMonitor(ours), stopping)
+        except OSError as error:
+            return f"could not be started: {error}"
+        finally:
+            self._process = None
+            self.readiness = Readiness(False, {"state": "ended"})
+        return f"ended with signal {signal.Signals(-code).name}" if code < 0 else f"ended with exit status {code}"
+
+    async def refresh(self) -> None:
+        """Fetch its readiness and its metrics."""
+        try:
+            async with ClientSession(
+                connector=UnixConnector(str(self._admin_socket)), timeout=ClientTimeout(total=ADMIN_ANSWERS_WITHIN_S)
+            ) as session:
+                async with session.get("http://child/readyz") as reply:
+                    state = orjson.loads(await reply.read())
+                    self.readiness = Readiness(reply.status == HTTPStatus.OK, {"state": str(state)})
+                async with session.get("http://child/metrics") as reply:
+                    self.metrics = await reply.text()
+        except (ClientError, OSError, TimeoutError, orjson.JSONDecodeError):
+            self.readiness = Readiness(False, {"state": "does not answer"})
+
+    async def _start(self, listener: socket.socket, theirs: socket.socket) -> asyncio.subprocess.Process:
+        self.started_at = time.monotonic()
+        descriptors = (listener.fileno(), theirs.fileno())
+        arguments = (*map(str, descriptors), str(self._admin_socket), str(self.number))
+        self._process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "bridge.process.child", *arguments, pass_fds=descriptors
+        )
+        return self._process
+
+    async def _watch(
+        self, process: asyncio.subprocess.Process, monitor: HeartbeatMonitor, stopping: asyncio.Event
+    ) -> int:
+        """Wait for its end, which is ours to bring about when it hangs or we are stopping. Gives its exit status."""
+        ended = asyncio.create_task(process.wait())
+        stop = asyncio.create_task(stopping.wait())
+        try:
+            while not (ended.done() or stop.done()):
+                silence_s = monitor.silence_s()
+                if silence_s > self._hung_after_s:
+                    log.error("process %d has not been heard of for %.0f s and is killed", self.number, silence_s)
+                    process.kill()
+                    break
+                interval_s = heartbeat.INTERVAL_S / 2
+                await asyncio.wait((ended, stop), timeout=interval_s, return_when=asyncio.FIRST_COMPLETED)
+            if stop.done() and not ended.done():
+                process.terminate()
+                await asyncio.wait((ended,), timeout=self._stop_timeout_s + KILL_MARGIN_S)
+                if not ended.done():
+                    process.kill()
+            return await ended
+        finally:
+            stop.cancel()
