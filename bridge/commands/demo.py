@@ -20,7 +20,9 @@ from bridge.devstack.foreground import run_in_foreground
 from bridge.devstack.posting import Credentials, NoReplyError, post, signed_url
 from bridge.devstack.service import Service, ServiceError
 from bridge.devstack.stack import BADGES, EVENTS, Stack, running_stack
-from bridge.events.registry import ENVELOPE_FIELDS, fields_of, find
+from bridge.events.introspection import fields_of
+from bridge.events.registry import find
+from bridge.events.strict import ENVELOPE_FIELDS
 from bridge.settings import DEV_APP, DEV_TOKEN
 from common import logs
 from common.kafka.follower import Follower

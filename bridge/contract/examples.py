@@ -10,6 +10,7 @@ import orjson
 
 from bridge.contract.samples import samples
 from bridge.events import registry
+from bridge.events.introspection import alternatives_of, fields_of, is_part, item_type
 from bridge.normalize.drift import Drift
 from bridge.normalize.normalizer import Normalizer, Received
 from bridge.query import parse_query
@@ -66,17 +67,17 @@ def pretty(value: bytes) -> str:
 
 
 def _value(name: str, tencent: str, declared: Any) -> Any:
-    if item := registry.item_type(declared):
+    if item := item_type(declared):
         return [_value(name, tencent, item)]
-    if registry.is_part(declared):
-        return {field.tencent: _value(field.name, field.tencent, field.type) for field in registry.fields_of(declared)}
+    if is_part(declared):
+        return {field.tencent: _value(field.name, field.tencent, field.type) for field in fields_of(declared)}
     if declared is bool:
         return True if tencent.startswith(("Is", "Need")) else 1
     if declared is int:
         return EVENT_TIME_MS // 1000 if tencent.lower().endswith(("time", "ts")) else 1
     if declared is str:
         return {"group_id": "@TGS#1A2B3C4D", "msg_key": "48374_2837546_1670574414"}.get(name, f"example-{name}")
-    return 1 if registry.alternatives_of(declared) else {"example": True}
+    return 1 if alternatives_of(declared) else {"example": True}
 
 
 __all__ = ["APP_ID", "SCHEMA_BASE", "body_of", "documented_bodies", "events_of", "made_body", "pretty"]

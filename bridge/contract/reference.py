@@ -8,6 +8,7 @@ from typing import Any
 
 from bridge.contract.examples import body_of, documented_bodies, events_of, pretty
 from bridge.events import UNKNOWN_TYPE, Event, Reply, registry
+from bridge.events.introspection import Field, alternatives_of, fields_of, is_part, item_type
 
 INTRODUCTION = """\
 # Events
@@ -130,25 +131,25 @@ def _section(entry: registry.Entry) -> Iterator[str]:
     yield "```"
 
 
-def _fields(fields: tuple[registry.Field, ...], platform: str = "", ours: str = "") -> Iterator[str]:
+def _fields(fields: tuple[Field, ...], platform: str = "", ours: str = "") -> Iterator[str]:
     for field in fields:
         names = " or ".join(f"`{platform}{name}`" for name in (field.tencent, *field.others))
         optional = " Optional." if field.optional else ""
         yield f"| {names} | `{ours}{field.name}` | {_type(field.type)} | {field.meaning}{optional} |"
-        item = registry.item_type(field.type)
+        item = item_type(field.type)
         inner = item or field.type
-        if registry.is_part(inner):
+        if is_part(inner):
             suffix = "[]." if item else "."
-            nested = registry.fields_of(inner)
+            nested = fields_of(inner)
             yield from _fields(nested, f"{platform}{field.tencent}{suffix}", f"{ours}{field.name}{suffix}")
 
 
 def _type(declared: Any) -> str:
-    if item := registry.item_type(declared):
+    if item := item_type(declared):
         return f"list of {_type(item)}"
-    if registry.is_part(declared):
+    if is_part(declared):
         return "object"
-    return HINTS.get(declared) or " or ".join(HINTS[one] for one in registry.alternatives_of(declared))
+    return HINTS.get(declared) or " or ".join(HINTS[one] for one in alternatives_of(declared))
 
 
 def _key(entry: registry.Entry) -> str:

@@ -1,4 +1,8 @@
-"""Fields that mean the same in many callbacks: one name, one type, one meaning."""
+"""Fields that mean the same in many callbacks: one name, one type, one meaning.
+
+Callbacks that share most of their fields, such as a message before and after it is sent, list them all the same. A base
+class could hold only what stands at the beginning, since its fields come first, and in the documents they stand between
+those of the one callback alone: half a list here and half there would be harder to compare with the documentation."""
 
 from __future__ import annotations
 

@@ -7,7 +7,9 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any, NamedTuple
 
-from bridge.events import Data, Part, registry
+from bridge.events import Data, Part
+from bridge.events.introspection import alternatives_of, fields_of, is_part, item_type
+from bridge.events.strict import ENVELOPE_FIELDS
 
 WHOLE = re.compile(r"-?(?:0|[1-9][0-9]{0,18})")
 """Texts that stand for a whole number and for nothing else."""
@@ -48,7 +50,7 @@ def read(fields: dict[str, Any], data: type[Data], accepts: Accepts) -> Reading:
     surprises: list[Surprise] = []
     rest = dict(fields)
     envelope: list[Any] = []
-    for documented in registry.ENVELOPE_FIELDS:
+    for documented in ENVELOPE_FIELDS:
         name = _find(rest, documented)
         value = None if name is None else rest[name]
         envelope.append(value)
@@ -71,7 +73,7 @@ def _split(
     known: dict[str, Any] = {}
     unknown = dict(fields)
     names = _names_of(fields, part)
-    for field in registry.fields_of(part):
+    for field in fields_of(part):
         name = names.pop(field.name, None)
         value = None if name is None else unknown.pop(name)
         if name is None or value is None:
@@ -114,7 +116,7 @@ def _names_of(fields: dict[str, Any], part: type[Part]) -> dict[str, str]:
 def _documented(part: type[Part]) -> dict[str, list[tuple[int, str, str]]]:
     """The platform's names in lower case → how far each is from the preferred one, its exact form, our name."""
     names: dict[str, list[tuple[int, str, str]]] = {}
-    for field in registry.fields_of(part):
+    for field in fields_of(part):
         for rank, name in enumerate((field.tencent, *field.others)):
             names.setdefault(name.lower(), []).append((rank, name, field.name))
     return names
@@ -159,7 +161,11 @@ def _coerce(value: Any, declared: Any, path: str, surprises: list[Surprise]) -> 
 @cache
 def _shape(declared: Any) -> tuple[Any, bool, tuple[Any, ...]]:
     """Type of the items of a list, whether it is an object, and the types of values that fit as they are."""
-    return registry.item_type(declared), registry.is_part(declared), (declared, *registry.alternatives_of(declared))
+    return (
+        item_type(declared),
+        is_part(declared),
+        (declared, *alternatives_of(declared)),
+    )
 
 
 def _scalar(value: Any, declared: Any) -> Any:

@@ -2,10 +2,14 @@
 
 import re
 
+import orjson
 import pytest
 
 from bridge.contract.examples import made_body
 from bridge.events import DATA_TYPES, Data, Reply, bot, c2c, group, registry
+from bridge.events.introspection import Field, fields_of, is_part, item_type
+from bridge.normalize import lenient
+from bridge.normalize.repair import load
 from tests.support.callbacks import samples
 
 COMMANDS = [
@@ -157,12 +161,12 @@ class TestEveryEntry:
             assert field.name == canonical.get(field.tencent, field.name)
 
 
-def _all_fields(fields: tuple[registry.Field, ...]) -> list[registry.Field]:
+def _all_fields(fields: tuple[Field, ...]) -> list[Field]:
     found = list(fields)
     for field in fields:
-        inner = registry.item_type(field.type) or field.type
-        if registry.is_part(inner):
-            found += _all_fields(registry.fields_of(inner))
+        inner = item_type(field.type) or field.type
+        if is_part(inner):
+            found += _all_fields(fields_of(inner))
     return found
 
 
@@ -171,7 +175,7 @@ def test_a_name_has_one_type_in_all_events() -> None:
     for entry in registry.ENTRIES:
         for field in _all_fields(entry.fields):
             declared = field.type
-            if not (registry.is_part(declared) or registry.is_part(registry.item_type(declared))):
+            if not (is_part(declared) or is_part(item_type(declared))):
                 types.setdefault(field.name, set()).add(str(declared))
     # The value of a profile's field is a number or text, by the field.
     assert {name: found for name, found in types.items() if len(found) > 1 and name != "value"} == {}
@@ -223,9 +227,6 @@ def test_the_entry_decides_which_answer_is_expected() -> None:
 
 @pytest.mark.parametrize("entry", registry.ENTRIES, ids=lambda entry: entry.callback.command)
 def test_the_strict_and_the_lenient_way_read_a_documented_body_alike(entry: registry.Entry) -> None:
-    from bridge.normalize import lenient
-    from bridge.normalize.repair import load
-
     fields = load(made_body(entry)).fields
     if entry.callback.batch:
         (fields,) = fields[entry.callback.batch]
@@ -237,6 +238,4 @@ def test_the_strict_and_the_lenient_way_read_a_documented_body_alike(entry: regi
 
 
 def _dumps(value: object) -> bytes:
-    import orjson
-
     return orjson.dumps(value)
