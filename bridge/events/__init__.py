@@ -16,8 +16,8 @@ from collections.abc import Iterator
 import msgspec
 
 from bridge.events import bot, c2c, call, group, official_account, operations, push, relations, room, user
+from bridge.events.base import Callback, Data, Event, Part, Reply
 from bridge.events.c2c import AllConversationsRead, ConversationRead, GroupRead, MessageRecalled, MessageSent
-from bridge.events.contract import Callback, Data, Event, Part, Reply
 
 UNKNOWN_TYPE = "im.unknown"
 """Type of the event of a command that has no entry yet; its data is the body as the platform sent it."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from bridge.events import fields
-from bridge.events.contract import Callback, Data, tencent
+from bridge.events.base import Callback, Data, tencent
 
 
 class C2CMessageReceived(Data, frozen=True):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from bridge.events.contract import Part, tencent
+from bridge.events.base import Part, tencent
 
 OperatorAccount = Annotated[str | None, tencent("Operator_Account", "Who did it.")]
 OwnerAccount = Annotated[str | None, tencent("Owner_Account", "The owner.")]

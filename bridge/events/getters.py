@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from operator import attrgetter
 from typing import Any
 
-from bridge.events.contract import Callback, Data
+from bridge.events.base import Callback, Data
 from bridge.events.introspection import fields_of
 
 

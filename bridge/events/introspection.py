@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from bridge.events.contract import Part
+from bridge.events.base import Part
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 from bridge.events import fields
-from bridge.events.contract import Callback, Data, Part, Reply, tencent
+from bridge.events.base import Callback, Data, Part, Reply, tencent
 
 OfficialAccount = Annotated[str | None, tencent("Official_Account", "The official account.")]
 SOURCE = "1047/607xx-608xx"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from bridge.events.contract import Callback, Data, tencent
+from bridge.events.base import Callback, Data, tencent
 
 ToAccount = Annotated[str | None, tencent("To_Account", "Whose device it is.")]
 PushPlatform = Annotated[int | None, tencent("PushPlatform", "The vendor's push service, a code.")]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from bridge.events.contract import Callback, Data, Part, Reply, tencent
+from bridge.events.base import Callback, Data, Part, Reply, tencent
 
 RequesterAccount = Annotated[str | None, tencent("Requester_Account", "Who asked for it.", "Requestor_Account")]
 

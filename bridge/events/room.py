@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 from bridge.events import fields
-from bridge.events.contract import Callback, Data, Part, Reply, tencent
+from bridge.events.base import Callback, Data, Part, Reply, tencent
 
 
 class RoomInfo(Part, frozen=True):

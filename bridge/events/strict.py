@@ -13,7 +13,7 @@ from typing import Annotated, Any
 
 import msgspec
 
-from bridge.events.contract import Data, Part
+from bridge.events.base import Data, Part
 from bridge.events.introspection import Field, alternatives_of, fields_of, is_part, item_type
 
 ENVELOPE_FIELDS = ("CallbackCommand", "EventTime")

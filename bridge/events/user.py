@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from bridge.events.contract import Callback, Data, Part, tencent
+from bridge.events.base import Callback, Data, Part, tencent
 
 
 class StateInfo(Part, frozen=True):
