@@ -85,6 +85,8 @@ def test_ctrl_c_while_it_starts_ends_everything_too(dev: Process, tmp_path: Path
 
 def test_even_kill_9_leaves_no_process_and_no_folder(dev: Process, tmp_path: Path) -> None:
     introduced(dev)
+    assert len(leftovers.processes(tmp_path)) > 4, "broker, Redis, ingress, worker and the command itself"
+    assert len(leftovers.folders(tmp_path)) == 1
     os.kill(dev.pid, signal.SIGKILL)
     dev.wait(10)
     assert_gone(tmp_path)

@@ -12,12 +12,9 @@ from typing import Protocol
 
 import pytest
 
-from bridge.commands.send import changed
-from bridge.contract.samples import find_sample, samples
-from bridge.devstack.posting import Credentials, UsageError, signed_url
 from tests.conftest import MakeIngress
 from tests.support.broker import Broker
-from tests.support.callbacks import APP_ID, TOKEN, Callback, recalled, sample
+from tests.support.callbacks import APP_ID, TOKEN, Callback, recalled, sample, samples
 from tests.support.commands import BRIDGE, Ingress, run_bridge
 from tests.support.process import Process, free_port
 from tests.support.topic import Topics, read_all, wait_for_events
@@ -100,35 +97,15 @@ def test_a_wrong_name_lists_what_is_known_and_what_may_be_meant() -> None:
     sent = run_bridge("send", "C2C.CallbackAfterMsgWithdrawn")
     assert sent.returncode == 2
     assert "Did you mean C2C.CallbackAfterMsgWithDraw " in sent.stderr
-    assert all(name in sent.stderr for name in samples())
+    known = samples()
+    assert len(known) > 50
+    assert [name for name in known if name not in sent.stderr] == []
 
 
 def test_an_app_without_a_known_token_is_refused_before_anything_is_posted() -> None:
     sent = run_bridge("send", "C2C.CallbackAfterSendMsg", "--app", "1499999999", BRIDGE_APPS=APPS)
     assert sent.returncode == 2
     assert "BRIDGE_APPS has no app 1499999999" in sent.stderr
-
-
-@pytest.mark.parametrize("url", ["127.0.0.1:8080", "ftp://127.0.0.1/", "http://"])
-def test_what_is_no_url_is_refused(url: str) -> None:
-    with pytest.raises(UsageError, match="is no URL to post to"):
-        signed_url(url, Credentials(APP_ID, TOKEN), "C2C.CallbackAfterSendMsg")
-
-
-def test_every_sample_is_found_by_its_name_and_every_command_by_its_own() -> None:
-    assert "C2C.CallbackAfterMsgWithDraw.v1" in samples()
-    for name, callback in samples().items():
-        assert find_sample(name) == callback
-        assert find_sample(callback.command.upper()) in samples().values()
-        assert callback.body == sample(name).body
-
-
-@pytest.mark.parametrize(
-    ("body", "change"), [(b"{}", "no equals sign"), (b"{}", "=3"), (b"no json", "a=3"), (b"[]", "a=3")]
-)
-def test_a_change_that_cannot_be_made_is_refused(body: bytes, change: str) -> None:
-    with pytest.raises(UsageError, match="--set"):
-        changed(body, [change])
 
 
 # -- tail --------------------------------------------------------------------------------------------------------------
@@ -159,8 +136,11 @@ def test_filters_leave_out_other_types_and_other_accounts(ingress: MakeIngress, 
     for tailing in (by_type, by_sender):
         tailing.wait_for_log(" Ann ")
         tailing.wait_for_log(" Ben ")
-        assert "unknown" not in tailing.output()
     by_account.wait_for_log(" Ben ")
+    there.post(recalled("Ben"))  # Once this is shown, all that was there before has been read.
+    for tailing in (by_type, by_sender, by_account):
+        tailing.wait_for_log("(?s) Ben .* Ben ")
+        assert "im.group" not in tailing.output()
     assert " Ann " not in by_account.output()
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import signal
 import socket
-import time
 
 import orjson
 
@@ -57,7 +56,6 @@ def test_sigterm_with_a_request_one_byte_short_of_complete_still_answers_it(
     with connection:
         bridge.wait_for(lambda: bridge.metrics()["bridge_in_flight"] == 1, what="the request to be read")
         own_broker.freeze()
-        began = time.monotonic()
         bridge.signal_group(signal.SIGTERM)
         bridge.wait_for(lambda: refuses_connections(bridge), what="the port to be closed")
         connection.sendall(last)
@@ -66,7 +64,6 @@ def test_sigterm_with_a_request_one_byte_short_of_complete_still_answers_it(
     assert orjson.loads(reply.partition(b"\r\n\r\n")[2]) == OK
     assert b"connection: close" in reply.lower()
     assert bridge.wait(10) == 0
-    assert time.monotonic() - began < 10
     own_broker.thaw()
     bridge.start_ready()
     assert wait_for_events(own_broker.bootstrap, bridge.topics.events, len)

@@ -20,19 +20,19 @@ import tempfile
 from pathlib import Path
 from shutil import copyfile
 
-from bridge.journal.store import CHECKPOINT_PAGES
+from bridge.journal.store import CHECKPOINT_PAGES, log_of
 
-HEADER = 32
-FRAME_HEADER = 24
+HEADER_BYTES = 32
+FRAME_HEADER_BYTES = 24
 
 
 def cut(journal: Path, chance: random.Random) -> int:
     """Cut off a random part of what a dead process has not synced; gives how many bytes."""
-    log = journal.with_name(journal.name + "-wal")
-    if not log.exists() or log.stat().st_size < HEADER:
+    log = log_of(journal)
+    if not log.exists() or log.stat().st_size < HEADER_BYTES:
         return 0
     content = log.read_bytes()
-    synced = synced_bytes(content, _page_of_syncs(journal, log))
+    synced = synced_bytes(content, page_of_syncs(journal))
     end = _end(content)
     if end <= synced:
         return 0
@@ -47,7 +47,7 @@ def synced_bytes(log: bytes, page_of_syncs: int) -> int:
     frames = _frames(log)
     if len(frames) >= CHECKPOINT_PAGES:
         return len(log)
-    synced = HEADER
+    synced = HEADER_BYTES
     counted = False
     for at, page, commits in frames:
         counted |= page == page_of_syncs
@@ -57,9 +57,23 @@ def synced_bytes(log: bytes, page_of_syncs: int) -> int:
     return synced
 
 
+def page_of_syncs(journal: Path) -> int:
+    """Number of the page of the table `syncs`, from a copy: whoever opens the journal itself would repair it."""
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder) / "copy"
+        copyfile(journal, copy)
+        copyfile(log_of(journal), log_of(copy))
+        connection = sqlite3.connect(copy)
+        try:
+            found = connection.execute("SELECT rootpage FROM sqlite_master WHERE name = 'syncs'").fetchone()
+        finally:
+            connection.close()
+    return int(found[0]) if found else 0
+
+
 def _end(log: bytes) -> int:
     """Where the last complete transaction ends."""
-    return max((at for at, _, commits in _frames(log) if commits), default=HEADER)
+    return max((at for at, _, commits in _frames(log) if commits), default=HEADER_BYTES)
 
 
 def _frames(log: bytes) -> list[tuple[int, int, bool]]:
@@ -67,23 +81,9 @@ def _frames(log: bytes) -> list[tuple[int, int, bool]]:
     page_size = struct.unpack_from(">I", log, 8)[0]
     salt = log[16:24]
     frames = []
-    at = HEADER
-    while at + FRAME_HEADER + page_size <= len(log) and log[at + 8 : at + 16] == salt:
+    at = HEADER_BYTES
+    while at + FRAME_HEADER_BYTES + page_size <= len(log) and log[at + 8 : at + 16] == salt:
         page, size_after_commit = struct.unpack_from(">II", log, at)
-        at += FRAME_HEADER + page_size
+        at += FRAME_HEADER_BYTES + page_size
         frames.append((at, page, size_after_commit > 0))
     return frames
-
-
-def _page_of_syncs(journal: Path, log: Path) -> int:
-    """Looked up in a copy: whoever opens the journal itself would repair it."""
-    with tempfile.TemporaryDirectory() as folder:
-        copy = Path(folder) / "copy"
-        copyfile(journal, copy)
-        copyfile(log, f"{copy}-wal")
-        connection = sqlite3.connect(copy)
-        try:
-            found = connection.execute("SELECT rootpage FROM sqlite_master WHERE name = 'syncs'").fetchone()
-        finally:
-            connection.close()
-    return int(found[0]) if found else 0

@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 
 from tests.torture import faults, verdict
-from tests.torture.schedule import LANES, Fault, Step, schedule
+from tests.torture.schedule import TRACKS, Fault, Step, schedule
 from tests.torture.stage import Stage, possible
 from tests.torture.traffic import Traffic
 from tests.torture.verdict import Report
@@ -20,7 +20,7 @@ from tests.torture.verdict import Report
 DRAIN_WITHIN_S = 120.0
 WAIT_FOR_LOAD_S = 4.0
 BROKER_FAULTS = frozenset((Fault.KILL_BROKER, Fault.STOP_BROKER, Fault.FREEZE_BROKER))
-INGRESS_FAULTS = frozenset(LANES[0].faults)
+INGRESS_FAULTS = frozenset(TRACKS[0].faults)
 DOWNSTREAM = frozenset((Fault.KILL_WORKER, Fault.KILL_REDIS))
 """Faults that no callback notices."""
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final, NamedTuple
 
-FREE_AT_THE_END = 2.0
-"""Seconds at the end of a run in which no fault begins."""
+FREE_AT_THE_END_S = 2.0
+"""At the end of a run, time in which no fault begins."""
 
 
 class Fault(StrEnum):
@@ -42,34 +42,34 @@ class Step(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Lane:
-    """Faults of one part of the system, of which one at a time is in force. Those of other lanes fall together."""
+class Track:
+    """Faults of one part of the system, of which one at a time is in force. Those of other tracks fall together."""
 
     faults: tuple[Fault, ...]
     pause: tuple[float, float]
     hold: tuple[float, float]
 
 
-LANES: Final = (
-    Lane((Fault.KILL_PROCESS, Fault.KILL_INGRESS, Fault.POWER_CUT, Fault.RESTART_ALL), (2.0, 5.0), (0.0, 0.0)),
-    Lane((Fault.KILL_BROKER, Fault.STOP_BROKER, Fault.FREEZE_BROKER), (2.0, 7.0), (1.0, 6.0)),
-    Lane((Fault.FILL_DISK, Fault.SLOW_DISK), (3.0, 8.0), (1.0, 4.0)),
-    Lane((Fault.KILL_WORKER, Fault.KILL_REDIS), (3.0, 9.0), (0.2, 2.0)),
+TRACKS: Final = (
+    Track((Fault.KILL_PROCESS, Fault.KILL_INGRESS, Fault.POWER_CUT, Fault.RESTART_ALL), (2.0, 5.0), (0.0, 0.0)),
+    Track((Fault.KILL_BROKER, Fault.STOP_BROKER, Fault.FREEZE_BROKER), (2.0, 7.0), (1.0, 6.0)),
+    Track((Fault.FILL_DISK, Fault.SLOW_DISK), (3.0, 8.0), (1.0, 4.0)),
+    Track((Fault.KILL_WORKER, Fault.KILL_REDIS), (3.0, 9.0), (0.2, 2.0)),
 )
 
 
 def schedule(seed: int, seconds: float, possible: Set[Fault] = frozenset(Fault)) -> list[Step]:
     """The faults of a run, by time. A fault that is not possible here is left out and changes no other."""
-    steps = [step for lane in LANES for step in _lane(lane, random.Random(f"{seed}/{lane.faults[0]}"), seconds)]
+    steps = [step for track in TRACKS for step in _steps(track, random.Random(f"{seed}/{track.faults[0]}"), seconds)]
     return sorted(step for step in steps if step.fault in possible)
 
 
-def _lane(lane: Lane, chance: random.Random, seconds: float) -> Iterator[Step]:
+def _steps(track: Track, chance: random.Random, seconds: float) -> Iterator[Step]:
     at = 0.0
-    for fault in _shuffled(lane.faults, chance):
-        at += chance.uniform(*lane.pause)
-        hold = chance.uniform(*lane.hold)
-        if at + hold > seconds - FREE_AT_THE_END:
+    for fault in _shuffled(track.faults, chance):
+        at += chance.uniform(*track.pause)
+        hold = chance.uniform(*track.hold)
+        if at + hold > seconds - FREE_AT_THE_END_S:
             return
         yield Step(at, fault, hold, chance.getrandbits(32))
         at += hold

@@ -20,10 +20,10 @@ from tests.support.waiting import wait_until
 from tests.torture.schedule import Fault
 
 DISK_BYTES = 48 * 1024 * 1024
-SAMPLE_S = 0.2
+SAMPLE_INTERVAL_S = 0.2
 
 
-class Sample(NamedTuple):
+class HealthSample(NamedTuple):
     """What the ingress told of itself at a time (monotonic clock)."""
 
     at: float
@@ -71,7 +71,7 @@ class Stage:
         """When the ingress was started (monotonic clock) with how many processes."""
         self.cut_bytes = 0
         """Of journals, by power cuts."""
-        self.samples: list[Sample] = []
+        self.samples: list[HealthSample] = []
         self._workers = workers
         self._stack = ExitStack()
         self._ended = threading.Event()
@@ -108,13 +108,13 @@ class Stage:
         return sorted(self.journal_dir.glob("*.journal"))
 
     def _sample(self) -> None:
-        while not self._ended.wait(SAMPLE_S):
+        while not self._ended.wait(SAMPLE_INTERVAL_S):
             try:
                 confirmed = [one.value for one in self.ingress.samples() if one.name == "bridge_kafka_ok"]
                 held = _held(self.ingress)
             except (OSError, ValueError):
                 continue
-            self.samples.append(Sample(time.monotonic(), bool(confirmed) and all(confirmed), held))
+            self.samples.append(HealthSample(time.monotonic(), bool(confirmed) and all(confirmed), held))
 
     def __enter__(self) -> Self:
         try:

@@ -26,3 +26,4 @@ def test_under_faults_of_every_kind_nothing_acknowledged_is_lost_or_in_disorder(
         f"{report.damaged_journals} journals damaged, drained: {report.drained_after}\n" + "\n".join(log)
     )
     assert len(report.acknowledged) > 1000
+    assert len({step.fault for _, step in report.done}) > 5, "a run has faults of many kinds"

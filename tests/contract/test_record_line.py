@@ -1,0 +1,79 @@
+"""A record in one line: what people see of it, and what programs read."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+from typing import Any
+
+import orjson
+import pytest
+from aiokafka import ConsumerRecord
+
+from bridge.contract.record_line import content_of, describe, json_line, key_of
+
+EVENT = {
+    "specversion": "1.0",
+    "type": "im.c2c.message.recalled",
+    "subject": "Ann",
+    "time": "2022-12-09T08:26:54.123Z",
+    "data": {"unread_total": 7, "absent": None, "text": "two words"},
+}
+
+
+def record(value: bytes | None, *headers: tuple[str, bytes], key: bytes | None = b"key") -> ConsumerRecord[Any, Any]:
+    return ConsumerRecord("topic", 0, 17, 1_670_574_414_000, 0, key, value, None, 3, 5, headers)
+
+
+@pytest.mark.parametrize(
+    ("shown", "expected"),
+    [
+        (record(orjson.dumps(EVENT)), 'im.c2c.message.recalled Ann unread_total=7 text="two words"'),
+        (
+            record(b'{"unread":null,"account":"Ann","app_id":"1","stale":true}'),
+            'badge Ann unread="not known" stale=true app_id=1',
+        ),
+        (record(b"{", ("reason", b"not_json")), "dead letter key reason=not_json body={"),
+        (
+            record(orjson.dumps({"id": "e1", "subject": "Ann"}), ("reason", b"poison")),
+            "dead letter Ann reason=poison event=e1",
+        ),
+        (record(None), "record key value=deleted"),
+        (record(b"x" * 300, key=None), f"record value={'x' * 199}…"),
+    ],
+)
+def test_each_kind_of_record_is_described(shown: ConsumerRecord[Any, Any], expected: str) -> None:
+    assert " ".join(describe(shown).plain.split()).endswith(expected)
+
+
+def test_the_time_is_that_of_the_event_else_of_the_record_with_the_date_where_that_is_not_today() -> None:
+    assert re.match(r"2022-12-09 \d\d:26:54 ", describe(record(orjson.dumps(EVENT))).plain)
+    assert re.match(r"2022-12-09 \d\d:26:54 ", describe(record(b"x")).plain)
+    today = datetime.now().astimezone().isoformat()
+    assert re.match(r"\d\d:\d\d:\d\d  im", describe(record(orjson.dumps({**EVENT, "time": today}))).plain)
+    assert describe(record(orjson.dumps({**EVENT, "time": "soon"}))).plain.startswith("--:--:-- ")
+
+
+def test_what_a_terminal_would_obey_is_escaped() -> None:
+    value = orjson.dumps({**EVENT, "subject": "\x1b[31m", "data": {"\x1b]0;": "\u202e"}})
+    assert describe(record(value)).plain.isprintable()
+
+
+@pytest.mark.parametrize(
+    ("value", "line"),
+    [
+        (None, b"null"),
+        (b'{"a": 1}', b'{"a": 1}'),
+        (b'{"a": 1}\r\n', b'{"a": 1}'),
+        (b'{\n"a": 1}', b'{"a":1}'),
+        (b"two\nlines", b'"two\\nlines"'),
+        (b"", b'""'),
+    ],
+)
+def test_for_programs_every_value_is_one_line(value: bytes | None, line: bytes) -> None:
+    assert json_line(value) == line
+
+
+def test_what_is_no_json_object_has_no_content_and_a_key_is_text_in_any_case() -> None:
+    assert [content_of(record(value)) for value in (None, b"", b"{", b"[1]", b'{"a":1}')] == [{}, {}, {}, {}, {"a": 1}]
+    assert [key_of(record(b"", key=key)) for key in (None, b"k", b"\xff")] == ["", "k", "\ufffd"]

@@ -1,0 +1,19 @@
+"""The documented bodies are found by name."""
+
+from __future__ import annotations
+
+from bridge.contract.samples import find_sample, samples
+from tests.support.callbacks import SENT
+from tests.support.callbacks import samples as files
+
+
+def test_the_samples_are_the_files() -> None:
+    assert len(files()) > 50
+    assert {name: (one.command, one.body) for name, one in files().items()} == dict(samples())
+
+
+def test_a_sample_is_found_by_its_name_and_the_first_of_a_command_by_the_command() -> None:
+    found = {name: find_sample(name.lower()) for name in samples()}
+    assert found == samples()
+    assert find_sample(SENT.upper()) == samples()[f"{SENT}.v1"]
+    assert find_sample("C2C.CallbackAfterMsgWithdrawn") is None
