@@ -22,8 +22,8 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from schemathesis import GenerationMode
 
-from bridge.contract import schemas
 from bridge.contract.examples import body_of
+from bridge.contract.openapi import openapi
 from bridge.events import registry
 from tests.support.callbacks import APP_ID, recalled, sign, signed_query
 from tests.support.commands import Ingress
@@ -72,7 +72,7 @@ def bridge(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ingress]:
 @cache
 def replies() -> dict[int, jsonschema.Draft202012Validator]:
     """The documented replies by status."""
-    document = schemas.openapi()
+    document = openapi()
     responses = document["paths"]["/"]["post"]["responses"]
     reply = jsonschema.Draft202012Validator(document["components"]["schemas"]["Reply"])
     return {int(status): reply for status in responses}
@@ -87,7 +87,7 @@ def check(reply: Reply) -> None:
 
 def cases(mode: GenerationMode) -> st.SearchStrategy[schemathesis.Case[Any]]:
     """Requests made of the OpenAPI document: such as it describes, or such as it does not."""
-    operation = schemathesis.openapi.from_dict(schemas.openapi())["/"]["POST"]
+    operation = schemathesis.openapi.from_dict(openapi())["/"]["POST"]
     return operation.as_strategy(generation_mode=mode)
 
 

@@ -1,0 +1,150 @@
+"""The ingress, and the endpoints that decide before-callbacks, as an OpenAPI 3.1 document."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from importlib.metadata import version
+
+from bridge.contract.examples import body_of
+from bridge.contract.json_schema import Json, envelope_schema, schema_of
+from bridge.events import registry
+from bridge.ingress.decisions import Answer
+
+
+def openapi() -> Json:
+    """The document."""
+    bodies = {entry.callback.command: _body_schema(entry) for entry in registry.ENTRIES}
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "im-bridge ingress",
+            "version": version("im-bridge"),
+            "description": "Takes the callbacks of Tencent Cloud IM, on any path.",
+        },
+        "paths": {
+            "/": {
+                "post": {
+                    "operationId": "callback",
+                    "summary": "A callback.",
+                    "parameters": list(_parameters()),
+                    "requestBody": {
+                        "required": True,
+                        "content": {
+                            "application/json": {
+                                "schema": {"anyOf": [{"$ref": f"#/components/schemas/{name}"} for name in bodies]}
+                            }
+                        },
+                    },
+                    "responses": _RESPONSES,
+                }
+            }
+        },
+        "webhooks": {"decision": {"post": _decision()}},
+        "components": {
+            "schemas": {**bodies, "Reply": _REPLY, "Event": envelope_schema("#/components/schemas/{name}"), **_answer()}
+        },
+    }
+
+
+def _decision() -> Json:
+    """What an endpoint of BRIDGE_DECISION_URLS has to serve."""
+    return {
+        "operationId": "decide",
+        "summary": "Decide a before-callback.",
+        "description": "Anything else than these answers, or none within BRIDGE_DECISION_DEADLINE_MS, is no decision:"
+        " BRIDGE_DECISION_ON_FAILURE holds.",
+        "requestBody": {
+            "required": True,
+            "content": {"application/cloudevents+json": {"schema": {"$ref": "#/components/schemas/Event"}}},
+        },
+        "responses": {
+            "200": {
+                "description": "Decided; what is missing is completed.",
+                "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Decision"}}},
+            },
+            "204": {"description": "Allowed."},
+        },
+    }
+
+
+def _answer() -> dict[str, Json]:
+    schema = schema_of(Answer, "#/components/schemas/Decision{name}")
+    parts: dict[str, Json] = schema.pop("$defs", {})
+    return {"Decision": schema, **{f"Decision{name}": part for name, part in parts.items()}}
+
+
+def _body_schema(entry: registry.Entry) -> Json:
+    command = entry.callback.command
+    schema = schema_of(entry.body, f"#/components/schemas/{command}/$defs/{{name}}")
+    parts = schema.pop("$defs", {})
+    schema = {"description": entry.data.__doc__, **schema}
+    if entry.callback.batch:
+        items = {"type": "array", "items": schema, "minItems": 1}
+        schema = {"type": "object", "properties": {entry.callback.batch: items}, "required": [entry.callback.batch]}
+    schema["examples"] = [json.loads(body_of(entry))]
+    return schema | ({"$defs": parts} if parts else {})
+
+
+def _parameters() -> Iterator[Json]:
+    for name, meaning, required in (
+        ("SdkAppid", "The app.", True),
+        ("CallbackCommand", "The command, e.g. `C2C.CallbackAfterMsgWithDraw`.", False),
+        ("contenttype", "Always JSON.", False),
+        ("ClientIP", "Address of the client that caused it.", False),
+        ("OptPlatform", "Platform of that client, e.g. `iOS`.", False),
+        ("RequestTime", "When it was sent, Unix seconds; required where the app has a token.", False),
+        ("Sign", "Hex of SHA-256 over the token and RequestTime; required where the app has a token.", False),
+    ):
+        yield {"name": name, "in": "query", "required": required, "description": meaning, "schema": {"type": "string"}}
+
+
+def _response(description: str) -> Json:
+    content = {"application/json": {"schema": {"$ref": "#/components/schemas/Reply"}}}
+    return {"description": description, "content": content}
+
+
+_RESPONSES: Json = {
+    "200": _response(
+        "Kept: as an event, or with `FAIL` as a dead letter. A before-callback is allowed, or as an endpoint decides."
+    ),
+    "400": _response("The body did not arrive whole."),
+    "403": _response("Not authentic, or too old."),
+    "405": _response("Not a POST."),
+    "408": _response("The body did not arrive in time."),
+    "413": _response("The body is too large."),
+    "503": _response("It could not be made durable in time."),
+}
+_REPLY: Json = {
+    "description": "As the platform documents it. The old call webhook has `ErrorMessage` instead of the other texts.",
+    "type": "object",
+    "properties": {
+        "ActionStatus": {"type": "string", "enum": ["OK", "FAIL"]},
+        "ErrorCode": {"type": "integer"},
+        "ErrorInfo": {"type": "string"},
+        "ErrorMessage": {"type": "string"},
+        **{
+            name: {"description": "As an endpoint decided.", "type": kind}
+            for name, kind in {
+                "MsgBody": "array",
+                "CloudCustomData": "string",
+                "RefusedMembers_Account": "array",
+                "RefusedSubscribers_Account": "array",
+            }.items()
+        },
+        "ResultItem": {
+            "description": "A verdict for each account that a before-callback asks about.",
+            "type": "array",
+            "items": {
+                "type": "object",
+                "properties": {
+                    "To_Account": {"type": "string"},
+                    "ResultCode": {"type": "integer"},
+                    "ResultInfo": {"type": "string"},
+                },
+                "required": ["To_Account", "ResultCode", "ResultInfo"],
+            },
+        },
+    },
+    "required": ["ErrorCode"],
+}
