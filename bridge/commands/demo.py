@@ -170,7 +170,7 @@ class Demo:
 
 
 async def _first(stack: Stack, topic: str, within_s: float, source: Service) -> ConsumerRecord:
-    follower = Follower(lambda: stack.client, [topic], from_beginning=True, report=lambda _: None)
+    follower = Follower(stack.kafka_client, [topic], from_beginning=True, report=lambda _: None)
     try:
         async with asyncio.timeout(within_s), aclosing(follower.records()) as records:
             return await anext(records)

@@ -75,16 +75,15 @@ async def _run(settings: DeveloperSettings, output: Output, *, host: str, port: 
 
 async def _watch(stack: Stack, output: Output) -> None:
     """Show everything. Ends never."""
-    follower = Follower(
-        lambda: stack.client, [EVENTS, DEAD_LETTERS, BADGES], from_beginning=True, report=lambda _: None
-    )
+    topics = [EVENTS, DEAD_LETTERS, BADGES]
+    follower = Follower(stack.kafka_client, topics, from_beginning=True, report=lambda _: None)
     try:
         async with asyncio.TaskGroup() as group:
             group.create_task(_show_records(follower, output))
             for service in (stack.ingress, stack.worker):
                 group.create_task(_show_log(service, output))
             group.create_task(_announce(stack, output))
-    except* ServiceError as errors:
+    except* (ServiceError, BrokenPipeError) as errors:
         raise errors.exceptions[0] from None
 
 

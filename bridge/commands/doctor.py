@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import uvloop
-from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 from rich.console import Console
 from rich.table import Table
@@ -20,13 +19,14 @@ from yarl import URL
 from bridge.http.server import listen
 from bridge.settings import BridgeSettings, InspectionSettings
 from common.kafka import diagnosis
+from common.kafka.clients import admin_client
 from common.kafka.topics import max_message_bytes
 from common.settings import load, meaning_of
 
 SYNC_COUNT = 20
 SLOW_SYNC_MS = 50.0
 CONNECT_WITHIN_S = 2.0
-KAFKA_ANSWERS_WITHIN_MS = 5000
+KAFKA_ANSWERS_WITHIN_S = 5.0
 
 
 def doctor() -> None:
@@ -124,15 +124,10 @@ def _slowest_sync_ms(folder: Path) -> float:
 async def _kafka(settings: InspectionSettings) -> list[Finding]:
     subject = f"Kafka at {settings.kafka_bootstrap_servers}"
     try:
-        arguments = settings.kafka_client()
-        admin = AIOKafkaAdminClient(**arguments, request_timeout_ms=KAFKA_ANSWERS_WITHIN_MS)
-        await admin.start()
+        async with admin_client(settings.kafka_client(), request_timeout_s=KAFKA_ANSWERS_WITHIN_S) as admin:
+            existing = {topic["topic"]: topic for topic in await admin.describe_topics()}
     except (KafkaError, OSError, TimeoutError, ValueError) as error:
         return [Finding(subject, False, diagnosis.explain(error))]
-    try:
-        existing = {topic["topic"]: topic for topic in await admin.describe_topics()}
-    finally:
-        await admin.close()
     return [
         Finding(subject, True, "answers"),
         *[await _topic(settings, topic.name, existing) for topic in settings.topics],

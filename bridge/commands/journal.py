@@ -10,8 +10,6 @@ from typing import Annotated
 
 import typer
 import uvloop
-from rich.console import Console
-from rich.progress import Progress
 
 from bridge.journal.inspection import JournalSummary, records_in, summaries
 from bridge.journal.journal import Journal
@@ -22,10 +20,9 @@ from bridge.publish.quarantine import Quarantine
 from bridge.settings import BridgeSettings, InspectionSettings
 from common import logs
 from common.settings import load
-from common.terminal import show_table
+from common.terminal import printable, progress_bar, show_table
 
 app = typer.Typer(no_args_is_help=True, help="See and publish by hand what the journals hold.")
-console = Console()
 
 Folder = Annotated[Path | None, typer.Argument(help="Folder of the journals; default: BRIDGE_JOURNAL_DIR.")]
 PROGRESS_INTERVAL_S = 0.1
@@ -103,12 +100,11 @@ async def _drain(folder: Path, settings: BridgeSettings) -> None:
     total = journal.state.stored_bytes
     publisher.start(journal)
     try:
-        with Progress(console=console) as progress:
-            task = progress.add_task("publishing", total=total)
+        with progress_bar("publishing", in_bytes=True) as show_progress:
             while not journal.is_drained:
-                progress.update(task, completed=total - journal.state.stored_bytes)
+                show_progress(total - journal.state.stored_bytes, total)
                 await asyncio.sleep(PROGRESS_INTERVAL_S)
-            progress.update(task, completed=total)
+            show_progress(total, total)
     finally:
         await publisher.stop()
         await journal.stop(settings.stop_timeout_s)
@@ -126,4 +122,4 @@ def _names(paths: Iterable[Path]) -> str:
 
 
 def _text(value: bytes) -> str:
-    return value.decode(errors="backslashreplace").replace("\n", "\\n")
+    return printable(value.decode(errors="backslashreplace"))

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import signal
 import sys
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
+
+from common.asyncio_tools import on_stop_signal
 
 
 def run_in_foreground(work: Callable[[], Coroutine[Any, Any, None]]) -> bool:
@@ -35,17 +36,11 @@ async def _until_signalled(work: Awaitable[None]) -> bool:
         signalled = True
         task.cancel()
 
-    loop = asyncio.get_running_loop()
-    signals = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-    for number in signals:
-        loop.add_signal_handler(number, stop)
-    try:
-        await task
-    except asyncio.CancelledError:
-        if not signalled:
-            raise
-        return True
-    finally:
-        for number in signals:
-            loop.remove_signal_handler(number)
+    with on_stop_signal(stop, hangup=True):
+        try:
+            await task
+        except asyncio.CancelledError:
+            if not signalled:
+                raise
+            return True
     return False

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import aiohttp
 import orjson
@@ -18,6 +18,7 @@ from bridge.devstack.embedded import EmbeddedBroker, EmbeddedRedis, check_instal
 from bridge.devstack.guard import Workspace
 from bridge.devstack.ports import free_port
 from bridge.devstack.service import Service, ServiceError, environment
+from common.kafka.clients import ClientArguments
 
 T = TypeVar("T")
 
@@ -40,9 +41,8 @@ class Stack:
     admin_url: str
     worker_admin_url: str
 
-    @property
-    def client(self) -> dict[str, Any]:
-        """Arguments for clients of Kafka."""
+    def kafka_client(self) -> ClientArguments:
+        """Arguments for every Kafka client."""
         return {"bootstrap_servers": self.broker.bootstrap}
 
     @property

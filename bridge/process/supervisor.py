@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import signal
 import socket
 import tempfile
 import time
@@ -26,7 +25,8 @@ from bridge.http.server import listen
 from bridge.process.child_process import ChildProcess
 from bridge.settings import BridgeSettings
 from common.admin import AdminServer, Readiness
-from common.retry import backoff
+from common.asyncio_tools import on_stop_signal
+from common.retry import Backoff
 
 log = logging.getLogger(__name__)
 
@@ -75,13 +75,14 @@ class Supervisor:
         Raises:
             OSError: a port is taken.
         """
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self._stopping.set)
-        with self._folder, listen(self._settings.host, self._settings.port) as listener:
+        with (
+            on_stop_signal(self._stopping.set),
+            self._folder,
+            listen(self._settings.host, self._settings.port) as listener,
+        ):
             await self._admin.start()
             log.info("%d processes accept callbacks on %s port %d", len(self._children), *listener.getsockname()[:2])
-            keepers = [loop.create_task(self._keep_running(child, listener)) for child in self._children]
+            keepers = [asyncio.create_task(self._keep_running(child, listener)) for child in self._children]
             await self._stopping.wait()
             log.info("stopping %d processes", len(self._children))
             listener.close()
@@ -90,14 +91,14 @@ class Supervisor:
 
     async def _keep_running(self, child: ChildProcess, listener: socket.socket) -> None:
         """Start a child again whenever it ends, until we are stopping."""
-        waits = backoff(first=RESTART_FIRST_S, most=RESTART_MAX_S)
+        waits = Backoff(first_s=RESTART_FIRST_S, max_s=RESTART_MAX_S)
         while not self._stopping.is_set():
             outcome = await child.run(listener, self._stopping)
             if self._stopping.is_set():
                 break
             log.error("process %d %s; starting it again", child.number, outcome)
             if time.monotonic() - child.started_at > STABLE_AFTER_S:
-                waits = backoff(first=RESTART_FIRST_S, most=RESTART_MAX_S)
+                waits.reset()
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._stopping.wait(), next(waits))
 
