@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import tempfile
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
@@ -28,6 +29,16 @@ def mount(folder: Path, *, size_bytes: int) -> None:
     """Make `folder` a file system of that size."""
     command: list[str | Path] = ["mount", "-t", "tmpfs", "-o", f"size={size_bytes}", "tmpfs", folder]
     subprocess.run(command, check=True, capture_output=True)
+
+
+def fill(folder: Path) -> Path:
+    """Leave no byte of the file system free; the file that takes it all, to be removed."""
+    filler = folder / "filler"
+    for block in (65_536, 512):
+        with filler.open("ab", buffering=0) as file, suppress(OSError):
+            while True:
+                file.write(bytes(block))
+    return filler
 
 
 def unmount(folder: Path) -> None:

@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-import shutil
-import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import pytest
 from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
 
 from tests.conftest import MakeIngress
+from tests.support import strace
 from tests.support.broker import Broker
 from tests.support.callbacks import Callback, recalled
 from tests.support.commands import Ingress
-from tests.support.disk import can_mount, mount, unmount
+from tests.support.disk import can_mount, fill, mount, unmount
 from tests.support.http import request
 from tests.support.load import Load
 from tests.support.process import free_port
+from tests.support.strace import injected
 from tests.support.topic import Topics, create_topic, read_all, wait_for_events
 from tests.support.verdict import verdict
 from tests.support.waiting import wait_until
@@ -45,52 +45,35 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 @contextmanager
 def full(_bridge: Ingress, disk: Path) -> Iterator[None]:
-    filler = disk / "filler"
-    with filler.open("wb", buffering=0) as file, suppress(OSError):
-        while True:
-            file.write(b"x" * 4096)
+    filler = fill(disk)
     yield
     filler.unlink()
 
 
-@contextmanager
-def read_only(_bridge: Ingress, disk: Path) -> Iterator[None]:
+def read_only(bridge: Ingress, disk: Path) -> AbstractContextManager[None]:
     # A file system with files open for writing refuses to become read-only, so the calls are made to fail as on one.
-    with failing_calls(_bridge, "openat,pwrite64,fdatasync,fsync,ftruncate,unlink,mkdir:error=EROFS", only=disk):
-        yield
+    calls = "openat,pwrite64,fdatasync,fsync,ftruncate,unlink,mkdir"
+    return injected([bridge.pid], calls, "error=EROFS", only=journals(disk))
 
 
-@contextmanager
-def failing_sync(bridge: Ingress, disk: Path) -> Iterator[None]:
-    with failing_calls(bridge, "fdatasync,fsync:error=EIO", only=disk):
-        yield
-
-
-@contextmanager
-def failing_calls(bridge: Ingress, injection: str, *, only: Path) -> Iterator[None]:
-    if shutil.which("strace") is None:
-        pytest.skip("strace is not installed")
-    calls = injection.partition(":")[0]
-    command = ["strace", "-f", "-qq", "-o", "/dev/null", "-e", f"trace={calls}", "-e", f"inject={injection}"]
-    paths = [argument for path in journals(only) for argument in ("-P", str(path))]
-    with subprocess.Popen([*command, *paths, "-p", str(bridge.pid)], stderr=subprocess.PIPE) as tracer:
-        wait_until(lambda: traced(bridge.pid), timeout=5, what="strace to attach")
-        yield
-        tracer.send_signal(signal.SIGINT)
+def failing_sync(bridge: Ingress, disk: Path) -> AbstractContextManager[None]:
+    return injected([bridge.pid], "fdatasync,fsync", "error=EIO", only=journals(disk))
 
 
 def journals(disk: Path) -> list[Path]:
     return [disk, disk / "journal", *(disk / "journal").iterdir()]
 
 
-def traced(pid: int) -> bool:
-    return all("TracerPid:\t0" not in (task / "status").read_text() for task in Path(f"/proc/{pid}/task").iterdir())
-
-
 Fault = Callable[[Ingress, Path], AbstractContextManager[None]]
 
 
-@pytest.mark.parametrize("fault", [full, read_only, failing_sync])
+needs_strace = pytest.mark.skipif(not strace.is_installed(), reason="strace is not installed")
+FULL = pytest.param(full)
+READ_ONLY = pytest.param(read_only, marks=needs_strace)
+FAILING_SYNC = pytest.param(failing_sync, marks=needs_strace)
+
+
+@pytest.mark.parametrize("fault", [FULL, READ_ONLY, FAILING_SYNC])
 def test_with_kafka_healthy_a_disk_that_is_hurt_costs_no_callback(
     fault: Fault, small_disk: Path, ingress: MakeIngress, own_broker: Broker
 ) -> None:
@@ -126,7 +109,7 @@ def test_a_read_only_disk_with_a_backlog_is_no_reason_not_to_start(
     assert {message.key for message in found} == {b"backlog", b"new"}
 
 
-@pytest.mark.parametrize("fault", [full, failing_sync])
+@pytest.mark.parametrize("fault", [FULL, FAILING_SYNC])
 def test_with_kafka_frozen_and_the_disk_hurt_it_refuses_in_time_and_is_unready_until_one_is_back(
     fault: Fault, small_disk: Path, ingress: MakeIngress, own_broker: Broker
 ) -> None:

@@ -5,14 +5,13 @@ from __future__ import annotations
 import os
 import random
 import signal
-import subprocess
-import time
 from collections.abc import Callable
-from contextlib import suppress
-from pathlib import Path
+from contextlib import ExitStack, suppress
 from typing import Final
 
 from tests.support.broker import Broker
+from tests.support.disk import fill
+from tests.support.strace import injected
 from tests.support.waiting import wait_until
 from tests.torture.power import cut
 from tests.torture.schedule import Fault, Step
@@ -69,39 +68,13 @@ def _restart_all(stage: Stage, pick: int) -> None:
 
 
 def _fill_disk(stage: Stage, _pick: int) -> Undo:
-    filler = stage.disk / "filler"
-    with filler.open("wb", buffering=0) as file, suppress(OSError):
-        while True:
-            file.write(bytes(65_536))
-    with filler.open("ab", buffering=0) as file, suppress(OSError):
-        while True:
-            file.write(bytes(512))
-    return filler.unlink
+    return fill(stage.disk).unlink
 
 
-def _slow_disk(stage: Stage, _pick: int) -> Undo | None:
-    processes = stage.processes
-    delay = f"inject=fdatasync,fsync:delay_exit={SYNC_DELAY_US}"
-    attach = [argument for pid in processes for argument in ("-p", str(pid))]
-    command = ["strace", "-f", "-qq", "-o", "/dev/null", "-e", "trace=fdatasync,fsync", "-e", delay, *attach]
-    tracer = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    deadline = time.monotonic() + 5
-    while tracer.poll() is None and not all(map(_traced, processes)) and time.monotonic() < deadline:
-        time.sleep(0.01)
-
-    def detach() -> None:
-        if tracer.poll() is None:
-            tracer.send_signal(signal.SIGINT)
-        tracer.wait(10)
-
-    return detach
-
-
-def _traced(pid: int) -> bool:
-    try:
-        return all("TracerPid:\t0" not in (task / "status").read_text() for task in Path(f"/proc/{pid}/task").iterdir())
-    except OSError:
-        return True  # Gone.
+def _slow_disk(stage: Stage, _pick: int) -> Undo:
+    slow = ExitStack()
+    slow.enter_context(injected(stage.processes, "fdatasync,fsync", f"delay_exit={SYNC_DELAY_US}"))
+    return slow.close
 
 
 # -- The others --------------------------------------------------------------------------------------------------------

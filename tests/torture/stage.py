@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import threading
 import time
 from contextlib import ExitStack
@@ -10,6 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple, Self
 
+from tests.support import strace
 from tests.support.broker import Broker
 from tests.support.cluster import Cluster
 from tests.support.commands import Ingress, Worker
@@ -159,6 +159,6 @@ def possible() -> tuple[frozenset[Fault], str]:
     lacking = {}
     if not can_mount():
         lacking[Fault.FILL_DISK] = "a small file system cannot be mounted here"
-    if shutil.which("strace") is None:
+    if not strace.is_installed():
         lacking[Fault.SLOW_DISK] = "strace is not installed"
     return frozenset(Fault) - lacking.keys(), "; ".join(f"no “{fault}”: {why}" for fault, why in lacking.items())
