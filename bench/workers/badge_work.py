@@ -11,7 +11,7 @@ import orjson
 from redis.asyncio import Redis
 
 from bridge.events import parse_event
-from consumers.badges.badges import collect, read_badge_event
+from consumers.badges.badge_event import collect, read_badge_event
 
 TOPIC, BADGES = os.environ["CONSUMERS_TOPIC"], os.environ["CONSUMERS_BADGES_TOPIC"]
 GROUP, BOOTSTRAP = os.environ["CONSUMERS_GROUP"], os.environ["CONSUMERS_KAFKA_BOOTSTRAP_SERVERS"]

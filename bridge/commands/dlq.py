@@ -10,51 +10,40 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Any
 
 import typer
 import uvloop
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
-from rich.console import Console
-from rich.progress import Progress
 
 from bridge.journal.record import Record
 from bridge.normalize.normalizer import Normalizer, Received, UnreadableError
 from bridge.query import parse_query
 from bridge.settings import BridgeSettings, DeveloperSettings
 from common import logs
-from common.kafka.dead_letters import INGRESS, DeadLetter, Filter, done_topic, marker, open_letters, parse_time
+from common.dead_letter_commands import (
+    AccountOption,
+    CommandOption,
+    DryRunOption,
+    LetterOption,
+    RateOption,
+    ReasonOption,
+    SinceOption,
+    UntilOption,
+    letter_filter,
+    show_replay,
+)
+from common.dead_letter_replay import NotReplayableError, ReplayProgress, Report, for_each_letter
+from common.kafka.dead_letters import INGRESS, DeadLetter, Filter, done_topic, marker
 from common.kafka.partition import partition_of
 from common.kafka.topics import TopicsMissingError, ensure_topics
 from common.settings import load
 
 app = typer.Typer(no_args_is_help=True, help="Read dead letters of the ingress again.")
 
-CONFIRMED_S = 30.0
-SHOWN_FAILURES = 100
-
-
-@dataclass
-class Outcome:
-    """What became of the letters."""
-
-    done: int = 0
-    failures: int = 0
-    failed: list[tuple[str, str]] = field(default_factory=list)
-    """Name of a letter and why it stays; the first hundred."""
-
-    def add_failure(self, name: str, why: str) -> None:
-        """One letter more that stays."""
-        self.failures += 1
-        if len(self.failed) < SHOWN_FAILURES:
-            self.failed.append((name, why))
-
-
-class NotReplayableError(Exception):
-    """The letter cannot become an event. The message says why."""
+CONFIRM_TIMEOUT_S = 30.0
 
 
 @app.callback()
@@ -65,75 +54,64 @@ def _root() -> None:
 @app.command()
 def replay(
     *,
-    command: Annotated[str | None, typer.Option("--command", help="Callback command, with wildcards.")] = None,
-    account: Annotated[str | None, typer.Option("--account", help="Account or group that occurs in it.")] = None,
-    reason: Annotated[str | None, typer.Option("--reason", help="Why, as `not_json`, `stale_time`.")] = None,
-    since: Annotated[
-        str | None, typer.Option("--since", help="Set aside since: 2026-01-31T12:00 (UTC), 2h, 7d.")
-    ] = None,
-    until: Annotated[str | None, typer.Option("--until", help="Set aside before.")] = None,
-    letter: Annotated[str | None, typer.Option("--letter", help="This one: partition-offset.")] = None,
-    rate: Annotated[float | None, typer.Option("--rate", min=0.001, help="Most letters a second.")] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Write nothing; say what would become events.")] = False,
+    command: CommandOption = None,
+    account: AccountOption = None,
+    reason: ReasonOption = None,
+    since: SinceOption = None,
+    until: UntilOption = None,
+    letter: LetterOption = None,
+    rate: RateOption = None,
+    dry_run: DryRunOption = False,
 ) -> None:
     """Make events of the dead letters of the ingress that can be read by now."""
     settings = load(DeveloperSettings)
     logs.configure(log_format=settings.log_format, level="error")
     try:
-        chosen = Filter(
-            name=letter,
-            command=command,
-            account=account,
-            group=INGRESS,
-            reason=reason,
-            since_ms=None if since is None else parse_time(since),
-            until_ms=None if until is None else parse_time(until),
+        chosen = letter_filter(
+            letter=letter, command=command, account=account, group=INGRESS, reason=reason, since=since, until=until
         )
-        outcome = uvloop.run(_replay(settings, chosen, rate=rate, dry_run=dry_run))
+        show_replay(
+            "reading dead letters",
+            lambda report: uvloop.run(_replay(settings, chosen, rate=rate, dry_run=dry_run, report=report)),
+            done=f"{'would become' if dry_run else 'became'} events",
+            stay="cannot be read yet and stay",
+        )
     except (ValueError, TopicsMissingError) as error:
         raise SystemExit(f"error: {error}") from None
     except (KafkaError, OSError, TimeoutError) as error:
         raise SystemExit(f"error: Kafka cannot be used: {error!r}. What was replayed is marked; run it again") from None
-    for name, why in outcome.failed:
-        typer.echo(f"{name} stays: {why}", err=True)
-    failed = f", {outcome.failures} cannot be read yet and stay" if outcome.failures else ""
-    typer.echo(f"{outcome.done} {'would become' if dry_run else 'became'} events{failed}")
-    if outcome.failures:
-        raise typer.Exit(1)
 
 
-async def _replay(settings: BridgeSettings, chosen: Filter, *, rate: float | None, dry_run: bool) -> Outcome:
+async def _replay(
+    settings: BridgeSettings, chosen: Filter, *, rate: float | None, dry_run: bool, report: Report
+) -> ReplayProgress:
     client = settings.kafka_client()
-    outcome = Outcome()
-    writer = None if dry_run else await Writer.connected(client, settings)
-    reader = Reader(settings)
+    progress = ReplayProgress()
+    writer = None if dry_run else await EventWriter.connected(client, settings)
+    normalizer = LetterNormalizer(settings)
+
+    async def handle(letter: DeadLetter) -> None:
+        records = normalizer.records(letter)
+        if writer is not None:
+            await writer.write(letter, records)
+
     try:
-        with Progress(console=Console(stderr=True)) as progress:
-            task = progress.add_task("reading dead letters", total=None)
-            letters = open_letters(
-                client,
-                settings.dlq_topic,
-                chosen,
-                report=lambda read, total: progress.update(task, completed=read, total=total),
-            )
-            async with contextlib.aclosing(letters):
-                async for letter in letters:
-                    try:
-                        records = reader.records(letter)
-                    except NotReplayableError as error:
-                        outcome.add_failure(letter.name, str(error))
-                        continue
-                    if writer is not None:
-                        await writer.write(letter, records)
-                        await asyncio.sleep(1 / rate if rate else 0)
-                    outcome.done += 1
+        await for_each_letter(
+            client,
+            settings.dlq_topic,
+            chosen,
+            handle,
+            rate=None if dry_run else rate,
+            progress=progress,
+            report=report,
+        )
     finally:
         if writer is not None:
             await writer.close()
-    return outcome
+    return progress
 
 
-class Reader:
+class LetterNormalizer:
     """Makes records of letters, as the ingress makes them of callbacks."""
 
     def __init__(self, settings: BridgeSettings) -> None:
@@ -148,7 +126,7 @@ class Reader:
         """
         headers, record = letter.headers, letter.record
         if letter.reason == "refused_by_broker":
-            raise NotReplayableError("it is set aside on the disk of the bridge: `bridge journal show --refused`")
+            raise NotReplayableError("it is kept on the disk of the bridge: `bridge journal show --refused`")
         if "query" not in headers or "receivedtime" not in headers:
             raise NotReplayableError("it is no callback")
         if "body-sha256" in headers:
@@ -166,7 +144,7 @@ class Reader:
         return records
 
 
-class Writer:
+class EventWriter:
     """Writes events, and then the marker of their letter."""
 
     def __init__(self, producer: AIOKafkaProducer, done: str) -> None:
@@ -174,7 +152,7 @@ class Writer:
         self._done = done
 
     @classmethod
-    async def connected(cls, client: dict[str, Any], settings: BridgeSettings) -> Writer:
+    async def connected(cls, client: dict[str, Any], settings: BridgeSettings) -> EventWriter:
         """A writer that can begin.
 
         Raises:
@@ -187,7 +165,7 @@ class Writer:
             **client, enable_idempotence=True, acks="all", max_request_size=settings.max_record_bytes
         )
         try:
-            async with asyncio.timeout(CONFIRMED_S):
+            async with asyncio.timeout(CONFIRM_TIMEOUT_S):
                 await ensure_topics(client, [done])
                 await producer.start()
         except BaseException:
@@ -214,7 +192,7 @@ class Writer:
     async def _send(
         self, topic: str, key: bytes, value: bytes, headers: list[tuple[str, bytes]], timestamp_ms: int | None
     ) -> None:
-        async with asyncio.timeout(CONFIRMED_S):
+        async with asyncio.timeout(CONFIRM_TIMEOUT_S):
             partitions = sorted(await self._producer.partitions_for(topic))
             await self._producer.send_and_wait(
                 topic,

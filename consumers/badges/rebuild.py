@@ -14,7 +14,8 @@ from bridge.events import InvalidEventError
 from common.kafka.consumer import stop_consumer
 from common.kafka.topics import ensure_topics
 from common.retry import backoff
-from consumers.badges.badges import BadgeEvent, Badges
+from consumers.badges.badge_event import BadgeEvent
+from consumers.badges.worker import Badges
 from consumers.errors import RetryLater, WorkerRefusedError, describe, is_passing
 from consumers.metrics import Metrics
 from consumers.runtime.producer import Producer
@@ -26,7 +27,7 @@ _FETCH_MS = 500
 
 
 @dataclass
-class Progress:
+class RebuildProgress:
     """How far it is, in records of the topic."""
 
     total: int = 0
@@ -37,7 +38,7 @@ class Progress:
     waiting_for: str | None = None
 
 
-async def rebuild(settings: ConsumersSettings, report: Callable[[Progress], None]) -> Progress:
+async def rebuild(settings: ConsumersSettings, report: Callable[[RebuildProgress], None]) -> RebuildProgress:
     """Replay the topic from its beginning to the ends that it has now.
 
     Raises:
@@ -96,10 +97,10 @@ async def _replay(
     ends: dict[TopicPartition, int],
     badges: Badges,
     size: int,
-    report: Callable[[Progress], None],
-) -> Progress:
+    report: Callable[[RebuildProgress], None],
+) -> RebuildProgress:
     positions = {partition: await consumer.position(partition) for partition in ends}
-    progress = Progress(total=sum(ends[partition] - position for partition, position in positions.items()))
+    progress = RebuildProgress(total=sum(ends[partition] - position for partition, position in positions.items()))
     report(progress)
     while unfinished := [partition for partition in ends if positions[partition] < ends[partition]]:
         fetched = await consumer.getmany(*unfinished, timeout_ms=_FETCH_MS)
@@ -116,7 +117,7 @@ async def _replay(
     return progress
 
 
-def _wanted(records: Iterable[ConsumerRecord], badges: Badges, progress: Progress) -> list[BadgeEvent]:
+def _wanted(records: Iterable[ConsumerRecord], badges: Badges, progress: RebuildProgress) -> list[BadgeEvent]:
     messages: list[BadgeEvent] = []
     for record in records:
         try:
@@ -131,7 +132,7 @@ def _wanted(records: Iterable[ConsumerRecord], badges: Badges, progress: Progres
 
 
 async def _apply(
-    badges: Badges, batch: Sequence[BadgeEvent], progress: Progress, report: Callable[[Progress], None]
+    badges: Badges, batch: Sequence[BadgeEvent], progress: RebuildProgress, report: Callable[[RebuildProgress], None]
 ) -> None:
     for delay in backoff():
         try:

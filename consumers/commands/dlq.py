@@ -1,4 +1,4 @@
-"""The commands on dead letters: `consumers dlq`."""
+"""`consumers dlq`: look at dead letters, give them to their worker again, or mark them as done."""
 
 from __future__ import annotations
 
@@ -10,35 +10,32 @@ from typing import Annotated, Any
 
 import orjson
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TextColumn, TimeRemainingColumn
-from rich.progress import Progress as Bar
 
-from common.kafka.dead_letters import INGRESS, DeadLetter, Filter, open_letters, parse_time
-from common.logs import configure
-from common.settings import load
-from consumers.commands.find import fail, find_worker, run_to_end
-from consumers.commands.replay import ADDED_HEADERS, Outcome, Replay
+from common.dead_letter_commands import (
+    AccountOption,
+    CommandOption,
+    DryRunOption,
+    GroupOption,
+    LetterOption,
+    RateOption,
+    ReasonOption,
+    SinceOption,
+    TypeOption,
+    UntilOption,
+    letter_filter,
+    show_replay,
+)
+from common.dead_letter_replay import ReplayProgress, Report
+from common.kafka.dead_letters import DeadLetter, Filter, open_letters
+from common.terminal import printable
+from consumers.commands.dlq_replay import ADDED_HEADERS, Replay
+from consumers.commands.execution import fail, quiet_settings, run_to_end
+from consumers.commands.find_worker import find_worker
 from consumers.settings import ConsumersSettings
 
 app = typer.Typer(
     help="Look at dead letters, give them to their worker again, or mark them as done.", no_args_is_help=True
 )
-
-TypeOption = Annotated[str | None, typer.Option("--type", help="Event type, with wildcards.")]
-CommandOption = Annotated[str | None, typer.Option("--command", help="Callback command, with wildcards.")]
-AccountOption = Annotated[str | None, typer.Option("--account", help="Account or group that it is about.")]
-GroupOption = Annotated[
-    str | None, typer.Option("--group", help=f"Consumer group that gave it up; `{INGRESS}`: the bridge itself.")
-]
-ReasonOption = Annotated[str | None, typer.Option("--reason", help="Why, as `handler_failed`.")]
-SinceOption = Annotated[
-    str | None, typer.Option("--since", help="Set aside since: 2026-01-31T12:00 (UTC), or 2h, 7d for so long ago.")
-]
-UntilOption = Annotated[str | None, typer.Option("--until", help="Set aside before.")]
-LetterOption = Annotated[str | None, typer.Option("--letter", help="This one alone, as `list` names it.")]
-RateOption = Annotated[float | None, typer.Option("--rate", min=0.001, help="Most letters a second.")]
-DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Only say how many it would be.")]
 
 
 @app.command("list")
@@ -56,8 +53,10 @@ def list_letters(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
 ) -> None:
     """List the dead letters that are open, one a line."""
-    settings = _settings()
-    chosen = _filter(type=type_, command=command, account=account, group=group, reason=reason, since=since, until=until)
+    settings = quiet_settings()
+    chosen = _chosen(
+        type_=type_, command=command, account=account, group=group, reason=reason, since=since, until=until
+    )
 
     async def work() -> None:
         shown = 0
@@ -77,7 +76,7 @@ def show(
     letter: Annotated[str, typer.Argument(help="The letter, as `list` names it: partition-offset.")],
 ) -> None:
     """Print a dead letter whole: headers, then value."""
-    settings = _settings()
+    settings = quiet_settings()
 
     async def work() -> None:
         async with contextlib.aclosing(_letters(settings, Filter(name=letter), done_too=True)) as letters:
@@ -112,16 +111,17 @@ def replay(
     dry_run: DryRunOption = False,
 ) -> None:
     """Give the dead letters of a worker to that worker again, in this process, and to no other."""
-    settings = _settings()
-    chosen = _filter(name=letter, type=type_, command=command, account=account, reason=reason, since=since, until=until)
-    made = find_worker(worker)()
-    of_group = group or settings.group or made.name
-    verb = "would be replayed" if dry_run else "replayed"
+    settings = quiet_settings()
+    chosen = _chosen(
+        letter=letter, type_=type_, command=command, account=account, reason=reason, since=since, until=until
+    )
+    handler = find_worker(worker)()
+    of_group = group or settings.group or handler.name
 
-    def work(report: Callable[[Outcome], None]) -> Coroutine[Any, Any, Outcome]:
-        return Replay(settings, chosen, rate=rate, dry_run=dry_run, report=report).replay(made, of_group)
+    def work(report: Report) -> Coroutine[Any, Any, ReplayProgress]:
+        return Replay(settings, chosen, rate=rate, dry_run=dry_run, report=report).replay(handler, of_group)
 
-    _work(f"replaying for {of_group}", verb, work)
+    _show(f"replaying for {of_group}", work, done="would be replayed" if dry_run else "replayed")
 
 
 @app.command()
@@ -142,61 +142,39 @@ def drop(
     dry_run: DryRunOption = False,
 ) -> None:
     """Mark dead letters as done without handling them. They stay on the topic as long as it keeps them."""
-    settings = _settings()
-    chosen = _filter(
-        name=letter, type=type_, command=command, account=account, group=group, reason=reason, since=since, until=until
+    settings = quiet_settings()
+    chosen = _chosen(
+        letter=letter,
+        type_=type_,
+        command=command,
+        account=account,
+        group=group,
+        reason=reason,
+        since=since,
+        until=until,
     )
     if chosen == Filter() and not every:
         fail("say which: give a filter, or --every for all that are open")
 
-    def work(report: Callable[[Outcome], None]) -> Coroutine[Any, Any, Outcome]:
+    def work(report: Report) -> Coroutine[Any, Any, ReplayProgress]:
         return Replay(settings, chosen, rate=rate, dry_run=dry_run, report=report).drop()
 
-    _work("dropping", "would be dropped" if dry_run else "dropped", work)
+    _show("dropping", work, done="would be dropped" if dry_run else "dropped")
 
 
-def _work(title: str, verb: str, work: Callable[[Callable[[Outcome], None]], Coroutine[Any, Any, Outcome]]) -> None:
-    bar = Bar(
-        SpinnerColumn(),
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        console=Console(stderr=True),
-    )
-    with bar:
-        task = bar.add_task(title, total=None)
-
-        def report(outcome: Outcome) -> None:
-            waiting = f"waiting: {outcome.waiting_for}" if outcome.waiting_for else f"{title}: {outcome.done} done"
-            bar.update(task, total=outcome.total or None, completed=outcome.read, description=waiting)
-
-        outcome = run_to_end(work(report))
-    for name, why in outcome.failed:
-        print(f"{name} stays: {why}", file=sys.stderr)  # noqa: T201
-    failed = f", {outcome.failures} failed again and stay" if outcome.failures else ""
-    print(f"{outcome.done} {verb}{failed}")  # noqa: T201
-    if outcome.failures:
-        raise typer.Exit(1)
-
-
-def _settings() -> ConsumersSettings:
-    settings = load(ConsumersSettings)
-    configure(log_format=settings.log_format, level="error")
-    return settings
+def _show(title: str, work: Callable[[Report], Coroutine[Any, Any, ReplayProgress]], *, done: str) -> None:
+    show_replay(title, lambda report: run_to_end(work(report)), done=done, stay="failed again and stay")
 
 
 def _letters(settings: ConsumersSettings, chosen: Filter, *, done_too: bool) -> AsyncGenerator[DeadLetter, None]:
     return open_letters(settings.kafka_client(), settings.dlq_topic, chosen, done_too=done_too)
 
 
-def _filter(*, since: str | None, until: str | None, **exact: str | None) -> Filter:
+def _chosen(**options: str | None) -> Filter:
     try:
-        since_ms = None if since is None else parse_time(since)
-        until_ms = None if until is None else parse_time(until)
+        return letter_filter(**options)
     except ValueError as error:
         fail(str(error))
-    return Filter(**exact, since_ms=since_ms, until_ms=until_ms)
 
 
 def _row(letter: DeadLetter) -> dict[str, Any]:
@@ -219,7 +197,6 @@ def _line(letter: DeadLetter) -> str:
 
 
 def _print(text: str) -> None:
-    """Print what may come from users of the app: nothing in it is obeyed by a terminal."""
-    if not text.isprintable():
-        text = "".join(one if one.isprintable() or one == "\n" else ascii(one)[1:-1] for one in text)
-    print(text)  # noqa: T201
+    """Print lines that may hold what users of the app wrote."""
+    for line in text.split("\n"):
+        print(printable(line))  # noqa: T201

@@ -37,7 +37,7 @@ from aiokafka.errors import KafkaError
 from common.admin import Readiness
 from common.kafka.topics import TopicsMissingError, ensure_topics
 from common.retry import backoff
-from consumers.badges.badges import publish_latest
+from consumers.badges.publishing import publish_latest
 from consumers.badges.store import BadgeStore, Owner
 from consumers.errors import RetryLater, describe
 from consumers.metrics import Metrics

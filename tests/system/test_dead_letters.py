@@ -12,22 +12,17 @@ from pathlib import Path
 
 import orjson
 import pytest
-from aiokafka import ConsumerRecord
 from typer.testing import CliRunner
 
 from bridge import cli as bridge_cli
 from bridge.normalize.normalizer import Normalizer, Received
 from bridge.query import parse_query
-from common.kafka.dead_letters import DeadLetter, Filter, done_topic, parse_time
 from consumers import cli as consumers_cli
-from consumers.commands import replay
-from consumers.commands.replay import Replay, Unusable, original
-from consumers.errors import RetryLater
-from consumers.settings import ConsumersSettings
 from tests.support.badge_model import badge_event, produce
 from tests.support.broker import Broker
 from tests.support.callbacks import RECALLED
 from tests.support.topic import Topics, read_all
+from tests.support.waiting import wait_until
 from tests.support.workers import Make, started_workers
 
 SOURCE = '''
@@ -160,9 +155,7 @@ def test_a_replay_that_is_killed_goes_on_behind_what_it_has_done_and_keeps_its_r
     running = subprocess.Popen(
         [BIN / "consumers", "dlq", "replay", "notes:Notes", "--rate", "4"], env=office.env, cwd=office.folder
     )
-    while len(office.handled) < 5:
-        assert time.monotonic() - began < 20
-        time.sleep(0.02)
+    wait_until(lambda: len(office.handled) >= 5, timeout=20, what="five letters handled", every=0.02)
     assert time.monotonic() - began > 0.9, "five at four a second"
     running.kill()
     running.wait()
@@ -213,69 +206,3 @@ def write(office: Office, letters: list[tuple[bytes, bytes, list[tuple[str, byte
     for key, value, headers in letters:
         producer.produce(office.topics.dlq, value, key, headers=list(headers))
     assert not producer.flush(20)
-
-
-def as_letter(headers: list[tuple[str, bytes]], value: bytes = b"{}") -> DeadLetter:
-    return DeadLetter(ConsumerRecord("dlq", 3, 7, 1000, 0, b"ann", value, None, 0, 0, tuple(headers)))
-
-
-def test_a_letter_becomes_the_record_that_it_was_with_its_own_headers_of_the_same_names() -> None:
-    headers = [("reason", b"of the event itself"), ("traceparent", b"00-1"), ("reason", b"handler_failed")]
-    origin = {"original-topic": b"t", "original-partition": b"2", "original-offset": b"9", "original-timestamp": b"5"}
-    record = original(as_letter([*headers, ("group", b"g"), *origin.items()]))
-    assert record.headers == (("reason", b"of the event itself"), ("traceparent", b"00-1"))
-    assert (record.topic, record.partition, record.offset, record.timestamp) == ("t", 2, 9, 5)
-    assert (record.key, record.value) == (b"ann", b"{}")
-
-
-def test_a_letter_without_its_value_says_where_the_record_is() -> None:
-    origin = {"original-topic": b"t", "original-partition": b"2", "original-offset": b"9", "value-omitted": b"true"}
-    with pytest.raises(Unusable, match="t-2 offset 9"):
-        original(as_letter([("group", b"g"), *origin.items()]))
-
-
-async def test_a_letter_whose_marker_cannot_be_written_is_not_handled_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    handled, refusals = [], [RetryLater("away"), RetryLater("away")]
-
-    async def mark(_letter: DeadLetter, _outcome: str) -> None:
-        if refusals:
-            raise refusals.pop()
-
-    async def handle(letter: DeadLetter) -> None:
-        handled.append(letter.name)
-
-    work = Replay(ConsumersSettings.model_validate({}), Filter())
-    monkeypatch.setattr(replay, "backoff", lambda: iter([0.0] * 9))
-    monkeypatch.setattr(work, "_mark", mark)
-    await work._one(as_letter([]), handle, "replayed")
-    assert handled == ["3-7"]
-    assert not refusals
-    assert work._outcome.done == 1
-
-
-def test_a_marker_names_no_letter_of_a_topic_that_was_made_anew() -> None:
-    first = as_letter([])
-    anew = DeadLetter(ConsumerRecord("dlq", 3, 7, 2000, 0, b"ann", b"{}", None, 0, 0, ()))
-    assert first.name == anew.name == "3-7"
-    assert first.marker != anew.marker
-
-
-def test_markers_are_kept_longer_than_letters_and_not_for_ever() -> None:
-    topic = done_topic(ConsumersSettings.model_validate({"dlq_retention_hours": 24}).dead_letters)
-    assert topic.name == "im.events.dlq.done"
-    assert topic.configs == {"cleanup.policy": "compact,delete", "retention.ms": str(15 * 86_400_000)}
-
-
-def test_times_are_absolute_or_so_long_ago() -> None:
-    assert parse_time("2026-01-31T12:00") == parse_time("2026-01-31T13:00+01:00") == 1_769_860_800_000
-    assert abs(parse_time("2h") - (time.time() - 7200) * 1000) < 5000
-    with pytest.raises(ValueError, match="no time"):
-        parse_time("yesterday")
-
-
-def test_a_filter_admits_what_fits_all_of_it() -> None:
-    value = orjson.dumps(badge_event("a", "ann", 1))
-    found = as_letter([("group", b"badges"), ("reason", b"handler_failed")], value)
-    assert Filter(type="im.c2c.*", account="ann", group="badges", reason="handler_failed", since_ms=1000).admits(found)
-    for wrong in (Filter(type="im.group.*"), Filter(account="bob"), Filter(group="x"), Filter(until_ms=1000)):
-        assert not wrong.admits(found)

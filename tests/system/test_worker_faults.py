@@ -42,7 +42,7 @@ class Ledger(Worker):
 
 MORTAL = """
 import os, pathlib, signal
-from consumers.badges.badges import Badges
+from consumers.badges import Badges
 
 HERE = pathlib.Path(__file__).parent
 

@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 import pytest
 
-from consumers.badges.badges import collect, read_badge_event
+from consumers.badges.badge_event import collect, read_badge_event
 from consumers.badges.store import Badge, BadgeStore, Events, Owner
 from consumers.settings import ConsumersSettings
 from tests.support.badge_model import ALL_READ, APP, NOON, READ, RECALLED, SENT, badge_event, rfc3339

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from consumers.badges.badges import collect, read_badge_event
+from consumers.badges.badge_event import collect, read_badge_event
 from consumers.badges.store import BadgeStore, Events, Owner
 from consumers.settings import ConsumersSettings
 from tests.support.badge_model import ALL_READ, APP, NOON, READ, RECALLED, SENT, badge_event, expected

@@ -15,13 +15,13 @@ import orjson
 import pytest
 
 from common.settings import load
-from consumers.badges.badges import collect, read_badge_event
+from consumers.badges.badge_event import collect, read_badge_event
 from consumers.badges.store import BadgeStore, Events, Owner
 from consumers.metrics import Metrics
 from consumers.reconcile.reconciler import _App
 from consumers.reconcile.rest import CallError, RestApi, classify
 from consumers.reconcile.usersig import tls_sig, user_sig
-from consumers.runtime.producer import Record
+from consumers.runtime.producer import OutgoingRecord
 from consumers.runtime.status import WaitStatus
 from consumers.settings import SITES, ConsumersSettings, ImApp
 from consumers.worker import Context
@@ -159,7 +159,7 @@ class Desk:
         self._app = ImApp.model_validate({"secret_key": SECRET_KEY, "host": platform.url})
         self._tasks: list[asyncio.Task[Any]] = []
 
-    async def publish(self, _topic: str, records: list[Record]) -> None:
+    async def publish(self, _topic: str, records: list[OutgoingRecord]) -> None:
         self.published += [orjson.loads(record.value) for record in records]
 
     async def __aenter__(self) -> Desk:
@@ -392,13 +392,13 @@ async def test_a_newer_count_takes_a_badge_off_the_stale_ones(desk: Desk) -> Non
 async def test_the_topic_ends_with_the_settled_badge_although_the_worker_was_slow_to_publish_the_stale_one(
     desk: Desk, redis_server: RedisServer
 ) -> None:
-    from consumers.badges.badges import Badges
+    from consumers.badges.worker import Badges
     from consumers.reconcile.stale import StaleBadges
 
     owner = Owner(desk.app_id, "ann")
 
     class SlowKafka:
-        async def publish(self, topic: str, records: list[Record]) -> None:
+        async def publish(self, topic: str, records: list[OutgoingRecord]) -> None:
             if not desk.published:
                 stale = StaleBadges(desk.store)
                 assert await stale.settle(owner, await stale.see(owner), 5)

@@ -1,0 +1,99 @@
+"""What `bridge dlq` and `consumers dlq` share: the options that choose letters, the progress bar, the last line."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TextColumn, TimeRemainingColumn
+from rich.progress import Progress as Bar
+
+from common.dead_letter_replay import ReplayProgress, Report
+from common.kafka.dead_letters import INGRESS, Filter, parse_time
+
+TypeOption = Annotated[str | None, typer.Option("--type", help="Event type, with wildcards.")]
+CommandOption = Annotated[str | None, typer.Option("--command", help="Callback command, with wildcards.")]
+AccountOption = Annotated[str | None, typer.Option("--account", help="Account or group that it is about.")]
+GroupOption = Annotated[
+    str | None, typer.Option("--group", help=f"Consumer group that gave it up; `{INGRESS}`: the bridge itself.")
+]
+ReasonOption = Annotated[
+    str | None, typer.Option("--reason", help="Why, as `handler_failed`, or of the bridge `not_json`, `stale_time`.")
+]
+SinceOption = Annotated[
+    str | None, typer.Option("--since", help="Set aside since: 2026-01-31T12:00 (UTC), or 2h, 7d for so long ago.")
+]
+UntilOption = Annotated[str | None, typer.Option("--until", help="Set aside before.")]
+LetterOption = Annotated[
+    str | None,
+    typer.Option("--letter", help="This one alone: partition-offset, as `consumers dlq list` names it."),
+]
+RateOption = Annotated[float | None, typer.Option("--rate", min=0.001, help="Most letters a second.")]
+DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Write nothing; only say how many it would be.")]
+
+
+def letter_filter(
+    *,
+    letter: str | None = None,
+    type_: str | None = None,
+    command: str | None = None,
+    account: str | None = None,
+    group: str | None = None,
+    reason: str | None = None,
+    since: str | None = None,
+    until: str | None = None,
+) -> Filter:
+    """The filter that those options mean.
+
+    Raises:
+        ValueError: a time is none. The message can be shown.
+    """
+    return Filter(
+        name=letter,
+        type=type_,
+        command=command,
+        account=account,
+        group=group,
+        reason=reason,
+        since_ms=None if since is None else parse_time(since),
+        until_ms=None if until is None else parse_time(until),
+    )
+
+
+def show_replay(title: str, run: Callable[[Report], ReplayProgress], *, done: str, stay: str) -> None:
+    """Run a command on dead letters behind a progress bar, then print what became of them.
+
+    Args:
+        title: what it does, for the bar.
+        run: does it, and returns where it ended.
+        done: what happened to the letters that were dealt with, as `replayed`.
+        stay: what happened to the others, as `failed again and stay`.
+
+    Raises:
+        typer.Exit: with status 1, if letters stay.
+    """
+    bar = Bar(
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+    )
+    with bar:
+        task = bar.add_task(title, total=None)
+
+        def report(progress: ReplayProgress) -> None:
+            waiting = f"waiting: {progress.waiting_for}" if progress.waiting_for else f"{title}: {progress.done} done"
+            bar.update(task, total=progress.total or None, completed=progress.read, description=waiting)
+
+        progress = run(report)
+    for name, why in progress.failed:
+        print(f"{name} stays: {why}", file=sys.stderr)  # noqa: T201
+    failed = f", {progress.failures} {stay}" if progress.failures else ""
+    typer.echo(f"{progress.done} {done}{failed}")
+    if progress.failures:
+        raise typer.Exit(1)

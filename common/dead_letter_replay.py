@@ -1,0 +1,100 @@
+"""The loop of every command that works on dead letters: one after the other, at a rate, noting what became of each.
+
+`bridge dlq replay`, `consumers dlq replay` and `consumers dlq drop` differ only in what they do with a letter.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from common.kafka.dead_letters import DeadLetter, Filter, open_letters
+
+MAX_SHOWN_FAILURES = 100
+
+
+class NotReplayableError(Exception):
+    """A dead letter cannot be dealt with and stays where it is. The message says why."""
+
+
+@dataclass
+class ReplayProgress:
+    """How far a command on dead letters is."""
+
+    total: int = 0
+    """Records on the dead-letter topic when it began."""
+    read: int = 0
+    """How many of those were read."""
+    done: int = 0
+    """Letters that were dealt with."""
+    failures: int = 0
+    """Letters that stay."""
+    failed: list[tuple[str, str]] = field(default_factory=list)
+    """Name of a letter and why it stays; the first MAX_SHOWN_FAILURES."""
+    waiting_for: str | None = None
+    """What is away, while something is."""
+
+    def add_failure(self, name: str, why: str) -> None:
+        """One letter more that stays."""
+        self.failures += 1
+        if len(self.failed) < MAX_SHOWN_FAILURES:
+            self.failed.append((name, why))
+
+
+Report = Callable[[ReplayProgress], None]
+"""Told after each letter, and when something is waited for."""
+
+
+async def for_each_letter(
+    client: dict[str, Any],
+    topic: str,
+    chosen: Filter,
+    handle: Callable[[DeadLetter], Awaitable[None]],
+    *,
+    rate: float | None,
+    progress: ReplayProgress,
+    report: Report,
+) -> None:
+    """Hand each open letter that is meant to `handle`, those of a partition in their order.
+
+    Args:
+        client: arguments of every aiokafka client, from the settings.
+        topic: the dead-letter topic.
+        chosen: which letters are meant.
+        handle: deals with a letter. If it raises NotReplayableError the letter stays, and the next one follows.
+        rate: letters a second at most; None: as fast as it goes.
+        progress: kept up to date.
+        report: told of it.
+
+    Raises:
+        KafkaError, OSError, TimeoutError: Kafka cannot be read.
+        whatever else `handle` raises: the letters behind are not looked at.
+    """
+
+    def note_position(read: int, total: int) -> None:
+        progress.read, progress.total = read, total
+        report(progress)
+
+    letters = open_letters(client, topic, chosen, report=note_position)
+    async with contextlib.aclosing(letters), contextlib.aclosing(_paced(letters, rate)) as paced:
+        async for letter in paced:
+            try:
+                await handle(letter)
+            except NotReplayableError as error:
+                progress.add_failure(letter.name, str(error))
+            else:
+                progress.done += 1
+            report(progress)
+
+
+async def _paced(letters: AsyncIterator[DeadLetter], rate: float | None) -> AsyncGenerator[DeadLetter, None]:
+    loop = asyncio.get_running_loop()
+    due = loop.time()
+    async for letter in letters:
+        if rate is not None:
+            await asyncio.sleep(max(0.0, due - loop.time()))
+            due = max(due, loop.time()) + 1 / rate
+        yield letter

@@ -1,0 +1,101 @@
+"""What of an event decides a badge, read in one pass over its JSON and no further than needed."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import msgspec
+
+from bridge.events import AllConversationsRead, ConversationRead, InvalidEventError, MessageRecalled, MessageSent
+from consumers.badges.store import NO_COUNT, Events, Owner
+
+MAX_AHEAD = timedelta(minutes=5)
+"""An event whose time is later than its receipt by more has a wrong clock behind it."""
+
+_RECALLED, _SENT = MessageRecalled.callback.type, MessageSent.callback.type
+_READ, _ALL_READ = ConversationRead.callback.type, AllConversationsRead.callback.type
+_TYPES = frozenset({_RECALLED, _SENT, _READ, _ALL_READ})
+_TO_RECEIVER = frozenset({_RECALLED, _SENT})
+
+_MAX_COUNT = 2**31 - 1
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND = timedelta(milliseconds=1)
+
+
+class _Data(msgspec.Struct, gc=False):
+    to_account: str | None = None
+    report_account: str | None = None
+    unread_total: int | None = None
+    send_msg_result: int | None = None
+
+
+class BadgeEvent(msgspec.Struct, gc=False):
+    """The fields of an event that decide a badge, with the names that they have in the event."""
+
+    type: str
+    id: str
+    source: str
+    subject: str
+    time: datetime
+    receivedtime: datetime
+    data: _Data
+
+
+class _TypeOnly(msgspec.Struct, gc=False):
+    type: str
+
+
+_decode_event = msgspec.json.Decoder(BadgeEvent).decode
+_decode_type = msgspec.json.Decoder(_TypeOnly).decode
+
+
+def read_badge_event(value: bytes | None) -> BadgeEvent | None:
+    """The part of an event that decides a badge; None if its type decides none.
+
+    Args:
+        value: of a record on the topic of events.
+
+    Raises:
+        InvalidEventError: it is no event.
+    """
+    if value is None:
+        raise InvalidEventError("the record has no value")
+    try:
+        event = _decode_event(value)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        # The fields of other types may have the same names and other forms.
+        try:
+            if _decode_type(value).type not in _TYPES:
+                return None
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            pass
+        raise InvalidEventError(f"no event of this contract: {error}") from error
+    return event if event.type in _TYPES else None
+
+
+def collect(event: BadgeEvent, events: dict[Owner, Events]) -> None:
+    """Add an event to those of its badge in `events`, in the form that `BadgeStore.update` takes.
+
+    An event that can change no badge is left out: one about somebody else than its subject, one of a message that was
+    not delivered, one with a negative count, which is the platform's sign for a failed delivery.
+    """
+    data = event.data
+    kind = event.type
+    account = data.to_account if kind in _TO_RECEIVER else data.report_account
+    unread = None if kind == _ALL_READ else data.unread_total
+    if account is None or account != event.subject or (unread is not None and unread < 0):
+        return
+    if kind == _SENT and data.send_msg_result:
+        return
+    time, received = event.time, event.receivedtime
+    by_receipt = time == received or time - received > MAX_AHEAD
+    owner = Owner(event.source.rpartition("/")[2], account)
+    of_owner = events.get(owner)
+    if of_owner is None:
+        of_owner = events[owner] = []
+    of_owner += (
+        ((received if by_receipt else time) - _EPOCH) // _MILLISECOND,
+        event.id,
+        NO_COUNT if unread is None or unread > _MAX_COUNT else unread,
+        by_receipt,
+    )

@@ -1,0 +1,47 @@
+"""Writes badges to their compacted topic, alone or beside other writers of the same badges."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import msgspec
+
+from consumers.badges.store import Badge, BadgeStore, Owner
+from consumers.runtime.producer import OutgoingRecord
+from consumers.worker import Context
+
+_HEADERS = [("content-type", b"application/json")]
+
+_encode = msgspec.json.Encoder().encode
+
+
+async def publish_badges(context: Context, badges: Iterable[Badge]) -> None:
+    """Write badges to their topic, one record each, and wait until they are confirmed.
+
+    Raises:
+        RetryLater: Kafka is away.
+    """
+    records = [OutgoingRecord(f"{badge.app_id}:{badge.account}".encode(), _encode(badge), _HEADERS) for badge in badges]
+    if records:
+        await context.producer.publish(context.settings.badges_topic, records)
+
+
+async def publish_latest(context: Context, store: BadgeStore, badges: Sequence[Badge]) -> None:
+    """Write badges that others may change meanwhile: those that changed are written again, until the topic is as Redis.
+
+    Raises:
+        RetryLater: Kafka or Redis is away.
+    """
+    while badges:
+        await publish_badges(context, badges)
+        badges = await changed_badges(store, badges)
+
+
+async def changed_badges(store: BadgeStore, badges: Sequence[Badge]) -> list[Badge]:
+    """Those of some badges that are stored differently by now, as they are stored.
+
+    Raises:
+        RetryLater: Redis is away.
+    """
+    stored = await store.update({Owner(badge.app_id, badge.account): [] for badge in badges})
+    return [after for before, after in zip(badges, stored, strict=True) if before != after]

@@ -1,0 +1,81 @@
+"""`consumers badge`: look at a badge, and make all of them anew."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TextColumn, TimeRemainingColumn
+from rich.progress import Progress as Bar
+
+from consumers.badges.rebuild import RebuildProgress, rebuild
+from consumers.badges.store import Badge, BadgeStore
+from consumers.commands.execution import fail, quiet_settings, run_to_end
+from consumers.settings import ConsumersSettings
+
+app = typer.Typer(help="Look at badges, and make them anew.", no_args_is_help=True)
+
+
+@app.command("get")
+def get_badge(
+    account: Annotated[str, typer.Argument(help="The user.")],
+    app_id: Annotated[str | None, typer.Option("--app", help="SdkAppid; needed where two apps know the user.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print it as it is written to the topic.")] = False,
+) -> None:
+    """Print the badge of a user."""
+    found = run_to_end(_find(quiet_settings(), account, app_id))
+    where = f"app {app_id}" if app_id else "any app"
+    if not found:
+        fail(f"no badge of {account} in {where}: no event that says or changes its count was handled yet")
+    if len(found) > 1:
+        apps = ", ".join(one.app_id for one in found)
+        fail(f"{account} has a badge in several apps ({apps}): name one with --app")
+    print(msgspec.json.encode(found[0]).decode() if as_json else _text(found[0]))  # noqa: T201
+
+
+@app.command("rebuild")
+def rebuild_badges() -> None:
+    """Read all events that the topic still has, and bring every badge up to date. Workers may run meanwhile."""
+    settings = quiet_settings()
+    bar = Bar(
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+    )
+    with bar:
+        task = bar.add_task(f"reading {settings.topic}", total=None)
+
+        def report(progress: RebuildProgress) -> None:
+            waiting = f"waiting: {progress.waiting_for}" if progress.waiting_for else f"reading {settings.topic}"
+            bar.update(task, total=progress.total, completed=progress.read, description=waiting)
+
+        done = run_to_end(rebuild(settings, report))
+    unreadable = f", {done.unreadable} were no events" if done.unreadable else ""
+    print(f"{done.read} records read, {done.events} events about badges applied{unreadable}")  # noqa: T201
+
+
+async def _find(settings: ConsumersSettings, account: str, app_id: str | None) -> list[Badge]:
+    store = BadgeStore(settings)
+    try:
+        await store.check()
+        return await store.find(account, app_id)
+    finally:
+        await store.close()
+
+
+def _text(badge: Badge) -> str:
+    unread = "not known" if badge.unread is None else str(badge.unread)
+    rows = [
+        ("account", badge.account),
+        ("app", badge.app_id),
+        ("unread", f"{unread} (stale: it has changed since)" if badge.stale else unread),
+        ("time", badge.time or "-"),
+        ("event", badge.event_id or "-"),
+        ("stale", "yes" if badge.stale else "no"),
+    ]
+    return "\n".join(f"{name:<8} {value}" for name, value in rows)

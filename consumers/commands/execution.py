@@ -1,0 +1,67 @@
+"""What every command does around its work: load settings, run to the end, fail with one line that says what to do."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import sys
+from collections.abc import Coroutine
+from typing import Any, NoReturn, TypeVar
+
+import redis.exceptions
+import typer
+import uvloop
+from aiokafka.errors import KafkaError
+
+from common.kafka.topics import TopicsMissingError
+from common.logs import configure
+from common.settings import load
+from consumers.errors import RetryLater, WorkerRefusedError, describe
+from consumers.settings import ConsumersSettings
+
+Result = TypeVar("Result")
+
+
+def quiet_settings() -> ConsumersSettings:
+    """The settings for a command whose output people read; the log is kept to errors from then on.
+
+    Raises:
+        SystemExit: a setting is wrong; which one is printed.
+    """
+    settings = load(ConsumersSettings)
+    configure(log_format=settings.log_format, level="error")
+    return settings
+
+
+def run_to_end(work: Coroutine[Any, Any, Result]) -> Result:
+    """Run what a command does.
+
+    Raises:
+        typer.Exit: it was interrupted, or failed for a reason outside, which is printed in one line.
+    """
+    try:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            return runner.run(work)
+    except KeyboardInterrupt:
+        raise typer.Exit(130) from None
+    except redis.exceptions.ResponseError as error:
+        fail(f"Redis has something else where a badge should be ({describe(error)}): delete that key")
+    except (RetryLater, WorkerRefusedError, TopicsMissingError) as error:
+        fail(str(error))
+    except KafkaError as error:
+        fail(f"Kafka: {describe(error)}")
+    except TimeoutError:
+        fail("Kafka does not answer: is CONSUMERS_KAFKA_BOOTSTRAP_SERVERS its address?")
+    except OSError as error:
+        hint = ": is the port of CONSUMERS_ADMIN_PORT taken?" if error.errno == errno.EADDRINUSE else ""
+        fail(f"{error.strerror or describe(error)}{hint}")
+
+
+def fail(message: str) -> NoReturn:
+    """End the program with one line.
+
+    Raises:
+        typer.Exit: with status 1, always.
+    """
+    print(f"error: {message}", file=sys.stderr)  # noqa: T201
+    raise typer.Exit(1)

@@ -1,0 +1,45 @@
+"""Dead letters as the commands see them: which are meant, and which are done."""
+
+from __future__ import annotations
+
+import time
+
+import orjson
+import pytest
+from aiokafka import ConsumerRecord
+
+from common.kafka.dead_letters import DeadLetter, Filter, done_topic, parse_time
+from consumers.settings import ConsumersSettings
+from tests.support.badge_model import badge_event
+
+
+def as_letter(headers: list[tuple[str, bytes]], value: bytes = b"{}") -> DeadLetter:
+    return DeadLetter(ConsumerRecord("dlq", 3, 7, 1000, 0, b"ann", value, None, 0, 0, tuple(headers)))
+
+
+def test_a_marker_names_no_letter_of_a_topic_that_was_made_anew() -> None:
+    first = as_letter([])
+    anew = DeadLetter(ConsumerRecord("dlq", 3, 7, 2000, 0, b"ann", b"{}", None, 0, 0, ()))
+    assert first.name == anew.name == "3-7"
+    assert first.marker != anew.marker
+
+
+def test_markers_are_kept_longer_than_letters_and_not_for_ever() -> None:
+    topic = done_topic(ConsumersSettings.model_validate({"dlq_retention_hours": 24}).dead_letters)
+    assert topic.name == "im.events.dlq.done"
+    assert topic.configs == {"cleanup.policy": "compact,delete", "retention.ms": str(15 * 86_400_000)}
+
+
+def test_times_are_absolute_or_so_long_ago() -> None:
+    assert parse_time("2026-01-31T12:00") == parse_time("2026-01-31T13:00+01:00") == 1_769_860_800_000
+    assert abs(parse_time("2h") - (time.time() - 7200) * 1000) < 5000
+    with pytest.raises(ValueError, match="no time"):
+        parse_time("yesterday")
+
+
+def test_a_filter_admits_what_fits_all_of_it() -> None:
+    value = orjson.dumps(badge_event("a", "ann", 1))
+    found = as_letter([("group", b"badges"), ("reason", b"handler_failed")], value)
+    assert Filter(type="im.c2c.*", account="ann", group="badges", reason="handler_failed", since_ms=1000).admits(found)
+    for wrong in (Filter(type="im.group.*"), Filter(account="bob"), Filter(group="x"), Filter(until_ms=1000)):
+        assert not wrong.admits(found)
