@@ -10,8 +10,10 @@ import pytest
 from tests.support import broker as brokers
 from tests.support.broker import Broker, NoBrokerError
 from tests.support.commands import Ingress, Worker
+from tests.support.im_platform import ImPlatform
 from tests.support.redis import RedisServer
 from tests.support.topic import Topics
+from tests.support.workers import StartWorker, started_workers
 
 _BROKER_FIXTURES = {"broker", "own_broker", "make_broker"}
 _not_run = pytest.StashKey[list[str]]()
@@ -157,6 +159,20 @@ def worker(tmp_path: Path, topics: Topics) -> Iterator[MakeWorker]:
     yield make
     for one in made:
         one.close()
+
+
+@pytest.fixture
+def start_worker(tmp_path: Path, topics: Topics) -> Iterator[StartWorker]:
+    """Starts `consumers run NAME`, any of the workers; see `started_workers`."""
+    with started_workers(tmp_path, topics) as start:
+        yield start
+
+
+@pytest.fixture
+def platform() -> Iterator[ImPlatform]:
+    """The platform's REST API, served in this process."""
+    with ImPlatform() as server:
+        yield server
 
 
 def _bootstrap(kafka: Broker | str, topics: Topics) -> str:

@@ -1,9 +1,9 @@
 -- Gives out accounts whose badges are stale, no more than the rate of calls allows.
 --
 -- KEYS: the sets of those stale and of those asked about, the account of calls; see stale.py
--- ARGV: most accounts; ms between calls; how long in ms a badge is stale before it is asked about; ms of the lease
+-- ARGV: how many accounts at most; ms between calls; how long in ms a badge is stale before it is asked about; ms of the lease
 
-local most, between, delay, lease = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
+local max_accounts, between, delay, lease = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
 local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 
@@ -19,20 +19,20 @@ end
 
 -- Calls are spread: a tenth of a second's worth may come at once.
 local full = math.max(tonumber(redis.call('GET', KEYS[3]) or '0'), now - math.max(100, between))
-local allowed = math.min(most, math.floor((now - full) / between))
+local allowed = math.min(max_accounts, math.floor((now - full) / between))
 if allowed < 1 then return {} end
 
-local taken = {}
+local leased = {}
 for _, account in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', text(now - delay), 'LIMIT', 0, allowed + 200)) do
-  if #taken == allowed then break end
+  if #leased == allowed then break end
   -- One that became stale again while it is asked about comes when that has ended.
   if not redis.call('ZSCORE', KEYS[2], account) then
     redis.call('ZREM', KEYS[1], account)
     redis.call('ZADD', KEYS[2], text(now + lease), account)
-    taken[#taken + 1] = account
+    leased[#leased + 1] = account
   end
 end
-if #taken > 0 then
-  redis.call('SET', KEYS[3], string.format('%.3f', full + #taken * between), 'PX', text(math.max(10000, 2 * between)))
+if #leased > 0 then
+  redis.call('SET', KEYS[3], string.format('%.3f', full + #leased * between), 'PX', text(math.max(10000, 2 * between)))
 end
-return taken
+return leased

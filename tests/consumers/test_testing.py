@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import orjson
-import pytest
 from aiohttp import web
 
 from consumers.errors import RetryLater
@@ -19,7 +18,7 @@ from tests.support.broker import Broker
 from tests.support.paths import ROOT
 from tests.support.process import free_port
 from tests.support.topic import Topics
-from tests.support.workers import Make, started_workers
+from tests.support.workers import StartWorker
 
 RECALLED = "im.c2c.message.recalled"
 
@@ -96,13 +95,9 @@ def test_tests_that_were_written_for_the_former_name_go_on() -> None:
     assert Trial is WorkerHarness
 
 
-@pytest.fixture
-def start(tmp_path: Path, topics: Topics) -> Iterator[Make]:
-    with started_workers(tmp_path, topics) as make:
-        yield make
-
-
-async def test_the_example_runs_on_the_topic_of_badges(broker: Broker, topics: Topics, start: Make) -> None:
+async def test_the_example_runs_on_the_topic_of_badges(
+    broker: Broker, topics: Topics, start_worker: StartWorker
+) -> None:
     from confluent_kafka import Producer
 
     posts: list[dict[str, Any]] = []
@@ -122,7 +117,11 @@ async def test_the_example_runs_on_the_topic_of_badges(broker: Broker, topics: T
     root = str(ROOT)
     make = asyncio.to_thread
     process = await make(
-        start, "examples.push_worker:Push", broker.bootstrap, PYTHONPATH=root, PUSH_URL=f"http://127.0.0.1:{port}"
+        start_worker,
+        "examples.push_worker:Push",
+        broker.bootstrap,
+        PYTHONPATH=root,
+        PUSH_URL=f"http://127.0.0.1:{port}",
     )
     try:
         async with asyncio.timeout(20):

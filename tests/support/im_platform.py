@@ -84,12 +84,6 @@ class ImPlatform:
         """How many calls were made for an account."""
         return sum(1 for _, name, _ in self.calls if name == account)
 
-    @property
-    def most_in_a_second(self) -> int:
-        """The most calls that came within any second."""
-        times = [at for at, _, _ in self.calls]
-        return max((sum(1 for other in times if at <= other < at + 1) for at in times), default=0)
-
     def __enter__(self) -> Self:
         self._thread.start()
         assert self._started.wait(10)

@@ -15,12 +15,16 @@ IMAGE = os.environ.get("IM_BRIDGE_REDIS_IMAGE", "redis:8-alpine")
 
 
 class RedisServer(Server):
-    """Redis or Valkey with an append-only file under `folder`, synced at every write: it outlives the server."""
+    """Redis or Valkey with an append-only file under `folder`, synced at every write: it outlives the server.
 
-    def __init__(self, folder: Path) -> None:
+    With `cluster` it is a node of a Redis Cluster, that knows no other nodes.
+    """
+
+    def __init__(self, folder: Path, *, cluster: bool = False) -> None:
         super().__init__()
         self.port = free_port()
         self.folder = folder
+        self._cluster = cluster
 
     @property
     def url(self) -> str:
@@ -29,6 +33,8 @@ class RedisServer(Server):
 
     def _create(self) -> Host:
         options = ["--port", str(self.port), "--appendonly", "yes", "--appendfsync", "always", "--save", ""]
+        if self._cluster:
+            options += ["--cluster-enabled", "yes"]
         if _docker():
             return Container(IMAGE, ports=[self.port], command=["redis-server", "--protected-mode", "no", *options])
         self.folder.mkdir(parents=True, exist_ok=True)

@@ -10,15 +10,20 @@ from tests.support.commands import Command
 from tests.support.process import free_port
 from tests.support.topic import Topics
 
-Make = Callable[..., Command]
+StartWorker = Callable[..., Command]
+"""See `started_workers`."""
 
 
 @contextmanager
-def started_workers(folder: Path, topics: Topics) -> Iterator[Make]:
-    """Starts `consumers run NAME`: called with name, bootstrap servers, and settings; ended with the block."""
+def started_workers(folder: Path, topics: Topics) -> Iterator[StartWorker]:
+    """Gives a function that starts `consumers run NAME`; what it has started ends with the block.
+
+    It takes the name, the bootstrap servers, and settings as `CONSUMERS_…` variables; with `ready=False` the process is
+    started but not awaited. Several in one test share the topics, and those of one name the consumer group.
+    """
     made: list[Command] = []
 
-    def make(name: str, bootstrap: str, *, ready: bool = True, **settings: str) -> Command:
+    def start(name: str, bootstrap: str, *, ready: bool = True, **settings: str) -> Command:
         admin_port = free_port()
         env = {
             "CONSUMERS_KAFKA_BOOTSTRAP_SERVERS": bootstrap,
@@ -38,7 +43,7 @@ def started_workers(folder: Path, topics: Topics) -> Iterator[Make]:
         return command.start_ready() if ready else command.start()
 
     try:
-        yield make
+        yield start
     finally:
         for one in made:
             one.close()

@@ -12,11 +12,11 @@ import pytest
 import redis
 
 from tests.support.badge_model import APP, NOON, badge_event, expected, produce
+from tests.support.badges import BadgeTraffic, badges_in_redis, badges_on_topic
 from tests.support.broker import Broker
 from tests.support.process import free_port
 from tests.support.redis import RedisServer
 from tests.support.topic import Topics, read_all
-from tests.system.test_badges_worker import Traffic, in_redis, on_topic
 
 CONSUMERS = Path(sys.executable).parent / "consumers"
 
@@ -63,11 +63,12 @@ def test_a_badge_is_printed(redis_server: RedisServer, topics: Topics) -> None:
     }
 
 
-def test_a_badge_that_does_not_exist_is_said_so(redis_server: RedisServer) -> None:
-    done = consumers("badge", "get", "nobody", CONSUMERS_REDIS_URL=redis_server.url)
+def test_a_badge_that_does_not_exist_is_said_so(redis_server: RedisServer, topics: Topics) -> None:
+    account = topics.events
+    done = consumers("badge", "get", account, CONSUMERS_REDIS_URL=redis_server.url)
     assert done.returncode == 1
     assert done.stdout == ""
-    assert done.stderr.startswith("error: no badge of nobody in any app")
+    assert done.stderr.startswith(f"error: no badge of {account} in any app")
 
 
 def test_an_account_of_two_apps_needs_the_app(redis_server: RedisServer, topics: Topics) -> None:
@@ -124,23 +125,8 @@ def test_a_key_that_is_no_badge_is_explained(redis_server: RedisServer, topics: 
 
 
 def test_a_redis_cluster_is_refused(tmp_path: Path) -> None:
-    from tests.support.process import Process
-    from tests.support.redis import _binary
-    from tests.support.waiting import wait_until
-
-    port = free_port()
-    options = ["--port", str(port), "--bind", "127.0.0.1", "--cluster-enabled", "yes", "--save", ""]
-    with Process([_binary(), *options], log=tmp_path / "redis.log"):
-
-        def answers() -> bool:
-            with redis.Redis(port=port) as client:
-                try:
-                    return bool(client.ping())
-                except redis.ConnectionError:
-                    return False
-
-        wait_until(answers, timeout=10, what="Redis")
-        done = consumers("run", "badges", CONSUMERS_REDIS_URL=f"redis://127.0.0.1:{port}/0")
+    with RedisServer(tmp_path, cluster=True) as server:
+        done = consumers("run", "badges", CONSUMERS_REDIS_URL=server.url)
     assert done.returncode == 1
     assert "is a cluster" in done.stderr
     assert "Traceback" not in done.stderr
@@ -148,7 +134,7 @@ def test_a_redis_cluster_is_refused(tmp_path: Path) -> None:
 
 def test_rebuild_makes_the_badges_anew(broker: Broker, own_redis: RedisServer, topics: Topics) -> None:
     topics.create(broker.bootstrap)
-    traffic = Traffic(topics.events)
+    traffic = BadgeTraffic(topics.events)
     other = badge_event("x", "x", 1) | {"type": "im.group.created"}
     produce(broker.bootstrap, topics.events, [b"no event", None, other, *traffic.make(2000)])
     done = consumers(
@@ -162,8 +148,8 @@ def test_rebuild_makes_the_badges_anew(broker: Broker, own_redis: RedisServer, t
     assert done.returncode == 0, done.stderr
     assert done.stdout == "2003 records read, 2000 events about badges applied, 2 were no events\n"
     right = expected(traffic.events)
-    assert in_redis(own_redis, traffic.accounts) == right
-    assert on_topic(broker, topics, traffic.accounts) == right
+    assert badges_in_redis(own_redis, traffic.accounts) == right
+    assert badges_on_topic(broker.bootstrap, topics, traffic.accounts) == right
 
 
 def test_rebuild_of_a_topic_that_does_not_exist_says_so(

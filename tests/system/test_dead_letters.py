@@ -23,7 +23,7 @@ from tests.support.broker import Broker
 from tests.support.callbacks import RECALLED
 from tests.support.topic import Topics, read_all
 from tests.support.waiting import wait_until
-from tests.support.workers import Make, started_workers
+from tests.support.workers import StartWorker
 
 SOURCE = '''
 import pathlib
@@ -109,14 +109,10 @@ def office(tmp_path: Path, broker: Broker, topics: Topics, monkeypatch: pytest.M
     sys.modules.pop("notes", None)
 
 
-@pytest.fixture
-def start(tmp_path: Path, topics: Topics) -> Iterator[Make]:
-    with started_workers(tmp_path, topics) as make:
-        yield make
-
-
-def test_dead_letters_are_listed_replayed_through_their_worker_alone_and_dropped(office: Office, start: Make) -> None:
-    process = start("notes:Notes", office.broker.bootstrap, PYTHONPATH=str(office.folder))
+def test_dead_letters_are_listed_replayed_through_their_worker_alone_and_dropped(
+    office: Office, start_worker: StartWorker
+) -> None:
+    process = start_worker("notes:Notes", office.broker.bootstrap, PYTHONPATH=str(office.folder))
     events = [badge_event("a", "ann", 1), badge_event("p1", "ann", 1), badge_event("p2", "bob", 1)]
     produce(office.broker.bootstrap, office.topics.events, [*events, b"no event"])
     process.wait_for(lambda: process.metric("consumers_dead_letters_total") == 3, what="three dead letters")

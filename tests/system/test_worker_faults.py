@@ -6,7 +6,6 @@ import os
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +14,11 @@ import pytest
 from confluent_kafka import Producer
 
 from tests.support.badge_model import badge_event, produce
+from tests.support.badges import SHORT_SESSION, BadgeTraffic, assert_badges_converge, badges_in_redis
 from tests.support.broker import Broker
 from tests.support.redis import RedisServer
 from tests.support.topic import Topics, create_topic, read_all
-from tests.support.workers import Make, started_workers
-from tests.system.test_badges_worker import SHORT_SESSION, Traffic, assert_converges, in_redis
+from tests.support.workers import StartWorker
 
 AWAY_S = float(os.environ.get("IM_BRIDGE_AWAY_S", "4"))
 """How long Redis is away; two minutes where there is time."""
@@ -64,12 +63,6 @@ class Mortal(Badges):
 """
 
 
-@pytest.fixture
-def start(tmp_path: Path, topics: Topics) -> Iterator[Make]:
-    with started_workers(tmp_path, topics) as make:
-        yield make
-
-
 class Load:
     """Writes events of 30 keys, each numbered from 0, until the end of the block."""
 
@@ -100,18 +93,18 @@ class Load:
 
 
 def test_rebalance_under_load_with_1_3_1_members_loses_and_reorders_nothing_per_key(
-    broker: Broker, topics: Topics, start: Make, tmp_path: Path
+    broker: Broker, topics: Topics, start_worker: StartWorker, tmp_path: Path
 ) -> None:
     create_topic(broker.bootstrap, topics.events, partitions=6)
     topics.create(broker.bootstrap)
     (tmp_path / "ledger.py").write_text(LEDGER)
     settings = {"PYTHONPATH": str(tmp_path), "CONSUMERS_BATCH_MAX_EVENTS": "20"}
     ledger = tmp_path / "ledger"
-    first = start("ledger:Ledger", broker.bootstrap, **settings)
+    first = start_worker("ledger:Ledger", broker.bootstrap, **settings)
     with Load(broker.bootstrap, topics.events) as load:
         first.wait_for(ledger.exists, what="the first event")
-        second = start("ledger:Ledger", broker.bootstrap, **settings)
-        third = start("ledger:Ledger", broker.bootstrap, **settings)
+        second = start_worker("ledger:Ledger", broker.bootstrap, **settings)
+        third = start_worker("ledger:Ledger", broker.bootstrap, **settings)
         for member in (second, third):
             member.wait_for_log(r"partitions of \S+: \d, \d$", timeout=20)
         seen = load.rounds
@@ -136,18 +129,18 @@ def firsts(ledger: Path) -> dict[str, list[str]]:
 
 @pytest.mark.parametrize("step", ["fetched", "written", "published"])
 def test_killed_with_9_at_a_step_of_the_loop_it_goes_on_and_the_badges_converge(  # noqa: PLR0917 - fixtures
-    broker: Broker, redis_server: RedisServer, topics: Topics, start: Make, tmp_path: Path, step: str
+    broker: Broker, redis_server: RedisServer, topics: Topics, start_worker: StartWorker, tmp_path: Path, step: str
 ) -> None:
     topics.create(broker.bootstrap)
     (tmp_path / "mortal.py").write_text(MORTAL)
     (tmp_path / step).touch()
     settings = {"PYTHONPATH": str(tmp_path), "CONSUMERS_REDIS_URL": redis_server.url}
-    process = start("mortal:Mortal", broker.bootstrap, CONSUMERS_GROUP_INSTANCE_ID="only", **settings)
-    traffic = Traffic(topics.events)
+    process = start_worker("mortal:Mortal", broker.bootstrap, CONSUMERS_GROUP_INSTANCE_ID="only", **settings)
+    traffic = BadgeTraffic(topics.events)
     produce(broker.bootstrap, topics.events, traffic.make(600))
     assert process.wait(timeout=20) == -9
     process.start()
-    assert_converges(traffic, broker, redis_server, topics, process)  # type: ignore[arg-type]
+    assert_badges_converge(traffic, broker.bootstrap, redis_server, topics, process)
     assert read_all(broker.bootstrap, topics.dlq) == []
 
 
@@ -155,9 +148,9 @@ def test_redis_away_for_a_while_is_seen_while_idle_and_costs_nothing(
     broker: Broker, own_redis: RedisServer, topics: Topics, worker: Any
 ) -> None:
     consumers = worker(broker, own_redis, CONSUMERS_REDIS_TIMEOUT_S="1", **SHORT_SESSION)
-    traffic = Traffic(topics.events)
+    traffic = BadgeTraffic(topics.events)
     produce(broker.bootstrap, topics.events, traffic.make(200))
-    assert_converges(traffic, broker, own_redis, topics, consumers)
+    assert_badges_converge(traffic, broker.bootstrap, own_redis, topics, consumers)
     own_redis.freeze()
     frozen = time.monotonic()
     consumers.wait_for(
@@ -168,7 +161,7 @@ def test_redis_away_for_a_while_is_seen_while_idle_and_costs_nothing(
     consumers.wait_for(lambda: consumers.metric("consumers_waiting") == 1, what="waiting")
     consumers.wait_for(lambda: time.monotonic() - frozen > AWAY_S, what="the time without Redis", timeout=AWAY_S + 5)
     own_redis.thaw()
-    assert_converges(traffic, broker, own_redis, topics, consumers)
+    assert_badges_converge(traffic, broker.bootstrap, own_redis, topics, consumers)
     consumers.wait_for(lambda: consumers.metric("consumers_connected", to="redis") == 1, what="Redis to be there")
     assert consumers.metric("consumers_dead_letters_total") == 0
-    assert in_redis(own_redis, traffic.accounts)
+    assert badges_in_redis(own_redis, traffic.accounts)

@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tests.support.badge_model import expected
+from tests.support.badges import badges_in_redis, badges_on_topic
 from tests.support.load import Sent
 from tests.support.topic import read_all
 from tests.support.verdict import Verdict, verdict
 from tests.support.waiting import wait_until
-from tests.system.test_badges_worker import in_redis, on_topic
 from tests.torture.schedule import Step
 from tests.torture.stage import Stage
 
@@ -96,8 +96,8 @@ def read_events(stage: Stage) -> list[dict[str, Any]]:
 def wrong_badges(stage: Stage, events: Sequence[Mapping[str, Any]]) -> tuple[list[str], list[str]]:
     """Accounts whose badge in Redis and on the topic of badges is not the model's, when the worker had its time."""
     right = expected(events)
-    in_store = _differing(right, lambda: in_redis(stage.redis, right))
-    on_badges = _differing(right, lambda: on_topic(stage.brokers[0], stage.topics, right))
+    in_store = _differing(right, lambda: badges_in_redis(stage.redis, right))
+    on_badges = _differing(right, lambda: badges_on_topic(stage.brokers[0].bootstrap, stage.topics, right))
     return in_store, on_badges
 
 

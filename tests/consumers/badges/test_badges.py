@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 import orjson
 import pytest
 
-from consumers.badges.badge_event import collect, read_badge_event
-from consumers.badges.store import Badge, BadgeStore, Events, Owner
-from consumers.settings import ConsumersSettings
+from consumers.badges.badge_event import read_badge_event
+from consumers.badges.store import Badge, BadgeStore, Owner
 from tests.support.badge_model import ALL_READ, APP, NOON, READ, RECALLED, SENT, badge_event, rfc3339
-from tests.support.redis import RedisServer
+from tests.support.badges import apply_events
 
 SECOND = 1000
 MINUTE = 60 * SECOND
@@ -21,13 +20,6 @@ MINUTE = 60 * SECOND
 _numbers = itertools.count(1)
 
 Apply = Callable[..., Coroutine[Any, Any, Badge | None]]
-
-
-@pytest.fixture
-async def store(redis_server: RedisServer) -> AsyncIterator[BadgeStore]:
-    store = BadgeStore(ConsumersSettings.model_validate({"redis_url": redis_server.url}))
-    yield store
-    await store.close()
 
 
 @pytest.fixture
@@ -41,11 +33,7 @@ def apply(store: BadgeStore, account: str) -> Apply:
 
     async def apply(*events: dict[str, Any]) -> Badge | None:
         for event in events:
-            of_owner: dict[Owner, Events] = {}
-            if (read := read_badge_event(orjson.dumps(event))) is not None:
-                collect(read, of_owner)
-            if of_owner:
-                await store.update(of_owner)
+            await apply_events(store, event)
         found = await store.find(account, APP)
         return found[0] if found else None
 

@@ -7,15 +7,14 @@ import itertools
 from collections.abc import Iterator
 from typing import Any
 
-import orjson
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from consumers.badges.badge_event import collect, read_badge_event
-from consumers.badges.store import BadgeStore, Events, Owner
+from consumers.badges.store import BadgeStore, Owner
 from consumers.settings import ConsumersSettings
 from tests.support.badge_model import ALL_READ, APP, NOON, READ, RECALLED, SENT, badge_event, expected
+from tests.support.badges import apply_events
 from tests.support.redis import RedisServer
 
 MINUTE = 60_000
@@ -23,8 +22,8 @@ MINUTE = 60_000
 _examples = itertools.count(1)
 
 
-class Redis:
-    """The store without the event loop."""
+class SyncBadgeStore:
+    """The store for tests without an event loop, which hypothesis needs."""
 
     def __init__(self, url: str) -> None:
         self._runner = asyncio.Runner()
@@ -34,12 +33,7 @@ class Redis:
         return BadgeStore(ConsumersSettings.model_validate({"redis_url": url}))
 
     def handle(self, batch: list[dict[str, Any]]) -> None:
-        events: dict[Owner, Events] = {}
-        for event in batch:
-            if (read := read_badge_event(orjson.dumps(event))) is not None:
-                collect(read, events)
-        if events:
-            self._runner.run(self._store.update(events))
+        self._runner.run(apply_events(self._store, *batch))
 
     def badges(self, accounts: list[str]) -> dict[str, dict[str, Any]]:
         stored = self._runner.run(self._store.update({Owner(APP, account): [] for account in accounts}))
@@ -60,10 +54,10 @@ class Redis:
 
 
 @pytest.fixture(scope="module")
-def redis(redis_server: RedisServer) -> Iterator[Redis]:
-    redis = Redis(redis_server.url)
-    yield redis
-    redis.close()
+def sync_store(redis_server: RedisServer) -> Iterator[SyncBadgeStore]:
+    store = SyncBadgeStore(redis_server.url)
+    yield store
+    store.close()
 
 
 callbacks = st.fixed_dictionaries(
@@ -103,7 +97,7 @@ def deliveries(callback: dict[str, Any], number: int, example: int) -> list[dict
 @settings(max_examples=300, deadline=None)
 @given(data=st.data(), made=st.lists(callbacks, min_size=1, max_size=14))
 def test_badges_converge_under_shuffled_duplicated_negative_absent_and_future_dated_counts(
-    redis: Redis, data: st.DataObject, made: list[dict[str, Any]]
+    sync_store: SyncBadgeStore, data: st.DataObject, made: list[dict[str, Any]]
 ) -> None:
     example = next(_examples)
     arrived = [event for number, callback in enumerate(made) for event in deliveries(callback, number, example)]
@@ -115,26 +109,26 @@ def test_badges_converge_under_shuffled_duplicated_negative_absent_and_future_da
     at = 0
     crashes = data.draw(st.lists(st.integers(0, len(batches) - 1), max_size=6))
     while at < len(batches):
-        redis.handle(batches[at])
+        sync_store.handle(batches[at])
         at += 1
         if crashes:
             at = min(at, crashes.pop())
 
     accounts = [f"{name}-{example}" for name in ("ann", "bob")]
-    assert redis.badges(accounts) == expected(topic)
+    assert sync_store.badges(accounts) == expected(topic)
 
 
 @settings(max_examples=100, deadline=None)
 @given(data=st.data(), made=st.lists(callbacks, min_size=1, max_size=14))
 def test_the_order_of_arrival_of_callbacks_delivered_once_does_not_matter(
-    redis: Redis, data: st.DataObject, made: list[dict[str, Any]]
+    sync_store: SyncBadgeStore, data: st.DataObject, made: list[dict[str, Any]]
 ) -> None:
     badges = []
     for _ in range(2):
         example = next(_examples)
         once = [callback | {"received": callback["received"][:1]} for callback in made]
         arrived = [event for number, callback in enumerate(once) for event in deliveries(callback, number, example)]
-        redis.handle(data.draw(st.permutations(arrived)))
-        stored = redis.badges([f"{name}-{example}" for name in ("ann", "bob")])
+        sync_store.handle(data.draw(st.permutations(arrived)))
+        stored = sync_store.badges([f"{name}-{example}" for name in ("ann", "bob")])
         badges.append({account.partition("-")[0]: badge for account, badge in stored.items()})
     assert badges[0] == badges[1]

@@ -1,7 +1,7 @@
--- Puts an account back among those that are stale, to be asked about later: 1, 2, 4, … s, five minutes at most.
+-- Puts an account back among those that are stale, to be asked about after 1, 2, 4, … s, five minutes at most.
 --
 -- KEYS: the sets of those stale and of those asked about, the hash of failures; see stale.py
--- ARGV: the account; the jitter; least wait in ms
+-- ARGV: the account; the jitter; shortest wait in ms
 
 local failures = redis.call('HINCRBY', KEYS[3], ARGV[1], 1)
 local wait = math.max(tonumber(ARGV[3]), math.min(1000 * 2 ^ math.min(failures - 1, 20), 300000)) * tonumber(ARGV[2])

@@ -1,0 +1,19 @@
+"""What the tests of the workers ask for by name."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from consumers.badges.store import BadgeStore
+from consumers.settings import ConsumersSettings
+from tests.support.redis import RedisServer
+
+
+@pytest.fixture
+async def store(redis_server: RedisServer) -> AsyncIterator[BadgeStore]:
+    """The badges in the Redis that tests share."""
+    store = BadgeStore(ConsumersSettings.model_validate({"redis_url": redis_server.url}))
+    yield store
+    await store.close()

@@ -1,0 +1,129 @@
+"""Badges seen from outside: traffic that changes them, what Redis and the topic hold, and what they ought to hold."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import orjson
+import redis
+
+from consumers.badges.badge_event import collect, read_badge_event
+from consumers.badges.store import BadgeStore, Events, Owner
+from consumers.settings import ConsumersSettings
+from tests.support.badge_model import APP, NOON, READ, RECALLED, SENT, badge_event, expected, rfc3339
+from tests.support.commands import Command
+from tests.support.redis import RedisServer
+from tests.support.topic import Topics, read_all
+from tests.support.waiting import wait_until
+
+SHORT_SESSION = {"CONSUMERS_SESSION_TIMEOUT_MS": "6000"}
+"""Settings with which a worker that was killed loses its partitions soon."""
+
+
+class BadgeTraffic:
+    """Makes events of 40 accounts; the same for the same name.
+
+    `accounts` are their names, `events` all that were made, which is what the badges must come from.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._random = random.Random(name)
+        self.accounts = [f"{name}-{number}" for number in range(40)]
+        self.events: list[dict[str, Any]] = []
+
+    def make(self, count: int) -> list[dict[str, Any]]:
+        """Events more: counts that are right, negative and absent, times that are late and absent, repetitions."""
+        made = [self._event() for _ in range(count)]
+        self.events += made
+        return made
+
+    def _event(self) -> dict[str, Any]:
+        pick = self._random
+        if self.events and pick.random() < 0.1:
+            return pick.choice(self.events[-5:])
+        received = NOON + len(self.events) * 1000
+        return badge_event(
+            f"{pick.getrandbits(64):016x}",
+            pick.choice(self.accounts),
+            pick.choice([None, -1, *range(20)]),
+            time=pick.choice([None, received - pick.randrange(60_000), received - 500]),
+            received=received,
+            kind=pick.choice([RECALLED, SENT, READ]),
+        )
+
+
+async def apply_events(store: BadgeStore, *events: dict[str, Any]) -> None:
+    """Bring the badges in Redis up to date with one batch of events, as the worker does it."""
+    of_owner: dict[Owner, Events] = {}
+    for event in events:
+        if (read := read_badge_event(orjson.dumps(event))) is not None:
+            collect(read, of_owner)
+    if of_owner:
+        await store.update(of_owner)
+
+
+def apply_events_elsewhere(server: RedisServer, *events: dict[str, Any]) -> None:
+    """The same from a thread with a connection of its own, as another process would, and wait until it is done."""
+
+    async def apply() -> None:
+        store = BadgeStore(ConsumersSettings.model_validate({"redis_url": server.url}))
+        await apply_events(store, *events)
+        await store.close()
+
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(asyncio.run, apply()).result()
+
+
+def badges_in_redis(server: RedisServer, accounts: Iterable[str]) -> dict[str, dict[str, Any]]:
+    """Account → its badge in Redis, in the form of the model; empty while Redis is away."""
+    with redis.Redis(port=server.port, decode_responses=True) as client:
+        try:
+            stored = {account: client.hgetall(f"im:badge:{APP}:{account}") for account in accounts}
+        except redis.ConnectionError:
+            return {}
+    return {
+        account: {
+            "unread": int(badge["unread"]) if "unread" in badge else None,
+            "time": rfc3339(int(badge["time"])) if "time" in badge else None,
+            "event_id": badge.get("event_id"),
+            "stale": badge["stale"] == "1",
+        }
+        for account, badge in stored.items()
+        if badge
+    }
+
+
+def badges_on_topic(bootstrap: str, topics: Topics, accounts: Iterable[str]) -> dict[str, dict[str, Any]]:
+    """Account → last record of its badge on the topic, in the form of the model."""
+    last = {message.key: message for message in read_all(bootstrap, topics.badges)}
+    badges = [(message, message.event) for message in last.values()]
+    for message, badge in badges:
+        assert message.key == f"{badge['app_id']}:{badge['account']}".encode()
+        assert set(badge) == {"app_id", "account", "unread", "time", "event_id", "stale"}
+    wanted = set(accounts)
+    return {
+        badge["account"]: {name: badge[name] for name in ("unread", "time", "event_id", "stale")}
+        for _, badge in badges
+        if badge["account"] in wanted
+    }
+
+
+def assert_badges_converge(
+    traffic: BadgeTraffic, bootstrap: str, server: RedisServer, topics: Topics, worker: Command
+) -> None:
+    """Wait until the badges in Redis and on the topic are those of the model. Raises TimeoutError."""
+    right = expected(traffic.events)
+    assert right, "the traffic changes badges"
+    worker.wait_for(
+        lambda: badges_in_redis(server, traffic.accounts) == right, timeout=40, what="the right badges in Redis"
+    )
+    wait_until(
+        lambda: badges_on_topic(bootstrap, topics, traffic.accounts) == right,
+        timeout=20,
+        what="the badges of Redis on the topic",
+        every=0.2,
+    )
