@@ -7,12 +7,10 @@ from collections.abc import Callable
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TextColumn, TimeRemainingColumn
-from rich.progress import Progress as Bar
 
 from common.dead_letter_replay import ReplayProgress, Report
 from common.kafka.dead_letters import INGRESS, Filter, parse_time
+from common.terminal import printable, progress_bar
 
 TypeOption = Annotated[str | None, typer.Option("--type", help="Event type, with wildcards.")]
 CommandOption = Annotated[str | None, typer.Option("--command", help="Callback command, with wildcards.")]
@@ -75,24 +73,15 @@ def show_replay(title: str, run: Callable[[Report], ReplayProgress], *, done: st
     Raises:
         typer.Exit: with status 1, if letters stay.
     """
-    bar = Bar(
-        SpinnerColumn(),
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        console=Console(stderr=True),
-    )
-    with bar:
-        task = bar.add_task(title, total=None)
+    with progress_bar(title) as show:
 
         def report(progress: ReplayProgress) -> None:
             waiting = f"waiting: {progress.waiting_for}" if progress.waiting_for else f"{title}: {progress.done} done"
-            bar.update(task, total=progress.total or None, completed=progress.read, description=waiting)
+            show(progress.read, progress.total or None, title=waiting)
 
         progress = run(report)
     for name, why in progress.failed:
-        print(f"{name} stays: {why}", file=sys.stderr)  # noqa: T201
+        print(f"{name} stays: {printable(why)}", file=sys.stderr)  # noqa: T201
     failed = f", {progress.failures} {stay}" if progress.failures else ""
     typer.echo(f"{progress.done} {done}{failed}")
     if progress.failures:

@@ -9,7 +9,6 @@ without replay). Killed between the two it is replayed again, with the same even
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from datetime import datetime
 from typing import Any
 
@@ -38,6 +37,7 @@ from common.dead_letter_commands import (
 from common.dead_letter_replay import NotReplayableError, ReplayProgress, Report, for_each_letter
 from common.kafka.dead_letters import INGRESS, DeadLetter, Filter, done_topic, marker
 from common.kafka.partition import partition_of
+from common.kafka.producer import make_producer, stop_producer
 from common.kafka.topics import TopicsMissingError, ensure_topics
 from common.settings import load
 
@@ -161,15 +161,13 @@ class EventWriter:
         """
         [dead_letters] = [topic for topic in settings.topics if topic.name == settings.dlq_topic]
         done = done_topic(dead_letters)
-        producer = AIOKafkaProducer(
-            **client, enable_idempotence=True, acks="all", max_request_size=settings.max_record_bytes
-        )
+        producer = make_producer(client, max_request_bytes=settings.max_record_bytes)
         try:
             async with asyncio.timeout(CONFIRM_TIMEOUT_S):
                 await ensure_topics(client, [done])
                 await producer.start()
         except BaseException:
-            await producer.stop()
+            await stop_producer(producer)
             raise
         return cls(producer, done.name)
 
@@ -186,8 +184,7 @@ class EventWriter:
 
     async def close(self) -> None:
         """Disconnect; everything is confirmed by then, or reported as not."""
-        with contextlib.suppress(KafkaError, TimeoutError, OSError):
-            await asyncio.wait_for(self._producer.stop(), 2.0)
+        await stop_producer(self._producer)
 
     async def _send(
         self, topic: str, key: bytes, value: bytes, headers: list[tuple[str, bytes]], timestamp_ms: int | None

@@ -7,13 +7,13 @@ import contextlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from aiokafka import ConsumerRecord
 from aiokafka.errors import KafkaError
 
 from bridge.events import InvalidEventError
-from common.kafka.consumer import stop_consumer
+from common.kafka.reader import TopicReader
 from common.kafka.topics import ensure_topics
-from common.retry import backoff
+from common.retry import retry
 from consumers.badges.badge_event import BadgeEvent
 from consumers.badges.worker import Badges
 from consumers.errors import RetryLater, WorkerRefusedError, describe, is_passing
@@ -22,24 +22,33 @@ from consumers.runtime.producer import Producer
 from consumers.settings import ConsumersSettings
 from consumers.worker import Context
 
-_CONNECTED_WITHIN_S = 20.0
-_FETCH_MS = 500
+_CONNECT_TIMEOUT_S = 20.0
 
 
 @dataclass
 class RebuildProgress:
-    """How far it is, in records of the topic."""
+    """How far a rebuild is, in records of the topic of events."""
 
     total: int = 0
+    """Records on the topic when it began, or more where Kafka has removed some of them."""
     read: int = 0
     events: int = 0
     """Of those read, how many were of types that badges are made of."""
     unreadable: int = 0
+    """Of those read, how many were no events."""
     waiting_for: str | None = None
+    """What is away, while something is."""
 
 
-async def rebuild(settings: ConsumersSettings, report: Callable[[RebuildProgress], None]) -> RebuildProgress:
+Report = Callable[[RebuildProgress], None]
+
+
+async def rebuild(settings: ConsumersSettings, report: Report) -> RebuildProgress:
     """Replay the topic from its beginning to the ends that it has now.
+
+    Args:
+        settings: connections and topics.
+        report: told of the progress, also of what is waited for.
 
     Raises:
         RetryLater: Kafka or Redis is away at the start. Later it waits for them.
@@ -50,99 +59,64 @@ async def rebuild(settings: ConsumersSettings, report: Callable[[RebuildProgress
     client = settings.kafka_client()
     producer = Producer(settings.kafka_client)
     badges = Badges()
-    consumer = AIOKafkaConsumer(
-        **client,
-        enable_auto_commit=False,
-        auto_offset_reset="earliest",  # where the oldest events are deleted while we read
-        max_partition_fetch_bytes=settings.fetch_max_bytes,
-    )
+    progress = RebuildProgress()
+
+    def note_position(read: int, total: int) -> None:
+        progress.read, progress.total = read, total
+        report(progress)
+
+    reader = TopicReader(client, settings.topic, max_fetch_bytes=settings.fetch_max_bytes, report=note_position)
     try:
         await badges.start(Context(settings, producer, Metrics(badges.name), alone=False))
-        try:
-            async with asyncio.timeout(_CONNECTED_WITHIN_S):
-                await ensure_topics(client, badges.topics(settings))
-                await consumer.start()
-                ends = await _assign(consumer, settings.topic)
-        except (KafkaError, OSError, TimeoutError) as error:
-            raise RetryLater(
-                f"Kafka at {settings.kafka_bootstrap_servers} cannot be used ({describe(error)}): "
-                "start it, or set CONSUMERS_KAFKA_BOOTSTRAP_SERVERS"
-            ) from error
-        return await _replay(consumer, ends, badges, settings.batch_max_events, report)
+        async with contextlib.AsyncExitStack() as stack:
+            try:
+                async with asyncio.timeout(_CONNECT_TIMEOUT_S):
+                    await ensure_topics(client, badges.topics(settings))
+                    await stack.enter_async_context(reader)
+            except (KafkaError, OSError, TimeoutError) as error:
+                raise RetryLater(
+                    f"Kafka at {settings.kafka_bootstrap_servers} cannot be used ({describe(error)}): "
+                    "start it, or set CONSUMERS_KAFKA_BOOTSTRAP_SERVERS"
+                ) from error
+            if not reader.exists:
+                raise WorkerRefusedError(
+                    f"the topic {settings.topic} does not exist: set CONSUMERS_TOPIC to the topic of the events"
+                )
+            await _replay(reader, badges, settings.batch_max_events, progress, report)
     finally:
-        await stop_consumer(consumer)
         with contextlib.suppress(Exception):
             await asyncio.gather(badges.stop(), producer.stop())
-
-
-async def _assign(consumer: AIOKafkaConsumer, topic: str) -> dict[TopicPartition, int]:
-    """Assign all partitions that have records, from their beginning; their ends."""
-    if topic not in await consumer.topics():
-        raise WorkerRefusedError(f"the topic {topic} does not exist: set CONSUMERS_TOPIC to the topic of the events")
-    first = TopicPartition(topic, 0)
-    consumer.assign([first])
-    await consumer.end_offsets([first])  # the client learns of a topic's partitions when it is first asked about one
-    partitions = [TopicPartition(topic, number) for number in sorted(consumer.partitions_for_topic(topic) or ())]
-    begins = await consumer.beginning_offsets(partitions)
-    ends = await consumer.end_offsets(partitions)
-    filled = [partition for partition in partitions if ends[partition] > begins[partition]]
-    consumer.assign(filled)
-    for partition in filled:
-        consumer.seek(partition, begins[partition])
-    return {partition: ends[partition] for partition in filled}
-
-
-async def _replay(
-    consumer: AIOKafkaConsumer,
-    ends: dict[TopicPartition, int],
-    badges: Badges,
-    size: int,
-    report: Callable[[RebuildProgress], None],
-) -> RebuildProgress:
-    positions = {partition: await consumer.position(partition) for partition in ends}
-    progress = RebuildProgress(total=sum(ends[partition] - position for partition, position in positions.items()))
-    report(progress)
-    while unfinished := [partition for partition in ends if positions[partition] < ends[partition]]:
-        fetched = await consumer.getmany(*unfinished, timeout_ms=_FETCH_MS)
-        for partition in unfinished:
-            records = [record for record in fetched.get(partition, ()) if record.offset < ends[partition]]
-            for start in range(0, len(records), size):
-                batch = _wanted(records[start : start + size], badges, progress)
-                await _apply(badges, batch, progress, report)
-            # Not the offset of the last record: compaction and transactions leave gaps at the end.
-            position = min(await consumer.position(partition), ends[partition])
-            progress.read += position - positions[partition]
-            positions[partition] = position
-            report(progress)
     return progress
 
 
-def _wanted(records: Iterable[ConsumerRecord], badges: Badges, progress: RebuildProgress) -> list[BadgeEvent]:
-    messages: list[BadgeEvent] = []
+async def _replay(
+    reader: TopicReader, badges: Badges, max_batch_events: int, progress: RebuildProgress, report: Report
+) -> None:
+    async with contextlib.aclosing(reader.batches()) as batches:
+        async for records in batches:
+            for start in range(0, len(records), max_batch_events):
+                batch = _read(records[start : start + max_batch_events], badges, progress)
+                await _apply(batch, badges, progress, report)
+
+
+def _read(records: Iterable[ConsumerRecord], badges: Badges, progress: RebuildProgress) -> list[BadgeEvent]:
+    events: list[BadgeEvent] = []
     for record in records:
         try:
-            message = badges.read(record)
+            event = badges.read(record)
         except InvalidEventError:
             progress.unreadable += 1
         else:
-            if message is not None:
-                messages.append(message)
-    progress.events += len(messages)
-    return messages
+            if event is not None:
+                events.append(event)
+    progress.events += len(events)
+    return events
 
 
-async def _apply(
-    badges: Badges, batch: Sequence[BadgeEvent], progress: RebuildProgress, report: Callable[[RebuildProgress], None]
-) -> None:
-    for delay in backoff():
-        try:
-            await badges.handle(batch)
-        except Exception as error:
-            if not is_passing(error):
-                raise
-            progress.waiting_for = describe(error)
-            report(progress)
-        else:
-            progress.waiting_for = None
-            return
-        await asyncio.sleep(delay)
+async def _apply(batch: Sequence[BadgeEvent], badges: Badges, progress: RebuildProgress, report: Report) -> None:
+    def wait_for(error: Exception) -> None:
+        progress.waiting_for = describe(error)
+        report(progress)
+
+    await retry(lambda: badges.handle(batch), on=is_passing, report=wait_for)
+    progress.waiting_for = None

@@ -6,10 +6,8 @@ from typing import Annotated
 
 import msgspec
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TextColumn, TimeRemainingColumn
-from rich.progress import Progress as Bar
 
+from common.terminal import progress_bar
 from consumers.badges.rebuild import RebuildProgress, rebuild
 from consumers.badges.store import Badge, BadgeStore
 from consumers.commands.execution import fail, quiet_settings, run_to_end
@@ -39,20 +37,12 @@ def get_badge(
 def rebuild_badges() -> None:
     """Read all events that the topic still has, and bring every badge up to date. Workers may run meanwhile."""
     settings = quiet_settings()
-    bar = Bar(
-        SpinnerColumn(),
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        console=Console(stderr=True),
-    )
-    with bar:
-        task = bar.add_task(f"reading {settings.topic}", total=None)
+    title = f"reading {settings.topic}"
+    with progress_bar(title) as show:
 
         def report(progress: RebuildProgress) -> None:
-            waiting = f"waiting: {progress.waiting_for}" if progress.waiting_for else f"reading {settings.topic}"
-            bar.update(task, total=progress.total, completed=progress.read, description=waiting)
+            waiting = f"waiting: {progress.waiting_for}" if progress.waiting_for else title
+            show(progress.read, progress.total, title=waiting)
 
         done = run_to_end(rebuild(settings, report))
     unreadable = f", {done.unreadable} were no events" if done.unreadable else ""

@@ -83,8 +83,8 @@ def show(
             async for found in letters:
                 for name, value in found.record.headers:
                     _print(f"{name}: {value.decode(errors='backslashreplace')}")
-                _print("")
-                _print((found.record.value or b"").decode(errors="backslashreplace"))
+                value = (found.record.value or b"").decode(errors="backslashreplace")
+                print(f"\n{printable(value, keep_newlines=True)}")  # noqa: T201
                 return
         fail(f"there is no dead letter {letter} on {settings.dlq_topic}")
 
@@ -197,6 +197,5 @@ def _line(letter: DeadLetter) -> str:
 
 
 def _print(text: str) -> None:
-    """Print lines that may hold what users of the app wrote."""
-    for line in text.split("\n"):
-        print(printable(line))  # noqa: T201
+    """Print what may come from users of the app, one line each."""
+    print(printable(text))  # noqa: T201

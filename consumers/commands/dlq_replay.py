@@ -19,7 +19,7 @@ from aiokafka import ConsumerRecord
 from common.dead_letter_replay import NotReplayableError, ReplayProgress, Report, for_each_letter
 from common.kafka.dead_letters import DeadLetter, Filter, done_topic, marker
 from common.kafka.topics import ensure_topics
-from common.retry import backoff
+from common.retry import retry
 from consumers.errors import describe, is_passing
 from consumers.metrics import Metrics
 from consumers.runtime.producer import OutgoingRecord, Producer
@@ -149,18 +149,14 @@ class Replay:
         return self._progress
 
     async def _until_it_passes(self, action: Callable[[], Awaitable[None]]) -> None:
-        for delay in backoff():
-            try:
-                await action()
-            except Exception as error:
-                if not is_passing(error):
-                    raise
-                self._progress.waiting_for = describe(error)
-                self._report(self._progress)
-                await asyncio.sleep(delay)
-            else:
-                break
-        self._progress.waiting_for = None
+        def wait_for(error: Exception) -> None:
+            self._progress.waiting_for = describe(error)
+            self._report(self._progress)
+
+        try:
+            await retry(action, on=is_passing, report=wait_for)
+        finally:
+            self._progress.waiting_for = None
 
     async def _mark(self, letter: DeadLetter, verdict: Verdict) -> None:
         done = marker(letter, verdict)

@@ -34,7 +34,7 @@ from aiokafka.errors import KafkaError
 
 from common.admin import Readiness
 from common.kafka.topics import TopicsMissingError, ensure_topics
-from common.retry import backoff
+from common.retry import retry
 from consumers.badges.store import BadgeStore
 from consumers.errors import RetryLater, describe
 from consumers.metrics import Metrics
@@ -115,18 +115,18 @@ class Reconciler:
         raise AssertionError("an app is worked on for ever")
 
     async def _start(self) -> None:
-        for delay in backoff():
-            try:
-                await self._store.check()
-                async with asyncio.timeout(_TOPICS_TIMEOUT_S):
-                    await ensure_topics(self._client, [self._settings.badges])
-            except (RetryLater, TopicsMissingError) as error:
-                self._waiting.begin(NAME, str(error))
-            except (KafkaError, OSError, TimeoutError) as error:
-                self._waiting.begin(NAME, f"Kafka at {self._settings.kafka_bootstrap_servers}: {describe(error)}")
-            else:
-                self._waiting.end(NAME)
-                self._started = True
-                log.info("asking the platform for stale badges of %s", ", ".join(self._settings.im_apps))
-                return
-            await asyncio.sleep(delay)
+        async def connect() -> None:
+            await self._store.check()
+            async with asyncio.timeout(_TOPICS_TIMEOUT_S):
+                await ensure_topics(self._client, [self._settings.badges])
+
+        def wait_for(error: Exception) -> None:
+            is_ours = isinstance(error, RetryLater | TopicsMissingError)
+            at = f"Kafka at {self._settings.kafka_bootstrap_servers}"
+            self._waiting.begin(NAME, str(error) if is_ours else f"{at}: {describe(error)}")
+
+        passing = (RetryLater, TopicsMissingError, KafkaError, OSError, TimeoutError)
+        await retry(connect, on=passing, report=wait_for)
+        self._waiting.end(NAME)
+        self._started = True
+        log.info("asking the platform for stale badges of %s", ", ".join(self._settings.im_apps))

@@ -114,7 +114,6 @@ async def test_a_letter_whose_marker_cannot_be_written_is_not_handled_again(
         await publish(producer, topic, records)
 
     monkeypatch.setattr(Producer, "publish", refusing)
-    monkeypatch.setattr(dlq_replay, "backoff", lambda: iter([0.0] * 9))
     worker, waited_for = Noting(), set[str | None]()
     progress = await replay(report=lambda now: waited_for.add(now.waiting_for)).replay(worker, "noting")
     assert worker.handled == [0, 1, 2]
