@@ -57,7 +57,10 @@ class ImApp(BaseModel):
 
 
 class ConsumersSettings(Settings):
-    """See `consumers settings` for the table of all of them."""
+    """Each field is the variable `CONSUMERS_<NAME>`; `consumers settings` prints the table of all of them.
+
+    They are in one class, though many, because variables have no other structure than their names.
+    """
 
     model_config = SettingsConfigDict(env_prefix="CONSUMERS_")
 
@@ -141,13 +144,12 @@ class ConsumersSettings(Settings):
         if parts.scheme not in {"redis", "rediss", "unix"}:
             raise ValueError("the address must begin with redis://, rediss:// or unix://, as redis://localhost:6379/0")
         try:
-            port = parts.port
+            _ = parts.port
         except ValueError as error:
             raise ValueError(
                 "the port of the address is no number. Characters such as `/`, `#` or `?` in a password must be "
                 "written as %2F, %23 or %3F"
             ) from error
-        del port
         return url
 
     @field_validator("im_apps", mode="before")
@@ -185,12 +187,12 @@ class ConsumersSettings(Settings):
 
     @property
     def badges(self) -> Topic:
-        """The topic for badges as we create it: each key's last record is kept for ever."""
+        """The topic for badges as it is created: each key's last record is kept for ever."""
         return Topic(self.badges_topic, self.topic_partitions, self.topic_replication, {"cleanup.policy": "compact"})
 
     @property
     def dead_letters(self) -> Topic:
-        """The topic for dead letters as we create it. Its records are those of the events and some headers more."""
+        """The topic for dead letters as it is created. Its records are those of the events and some headers more."""
         retention_ms = self.dlq_retention_hours * 3_600_000 if self.dlq_retention_hours > 0 else -1
         return Topic(
             self.dlq_topic,

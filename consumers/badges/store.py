@@ -63,7 +63,7 @@ _encode = msgspec.msgpack.Encoder().encode
 
 
 class BadgeStore:
-    """Access to the badges.
+    """Access to the badges in Redis.
 
     Every method raises RetryLater when Redis cannot do it now, WorkerRefusedError when it never can, and
     redis.exceptions.ResponseError when what is stored is no badge.

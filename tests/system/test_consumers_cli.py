@@ -100,19 +100,10 @@ def test_a_wrong_address_of_redis_is_explained_without_its_password(url: str) ->
     assert "hidden" not in done.stdout + done.stderr
 
 
-@pytest.mark.parametrize(
-    ("name", "message"),
-    [
-        ("badgers", "there is no worker badgers: take badges"),
-        ("no.such.module:Worker", "the worker no.such.module:Worker cannot be imported"),
-        ("json:Nothing", "the module json has no Nothing"),
-        ("json:JSONDecoder", "make it a subclass of consumers.worker.Worker"),
-    ],
-)
-def test_a_worker_that_cannot_run_is_explained(name: str, message: str) -> None:
-    done = consumers("run", name)
+def test_a_worker_that_does_not_exist_is_explained() -> None:
+    done = consumers("run", "badgers")
     assert done.returncode == 1
-    assert message in done.stderr
+    assert done.stderr.startswith("error: there is no worker badgers: take badges")
     assert "Traceback" not in done.stderr
 
 
