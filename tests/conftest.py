@@ -1,5 +1,6 @@
 """The servers and commands that tests ask for by name, and an honest account of what could not be tested."""
 
+import logging
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -173,6 +174,17 @@ def platform() -> Iterator[ImPlatform]:
     """The platform's REST API, served in this process."""
     with ImPlatform() as server:
         yield server
+
+
+@pytest.fixture
+def restored_logging() -> Iterator[None]:
+    """For a test that runs a command in this process: logging is afterwards as it was."""
+    root, client = logging.getLogger(), logging.getLogger("aiokafka")
+    handlers, level, client_level = root.handlers[:], root.level, client.level
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
+    client.setLevel(client_level)
 
 
 def _bootstrap(kafka: Broker | str, topics: Topics) -> str:

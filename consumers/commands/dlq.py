@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import sys
 from collections.abc import AsyncGenerator, Callable, Coroutine
 from datetime import UTC, datetime
@@ -64,7 +65,7 @@ def list_letters(
             async for letter in letters:
                 shown += 1
                 if shown <= limit:
-                    _print(orjson.dumps(_row(letter)).decode() if as_json else _line(letter))
+                    print(_json(letter) if as_json else _line(letter))  # noqa: T201
         more = f", of which {limit} are shown: raise --limit" if shown > limit else ""
         print(f"{shown} dead letters{more}", file=sys.stderr)  # noqa: T201
 
@@ -82,7 +83,7 @@ def show(
         async with contextlib.aclosing(_letters(settings, Filter(name=letter), done_too=True)) as letters:
             async for found in letters:
                 for name, value in found.record.headers:
-                    _print(f"{name}: {value.decode(errors='backslashreplace')}")
+                    print(printable(f"{name}: {value.decode(errors='backslashreplace')}"))  # noqa: T201
                 value = (found.record.value or b"").decode(errors="backslashreplace")
                 print(f"\n{printable(value, keep_newlines=True)}")  # noqa: T201
                 return
@@ -193,9 +194,10 @@ def _row(letter: DeadLetter) -> dict[str, Any]:
 def _line(letter: DeadLetter) -> str:
     row = _row(letter)
     names = ("letter", "time", "group", "reason", "type", "subject", "detail")
-    return "  ".join(str(row[name]) or "-" for name in names)
+    return printable("  ".join(str(row[name]) or "-" for name in names))
 
 
-def _print(text: str) -> None:
-    """Print what may come from users of the app, one line each."""
-    print(printable(text))  # noqa: T201
+def _json(letter: DeadLetter) -> str:
+    # Not by `printable`, whose escapes of some characters are none in JSON.
+    text = orjson.dumps(_row(letter)).decode()
+    return "".join(one if one.isprintable() else json.dumps(one)[1:-1] for one in text)

@@ -28,7 +28,7 @@ MAX_FAILURES_IN_A_ROW = 5
 _PAUSE_WHEN_IDLE_S = 0.25
 _PAUSE_WHEN_BUSY_S = 0.05
 _COUNT_INTERVAL_S = 5.0
-_AFTER_OUTAGE_S = 1.0
+_PAUSE_AFTER_OUTAGE_S = 1.0
 
 
 class AppReconciler:
@@ -124,7 +124,7 @@ class AppReconciler:
         except RetryLater as error:
             # Nothing is to be done for it now: it comes again when its lease has ended.
             log.debug("%s waits: %s", owner.key, error)
-            self._breaker.hold(_AFTER_OUTAGE_S)
+            self._breaker.hold(_PAUSE_AFTER_OUTAGE_S)
         except Exception as error:
             log.exception("the badge of %s cannot be reconciled", owner.key)
             if isinstance(error, redis.exceptions.ResponseError):

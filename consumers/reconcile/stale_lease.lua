@@ -1,7 +1,8 @@
 -- Gives out accounts whose badges are stale, no more than the rate of calls allows.
 --
 -- KEYS: the sets of those stale and of those asked about, the account of calls; see stale.py
--- ARGV: how many accounts at most; ms between calls; how long in ms a badge is stale before it is asked about; ms of the lease
+-- ARGV: how many accounts at most; ms between calls; how long in ms a badge is stale before it is asked about; ms of
+-- the lease
 
 local max_accounts, between, delay, lease = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
 local clock = redis.call('TIME')

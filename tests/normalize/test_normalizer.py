@@ -14,7 +14,7 @@ from common.timestamps import rfc3339
 from tests.support.callbacks import RECALLED, SENT, sample
 from tests.support.events import NOON_NS, Noted, checked_event, event_of, json_of, normalizer, received, records_of
 
-NOON = rfc3339(NOON_NS // 1_000_000)
+NOON_MS = rfc3339(NOON_NS // 1_000_000)
 
 
 def test_the_event_of_the_recall_is_the_documented_one() -> None:
@@ -24,11 +24,11 @@ def test_the_event_of_the_recall_is_the_documented_one() -> None:
         "source": "/tencent-im/1400000000",
         "type": "im.c2c.message.recalled",
         "subject": "13800001111",
-        "time": NOON,
+        "time": NOON_MS,
         "datacontenttype": "application/json",
         "dataschema": "urn:im-bridge:schemas/im.c2c.message.recalled.json",
         "callbackcommand": RECALLED,
-        "receivedtime": NOON,
+        "receivedtime": NOON_MS,
         "platform": "ios",
         "clientip": "203.0.113.7",
         "data": {
@@ -64,7 +64,7 @@ def test_event_time_is_read_as_number_or_text_in_milliseconds_or_seconds(given: 
 @pytest.mark.parametrize("given", [0, -1, "soon", 10**17, 1.5, True, [], "\uff19" * 10])
 def test_an_event_time_that_is_none_counts_as_absent_and_is_passed_on(given: Any) -> None:
     event = json_of(RECALLED, {"To_Account": "a", "EventTime": given})
-    assert event["time"] == event["receivedtime"] == NOON
+    assert event["time"] == event["receivedtime"] == NOON_MS
     assert event["data"]["unknown"] == {"EventTime": given}
 
 

@@ -18,7 +18,7 @@ READ = "im.c2c.conversation.read"
 ALL_READ = "im.c2c.all_conversations.read"
 OWNER_FIELD = {RECALLED: "to_account", SENT: "to_account", READ: "report_account", ALL_READ: "report_account"}
 
-NOON = 1_790_000_000_000
+NOON_MS = 1_790_000_000_000
 """An instant to count milliseconds from."""
 
 
@@ -33,7 +33,7 @@ def badge_event(
     unread: int | None = None,
     *,
     time: int | None = None,
-    received: int = NOON,
+    received: int = NOON_MS,
     kind: str = RECALLED,
     app: str = APP,
     subject: str | None = None,

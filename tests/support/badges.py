@@ -14,7 +14,7 @@ import redis
 from consumers.badges.badge_event import collect, read_badge_event
 from consumers.badges.store import BadgeStore, Events, Owner
 from consumers.settings import ConsumersSettings
-from tests.support.badge_model import APP, NOON, READ, RECALLED, SENT, badge_event, expected, rfc3339
+from tests.support.badge_model import APP, NOON_MS, READ, RECALLED, SENT, badge_event, expected, rfc3339
 from tests.support.commands import Command
 from tests.support.redis import RedisServer
 from tests.support.topic import Topics, read_all
@@ -45,7 +45,7 @@ class BadgeTraffic:
         pick = self._random
         if self.events and pick.random() < 0.1:
             return pick.choice(self.events[-5:])
-        received = NOON + len(self.events) * 1000
+        received = NOON_MS + len(self.events) * 1000
         return badge_event(
             f"{pick.getrandbits(64):016x}",
             pick.choice(self.accounts),

@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 
-from tests.support.badge_model import APP, NOON, badge_event, produce
+from tests.support.badge_model import APP, NOON_MS, badge_event, produce
 from tests.support.badges import SHORT_SESSION, BadgeTraffic, assert_badges_converge, badges_in_redis
 from tests.support.broker import Broker
 from tests.support.process import free_port
@@ -159,7 +159,9 @@ def test_a_badge_on_the_topic_is_readable_json(
 ) -> None:
     consumers = worker(broker, redis_server)
     account = topics.events
-    produce(broker.bootstrap, topics.events, [badge_event("a", account), badge_event("b", account, 7, time=NOON + 1)])
+    produce(
+        broker.bootstrap, topics.events, [badge_event("a", account), badge_event("b", account, 7, time=NOON_MS + 1)]
+    )
     consumers.wait_for(lambda: len(read_all(broker.bootstrap, topics.badges)) > 0, what="a badge on the topic")
     consumers.wait_for(lambda: read_all(broker.bootstrap, topics.badges)[-1].event["unread"] == 7, what="the count")
     assert orjson.loads(read_all(broker.bootstrap, topics.badges)[-1].value or b"") == {

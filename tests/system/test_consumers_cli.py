@@ -11,7 +11,7 @@ import orjson
 import pytest
 import redis
 
-from tests.support.badge_model import APP, NOON, badge_event, expected, produce
+from tests.support.badge_model import APP, NOON_MS, badge_event, expected, produce
 from tests.support.badges import BadgeTraffic, badges_in_redis, badges_on_topic
 from tests.support.broker import Broker
 from tests.support.process import free_port
@@ -48,7 +48,7 @@ def test_settings_are_listed_with_their_defaults() -> None:
 
 def test_a_badge_is_printed(redis_server: RedisServer, topics: Topics) -> None:
     account = topics.events
-    give(redis_server, account, unread="7", time=str(NOON), event_id="abc", stale="0")
+    give(redis_server, account, unread="7", time=str(NOON_MS), event_id="abc", stale="0")
     done = consumers("badge", "get", account, CONSUMERS_REDIS_URL=redis_server.url)
     assert done.returncode == 0, done.stderr
     assert "unread   7\n" in done.stdout
@@ -74,7 +74,7 @@ def test_a_badge_that_does_not_exist_is_said_so(redis_server: RedisServer, topic
 def test_an_account_of_two_apps_needs_the_app(redis_server: RedisServer, topics: Topics) -> None:
     account = topics.events
     for app in (APP, "1400000001"):
-        give(redis_server, account, app, unread="7", time=str(NOON), event_id="abc", stale="0")
+        give(redis_server, account, app, unread="7", time=str(NOON_MS), event_id="abc", stale="0")
     done = consumers("badge", "get", account, CONSUMERS_REDIS_URL=redis_server.url)
     assert done.returncode == 1
     assert "name one with --app" in done.stderr

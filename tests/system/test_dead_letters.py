@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import subprocess
 import sys
@@ -93,19 +92,16 @@ class Office:
 
 
 @pytest.fixture
-def office(tmp_path: Path, broker: Broker, topics: Topics, monkeypatch: pytest.MonkeyPatch) -> Iterator[Office]:
+def office(
+    tmp_path: Path, broker: Broker, topics: Topics, monkeypatch: pytest.MonkeyPatch, restored_logging: None
+) -> Iterator[Office]:
     topics.create(broker.bootstrap, partitions=1)
     made = Office(tmp_path, broker, topics)
     for name, value in made.settings.items():
         monkeypatch.setenv(name, value)
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(tmp_path)
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
     yield made
-    root.handlers[:] = handlers
-    root.setLevel(level)
-    logging.getLogger("aiokafka").setLevel(logging.NOTSET)
     sys.modules.pop("notes", None)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import redis
 
-from tests.support.badge_model import NOON, badge_event, produce
+from tests.support.badge_model import NOON_MS, badge_event, produce
 from tests.support.badges import apply_events_elsewhere
 from tests.support.broker import Broker
 from tests.support.im_platform import APP_ID, SECRET_KEY, ImPlatform
@@ -50,7 +50,7 @@ def test_a_count_that_no_event_tells_reaches_redis_and_the_topic_through_kill_9_
         return badges[-1] if badges else {}
 
     def recall(number: int) -> None:
-        produce(own_broker.bootstrap, topics.events, [badge_event(f"e{number}", "ann", time=NOON + number)])
+        produce(own_broker.bootstrap, topics.events, [badge_event(f"e{number}", "ann", time=NOON_MS + number)])
 
     recall(1)
     wait_until(lambda: last().get("unread") == 3, timeout=15, what="the number on the topic", every=0.1)
@@ -100,7 +100,7 @@ def test_a_wrong_secret_key_is_named_and_not_shown(
         "CONSUMERS_IM_APPS": platform.credentials(secret_key=wrong),
         "CONSUMERS_RECONCILE_DELAY_S": "0",
     }
-    apply_events_elsewhere(own_redis, badge_event("b", "ann", time=NOON - 5))
+    apply_events_elsewhere(own_redis, badge_event("b", "ann", time=NOON_MS - 5))
     process = start_worker("reconcile", broker.bootstrap, **settings)
     process.wait_for_log(r"calls for app 1400000000 are stopped .* error 70009.* See CONSUMERS_IM_APPS")
     assert process.metric("consumers_reconcile_breaker_open") == 1

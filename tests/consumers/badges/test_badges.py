@@ -11,11 +11,11 @@ import pytest
 
 from consumers.badges.badge_event import read_badge_event
 from consumers.badges.store import Badge, BadgeStore, Owner
-from tests.support.badge_model import ALL_READ, APP, NOON, READ, RECALLED, SENT, badge_event, rfc3339
+from tests.support.badge_model import ALL_READ, APP, NOON_MS, READ, RECALLED, SENT, badge_event, rfc3339
 from tests.support.badges import apply_events
 
-SECOND = 1000
-MINUTE = 60 * SECOND
+SECOND_MS = 1000
+MINUTE_MS = 60 * SECOND_MS
 
 _numbers = itertools.count(1)
 
@@ -42,29 +42,33 @@ def apply(store: BadgeStore, account: str) -> Apply:
 
 @pytest.mark.parametrize("kind", [RECALLED, SENT, READ])
 async def test_a_count_becomes_the_badge_of_its_owner(apply: Apply, account: str, kind: str) -> None:
-    badge = await apply(badge_event("a", account, 7, time=NOON + 123, kind=kind))
-    assert badge == Badge(app_id=APP, account=account, unread=7, time=rfc3339(NOON + 123), event_id="a", stale=False)
+    badge = await apply(badge_event("a", account, 7, time=NOON_MS + 123, kind=kind))
+    assert badge == Badge(app_id=APP, account=account, unread=7, time=rfc3339(NOON_MS + 123), event_id="a", stale=False)
 
 
 @pytest.mark.parametrize("ids", ["ab", "ba"])
 async def test_of_two_counts_at_one_time_the_greater_id_wins_in_either_order(
     apply: Apply, account: str, ids: str
 ) -> None:
-    badge = await apply(*(badge_event(name, account, ord(name), time=NOON - 1) for name in ids))
+    badge = await apply(*(badge_event(name, account, ord(name), time=NOON_MS - 1) for name in ids))
     assert badge is not None
     assert (badge.unread, badge.event_id) == (ord("b"), "b")
 
 
 async def test_an_older_count_that_comes_late_changes_nothing(apply: Apply, account: str) -> None:
-    badge = await apply(badge_event("new", account, 3, time=NOON - 1), badge_event("old", account, 9, time=NOON - 2))
+    badge = await apply(
+        badge_event("new", account, 3, time=NOON_MS - 1), badge_event("old", account, 9, time=NOON_MS - 2)
+    )
     assert badge is not None
     assert badge.unread == 3
 
 
 async def test_a_negative_count_changes_nothing_at_all(apply: Apply, account: str) -> None:
-    assert await apply(badge_event("a", account, -1, time=NOON - 1)) is None
-    before = await apply(badge_event("b", account, 4, time=NOON - 2))
-    assert await apply(badge_event("c", account, -1, time=NOON - 1, kind=SENT), badge_event("d", account, -1)) == before
+    assert await apply(badge_event("a", account, -1, time=NOON_MS - 1)) is None
+    before = await apply(badge_event("b", account, 4, time=NOON_MS - 2))
+    assert (
+        await apply(badge_event("c", account, -1, time=NOON_MS - 1, kind=SENT), badge_event("d", account, -1)) == before
+    )
 
 
 @pytest.mark.parametrize("kind", [RECALLED, SENT, READ, ALL_READ])
@@ -72,78 +76,80 @@ async def test_an_absent_count_marks_the_badge_stale_until_a_newer_count_comes(
     apply: Apply, account: str, kind: str
 ) -> None:
     badge = await apply(
-        badge_event("a", account, 4, time=NOON - 9), badge_event("b", account, time=NOON - 5, kind=kind)
+        badge_event("a", account, 4, time=NOON_MS - 9), badge_event("b", account, time=NOON_MS - 5, kind=kind)
     )
     assert badge is not None
     assert (badge.unread, badge.stale) == (4, True)
-    badge = await apply(badge_event("c", account, 5, time=NOON - 7))
+    badge = await apply(badge_event("c", account, 5, time=NOON_MS - 7))
     assert badge is not None
     assert (badge.unread, badge.stale) == (5, True), "the count is older than the change it does not know of"
-    badge = await apply(badge_event("d", account, 6, time=NOON - 4))
+    badge = await apply(badge_event("d", account, 6, time=NOON_MS - 4))
     assert badge is not None
     assert (badge.unread, badge.stale) == (6, False)
 
 
 async def test_an_absent_count_older_than_the_badge_changes_nothing(apply: Apply, account: str) -> None:
-    badge = await apply(badge_event("a", account, 4, time=NOON - 5), badge_event("b", account, time=NOON - 9))
+    badge = await apply(badge_event("a", account, 4, time=NOON_MS - 5), badge_event("b", account, time=NOON_MS - 9))
     assert badge is not None
     assert not badge.stale
 
 
 async def test_a_badge_without_any_count_is_stale_and_knows_no_number(apply: Apply, account: str) -> None:
-    badge = await apply(badge_event("a", account, time=NOON - 5))
+    badge = await apply(badge_event("a", account, time=NOON_MS - 5))
     assert badge == Badge(app_id=APP, account=account, unread=None, time=None, event_id=None, stale=True)
 
 
 async def test_a_count_of_zero_is_a_count(apply: Apply, account: str) -> None:
-    badge = await apply(badge_event("a", account, 0, time=NOON - 5))
+    badge = await apply(badge_event("a", account, 0, time=NOON_MS - 5))
     assert badge is not None
     assert badge.unread == 0
 
 
 @pytest.mark.parametrize("unread", [None, 3, -1])
 async def test_a_message_that_was_not_delivered_changes_nothing(apply: Apply, account: str, unread: int | None) -> None:
-    failed = badge_event("a", account, unread, time=NOON - 5, kind=SENT, send_msg_result=120_001)
+    failed = badge_event("a", account, unread, time=NOON_MS - 5, kind=SENT, send_msg_result=120_001)
     assert await apply(failed) is None
 
 
 async def test_a_delivered_message_sets_the_badge(apply: Apply, account: str) -> None:
-    badge = await apply(badge_event("a", account, 3, time=NOON - 5, kind=SENT, send_msg_result=0))
+    badge = await apply(badge_event("a", account, 3, time=NOON_MS - 5, kind=SENT, send_msg_result=0))
     assert badge is not None
     assert badge.unread == 3
 
 
 async def test_an_event_about_someone_else_than_its_data_changes_no_badge(apply: Apply, account: str) -> None:
-    assert await apply(badge_event("a", f"not-{account}", 3, time=NOON - 5, subject=account)) is None
+    assert await apply(badge_event("a", f"not-{account}", 3, time=NOON_MS - 5, subject=account)) is None
 
 
 async def test_an_event_of_another_type_changes_no_badge(apply: Apply, account: str) -> None:
-    event = badge_event("a", account, 3, time=NOON - 5) | {"type": "im.c2c.message.read_receipt"}
+    event = badge_event("a", account, 3, time=NOON_MS - 5) | {"type": "im.c2c.message.read_receipt"}
     assert await apply(event) is None
     assert read_badge_event(orjson.dumps(event)) is None
 
 
 async def test_a_redelivered_callback_without_a_time_changes_no_badge(apply: Apply, account: str) -> None:
-    before = await apply(badge_event("a", account, 1), badge_event("b", account, 2, time=NOON + SECOND, received=NOON))
+    before = await apply(
+        badge_event("a", account, 1), badge_event("b", account, 2, time=NOON_MS + SECOND_MS, received=NOON_MS)
+    )
     assert before is not None
     assert before.unread == 2
-    redelivered = badge_event("a", account, 1, received=NOON + MINUTE)
+    redelivered = badge_event("a", account, 1, received=NOON_MS + MINUTE_MS)
     assert await apply(redelivered, redelivered) == before
 
 
 async def test_a_redelivered_callback_without_time_and_count_does_not_make_a_badge_stale_again(
     apply: Apply, account: str
 ) -> None:
-    before = await apply(badge_event("a", account), badge_event("b", account, 2, received=NOON + SECOND))
+    before = await apply(badge_event("a", account), badge_event("b", account, 2, received=NOON_MS + SECOND_MS))
     assert before is not None
     assert not before.stale
-    assert await apply(badge_event("a", account, received=NOON + MINUTE)) == before
+    assert await apply(badge_event("a", account, received=NOON_MS + MINUTE_MS)) == before
 
 
 async def test_the_last_16_callbacks_without_a_time_are_known_again(apply: Apply, account: str) -> None:
-    events = [badge_event(f"id-{number}", account, number, received=NOON + number) for number in range(17)]
+    events = [badge_event(f"id-{number}", account, number, received=NOON_MS + number) for number in range(17)]
     before = await apply(*events)
-    later = NOON + MINUTE
+    later = NOON_MS + MINUTE_MS
     assert await apply(*(badge_event(f"id-{number}", account, 99, received=later) for number in range(1, 17))) == before
     forgotten = await apply(badge_event("id-0", account, 99, received=later))
     assert forgotten is not None
@@ -151,31 +157,31 @@ async def test_the_last_16_callbacks_without_a_time_are_known_again(apply: Apply
 
 
 async def test_records_read_again_after_more_than_16_others_change_no_badge(apply: Apply, account: str) -> None:
-    events = [badge_event(f"id-{number}", account, number, received=NOON + number) for number in range(40)]
+    events = [badge_event(f"id-{number}", account, number, received=NOON_MS + number) for number in range(40)]
     assert await apply(*events) == await apply(*events)
 
 
 async def test_a_time_more_than_5_minutes_ahead_of_receipt_counts_as_absent(apply: Apply, account: str) -> None:
-    ahead = badge_event("a", account, 1, time=NOON + 5 * MINUTE + 1)
+    ahead = badge_event("a", account, 1, time=NOON_MS + 5 * MINUTE_MS + 1)
     badge = await apply(ahead)
     assert badge is not None
-    assert badge.time == rfc3339(NOON)
-    before = await apply(badge_event("b", account, 2, received=NOON + MINUTE))
+    assert badge.time == rfc3339(NOON_MS)
+    before = await apply(badge_event("b", account, 2, received=NOON_MS + MINUTE_MS))
     assert before is not None
     assert before.unread == 2
-    redelivered = badge_event("a", account, 1, time=NOON + 5 * MINUTE + 1, received=NOON + 2 * MINUTE)
+    redelivered = badge_event("a", account, 1, time=NOON_MS + 5 * MINUTE_MS + 1, received=NOON_MS + 2 * MINUTE_MS)
     assert await apply(redelivered) == before, "it is no longer so far ahead, but known"
 
 
 async def test_a_time_up_to_5_minutes_ahead_of_receipt_is_believed(apply: Apply, account: str) -> None:
-    badge = await apply(badge_event("a", account, 1, time=NOON + 5 * MINUTE))
+    badge = await apply(badge_event("a", account, 1, time=NOON_MS + 5 * MINUTE_MS))
     assert badge is not None
-    assert badge.time == rfc3339(NOON + 5 * MINUTE)
+    assert badge.time == rfc3339(NOON_MS + 5 * MINUTE_MS)
 
 
 async def test_apps_and_accounts_are_kept_apart(apply: Apply, store: BadgeStore, account: str) -> None:
     await apply(
-        badge_event("a", account, 1, time=NOON - 1), badge_event("b", account, 2, time=NOON - 1, app="1400000001")
+        badge_event("a", account, 1, time=NOON_MS - 1), badge_event("b", account, 2, time=NOON_MS - 1, app="1400000001")
     )
     assert [(badge.app_id, badge.unread) for badge in await store.find(account, None)] == [
         (APP, 1),
@@ -185,12 +191,12 @@ async def test_apps_and_accounts_are_kept_apart(apply: Apply, store: BadgeStore,
 
 async def test_an_update_returns_every_badge_asked_for_changed_or_not(store: BadgeStore, account: str) -> None:
     owner, other = Owner(APP, account), Owner(APP, f"{account}-2")
-    await store.update({owner: [NOON, "a", 5, False]})
-    badges = await store.update({other: [NOON, "b", 6, False], owner: [NOON - 1, "c", 7, False]})
+    await store.update({owner: [NOON_MS, "a", 5, False]})
+    badges = await store.update({other: [NOON_MS, "b", 6, False], owner: [NOON_MS - 1, "c", 7, False]})
     assert [(badge.account, badge.unread) for badge in badges] == [(other.account, 6), (account, 5)]
 
 
 @pytest.mark.parametrize("name", ["日本 with spaces", "a:b:c", "%s{}", "x" * 500])
 async def test_any_account_name_has_a_badge(apply: Apply, store: BadgeStore, account: str, name: str) -> None:
-    await apply(badge_event("a", f"{account} {name}", 5, time=NOON - 1))
+    await apply(badge_event("a", f"{account} {name}", 5, time=NOON_MS - 1))
     assert [badge.unread for badge in await store.find(f"{account} {name}", APP)] == [5]

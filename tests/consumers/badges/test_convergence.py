@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 
 from consumers.badges.store import BadgeStore, Owner
 from consumers.settings import ConsumersSettings
-from tests.support.badge_model import ALL_READ, APP, NOON, READ, RECALLED, SENT, badge_event, expected
+from tests.support.badge_model import ALL_READ, APP, NOON_MS, READ, RECALLED, SENT, badge_event, expected
 from tests.support.badges import apply_events
 from tests.support.redis import RedisServer
 
-MINUTE = 60_000
+MINUTE_MS = 60_000
 
 _examples = itertools.count(1)
 
@@ -66,10 +66,10 @@ callbacks = st.fixed_dictionaries(
         "kind": st.sampled_from([RECALLED, SENT, READ, ALL_READ]),
         "unread": st.one_of(st.none(), st.just(-1), st.integers(0, 9)),
         "result": st.sampled_from([0, 0, 0, 120_001]),
-        # None: the body has no time. Else relative to NOON, with ties, with some far ahead of their receipt.
-        "time": st.one_of(st.none(), st.integers(-3, 3), st.integers(5 * MINUTE - 2, 9 * MINUTE)),
-        # Each delivery by the platform, relative to NOON; every one may be on the topic more than once.
-        "received": st.lists(st.integers(0, 6 * MINUTE), min_size=1, max_size=3),
+        # None: the body has no time. Else relative to NOON_MS, with ties, with some far ahead of their receipt.
+        "time": st.one_of(st.none(), st.integers(-3, 3), st.integers(5 * MINUTE_MS - 2, 9 * MINUTE_MS)),
+        # Each delivery by the platform, relative to NOON_MS; every one may be on the topic more than once.
+        "received": st.lists(st.integers(0, 6 * MINUTE_MS), min_size=1, max_size=3),
         "copies": st.integers(1, 2),
     }
 )
@@ -84,8 +84,8 @@ def deliveries(callback: dict[str, Any], number: int, example: int) -> list[dict
             f"{number * 7919 % 64:02x}",
             f"{callback['account']}-{example}",
             unread,
-            time=None if time is None else NOON + time,
-            received=NOON + received,
+            time=None if time is None else NOON_MS + time,
+            received=NOON_MS + received,
             kind=callback["kind"],
             **data,
         )

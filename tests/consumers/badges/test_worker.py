@@ -14,7 +14,7 @@ from consumers.reconcile.stale import StaleBadges
 from consumers.runtime.producer import OutgoingRecord
 from consumers.settings import ConsumersSettings
 from consumers.worker import Context
-from tests.support.badge_model import NOON, badge_event
+from tests.support.badge_model import NOON_MS, badge_event
 from tests.support.redis import RedisServer
 
 
@@ -36,7 +36,7 @@ async def test_the_topic_ends_with_the_resolved_badge_although_the_worker_was_sl
     worker = Badges()
     settings = ConsumersSettings.model_validate({"redis_url": redis_server.url})
     await worker.start(Context(settings, SlowKafka(), Metrics("badges")))  # type: ignore[arg-type]
-    event = read_badge_event(orjson.dumps(badge_event("b", "ann", time=NOON - 1, app=owner.app_id)))
+    event = read_badge_event(orjson.dumps(badge_event("b", "ann", time=NOON_MS - 1, app=owner.app_id)))
     assert event is not None
     await worker.handle([event])
     await worker.stop()

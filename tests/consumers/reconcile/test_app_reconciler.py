@@ -20,7 +20,7 @@ from consumers.runtime.producer import OutgoingRecord
 from consumers.runtime.status import WaitStatus
 from consumers.settings import ConsumersSettings, ImApp
 from consumers.worker import Context
-from tests.support.badge_model import NOON, badge_event, rfc3339
+from tests.support.badge_model import NOON_MS, badge_event, rfc3339
 from tests.support.badges import apply_events, apply_events_elsewhere
 from tests.support.im_platform import SECRET_KEY, ImPlatform
 from tests.support.redis import RedisServer
@@ -67,7 +67,7 @@ class ReconcileHarness:
         await apply_events(self.store, *events)
 
     def event(self, event_id: str, account: str, unread: int | None = None, *, at: int = 0) -> dict[str, Any]:
-        return badge_event(event_id, account, unread, time=NOON - 1000 + at, app=self.app_id)
+        return badge_event(event_id, account, unread, time=NOON_MS - 1000 + at, app=self.app_id)
 
     async def badge(self, account: str) -> tuple[int | None, str | None, bool]:
         [badge] = await self.store.update({Owner(self.app_id, account): []})
@@ -121,7 +121,7 @@ async def test_a_stale_badge_takes_the_number_of_the_platform_and_the_place_of_t
             "app_id": harness.app_id,
             "account": "ann",
             "unread": 12,
-            "time": rfc3339(NOON - 995),
+            "time": rfc3339(NOON_MS - 995),
             "event_id": "b",
             "stale": False,
         }

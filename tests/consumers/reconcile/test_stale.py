@@ -9,7 +9,7 @@ import pytest
 
 from consumers.badges.store import BadgeStore, Owner
 from consumers.reconcile.stale import StaleBadges
-from tests.support.badge_model import NOON, badge_event
+from tests.support.badge_model import NOON_MS, badge_event
 from tests.support.badges import apply_events
 
 _apps = itertools.count(1_400_200_000)
@@ -31,7 +31,7 @@ async def lease(stale: StaleBadges, app_id: str, max_accounts: int = 9, **change
 
 
 async def make_stale(store: BadgeStore, app_id: str, *accounts: str) -> None:
-    await apply_events(store, *(badge_event("b", account, time=NOON - 1000, app=app_id) for account in accounts))
+    await apply_events(store, *(badge_event("b", account, time=NOON_MS - 1000, app=app_id) for account in accounts))
 
 
 async def test_a_newer_count_takes_a_badge_off_the_stale_ones(
@@ -39,7 +39,7 @@ async def test_a_newer_count_takes_a_badge_off_the_stale_ones(
 ) -> None:
     await make_stale(store, app_id, "ann", "bob")
     assert await stale.count(app_id) == 2
-    await apply_events(store, badge_event("c", "ann", 3, time=NOON, app=app_id))
+    await apply_events(store, badge_event("c", "ann", 3, time=NOON_MS, app=app_id))
     assert await lease(stale, app_id) == ["bob"]
 
 
@@ -63,7 +63,7 @@ async def test_a_released_account_is_stale_no_more_unless_it_became_so_meanwhile
     await make_stale(store, app_id, "ann", "bob")
     assert await lease(stale, app_id) == ["ann", "bob"]
     await make_stale(store, app_id, "bob")
-    await apply_events(store, badge_event("c", "bob", time=NOON, app=app_id))
+    await apply_events(store, badge_event("c", "bob", time=NOON_MS, app=app_id))
     for account in ("ann", "bob"):
         await stale.release(Owner(app_id, account))
     assert await lease(stale, app_id) == ["bob"]
@@ -90,7 +90,7 @@ async def test_a_number_is_written_only_while_the_badge_is_as_in_the_snapshot(
     owner = Owner(app_id, "ann")
     await make_stale(store, app_id, "ann")
     old = await stale.snapshot(owner)
-    await apply_events(store, badge_event("c", "ann", time=NOON, app=app_id))
+    await apply_events(store, badge_event("c", "ann", time=NOON_MS, app=app_id))
     assert not await stale.resolve(owner, old, 5)
     new = await stale.snapshot(owner)
     assert new.is_stale
