@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from common.dead_letter_replay import ReplayProgress, Report
-from common.kafka.dead_letters import INGRESS, Filter, parse_time
+from common.kafka.dead_letters import INGRESS, DeadLetterFilter, parse_time
 from common.terminal import printable, progress_bar
 
 TypeOption = Annotated[str | None, typer.Option("--type", help="Event type, with wildcards.")]
@@ -43,13 +43,13 @@ def letter_filter(
     reason: str | None = None,
     since: str | None = None,
     until: str | None = None,
-) -> Filter:
+) -> DeadLetterFilter:
     """The filter that those options mean.
 
     Raises:
         ValueError: a time is none. The message can be shown.
     """
-    return Filter(
+    return DeadLetterFilter(
         name=letter,
         type=type_,
         command=command,

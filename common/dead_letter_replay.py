@@ -9,9 +9,9 @@ import asyncio
 import contextlib
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Any
 
-from common.kafka.dead_letters import DeadLetter, Filter, open_letters
+from common.kafka.clients import ClientArguments
+from common.kafka.dead_letters import DeadLetter, DeadLetterFilter, open_letters
 
 MAX_SHOWN_FAILURES = 100
 
@@ -49,9 +49,9 @@ Report = Callable[[ReplayProgress], None]
 
 
 async def for_each_letter(
-    client: dict[str, Any],
+    client: ClientArguments,
     topic: str,
-    chosen: Filter,
+    chosen: DeadLetterFilter,
     handle: Callable[[DeadLetter], Awaitable[None]],
     *,
     rate: float | None,

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 from datetime import datetime
-from typing import Any
 
 import typer
 import uvloop
@@ -35,7 +34,8 @@ from common.dead_letter_commands import (
     show_replay,
 )
 from common.dead_letter_replay import NotReplayableError, ReplayProgress, Report, for_each_letter
-from common.kafka.dead_letters import INGRESS, DeadLetter, Filter, done_topic, marker
+from common.kafka.clients import ClientArguments
+from common.kafka.dead_letters import INGRESS, DeadLetter, DeadLetterFilter, done_topic, marker
 from common.kafka.partition import partition_of
 from common.kafka.producer import make_producer, stop_producer
 from common.kafka.topics import TopicsMissingError, ensure_topics
@@ -83,7 +83,7 @@ def replay(
 
 
 async def _replay(
-    settings: BridgeSettings, chosen: Filter, *, rate: float | None, dry_run: bool, report: Report
+    settings: BridgeSettings, chosen: DeadLetterFilter, *, rate: float | None, dry_run: bool, report: Report
 ) -> ReplayProgress:
     client = settings.kafka_client()
     progress = ReplayProgress()
@@ -152,7 +152,7 @@ class EventWriter:
         self._done = done
 
     @classmethod
-    async def connected(cls, client: dict[str, Any], settings: BridgeSettings) -> EventWriter:
+    async def connected(cls, client: ClientArguments, settings: BridgeSettings) -> EventWriter:
         """A writer that can begin.
 
         Raises:

@@ -49,7 +49,7 @@ class DeadLetter:
         return f"{self.record.partition}-{self.record.offset}"
 
     @property
-    def marker(self) -> bytes:
+    def marker_key(self) -> bytes:
         """Key of the marker that says it is done."""
         return f"{self.record.partition}:{self.record.offset}:{self.record.timestamp}".encode()
 
@@ -98,7 +98,7 @@ class DeadLetter:
 
 
 @dataclass(frozen=True)
-class Filter:
+class DeadLetterFilter:
     """Which dead letters are meant: those that fit all that is given."""
 
     name: str | None = None
@@ -138,7 +138,7 @@ class Marker(NamedTuple):
 def marker(letter: DeadLetter, outcome: str) -> Marker:
     """The marker that a letter is done; `outcome`: `replayed` or `dropped`."""
     content = {"outcome": outcome, "group": letter.group, "time_ms": int(time.time() * 1000)}
-    return Marker(letter.marker, orjson.dumps(content))
+    return Marker(letter.marker_key, orjson.dumps(content))
 
 
 def done_topic(dead_letters: Topic) -> Topic:
@@ -156,7 +156,7 @@ def done_topic(dead_letters: Topic) -> Topic:
 async def open_letters(
     arguments: ClientArguments,
     topic: str,
-    chosen: Filter,
+    chosen: DeadLetterFilter,
     *,
     report: Report = lambda _read, _total: None,
     done_too: bool = False,
@@ -181,7 +181,7 @@ async def open_letters(
     async with contextlib.aclosing(read_all(arguments, topic, report)) as records:
         async for record in records:
             letter = DeadLetter(record)
-            if letter.marker not in done and chosen.admits(letter):
+            if letter.marker_key not in done and chosen.admits(letter):
                 yield letter
 
 

@@ -27,7 +27,7 @@ from common.dead_letter_commands import (
     show_replay,
 )
 from common.dead_letter_replay import ReplayProgress, Report
-from common.kafka.dead_letters import DeadLetter, Filter, open_letters
+from common.kafka.dead_letters import DeadLetter, DeadLetterFilter, open_letters
 from common.terminal import printable
 from consumers.commands.dlq_replay import ADDED_HEADERS, Replay
 from consumers.commands.execution import fail, quiet_settings, run_to_end
@@ -80,7 +80,7 @@ def show(
     settings = quiet_settings()
 
     async def work() -> None:
-        async with contextlib.aclosing(_letters(settings, Filter(name=letter), done_too=True)) as letters:
+        async with contextlib.aclosing(_letters(settings, DeadLetterFilter(name=letter), done_too=True)) as letters:
             async for found in letters:
                 for name, value in found.record.headers:
                     print(printable(f"{name}: {value.decode(errors='backslashreplace')}"))  # noqa: T201
@@ -154,7 +154,7 @@ def drop(
         since=since,
         until=until,
     )
-    if chosen == Filter() and not every:
+    if chosen == DeadLetterFilter() and not every:
         fail("say which: give a filter, or --every for all that are open")
 
     def work(report: Report) -> Coroutine[Any, Any, ReplayProgress]:
@@ -167,11 +167,13 @@ def _show(title: str, work: Callable[[Report], Coroutine[Any, Any, ReplayProgres
     show_replay(title, lambda report: run_to_end(work(report)), done=done, stay="failed again and stay")
 
 
-def _letters(settings: ConsumersSettings, chosen: Filter, *, done_too: bool) -> AsyncGenerator[DeadLetter, None]:
+def _letters(
+    settings: ConsumersSettings, chosen: DeadLetterFilter, *, done_too: bool
+) -> AsyncGenerator[DeadLetter, None]:
     return open_letters(settings.kafka_client(), settings.dlq_topic, chosen, done_too=done_too)
 
 
-def _chosen(**options: str | None) -> Filter:
+def _chosen(**options: str | None) -> DeadLetterFilter:
     try:
         return letter_filter(**options)
     except ValueError as error:

@@ -17,7 +17,7 @@ from typing import Any, Literal
 from aiokafka import ConsumerRecord
 
 from common.dead_letter_replay import NotReplayableError, ReplayProgress, Report, for_each_letter
-from common.kafka.dead_letters import DeadLetter, Filter, done_topic, marker
+from common.kafka.dead_letters import DeadLetter, DeadLetterFilter, done_topic, marker
 from common.kafka.topics import ensure_topics
 from common.retry import retry
 from consumers.errors import describe, is_passing
@@ -62,7 +62,7 @@ class Replay:
     def __init__(
         self,
         settings: ConsumersSettings,
-        chosen: Filter,
+        chosen: DeadLetterFilter,
         *,
         rate: float | None = None,
         dry_run: bool = False,

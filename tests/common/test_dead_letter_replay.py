@@ -10,7 +10,7 @@ from aiokafka import ConsumerRecord
 
 from common import dead_letter_replay
 from common.dead_letter_replay import MAX_SHOWN_FAILURES, NotReplayableError, ReplayProgress, for_each_letter
-from common.kafka.dead_letters import DeadLetter, Filter
+from common.kafka.dead_letters import DeadLetter, DeadLetterFilter
 
 
 @pytest.fixture
@@ -40,7 +40,7 @@ async def handle_all(
     await for_each_letter(
         {},
         "dlq",
-        Filter(),
+        DeadLetterFilter(),
         work,
         rate=rate,
         progress=progress or ReplayProgress(),

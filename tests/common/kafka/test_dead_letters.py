@@ -8,7 +8,7 @@ import orjson
 import pytest
 from aiokafka import ConsumerRecord
 
-from common.kafka.dead_letters import DeadLetter, Filter, done_topic, parse_time
+from common.kafka.dead_letters import DeadLetter, DeadLetterFilter, done_topic, parse_time
 from consumers.settings import ConsumersSettings
 from tests.support.badge_model import badge_event
 
@@ -21,7 +21,7 @@ def test_a_marker_names_no_letter_of_a_topic_that_was_made_anew() -> None:
     first = as_letter([])
     anew = DeadLetter(ConsumerRecord("dlq", 3, 7, 2000, 0, b"ann", b"{}", None, 0, 0, ()))
     assert first.name == anew.name == "3-7"
-    assert first.marker != anew.marker
+    assert first.marker_key != anew.marker_key
 
 
 def test_markers_are_kept_longer_than_letters_and_not_for_ever() -> None:
@@ -40,6 +40,13 @@ def test_times_are_absolute_or_so_long_ago() -> None:
 def test_a_filter_admits_what_fits_all_of_it() -> None:
     value = orjson.dumps(badge_event("a", "ann", 1))
     found = as_letter([("group", b"badges"), ("reason", b"handler_failed")], value)
-    assert Filter(type="im.c2c.*", account="ann", group="badges", reason="handler_failed", since_ms=1000).admits(found)
-    for wrong in (Filter(type="im.group.*"), Filter(account="bob"), Filter(group="x"), Filter(until_ms=1000)):
+    assert DeadLetterFilter(
+        type="im.c2c.*", account="ann", group="badges", reason="handler_failed", since_ms=1000
+    ).admits(found)
+    for wrong in (
+        DeadLetterFilter(type="im.group.*"),
+        DeadLetterFilter(account="bob"),
+        DeadLetterFilter(group="x"),
+        DeadLetterFilter(until_ms=1000),
+    ):
         assert not wrong.admits(found)

@@ -10,7 +10,7 @@ from aiokafka import ConsumerRecord
 
 from common import dead_letter_replay
 from common.dead_letter_replay import NotReplayableError
-from common.kafka.dead_letters import DeadLetter, Filter
+from common.kafka.dead_letters import DeadLetter, DeadLetterFilter
 from consumers.commands import dlq_replay
 from consumers.commands.dlq_replay import Replay, original_record
 from consumers.errors import RetryLater
@@ -80,7 +80,7 @@ def at(offset: int) -> list[tuple[str, bytes]]:
 
 
 def replay(**options: Any) -> Replay:
-    return Replay(ConsumersSettings.model_validate({}), Filter(), **options)
+    return Replay(ConsumersSettings.model_validate({}), DeadLetterFilter(), **options)
 
 
 async def test_a_letter_that_fails_again_stays_and_those_behind_it_are_replayed(markers: list[str]) -> None:
