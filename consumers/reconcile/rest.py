@@ -30,8 +30,8 @@ _PATH = "v4/openim/get_c2c_unread_msg_num"
 _BUSY = frozenset({60007, 60011, 60019})
 _ACCOUNT = frozenset({70107, 90003, 90012, 90048})
 _PASSING_600XX = frozenset({60008, 60009, 60014})
-_SIGNED_FOR_S = 86_400
-_SIGNED_ANEW_S = 3600
+_SIGNATURE_VALID_S = 86_400
+_SIGNATURE_RENEWED_AFTER_S = 3600
 
 
 class CallError(Exception):
@@ -109,9 +109,9 @@ class RestApi:
 
     def _usersig(self) -> str:
         now = time.time()
-        if self._signature is None or not 0 <= now - self._signature.made < _SIGNED_ANEW_S:
+        if self._signature is None or not 0 <= now - self._signature.made < _SIGNATURE_RENEWED_AFTER_S:
             key = self._app.secret_key.get_secret_value()
-            text = user_sig(self._app_id, key, self._app.identifier, now=int(now), expires_s=_SIGNED_FOR_S)
+            text = user_sig(self._app_id, key, self._app.identifier, now=int(now), expires_s=_SIGNATURE_VALID_S)
             self._signature = _Signature(text, now)
         return self._signature.text
 
