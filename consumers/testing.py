@@ -28,10 +28,9 @@ from consumers.errors import describe
 from consumers.metrics import DeadLetterReason, Metrics
 from consumers.runtime.dead_letters import DeadLetters
 from consumers.runtime.delivery import Delivery, StoppedError
-from consumers.runtime.producer import OutgoingRecord, Producer
 from consumers.runtime.status import WaitStatus
 from consumers.settings import ConsumersSettings
-from consumers.worker import BaseWorker, Context
+from consumers.worker import BaseWorker, Context, OutgoingRecord
 
 M = TypeVar("M")
 
@@ -183,9 +182,8 @@ class _Letters(DeadLetters):
         self._harness.poison.append(Poison(source, reason, describe(error)))
 
 
-class _Producer(Producer):
+class _Producer:
     def __init__(self, harness: WorkerHarness[Any]) -> None:
-        super().__init__(dict)
         self._harness = harness
 
     async def publish(self, topic: str, records: Iterable[OutgoingRecord]) -> None:

@@ -20,9 +20,9 @@ from __future__ import annotations
 
 import sys
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import Any, ClassVar, Generic, NamedTuple, Protocol, TypeVar
 
 import msgspec
 from aiokafka import ConsumerRecord
@@ -30,7 +30,6 @@ from aiokafka import ConsumerRecord
 from bridge.events import Event, InvalidEventError, parse_event
 from common.kafka.topics import Topic
 from consumers.metrics import Metrics
-from consumers.runtime.producer import OutgoingRecord, Producer
 from consumers.settings import ConsumersSettings
 
 
@@ -48,12 +47,34 @@ class Message(msgspec.Struct, frozen=True, gc=False):
     headers: Sequence[tuple[str, bytes]]
 
 
+class OutgoingRecord(NamedTuple):
+    """A record to write. Its partition is that of its key."""
+
+    key: bytes
+    value: bytes
+    headers: Sequence[tuple[str, bytes]] = ()
+
+
+class RecordProducer(Protocol):
+    """Writes records to Kafka. The runtime connects it and ends it."""
+
+    async def publish(self, topic: str, records: Iterable[OutgoingRecord]) -> None:
+        """Write records, those of a key in their order, and wait for their confirmation by all replicas in sync.
+
+        After an error any of them may have been written; written again they come after those.
+
+        Raises:
+            RetryLater: Kafka is away, slow, or does not let us write yet.
+            MessageSizeTooLargeError, RecordListTooLargeError: a record is larger than the topic takes.
+        """
+
+
 @dataclass(frozen=True)
 class Context:
     """What the runtime lends a worker."""
 
     settings: ConsumersSettings
-    producer: Producer
+    producer: RecordProducer
     metrics: Metrics
     alone: bool = True
     """Whether nobody else handles the same keys meanwhile. Not so where dead letters are replayed: the group's own

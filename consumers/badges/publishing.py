@@ -7,8 +7,7 @@ from collections.abc import Iterable, Sequence
 import msgspec
 
 from consumers.badges.store import Badge, BadgeStore, Owner
-from consumers.runtime.producer import OutgoingRecord
-from consumers.worker import Context
+from consumers.worker import Context, OutgoingRecord
 
 _HEADERS = [("content-type", b"application/json")]
 

@@ -22,9 +22,9 @@ from common.kafka.topics import ensure_topics
 from common.retry import retry
 from consumers.errors import describe, is_passing
 from consumers.metrics import Metrics
-from consumers.runtime.producer import OutgoingRecord, Producer
+from consumers.runtime.producer import Producer
 from consumers.settings import ConsumersSettings
-from consumers.worker import BaseWorker, Context
+from consumers.worker import BaseWorker, Context, OutgoingRecord
 
 ADDED_HEADERS = frozenset(
     {

@@ -21,7 +21,7 @@ from aiokafka import ConsumerRecord
 
 from consumers.errors import TOO_LARGE, describe, traceback_hash
 from consumers.metrics import DeadLetterReason, Metrics
-from consumers.runtime.producer import OutgoingRecord, Producer
+from consumers.worker import OutgoingRecord, RecordProducer
 
 log = logging.getLogger(__name__)
 
@@ -31,7 +31,7 @@ _LARGE_HEADER_BYTES = 1024
 class DeadLetters:
     """Writes to the dead-letter topic for one consumer group."""
 
-    def __init__(self, producer: Producer, metrics: Metrics, *, topic: str, group: str) -> None:
+    def __init__(self, producer: RecordProducer, metrics: Metrics, *, topic: str, group: str) -> None:
         self._producer = producer
         self._metrics = metrics
         self._topic = topic

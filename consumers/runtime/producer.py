@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Iterable, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
@@ -14,22 +14,11 @@ from common.kafka.clients import MakeClientArguments
 from common.kafka.partition import partition_of
 from common.kafka.producer import is_dead, make_producer, stop_producer
 from consumers.errors import TOO_LARGE, RetryLater, describe
+from consumers.worker import OutgoingRecord
 
 log = logging.getLogger(__name__)
 
 _CONFIRMED_WITHIN_S = 30.0
-
-
-class OutgoingRecord(NamedTuple):
-    """A record to write. Its partition is that of its key."""
-
-    key: bytes
-    value: bytes
-    headers: Sequence[tuple[str, bytes]] = ()
-
-
-Record = OutgoingRecord
-"""Its former name, for workers that import it."""
 
 
 class Producer:
@@ -45,14 +34,7 @@ class Producer:
         self._connecting = asyncio.Lock()
 
     async def publish(self, topic: str, records: Iterable[OutgoingRecord]) -> None:
-        """Write records, those of a key in their order, and wait for their confirmation by all replicas in sync.
-
-        After an error any of them may have been written; written again they come after those.
-
-        Raises:
-            RetryLater: Kafka is away, slow, or does not let us write yet.
-            MessageSizeTooLargeError, RecordListTooLargeError: a record is larger than the topic takes.
-        """
+        """See `RecordProducer.publish`."""
         client = await self._connected()
         try:
             async with asyncio.timeout(_CONFIRMED_WITHIN_S):

@@ -7,8 +7,7 @@ from collections.abc import Sequence
 
 from aiokafka import ConsumerRecord
 
-from consumers.runtime import producer
-from consumers.worker import OutgoingRecord, RecordWorker
+from consumers.worker import RecordWorker
 
 
 class Slow(RecordWorker):
@@ -30,7 +29,3 @@ class AsSlow(Slow):
 def test_a_worker_that_sets_the_former_name_of_max_events_is_given_as_many_events() -> None:
     assert RecordWorker.max_events == sys.maxsize
     assert (Slow.max_events, AsSlow.max_events, Slower.max_events) == (20, 20, 3)
-
-
-def test_a_record_to_publish_has_its_former_name_too() -> None:
-    assert producer.Record is OutgoingRecord

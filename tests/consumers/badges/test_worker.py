@@ -11,9 +11,8 @@ from consumers.badges.badge_event import read_badge_event
 from consumers.badges.store import BadgeStore, Owner
 from consumers.metrics import Metrics
 from consumers.reconcile.stale import StaleBadges
-from consumers.runtime.producer import OutgoingRecord
 from consumers.settings import ConsumersSettings
-from consumers.worker import Context
+from consumers.worker import Context, OutgoingRecord
 from tests.support.badge_model import NOON_MS, badge_event
 from tests.support.redis import RedisServer
 

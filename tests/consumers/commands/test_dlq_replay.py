@@ -14,9 +14,9 @@ from common.kafka.dead_letters import DeadLetter, DeadLetterFilter
 from consumers.commands import dlq_replay
 from consumers.commands.dlq_replay import Replay, original_record
 from consumers.errors import RetryLater
-from consumers.runtime.producer import OutgoingRecord, Producer
+from consumers.runtime.producer import Producer
 from consumers.settings import ConsumersSettings
-from consumers.worker import RecordWorker
+from consumers.worker import OutgoingRecord, RecordWorker
 
 
 def as_letter(headers: list[tuple[str, bytes]], value: bytes = b"{}") -> DeadLetter:

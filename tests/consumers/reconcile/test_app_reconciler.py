@@ -16,10 +16,9 @@ from consumers.metrics import Metrics
 from consumers.reconcile.app_reconciler import MAX_CALLS_AT_A_TIME, AppReconciler
 from consumers.reconcile.rest import RestApi
 from consumers.reconcile.stale import StaleBadges
-from consumers.runtime.producer import OutgoingRecord
 from consumers.runtime.status import WaitStatus
 from consumers.settings import ConsumersSettings, ImApp
-from consumers.worker import Context
+from consumers.worker import Context, OutgoingRecord
 from tests.support.badge_model import NOON_MS, badge_event, rfc3339
 from tests.support.badges import apply_events, apply_events_elsewhere
 from tests.support.im_platform import SECRET_KEY, ImPlatform

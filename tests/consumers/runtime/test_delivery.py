@@ -17,9 +17,8 @@ from consumers.metrics import Metrics
 from consumers.runtime.dead_letter_breaker import DeadLetterBreaker
 from consumers.runtime.dead_letters import DeadLetters
 from consumers.runtime.delivery import Delivery, StoppedError
-from consumers.runtime.producer import OutgoingRecord
 from consumers.runtime.status import WaitStatus
-from consumers.worker import Message, Worker
+from consumers.worker import Message, OutgoingRecord, Worker
 from tests.support.badge_model import badge_event
 
 PARTITION = TopicPartition("im.events", 3)

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from consumers.errors import RetryLater
-from consumers.runtime.producer import OutgoingRecord, Producer
+from consumers.runtime.producer import Producer
+from consumers.worker import OutgoingRecord
 from tests.support.broker import Broker
 from tests.support.topic import Topics, create_topic, read_all
 
