@@ -28,22 +28,20 @@ class ReplyDeadlines:
         self._watched: deque[Group] = deque()
         self._timer: asyncio.TimerHandle | None = None
 
-    def start(self) -> None:
-        """Watch from now on."""
-        self._check()
-
-    def _check(self) -> None:
-        oldest = self._loop.time() - self._patience_s
-        watched = self._watched
-        while watched and (watched[0].began <= oldest or watched[0].state in ANSWERED):
-            watched.popleft().resolve(False)
-        self._timer = self._loop.call_later(CHECK_INTERVAL_S, self._check)
+    def watch(self, group: Group) -> None:
+        """Replies may wait for records of the group."""
+        self._watched.append(group)
+        if self._timer is None:
+            self._timer = self._loop.call_later(CHECK_INTERVAL_S, self._check)
 
     def stop(self) -> None:
         """Watch no more."""
         if self._timer is not None:
             self._timer.cancel()
 
-    def watch(self, group: Group) -> None:
-        """Replies may wait for records of the group."""
-        self._watched.append(group)
+    def _check(self) -> None:
+        oldest = self._loop.time() - self._patience_s
+        watched = self._watched
+        while watched and (watched[0].began <= oldest or watched[0].state in ANSWERED):
+            watched.popleft().resolve(False)
+        self._timer = self._loop.call_later(CHECK_INTERVAL_S, self._check) if watched else None

@@ -115,7 +115,7 @@ class GroupCommit:
             return
         self._unsynced.extend(groups)
         self._is_tried = True
-        sync_through = 0
+        sync_through = None
         if self._kafka_is_slow and not self._is_syncing:
             self._syncing = file.store
             sync_through = groups[-1].seq
@@ -138,12 +138,14 @@ class GroupCommit:
             self._kafka_is_slow = False
 
     def synced(self, store: Store, through: int) -> None:
-        """A sync covers the groups of `store` up to sequence number `through`."""
+        """A sync of a file covers the groups up to sequence number `through`.
+
+        They are all in that file: one that failed has had its groups taken back, and reports no sync any more.
+        """
         if self._syncing is store:
             self._syncing = None
         unsynced = self._unsynced
-        drop_complete(unsynced)  # They may be of a file before this one.
-        while unsynced and unsynced[0].seq <= through and _is_in(unsynced[0], store):
+        while unsynced and unsynced[0].seq <= through:
             group = unsynced.popleft()
             if group.state is not GroupState.COMPLETE:
                 group.become(GroupState.SYNCED)
@@ -174,7 +176,7 @@ class GroupCommit:
 
     def _sync(self, store: Store) -> None:
         self._syncing = store
-        self._writer.write(store, sync_through=self._unsynced[-1].seq if self._unsynced else 1)
+        self._writer.write(store, sync_through=self._unsynced[-1].seq if self._unsynced else 0)
 
     async def _probe(self) -> None:
         """Know whether the disk still takes records even when nothing is written."""
@@ -185,7 +187,3 @@ class GroupCommit:
             file = self._files.current
             if file is not None and not self._is_tried and not self._is_syncing:
                 self._sync(file.store)
-
-
-def _is_in(group: Group, store: Store) -> bool:
-    return group.file is not None and group.file.store is store

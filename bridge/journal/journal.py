@@ -171,7 +171,6 @@ class Journal:
         """Take over what dead predecessors left, and open a file of our own, now or when the disk takes one."""
         self._writer.start()
         await self._files.start()
-        self._deadlines.start()
         self._group_commit.start()
 
     async def stop(self, timeout: float) -> None:

@@ -106,8 +106,8 @@ class WriteRequest(NamedTuple):
     """Called in the thread, when their turn comes: the rows to add."""
     deleted: Sequence[int]
     """Sequence numbers of rows to delete."""
-    sync_through: int
-    """A sync is wanted that covers the rows up to this sequence number; 0: none."""
+    sync_through: int | None
+    """A sync is wanted that covers the rows up to this sequence number; None: no sync is wanted."""
 
 
 class JournalWriter(FileThread):
@@ -139,9 +139,9 @@ class JournalWriter(FileThread):
         rows: Callable[[], Iterable[Row]] | None = None,
         deleted: Sequence[int] = (),
         *,
-        sync_through: int = 0,
+        sync_through: int | None = None,
     ) -> None:
-        """Add rows to a file, delete others, and sync if `sync_through` is not 0.
+        """Add rows to a file, delete others, and sync if `sync_through` is given.
 
         A sync covers all that was written to the file so far: its rows up to sequence number `sync_through`.
         """
@@ -167,18 +167,18 @@ class JournalWriter(FileThread):
         return partial(self._write, first.store, requests)
 
     def _write(self, store: Store, requests: Sequence[WriteRequest]) -> None:
-        sync_through = max(request.sync_through for request in requests)
-        if store in self._failed and any(request.rows or request.sync_through for request in requests):
+        syncs = [request.sync_through for request in requests if request.sync_through is not None]
+        if store in self._failed and (syncs or any(request.rows for request in requests)):
             return  # The loop knows, and has taken these groups back.
         try:
             store.write(
                 (row for request in requests if request.rows for row in request.rows()),
                 [seq for request in requests for seq in request.deleted],
-                sync=sync_through > 0,
+                sync=bool(syncs),
             )
         except Exception as error:  # noqa: BLE001 - whatever it is, this file cannot be trusted, and the thread goes on
             self._failed.add(store)
             self._loop.call_soon_threadsafe(self._on_failed, store, error)
             return
-        if sync_through:
-            self._loop.call_soon_threadsafe(self._on_synced, store, sync_through)
+        if syncs:
+            self._loop.call_soon_threadsafe(self._on_synced, store, max(syncs))

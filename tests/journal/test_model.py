@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from tests.journal.model import MAX_RECORD_BYTES, PARTITIONS, TOPICS, World
+from tests.journal.model import LIMITS, MAX_RECORD_BYTES, PARTITIONS, TOPICS, World
 
 EXAMPLES = int(os.environ.get("MODEL_EXAMPLES", "60"))
 STEPS = 80
@@ -50,7 +50,7 @@ class JournalMachine(RuleBasedStateMachine):
 
     @rule(on=st.booleans())
     def disk_hangs(self, on: bool) -> None:
-        self.world.writer.stuck = on
+        self.world.writer.hangs = on
 
     @rule(confirms=st.booleans())
     def kafka_seems(self, confirms: bool) -> None:
@@ -78,14 +78,14 @@ class JournalMachine(RuleBasedStateMachine):
     def graceful_stop(self) -> None:
         self.world.stop()
 
-    @rule(records=st.lists(st.tuples(topics, partitions), min_size=1, max_size=4))
-    def another_process_dies(self, records: list[tuple[str, int]]) -> None:
-        self.world.leave_orphan(records)
+    @rule(places=st.lists(st.tuples(topics, partitions), min_size=1, max_size=4))
+    def another_process_dies(self, places: list[tuple[str, int]]) -> None:
+        self.world.leave_orphan(places)
 
     @rule()
-    def a_minute_passes(self) -> None:
+    def orphans_are_looked_for(self) -> None:
         for _ in range(3):
-            self.world.advance(61.0)
+            self.world.advance(LIMITS.adopt_interval_s + 0.1)
             self.world.step()
 
     @rule()
