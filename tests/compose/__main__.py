@@ -21,7 +21,7 @@ from tests.support.verdict import verdict
 from tests.support.waiting import wait_until
 
 CONNECTIONS = 48
-RATE = 300
+RATE_PER_S = 300
 PLATFORM_WAITS_S = 2.0
 ADOPTED_WITHIN_S = 60.0
 
@@ -56,25 +56,25 @@ def tell(text: str) -> None:
 
 def hurt(stack: ComposeStack) -> Damage:
     """Load, while a container of each kind is killed and the ingress is scaled in."""
-    with Load(stack.port, connections=CONNECTIONS, rate=RATE, app_id=DEV_APP, token=DEV_TOKEN) as load:
-        load.wait_acknowledged(2 * RATE)
+    with Load(stack.port, connections=CONNECTIONS, rate=RATE_PER_S, app_id=DEV_APP, token=DEV_TOKEN) as load:
+        load.wait_acknowledged(2 * RATE_PER_S)
         tell("Kafka freezes: what is acknowledged from now on is in the journals only")
         stack.compose("pause", "kafka")
-        load.wait_acknowledged(3 * RATE)
+        load.wait_acknowledged(3 * RATE_PER_S)
         tell("an ingress container is killed, its journal full")
         stack.kill("ingress", 2)
         left_behind = stack.left_behind()
-        load.wait_acknowledged(2 * RATE)
+        load.wait_acknowledged(2 * RATE_PER_S)
         tell("Kafka goes on")
         stack.compose("unpause", "kafka")
-        load.wait_acknowledged(2 * RATE)
+        load.wait_acknowledged(2 * RATE_PER_S)
         tell("a worker is killed")
         stack.kill("badges", 1)
-        load.wait_acknowledged(3 * RATE)
+        load.wait_acknowledged(3 * RATE_PER_S)
         before = len(load.refused)
         tell("scaled to one ingress; the killed worker is started again")
         stack.up(ingress=1, badges=2)
-        load.wait_acknowledged(2 * RATE)
+        load.wait_acknowledged(2 * RATE_PER_S)
     return Damage(load, left_behind, len(load.refused) - before)
 
 
@@ -186,7 +186,7 @@ def main() -> int:
         try:
             tell(f"project {stack.project}: build, and start with 3 ingresses and 2 workers")
             stack.up(ingress=3, badges=2, build=True)
-            tell(f"{RATE} callbacks a second over {CONNECTIONS} connections, through the front")
+            tell(f"{RATE_PER_S} callbacks a second over {CONNECTIONS} connections, through the front")
             damage = hurt(stack)
             tell("the load has ended; looking at the topic, the badges and the journals")
             checks = judge(stack, damage)

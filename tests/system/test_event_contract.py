@@ -38,6 +38,7 @@ def test_every_sample_is_accepted_and_arrives_as_its_type_and_in_its_committed_f
         entry = registry.find(callback.command)
         assert entry is not None
         expected += [entry.callback.type] * len(callback.json.get(entry.callback.batch, [None]))
+    assert len(expected) > 50
     messages = events_of(broker, bridge, len(expected))
     assert sorted(message.event["type"] for message in messages) == sorted(expected)
     for message in messages:
@@ -65,13 +66,14 @@ def test_a_before_callback_is_allowed_in_its_documented_form_even_unreadable_and
     ingress: MakeIngress,
 ) -> None:
     bridge = ingress("127.0.0.1:9")
-    for entry in registry.ENTRIES:
-        if entry.callback.is_before:
-            for body in (made_body(entry), b"not json"):
-                reply = bridge.post(Callback(entry.callback.command, body))
-                assert reply.status == 200
-                assert isinstance(reply.json, dict)
-                assert {name: reply.json[name] for name in OK} == OK
+    entries = [entry for entry in registry.ENTRIES if entry.callback.is_before]
+    assert len(entries) > 5
+    for entry in entries:
+        for body in (made_body(entry), b"not json"):
+            reply = bridge.post(Callback(entry.callback.command, body))
+            assert reply.status == 200
+            assert isinstance(reply.json, dict)
+            assert {name: reply.json[name] for name in OK} == OK
     friends = sample("Sns.CallbackPrevFriendAdd")
     reply = bridge.post(friends)
     assert isinstance(reply.json, dict)
