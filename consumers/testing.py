@@ -195,7 +195,7 @@ class _Waiting(WaitStatus):
         super().__init__(lambda _: None)
         self._harness = harness
         self._stopping = stopping
-        self._left = harness._tries
+        self._left = harness._tries  # noqa: SLF001 - of this module
         self.last: str | None = None
 
     def begin(self, work: object, reason: str) -> None:  # noqa: ARG002 - as the real one
