@@ -21,8 +21,8 @@ demo: setup     ## the whole path once, on an embedded broker and Redis: posts a
 test: setup     ## every test, on a real Kafka (Docker, or Java and Maven) and a real Redis
 	$(VENV)/bin/python -m pytest
 
-model-test: setup ## the journal against a model of its promises, fifty times as much as in make test; MODEL_EXAMPLES=3000
-	MODEL_EXAMPLES=$(or $(MODEL_EXAMPLES),3000) $(VENV)/bin/python -m pytest --timeout 0 tests/journal/test_model.py
+model-test: setup ## the journal against a model of its promises, thirty times as much as in make test; MODEL_EXAMPLES=10000
+	MODEL_EXAMPLES=$(or $(MODEL_EXAMPLES),10000) $(VENV)/bin/python -m pytest --timeout 0 tests/journal/test_model.py
 
 compose-test: setup ## the full stack in containers, hurt under load; needs Docker
 	$(VENV)/bin/python -m tests.compose

@@ -133,7 +133,7 @@ class FaultyDisk:
             self._synced.pop(store.path, None)
             self._open.discard(store)
             self._on_removed(self._written.pop(store.path, {}).values())
-            return remove_in_steps(store)
+            yield from remove_in_steps(store)
 
         patches.setattr(Store, "__init__", init_known)
         patches.setattr(Store, "create", staticmethod(self._create_own))

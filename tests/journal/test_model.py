@@ -2,7 +2,7 @@
 
 Acknowledged is what Kafka has or the disk holds for good, and nothing else. The order of a partition holds through
 failing disks, crashes and take-overs. Nothing acknowledged is lost. Replies meet their deadline. Memory and disk stay
-bounded. A file goes only when nothing in it is needed. `make model-test` tries fifty times as much.
+bounded. A file goes only when nothing in it is needed. `make model-test` tries thirty times as much.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from tests.journal.model import LIMITS, MAX_RECORD_BYTES, PARTITIONS, TOPICS, World
 
-EXAMPLES = int(os.environ.get("MODEL_EXAMPLES", "60"))
+EXAMPLES = int(os.environ.get("MODEL_EXAMPLES", "300"))
 STEPS = 80
 
 topics = st.sampled_from(TOPICS)
