@@ -33,7 +33,7 @@ import hmac
 import logging
 import time
 from collections.abc import Sequence
-from urllib.parse import unquote_plus, urlsplit
+from urllib.parse import urlsplit
 
 import aiohttp
 import msgspec
@@ -41,64 +41,63 @@ from aiokafka import ConsumerRecord
 from yarl import URL
 
 from common.logs import Throttle
+from common.query_string import unsigned
 from consumers.errors import PoisonError, RetryLater, WorkerRefusedError
 from consumers.worker import BaseWorker, Context
 
 log = logging.getLogger(__name__)
 
-_REPLY_BYTES = 64 * 1024
+_MAX_READ_REPLY_BYTES = 64 * 1024
+_WARNING_INTERVAL_S = 60.0
 _PASSING_STATUS = frozenset({408, 429})
-_UNSIGNED = frozenset({"sign", "requesttime"})
 
 
-class Original(msgspec.Struct, frozen=True):
-    """A callback as the platform sent it."""
+class OriginalCallback(msgspec.Struct, frozen=True):
+    """A callback as the platform sent it, but for its signature."""
 
     event_id: str
     query: str
+    """Raw query string, without its `?`, `Sign` and `RequestTime`."""
     body: bytes
-    place: tuple[str, int, int]
-    """Topic, partition and offset of its record."""
+    topic: str
+    partition: int
+    offset: int
 
 
-class _Id(msgspec.Struct):
+class _IdOnly(msgspec.Struct):
     id: str
 
 
-_id_of = msgspec.json.Decoder(_Id).decode
+_decode_id = msgspec.json.Decoder(_IdOnly).decode
 
 
-class Forward(BaseWorker[Original]):
-    """The worker."""
+class Forward(BaseWorker[OriginalCallback]):
+    """Posts the callback of each event to CONSUMERS_FORWARD_URL, one after the other in a partition."""
 
     name = "forward"
     max_events = 20
-    """They are posted one after the other; after a rebalance no more than these are posted again."""
+    """After a rebalance no more than these are posted again."""
 
     def __init__(self) -> None:
         self._session: aiohttp.ClientSession | None = None
-        self._throttle = Throttle(60.0)
+        self._throttle = Throttle(_WARNING_INTERVAL_S)
         self._posted: dict[tuple[str, int], set[int]] = {}
-        """Offsets of the unfinished batch of each partition that are posted: it comes again as a whole."""
+        """Topic and partition → offsets of its unfinished batch that are posted: the batch comes again as a whole."""
 
-    def read(self, record: ConsumerRecord) -> Original | None:
-        """The original of an event, None where its record has none."""
+    def read(self, record: ConsumerRecord) -> OriginalCallback | None:
+        """The original of an event, None where its record has none.
+
+        Raises:
+            msgspec.DecodeError: the record carries no event.
+        """
         headers = dict(record.headers)
-        event_id = _id_of(record.value or b"").id
+        event_id = _decode_id(record.value or b"").id
         if "raw-body" not in headers or "raw-query" not in headers:
-            self._without.inc()
-            if self._throttle.admits("without"):
-                log.warning(
-                    "an event without the original callback is skipped (%s-%d offset %d, %d more before): set "
-                    "BRIDGE_KEEP_RAW=true where the bridge runs",
-                    record.topic,
-                    record.partition,
-                    record.offset,
-                    self._throttle.suppressed("without"),
-                )
+            self._skip(record)
             return None
-        query = _unsigned(headers["raw-query"].decode(errors="replace"))
-        return Original(event_id, query, headers["raw-body"], (record.topic, record.partition, record.offset))
+        # The bridge keeps no signature, but whoever wrote the record may have been another one.
+        query = unsigned(headers["raw-query"].decode(errors="replace").removeprefix("?"))
+        return OriginalCallback(event_id, query, headers["raw-body"], record.topic, record.partition, record.offset)
 
     async def start(self, context: Context) -> None:
         """Get ready to post; the handler need not be there yet.
@@ -111,10 +110,10 @@ class Forward(BaseWorker[Original]):
             raise WorkerRefusedError("CONSUMERS_FORWARD_URL is not set: give it the address of your handler, or --url")
         parts = urlsplit(settings.forward_url)
         self._url, _, self._own_query = settings.forward_url.partition("?")
-        self._shown = f"{parts.scheme}://{parts.hostname}{f':{parts.port}' if parts.port else ''}{parts.path}"
+        self._shown_url = f"{parts.scheme}://{parts.hostname}{f':{parts.port}' if parts.port else ''}{parts.path}"
         self._secret = settings.forward_secret.get_secret_value().encode() if settings.forward_secret else None
         self._metrics = context.metrics
-        self._without = context.metrics.counter(
+        self._without_original = context.metrics.counter(
             "forward_without_original", "Events skipped for want of the original callback, see BRIDGE_KEEP_RAW."
         ).labels(context.metrics.worker)
         self._posts = context.metrics.counter(
@@ -127,17 +126,21 @@ class Forward(BaseWorker[Original]):
             cookie_jar=aiohttp.DummyCookieJar(),
         )
 
-    async def handle(self, batch: Sequence[Original]) -> None:
-        """Post each callback and wait for its reply, in their order."""
-        topic, partition, _ = batch[0].place
-        posted = self._posted.setdefault((topic, partition), set())
+    async def handle(self, batch: Sequence[OriginalCallback]) -> None:
+        """Post each callback and wait for its reply, in their order.
+
+        Raises:
+            RetryLater: the handler does not answer, or asks for another attempt. What was posted is not posted again.
+            PoisonError: the handler refuses a callback, or HTTP cannot carry it.
+        """
+        posted = self._posted.setdefault((batch[0].topic, batch[0].partition), set())
         for original in batch:
-            offset = original.place[2]
-            if offset not in posted:
+            if original.offset not in posted:
                 await self._post(original)
-                posted.add(offset)
+                posted.add(original.offset)
         # What is left over of a batch that went to another process would be in the way of nothing, but grow.
-        self._posted[topic, partition] = {offset for offset in posted if offset > batch[-1].place[2]}
+        last = batch[-1]
+        self._posted[last.topic, last.partition] = {offset for offset in posted if offset > last.offset}
 
     async def stop(self) -> None:
         """Close the connections."""
@@ -145,7 +148,19 @@ class Forward(BaseWorker[Original]):
         if session is not None:
             await session.close()
 
-    async def _post(self, original: Original) -> None:
+    def _skip(self, record: ConsumerRecord) -> None:
+        self._without_original.inc()
+        if self._throttle.admits("without"):
+            log.warning(
+                "an event without the original callback is skipped (%s-%d offset %d, %d more before): set "
+                "BRIDGE_KEEP_RAW=true where the bridge runs",
+                record.topic,
+                record.partition,
+                record.offset,
+                self._throttle.suppressed("without"),
+            )
+
+    async def _post(self, original: OriginalCallback) -> None:
         assert self._session is not None, "a worker is started before it handles"
         query = "&".join(part for part in (self._own_query, original.query) if part)
         try:
@@ -156,20 +171,20 @@ class Forward(BaseWorker[Original]):
                 allow_redirects=False,
             ) as response:
                 status = response.status
-                await response.content.read(_REPLY_BYTES)  # else the connection could not be used again
+                await response.content.read(_MAX_READ_REPLY_BYTES)  # else the connection could not be used again
         except ValueError as error:
             raise PoisonError(original, f"its query is none that HTTP can carry ({type(error).__name__})") from error
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
             self._count("none", connected=False)
-            raise RetryLater(f"{self._shown} does not answer ({type(error).__name__})") from error
+            raise RetryLater(f"{self._shown_url} does not answer ({type(error).__name__})") from error
         self._count(f"{status // 100}xx", connected=True)
         if 200 <= status < 300:
             return
         if 400 <= status < 500 and status not in _PASSING_STATUS:
-            raise PoisonError(original, f"{self._shown} answers with HTTP status {status}")
-        raise RetryLater(f"{self._shown} answers with HTTP status {status}")
+            raise PoisonError(original, f"{self._shown_url} answers with HTTP status {status}")
+        raise RetryLater(f"{self._shown_url} answers with HTTP status {status}")
 
-    def _headers(self, original: Original, query: str) -> dict[str, str]:
+    def _headers(self, original: OriginalCallback, query: str) -> dict[str, str]:
         timestamp = str(int(time.time()))
         headers = {
             "Content-Type": "application/json",
@@ -186,11 +201,13 @@ class Forward(BaseWorker[Original]):
 
 
 def signature(secret: bytes, timestamp: str, query: str, body: bytes) -> str:
-    """The value of `X-Im-Bridge-Signature`."""
+    """The value of `X-Im-Bridge-Signature`; this module's docstring says of what.
+
+    Args:
+        secret: CONSUMERS_FORWARD_SECRET.
+        timestamp: Unix seconds, as in `X-Im-Bridge-Timestamp`.
+        query: the raw query string of the post, without its `?`.
+        body: of the post.
+    """
     signed = f"{timestamp}\n{query}\n".encode() + body
     return f"v1={hmac.digest(secret, signed, hashlib.sha256).hex()}"
-
-
-def _unsigned(query: str) -> str:
-    pairs = query.removeprefix("?").split("&")
-    return "&".join(pair for pair in pairs if unquote_plus(pair.partition("=")[0]).lower() not in _UNSIGNED)

@@ -11,7 +11,7 @@ import pytest
 from aiokafka import ConsumerRecord
 
 from consumers.errors import PoisonError, RetryLater, WorkerRefusedError
-from consumers.forward import Forward, Original
+from consumers.forward import Forward, OriginalCallback
 from consumers.metrics import Metrics
 from consumers.settings import ConsumersSettings
 from consumers.worker import Context
@@ -33,7 +33,7 @@ class ForwardHarness:
     def __init__(self, **settings: Any) -> None:
         self.worker = Forward()
         self.metrics = Metrics("forward")
-        self._settings = ConsumersSettings.model_validate({"forward_timeout_s": 0.3} | settings)
+        self._settings = ConsumersSettings.model_validate({"forward_timeout_s": 10} | settings)
 
     async def __aenter__(self) -> Self:
         await self.worker.start(Context(self._settings, None, self.metrics))  # type: ignore[arg-type]
@@ -43,7 +43,7 @@ class ForwardHarness:
         await self.worker.stop()
         await asyncio.sleep(0)
 
-    def read(self, *records: ConsumerRecord) -> Sequence[Original]:
+    def read(self, *records: ConsumerRecord) -> Sequence[OriginalCallback]:
         found = [self.worker.read(one) for one in records]
         return [one for one in found if one is not None]
 
