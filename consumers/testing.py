@@ -17,13 +17,14 @@ import asyncio
 import time
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from types import TracebackType
 from typing import Any, Generic, NamedTuple, Self, TypeVar
 
 import orjson
 from aiokafka import ConsumerRecord, TopicPartition
 
+from common.timestamps import rfc3339
 from consumers.errors import describe
 from consumers.metrics import DeadLetterReason, Metrics
 from consumers.runtime.dead_letters import DeadLetters
@@ -33,6 +34,8 @@ from consumers.settings import ConsumersSettings
 from consumers.worker import BaseWorker, Context, OutgoingRecord
 
 M = TypeVar("M")
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Poison(NamedTuple):
@@ -153,7 +156,7 @@ def event(
 
 
 def _rfc3339(at: datetime) -> str:
-    return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return rfc3339((at.astimezone(UTC) - _EPOCH) // timedelta(milliseconds=1))
 
 
 class _Observed(BaseWorker[M]):
