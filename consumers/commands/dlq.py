@@ -29,9 +29,10 @@ from common.dead_letter_commands import (
 from common.dead_letter_replay import ReplayProgress, Report
 from common.kafka.dead_letters import DeadLetter, DeadLetterFilter, open_letters
 from common.terminal import printable
-from consumers.commands.dlq_replay import ADDED_HEADERS, Replay
+from consumers.commands.dlq_replay import Replay
 from consumers.commands.execution import fail, quiet_settings, run_to_end
 from consumers.commands.find_worker import find_worker
+from consumers.runtime.dead_letters import ADDED_HEADERS
 from consumers.settings import ConsumersSettings
 
 app = typer.Typer(

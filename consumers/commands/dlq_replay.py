@@ -22,25 +22,10 @@ from common.kafka.topics import ensure_topics
 from common.retry import retry
 from consumers.errors import describe, is_passing
 from consumers.metrics import Metrics
+from consumers.runtime.dead_letters import ADDED_HEADERS
 from consumers.runtime.producer import Producer
 from consumers.settings import ConsumersSettings
 from consumers.worker import BaseWorker, Context, OutgoingRecord
-
-ADDED_HEADERS = frozenset(
-    {
-        "reason",
-        "detail",
-        "group",
-        "attempts",
-        "traceback-hash",
-        "original-topic",
-        "original-partition",
-        "original-offset",
-        "original-timestamp",
-        "value-omitted",
-    }
-)
-"""Headers that make a record a dead letter; see consumers/runtime/dead_letters.py."""
 
 _TOPICS_TIMEOUT_S = 20.0
 

@@ -23,6 +23,22 @@ from consumers.errors import TOO_LARGE, describe, traceback_hash
 from consumers.metrics import DeadLetterReason, Metrics
 from consumers.worker import OutgoingRecord, RecordProducer
 
+ADDED_HEADERS = frozenset(
+    {
+        "reason",
+        "detail",
+        "group",
+        "attempts",
+        "traceback-hash",
+        "original-topic",
+        "original-partition",
+        "original-offset",
+        "original-timestamp",
+        "value-omitted",
+    }
+)
+"""Names of those headers: whoever reads a dead letter takes them off again."""
+
 log = logging.getLogger(__name__)
 
 _LARGE_HEADER_BYTES = 1024
