@@ -118,12 +118,23 @@ def assert_badges_converge(
     """Wait until the badges in Redis and on the topic are those of the model. Raises TimeoutError."""
     right = expected(traffic.events)
     assert right, "the traffic changes badges"
-    worker.wait_for(
-        lambda: badges_in_redis(server, traffic.accounts) == right, timeout=40, what="the right badges in Redis"
-    )
-    wait_until(
-        lambda: badges_on_topic(bootstrap, topics, traffic.accounts) == right,
-        timeout=20,
-        what="the badges of Redis on the topic",
-        every=0.2,
-    )
+    try:
+        worker.wait_for(
+            lambda: badges_in_redis(server, traffic.accounts) == right, timeout=40, what="the right badges in Redis"
+        )
+        wait_until(
+            lambda: badges_on_topic(bootstrap, topics, traffic.accounts) == right,
+            timeout=20,
+            what="the badges of Redis on the topic",
+            every=0.2,
+        )
+    except TimeoutError as error:
+        found = badges_in_redis(server, traffic.accounts)
+        wrong = {
+            account: (badge, found.get(account)) for account, badge in right.items() if found.get(account) != badge
+        }
+        error.add_note(f"handled: {worker.metric('consumers_handled_events_total'):g} of {len(traffic.events)} events")
+        error.add_note(
+            f"{len(wrong)} of {len(right)} badges in Redis are wrong, (right, found): {list(wrong.items())[:3]}"
+        )
+        raise
