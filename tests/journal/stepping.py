@@ -14,6 +14,8 @@ from bridge.journal.record import Record, pack, unpack
 from bridge.journal.store import Row, Store
 from bridge.journal.writer import FileThread, JournalWriter, Work
 
+ORPHAN_ROW_BYTES = 200
+
 
 class StepThread(FileThread):
     """Does its work when the test says so."""
@@ -111,7 +113,7 @@ class FaultyDisk:
 
     def leave_orphan(self, folder: Path, records: Sequence[Record]) -> None:
         """A process that is gone has left a journal with these records, synced."""
-        rows = [Row(seq, record.topic, 1, 200, pack([record])) for seq, record in enumerate(records, 1)]
+        rows = [Row(seq, record.topic, 1, ORPHAN_ROW_BYTES, pack([record])) for seq, record in enumerate(records, 1)]
         store = self._create(folder)
         self._write(store, rows, [], sync=True)
         self._written[store.path] = {row.seq: row for row in rows}

@@ -88,6 +88,10 @@ class JournalMachine(RuleBasedStateMachine):
             self.world.advance(LIMITS.adopt_interval_s + 0.1)
             self.world.step()
 
+    @rule(topic=topics, times=st.integers(1, 3))
+    def the_disk_is_well_for_a_while(self, topic: str, times: int) -> None:
+        self.world.be_well(topic, times)
+
     @rule()
     def all_is_well_for_a_while(self) -> None:
         self.world.drain()
