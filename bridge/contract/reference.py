@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from bridge.contract.examples import body_of, documented_bodies, events_of, pretty
-from bridge.events import UNKNOWN_TYPE, Event, Reply, registry
+from bridge.events import UNKNOWN_TYPE, Data, Event, Reply, registry
 from bridge.events.introspection import Field, alternatives_of, fields_of, is_part, item_type
 
 INTRODUCTION = """\
@@ -120,7 +120,7 @@ def _section(entry: registry.Entry) -> Iterator[str]:
     if callback.batch:
         yield f"| batch | one event for each item of `{callback.batch}` |"
     yield f"| source | {callback.source} |"
-    yield f"| class | `{entry.data.__module__}.{entry.data.__name__}` |"
+    yield f"| class | `{_family(entry.data)}.{entry.data.__name__}` |"
     yield "\n| platform's field | field of `data` | type | meaning |"
     yield "| --- | --- | --- | --- |"
     yield from _fields(entry.fields)
@@ -129,6 +129,11 @@ def _section(entry: registry.Entry) -> Iterator[str]:
     yield "```json"
     yield pretty(events_of(callback.command, body_of(entry))[0])
     yield "```"
+
+
+def _family(data: type[Data]) -> str:
+    """The module that users import the class from; that of a large family is a folder inside."""
+    return ".".join(data.__module__.split(".")[:3])
 
 
 def _fields(fields: tuple[Field, ...], platform: str = "", ours: str = "") -> Iterator[str]:
