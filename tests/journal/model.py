@@ -11,7 +11,7 @@ import asyncio
 import shutil
 import tempfile
 from collections import defaultdict, deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,7 +41,7 @@ REPLACE_ABOVE_BYTES = 3_000
 MAX_RECORD_BYTES = 1_000
 GROUP_SLACK_BYTES = 4 * MAX_RECORD_BYTES
 """By how much one group may go beyond a limit that was not reached before it."""
-UNDURABLE = (GroupState.GATHERING, GroupState.UNWRITTEN, GroupState.UNSYNCED)
+UNDURABLE = (GroupState.UNWRITTEN, GroupState.UNSYNCED)
 
 
 @dataclass
@@ -252,14 +252,12 @@ class World:
             held = sum(pending.size for group in backlog for pending in group.records)
             assert held <= LIMITS.read_ahead_bytes + GROUP_SLACK_BYTES, "a backlog is held in memory"
             assert queue._leased_bytes <= LIMITS.read_ahead_bytes + GROUP_SLACK_BYTES, "too much is leased"
-        undurable = sum(group.size for group in self._undurable_groups() if group.state in UNDURABLE)
-        without = len(self.journal._gathering) * GROUP_OVERHEAD_BYTES  # It is counted when they are flushed.
-        assert state.memory_bytes == undurable - without, "memory is counted wrong"
-
-    def _undurable_groups(self) -> Iterator[Group]:
-        yield from self.journal._gathering.values()
-        yield from self.journal._group_commit._unwritten
-        yield from self.journal._group_commit._unsynced
+        commit = self.journal._group_commit
+        flushed = [group for group in (*commit._unsynced, *commit._unwritten) if group.state in UNDURABLE]
+        gathering = sum(group.size - GROUP_OVERHEAD_BYTES for group in self.journal._gathering.values())
+        assert state.memory_bytes == gathering + sum(group.size for group in flushed), "memory is counted wrong"
+        seqs = [group.seq for group in flushed]
+        assert seqs == sorted(seqs), "groups are written or synced out of order"
 
     def _check_order(self) -> None:
         for (topic, partition), got in self.kafka.items():
