@@ -34,7 +34,7 @@ def count(folder: Path, names: list[str], seconds: float) -> dict[str, float]:
         raise FileNotFoundError("valgrind is not installed")
     found = {}
     with real_kafka(folder) as kafka:
-        kafka.most_partitions = PARTITIONS
+        kafka.max_partitions = PARTITIONS
         for row in ROWS:
             if row.is_named(names) and row.is_plain:
                 found[row.name] = _count(row, folder, kafka, seconds)

@@ -45,7 +45,7 @@ class RealKafka:
 
     def __init__(self, folder: Path) -> None:
         self.broker = Broker(folder / "broker").start()
-        self.most_partitions: int | None = None
+        self.max_partitions: int | None = None
         self.freeze, self.thaw, self.restart = self.broker.freeze, self.broker.thaw, self.broker.restart
 
     @property
@@ -53,7 +53,7 @@ class RealKafka:
         return self.broker.bootstrap
 
     def create_topic(self, topic: str, partitions: int) -> None:
-        create_topic(self.bootstrap, topic, partitions=min(partitions, self.most_partitions or partitions))
+        create_topic(self.bootstrap, topic, partitions=min(partitions, self.max_partitions or partitions))
 
     def close(self) -> None:
         """End it."""

@@ -33,8 +33,8 @@ POOL = 20_000
 ACCOUNTS = 2_000
 PLATFORM_WAITS_S = 2.0
 TICK_S = 0.001
-MOST_OPENING = 1_000
-MOST_IDLE = 128
+MAX_OPENING = 1_000
+MAX_IDLE = 128
 
 
 def requests(count: int = POOL) -> list[bytes]:
@@ -158,7 +158,7 @@ class Open(Run):
     def replied(self, connection: Connection, ok: bool) -> None:
         self.latencies.append(self.now() - connection.due)
         self.refused += not ok
-        if len(self._idle) < MOST_IDLE:
+        if len(self._idle) < MAX_IDLE:
             self._idle.append(connection)
         elif connection.transport is not None:
             connection.transport.close()
@@ -200,7 +200,7 @@ class Open(Run):
             if connection.transport is not None:
                 self._send_on(connection, due)
                 return
-        if len(self._opening) < MOST_OPENING:
+        if len(self._opening) < MAX_OPENING:
             task = self.loop.create_task(self._send_on_new(due))
             self._opening.add(task)
             task.add_done_callback(self._opening.discard)

@@ -80,21 +80,21 @@ def machine() -> dict[str, str]:
 def middle(rounds: Sequence[Measured]) -> Measured:
     """The median of each figure."""
 
-    def of(pick: Callable[[Measured], float]) -> float:
+    def median_of(pick: Callable[[Measured], float]) -> float:
         return statistics.median(map(pick, rounds))
 
     def saturation(number: str) -> Saturation:
         return Saturation(
-            per_second=of(lambda one: one.saturation[number].per_second),
-            cpu_us=of(lambda one: one.saturation[number].cpu_us),
-            busy=of(lambda one: one.saturation[number].busy),
-            load_busy=of(lambda one: one.saturation[number].load_busy),
+            per_second=median_of(lambda one: one.saturation[number].per_second),
+            cpu_us=median_of(lambda one: one.saturation[number].cpu_us),
+            busy=median_of(lambda one: one.saturation[number].busy),
+            load_busy=median_of(lambda one: one.saturation[number].load_busy),
             refused=sum(one.saturation[number].refused for one in rounds),
         )
 
     half = HalfLoad(*(statistics.median(getattr(one.half, name) for one in rounds) for name in HALF_LOAD))
     return Measured(
-        {number: saturation(number) for number in rounds[0].saturation}, half, int(of(lambda one: one.rss_bytes))
+        {number: saturation(number) for number in rounds[0].saturation}, half, int(median_of(lambda one: one.rss_bytes))
     )
 
 

@@ -71,8 +71,3 @@ async def retry(
                 raise
             report(error)
         await pause(next(waits))
-
-
-def backoff(*, first: float = 0.2, most: float = 5.0) -> Backoff:
-    """`Backoff` under its former name."""
-    return Backoff(first_s=first, max_s=most)
