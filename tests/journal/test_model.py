@@ -30,9 +30,9 @@ class JournalMachine(RuleBasedStateMachine):
         super().__init__()
         self.world = World()
 
-    @rule(topic=topics, partition=partitions, size=sizes, times=st.integers(1, 4))
-    def append(self, topic: str, partition: int, size: int, times: int) -> None:
-        for _ in range(times):
+    @rule(topic=topics, places=st.lists(partitions, min_size=1, max_size=4), size=sizes)
+    def append(self, topic: str, places: list[int], size: int) -> None:
+        for partition in places:
             self.world.append(topic, partition, size)
 
     @rule(seconds=st.sampled_from((0.001, 0.003, 0.006, 0.012, 0.05, 0.5, 3.0)))
