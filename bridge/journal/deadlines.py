@@ -8,7 +8,9 @@ from collections import deque
 from bridge.journal.groups import Group, GroupState
 
 CHECK_INTERVAL_S = 0.02
+"""Between two looks. A deadline is taken to be so much earlier, so that it is met."""
 ANSWERED = (GroupState.SYNCED, GroupState.COMPLETE)
+"""States of groups whose records are resolved with True: see `Journal.confirm` and `Journal._group_synced`."""
 
 
 class ReplyDeadlines:

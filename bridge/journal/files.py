@@ -83,7 +83,7 @@ class JournalFiles:
             self._open(await self._create())
         except (OSError, sqlite3.Error) as error:
             self._report(error)
-            self._reopen()
+            self._reopen(REOPEN_FIRST_S)
         self._adopter.start(self._adopt_interval_s, self._inherit)
 
     async def stop(self) -> None:
@@ -110,7 +110,7 @@ class JournalFiles:
         self.current.add(1, group.size)
         self.stored_bytes += group.size
 
-    def take_back(self, group: Group) -> None:
+    def unassign(self, group: Group) -> None:
         """The file of the group failed before it was synced: no file holds it any more."""
         assert group.file is not None
         group.file.remove(group.size)
@@ -135,20 +135,21 @@ class JournalFiles:
         log.error(
             "the journal %s failed (%s); until another can be written, only Kafka acknowledges", store.path, error
         )
-        self._replace()
+        self._replace(wait_s=REOPEN_FIRST_S)  # Else a disk that takes files and fails to sync them would be kept busy.
         return True
 
-    def _replace(self) -> None:
-        """Retire the current file, and open another as soon as the disk takes one."""
+    def _replace(self, *, wait_s: float = 0.0) -> None:
+        """Retire the current file, and open another after `wait_s`, or as soon as the disk takes one."""
         self.current = None
         self._plan_cleanup()
-        self._reopen()
+        self._reopen(wait_s)
 
-    def _reopen(self) -> None:
+    def _reopen(self, wait_s: float) -> None:
         if self._reopening is None or self._reopening.done():
-            self._reopening = self._loop.create_task(self._reopen_until_it_works())
+            self._reopening = self._loop.create_task(self._reopen_until_it_works(wait_s))
 
-    async def _reopen_until_it_works(self) -> None:
+    async def _reopen_until_it_works(self, wait_s: float) -> None:
+        await asyncio.sleep(wait_s)
         file = await retry(
             self._create, on=(OSError, sqlite3.Error), report=self._report, first_s=REOPEN_FIRST_S, max_s=REOPEN_MAX_S
         )

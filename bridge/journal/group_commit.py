@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
 from bridge.journal.files import JournalFiles
-from bridge.journal.groups import Group, GroupState, drop_complete, rows_of
+from bridge.journal.groups import Group, GroupState, drop_complete
 from bridge.journal.outlet import Outlet
-from bridge.journal.store import Store
+from bridge.journal.record import pack
+from bridge.journal.store import Row, Store
 from bridge.journal.writer import JournalWriter
 
 PROBE_INTERVAL_S = 2.0
@@ -119,15 +120,15 @@ class GroupCommit:
         if self._kafka_is_slow and not self._is_syncing:
             self._syncing = file.store
             sync_through = groups[-1].seq
-        self._writer.write(file.store, partial(rows_of, groups), file.pop_deletable(), sync_through=sync_through)
+        self._writer.write(file.store, partial(_rows_of, groups), file.pop_deletable(), sync_through=sync_through)
         self._schedule_sync()
 
-    def take_back(self) -> None:
+    def file_failed(self) -> None:
         """The current file failed: what it had not synced is unwritten again."""
         lost = [group for group in self._unsynced if group.state is not GroupState.COMPLETE]
         self._unsynced.clear()
         for group in lost:
-            self._files.take_back(group)
+            self._files.unassign(group)
         self._unwritten.extendleft(reversed(lost))
 
     # -- Syncing -------------------------------------------------------------------------------------------------------
@@ -187,3 +188,14 @@ class GroupCommit:
             file = self._files.current
             if file is not None and not self._is_tried and not self._is_syncing:
                 self._sync(file.store)
+
+
+def _rows_of(groups: Sequence[Group]) -> Iterator[Row]:
+    """The rows of some groups, each made when its turn to be written comes.
+
+    A group that Kafka confirmed meanwhile has no records any more, and needs no row.
+    """
+    for group in groups:
+        if records := group.records:
+            packed = pack([pending.record for pending in records])
+            yield Row(group.seq, group.topic, len(records), group.size, packed)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from enum import IntEnum
 
 from bridge.journal.journal_file import JournalFile
-from bridge.journal.record import Record, pack, unpack
+from bridge.journal.record import Record, unpack
 from bridge.journal.store import Row
 
 log = logging.getLogger(__name__)
@@ -140,14 +140,3 @@ def drop_complete(groups: deque[Group]) -> None:
     """Remove the groups at the head that Kafka has confirmed as a whole."""
     while groups and groups[0].state is GroupState.COMPLETE:
         groups.popleft()
-
-
-def rows_of(groups: Sequence[Group]) -> Iterator[Row]:
-    """The rows of some groups, each made when its turn to be written comes.
-
-    A group that Kafka confirmed meanwhile has no records any more, and needs no row.
-    """
-    for group in groups:
-        if records := group.records:
-            packed = pack([pending.record for pending in records])
-            yield Row(group.seq, group.topic, len(records), group.size, packed)

@@ -96,7 +96,7 @@ class JournalLimits:
 
     @classmethod
     def from_settings(cls, settings: BridgeSettings) -> JournalLimits:
-        """Those of the settings."""
+        """The limits that the settings name."""
         return cls(
             max_bytes=settings.journal_max_bytes,
             memory_max_bytes=settings.memory_max_bytes,
@@ -120,7 +120,7 @@ class JournalState:
 
 
 class Journal:
-    """See the essay above. Made on the event loop.
+    """Makes records durable and keeps their order, as the essay of this module says. Made on the event loop.
 
     Args:
         folder: where the files are.
@@ -173,13 +173,13 @@ class Journal:
         await self._files.start()
         self._group_commit.start()
 
-    async def stop(self, timeout: float) -> None:
-        """Make durable what is here, as far as the disk allows within `timeout` seconds, and give the files back."""
+    async def stop(self, timeout_s: float) -> None:
+        """Make durable what is here, as far as the disk allows within `timeout_s`, and give the files back."""
         self.flush()
         self._group_commit.stop()
         self._deadlines.stop()
         with contextlib.suppress(TimeoutError, sqlite3.Error, OSError):
-            async with asyncio.timeout(timeout):
+            async with asyncio.timeout(timeout_s):
                 await self._files.stop()
         self._writer.stop()
 
@@ -187,7 +187,7 @@ class Journal:
         """The result of `function`, which touches files, called behind the journal's own file work."""
         return await self._writer.call(function)
 
-    # -- Taking records ------------------------------------------------------------------------------------------------
+    # -- Appending -----------------------------------------------------------------------------------------------------
 
     def append(self, record: Record, resolve: Resolve | None = None, *, forced: bool = False) -> None:
         """Take a record.
@@ -230,7 +230,7 @@ class Journal:
             self.queue(group.topic).offer(group)
         self._group_commit.schedule()
 
-    # -- Kafka confirms ------------------------------------------------------------------------------------------------
+    # -- Acknowledging: the two places that resolve with True ----------------------------------------------------------
 
     def confirm(self, records: Iterable[PendingRecord]) -> None:
         """Kafka confirmed these records, of groups that were leased."""
@@ -244,7 +244,14 @@ class Journal:
             if group.unconfirmed == 0:
                 self._complete(group)
 
+    def _group_synced(self, group: Group) -> None:
+        """The disk holds a group for good."""
+        self._memory_bytes -= group.size
+        group.resolve(True)
+        self.queues[group.topic].synced(group)
+
     def _complete(self, group: Group) -> None:
+        """Kafka has confirmed all of a group: nobody needs it any more."""
         if group.state is not GroupState.SYNCED:
             self._memory_bytes -= group.size
         group.become(GroupState.COMPLETE)
@@ -254,19 +261,14 @@ class Journal:
         if group.file is not None:
             self._files.confirmed(group)
 
-    # -- The disk ------------------------------------------------------------------------------------------------------
+    # -- What the disk tells -------------------------------------------------------------------------------------------
 
     def _synced(self, store: Store, through: int) -> None:
         self._group_commit.synced(store, through)
 
-    def _group_synced(self, group: Group) -> None:
-        self._memory_bytes -= group.size
-        group.resolve(True)
-        self.queues[group.topic].synced(group)
-
     def _failed(self, store: Store, error: Exception) -> None:
         if self._files.fail(store, error):
-            self._group_commit.take_back()
+            self._group_commit.file_failed()
 
     def _writable(self) -> None:
         self._group_commit.write_pending()

@@ -1,4 +1,4 @@
-"""A file of a process, and what it holds for Kafka."""
+"""What a file of this process holds for Kafka: counts, and rows that are to be deleted."""
 
 from __future__ import annotations
 

@@ -14,5 +14,10 @@ class Outlet(Protocol):
     def confirms(self) -> bool:
         """Whether Kafka is confirming records at present, as far as can be known."""
 
-    def available(self, queue: TopicQueue) -> None:
-        """Groups can be leased from the queue, which may be a new one."""
+    def available(self, queue: TopicQueue, live: bool, /) -> None:
+        """Groups can be leased from a queue, which may be a new one.
+
+        Args:
+            queue: the queue.
+            live: whether they were appended just now; else a predecessor left them.
+        """

@@ -170,8 +170,8 @@ class Store:
             raise DamagedError(f"{self.path}: version {version} of the format is not known to this program")
         self._connection.execute("SELECT seq FROM groups LIMIT 1").fetchone()
 
-    def write(self, rows: Iterable[Row], done: Sequence[int], *, sync: bool) -> None:
-        """Add groups and remove those whose sequence numbers are in `done`, as one transaction.
+    def write(self, rows: Iterable[Row], deleted: Sequence[int], *, sync: bool) -> None:
+        """Add groups and remove those whose sequence numbers are in `deleted`, as one transaction.
 
         Afterwards this and all earlier writes survive the end of the process; with `sync` that of the machine too.
 
@@ -189,7 +189,7 @@ class Store:
                     "INSERT INTO groups VALUES (?, ?, ?, ?, ?, ?)",
                     (row.seq, row.topic, row.records, row.size, now, row.packed),
                 )
-            for run in _runs(done):
+            for run in _runs(deleted):
                 execute("DELETE FROM groups WHERE seq BETWEEN ? AND ?", run)
             if sync:
                 execute("UPDATE syncs SET count = count + 1")  # A commit without a change would sync nothing.
@@ -246,7 +246,7 @@ class Store:
             pass
 
     def remove_in_steps(self) -> Iterator[None]:
-        """The same, a bit at a time: to free a gigabyte at once would hold up the file system for half a second."""
+        """Delete the file a bit at a time: to free a gigabyte at once holds up the file system for half a second."""
         with contextlib.ExitStack() as still_open:
             file = None
             with contextlib.suppress(OSError):

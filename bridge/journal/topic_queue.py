@@ -45,13 +45,13 @@ class TopicQueue:
 
     Args:
         topic: of all its records.
-        read_ahead_bytes: see above.
+        read_ahead_bytes: how much of a backlog may be in memory, and how much may be leased.
         thread: where files are read.
-        on_available: called with the queue when there is something to lease.
+        on_available: called with the queue when there is something to lease, and with whether it is live.
     """
 
     def __init__(
-        self, topic: str, read_ahead_bytes: int, thread: FileThread, on_available: Callable[[TopicQueue], None]
+        self, topic: str, read_ahead_bytes: int, thread: FileThread, on_available: Callable[[TopicQueue, bool], None]
     ) -> None:
         self.topic = topic
         self._read_ahead_bytes = read_ahead_bytes
@@ -72,12 +72,12 @@ class TopicQueue:
     def inherit(self, file: JournalFile, through: int) -> None:
         """Put the rows of a predecessor's file, up to a sequence number, behind the backlog that is here."""
         self._backlog.append(Range(file, 0, through))
-        self._on_available(self)
+        self._on_available(self, False)
 
     def offer(self, group: Group) -> None:
         """Put a group behind all that is here."""
         self._live.append(group)
-        self._on_available(self)
+        self._on_available(self, True)
 
     def synced(self, group: Group) -> None:
         """The disk holds a group, the oldest of its state: unless it is leased, memory keeps it as read-ahead only."""

@@ -130,7 +130,7 @@ class JournalWriter(FileThread):
         self._on_synced = on_synced
         self._on_failed = on_failed
         self._failed: set[Store] = set()
-        self._taken_too_far: deque[Work | WriteRequest | None] = deque(maxlen=1)
+        self._next_work: deque[Work | WriteRequest | None] = deque(maxlen=1)
         """What came out of the queue behind writes that are done together, and is not one of them."""
 
     def write(
@@ -150,8 +150,8 @@ class JournalWriter(FileThread):
     # -- In the thread -------------------------------------------------------------------------------------------------
 
     def _next(self) -> Work | None:
-        """As above; a write comes with those to the same file that wait right behind it."""
-        first = self._taken_too_far.pop() if self._taken_too_far else self._queue.get()
+        """What is to be done next; a write comes with those to the same file that wait right behind it."""
+        first = self._next_work.pop() if self._next_work else self._queue.get()
         if not isinstance(first, WriteRequest):
             return first
         requests = [first]
@@ -161,7 +161,7 @@ class JournalWriter(FileThread):
             except queue.Empty:
                 break
             if not (isinstance(work, WriteRequest) and work.store is first.store):
-                self._taken_too_far.append(work)
+                self._next_work.append(work)
                 break
             requests.append(work)
         return partial(self._write, first.store, requests)

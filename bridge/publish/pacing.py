@@ -8,6 +8,8 @@ import time
 BACKLOG_SHARE = 0.1
 """The share of the event loop's time that we spend on a backlog; what aiokafka and SQLite do with it comes on top."""
 MAX_REST_S = 0.1
+BEHIND_AFTER_S = 0.25
+"""A record that has waited for longer belongs to a backlog."""
 IDLE_AFTER_S = 1.0
 """After so long without a callback, a backlog need not give way to any."""
 
@@ -19,17 +21,48 @@ ROUND_TRIP_MAX_S = 0.25
 ROUND_TRIPS_AVERAGED = 16
 
 
+class Arrivals:
+    """When a callback came last, whatever its topic: all publishers of a process give way to it."""
+
+    def __init__(self) -> None:
+        self._last = -IDLE_AFTER_S
+
+    def note(self) -> None:
+        """A callback has come."""
+        self._last = time.perf_counter()
+
+    @property
+    def come(self) -> bool:
+        """Whether any came lately."""
+        return time.perf_counter() - self._last < IDLE_AFTER_S
+
+
 class Pace:
-    """Holds a backlog to its share of the event loop, so that callbacks that come meanwhile find it free.
+    """Holds the backlog of a topic to its share of the event loop, so that callbacks that come find it free.
 
     As a context manager it surrounds the work that counts, by the clock: to ask for CPU time takes ten times as long. A
     process that was stopped meanwhile seems to have worked, which is one reason why no rest is long.
+
+    Args:
+        arrivals: of callbacks; a backlog hurries while there are none.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, arrivals: Arrivals) -> None:
+        self._arrivals = arrivals
         self._worked_s = 0.0
-        self._came_at = 0.0
         self.start()
+
+    @staticmethod
+    def is_behind(oldest_s: float) -> bool:
+        """Whether what is published next, which has waited for `oldest_s` seconds, is of a backlog."""
+        return oldest_s > BEHIND_AFTER_S
+
+    def gives_way(self, oldest_s: float, *, disk_ok: bool) -> bool:
+        """Whether it is of a backlog, and that has to rest.
+
+        Only while callbacks come, and only if the disk takes them: else their replies wait for Kafka behind it.
+        """
+        return self.is_behind(oldest_s) and self._arrivals.come and disk_ok
 
     def start(self) -> None:
         """A round begins."""
@@ -41,15 +74,6 @@ class Pace:
 
     def __exit__(self, *_: object) -> None:
         self._worked_s += time.perf_counter() - self._entered
-
-    def callback_came(self) -> None:
-        """Somebody needs the event loop."""
-        self._came_at = time.perf_counter()
-
-    @property
-    def callbacks_come(self) -> bool:
-        """Whether somebody needed it lately."""
-        return time.perf_counter() - self._came_at < IDLE_AFTER_S
 
     async def rest(self) -> None:
         """Wait until the work is no more than the share of the time since the round began, but not for long."""

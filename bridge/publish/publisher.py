@@ -10,7 +10,7 @@ again that was not confirmed (`window`), in order: a failed batch (its sequence 
 batch that is not confirmed for long (all brokers may have moved to other addresses). What dies with a producer is its
 `session`. This may duplicate, and never reorders first occurrences.
 
-A record that the broker refuses for good is looked for (`refusal_search`), kept on disk and announced on the
+A record that the broker refuses for good is looked for (`rejection_search`), kept on disk and announced on the
 dead-letter topic (`quarantine`), so that it holds up nothing behind it. Where even the disk does not take it, it does:
 it was acknowledged.
 
@@ -23,9 +23,10 @@ from __future__ import annotations
 import asyncio
 from typing import Literal
 
-from bridge.journal.journal import Journal
 from bridge.journal.topic_queue import TopicQueue
+from bridge.publish.pacing import Arrivals
 from bridge.publish.quarantine import Quarantine
+from bridge.publish.source import Source
 from bridge.publish.topic_publisher import TopicPublisher
 from bridge.settings import BridgeSettings
 from common.logs import Throttle
@@ -37,6 +38,8 @@ STATE_INTERVAL_S = 0.25
 class Publisher:
     """One `TopicPublisher` for each topic of the journal, of which it is the outlet.
 
+    It is made before the journal, which is given it as its outlet, and given the journal when it starts.
+
     Args:
         settings: connection, topics, compression.
     """
@@ -46,15 +49,16 @@ class Publisher:
         """Whether Kafka is confirming events; looked at a few times a second."""
         self._settings = settings
         self._throttle = Throttle(REPORT_INTERVAL_S)
-        self._journal: Journal | None = None
+        self._arrivals = Arrivals()
+        self._source: Source | None = None
         self._topics: dict[str, TopicPublisher] = {}
         self._tasks: list[asyncio.Task[None]] = []
 
-    def start(self, journal: Journal) -> None:
+    def start(self, source: Source) -> None:
         """Publish what is in the journal and what it is given, for ever; connect in the background."""
-        self._journal = journal
-        for topic in (self._settings.topic, self._settings.dlq_topic, *journal.queues):
-            self.available(journal.queue(topic))
+        self._source = source
+        for topic in (self._settings.topic, self._settings.dlq_topic, *source.queues):
+            self.available(source.queue(topic), False)
         self._tasks.append(asyncio.get_running_loop().create_task(self._watch()))
 
     async def stop(self) -> None:
@@ -63,12 +67,14 @@ class Publisher:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    def available(self, queue: TopicQueue) -> None:
+    def available(self, queue: TopicQueue, live: bool, /) -> None:
         """Groups can be leased from a queue, which may be new: adopted, from a time when topics had other names."""
+        if live:
+            self._arrivals.note()
         if (publisher := self._topics.get(queue.topic)) is not None:
             publisher.wake()
-        elif self._journal is not None:
-            self._add(queue, self._journal)
+        elif self._source is not None:
+            self._add(queue, self._source)
 
     @property
     def state(self) -> Literal["confirming", "slow", "away"]:
@@ -78,9 +84,11 @@ class Publisher:
             return "away"
         return "confirming" if events.confirms else "slow"
 
-    def _add(self, queue: TopicQueue, journal: Journal) -> None:
-        quarantine = Quarantine(journal.folder, dlq_topic=self._settings.dlq_topic)
-        publisher = TopicPublisher(queue, journal, quarantine, self._settings, self._throttle)
+    def _add(self, queue: TopicQueue, source: Source) -> None:
+        quarantine = Quarantine(source.folder, dlq_topic=self._settings.dlq_topic)
+        publisher = TopicPublisher(
+            queue, source, quarantine, self._settings, arrivals=self._arrivals, throttle=self._throttle
+        )
         self._topics[queue.topic] = publisher
         self._tasks.append(asyncio.get_running_loop().create_task(publisher.run()))
 

@@ -56,7 +56,12 @@ class Quarantine:
             file.flush()
             os.fsync(file.fileno())
         sync_folder(self._folder)
-        log.error("Kafka refuses a record of %s for good (%s); it was set aside: %s", record.topic, reason, path.name)
+        log.error(
+            "Kafka refuses a record of %s for good (%s); it was put into quarantine: %s",
+            record.topic,
+            reason,
+            path.name,
+        )
         return Record(
             self._dlq_topic,
             record.key,

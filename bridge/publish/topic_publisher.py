@@ -11,18 +11,18 @@ from aiokafka.errors import KafkaError
 
 from bridge import metrics
 from bridge.journal.groups import PendingRecord
-from bridge.journal.journal import Journal
 from bridge.journal.topic_queue import TopicQueue
-from bridge.publish.pacing import Pace, RoundSize
-from bridge.publish.quarantine import Quarantine
-from bridge.publish.refusal_search import RefusalSearch
-from bridge.publish.session import (
+from bridge.publish.pacing import Arrivals, Pace, RoundSize
+from bridge.publish.producer_session import (
     MAX_BATCH_BYTES,
     ConnectedProducer,
     ProducerLostError,
     ProducerSession,
     Survivors,
 )
+from bridge.publish.quarantine import Quarantine
+from bridge.publish.rejection_search import RejectionSearch
+from bridge.publish.source import Source
 from bridge.publish.window import Window
 from bridge.settings import BridgeSettings
 from common.kafka.clients import ClientArguments
@@ -43,35 +43,37 @@ class TopicPublisher:
 
     Args:
         queue: what is published.
-        journal: told what Kafka confirmed.
+        source: the journal that has the queue.
         quarantine: where records go that the broker refuses for good.
         settings: connection, topics, compression.
+        arrivals: of callbacks, shared by all topics.
         throttle: shared by all topics, so that a problem of theirs is logged once.
     """
 
     def __init__(
         self,
         queue: TopicQueue,
-        journal: Journal,
+        source: Source,
         quarantine: Quarantine,
         settings: BridgeSettings,
+        *,
+        arrivals: Arrivals,
         throttle: Throttle,
     ) -> None:
         self._topic = queue.topic
-        self._journal = journal
+        self._source = source
         self._quarantine = quarantine
         self._settings = settings
         self._throttle = throttle
-        self._window = Window(queue, journal)
-        self._pace = Pace()
+        self._window = Window(queue, source)
+        self._pace = Pace(arrivals)
         self._round_size = RoundSize()
-        self._refusal_search = RefusalSearch()
+        self._rejection_search = RejectionSearch()
         self._session: ProducerSession | None = None
         self._published = metrics.PUBLISHED.labels(self._topic)
 
     def wake(self) -> None:
         """Something can be leased from the queue."""
-        self._pace.callback_came()
         if self._session is not None:
             self._session.wake()
 
@@ -100,21 +102,21 @@ class TopicPublisher:
                 log.exception("publishing to %s failed; starting anew", self._topic)
             metrics.PRODUCER_REPLACED.inc()
             gc.collect()  # All that the producer held lies in cycles, megabytes of it.
-            if self._refusal_search.pop_has_narrowed() or loop.time() - started > STABLE_AFTER_S:
+            if self._rejection_search.pop_has_narrowed() or loop.time() - started > STABLE_AFTER_S:
                 waits.reset()
             await asyncio.sleep(next(waits))
 
     async def _use_one_producer(self) -> None:
         """Connect, and publish until the producer is lost."""
-        if (refused := self._refusal_search.pop_found()) is not None:
-            await self._put_in_quarantine(refused.pending, refused.reason)
+        if (rejected := self._rejection_search.pop_found()) is not None:
+            await self._put_in_quarantine(rejected.pending, rejected.reason)
         connected = await self._connect()
         try:
             self._session = ProducerSession(
                 connected,
-                Survivors(self._window, self._pace, self._round_size, self._refusal_search),
+                Survivors(self._window, self._pace, self._round_size, self._rejection_search),
                 quarantine=self._put_in_quarantine,
-                disk_ok=lambda: self._journal.disk_ok,
+                disk_ok=lambda: self._source.disk_ok,
                 stall_s=self._settings.kafka_stall_s,
                 on_published=self._published.inc,
             )
@@ -129,14 +131,14 @@ class TopicPublisher:
         Where the disk does not take it, it holds them up: it was acknowledged.
         """
         announcement = await retry(
-            lambda: self._journal.on_disk(lambda: self._quarantine.keep(pending.record, reason)),
+            lambda: self._source.on_disk(lambda: self._quarantine.keep(pending.record, reason)),
             on=OSError,
             report=lambda error: self._report(
-                f"a record that Kafka refuses for good cannot be set aside ({error}): it holds up all others"
+                f"a record that Kafka refuses for good cannot be put into quarantine ({error}): it holds up all others"
             ),
         )
         if self._topic != self._settings.dlq_topic:
-            self._journal.append(announcement, forced=True)
+            self._source.append(announcement, forced=True)
         metrics.QUARANTINED.labels(self._topic).inc()
         self._window.confirm([pending])
 

@@ -7,11 +7,8 @@ from collections import deque
 from collections.abc import Sequence
 
 from bridge.journal.groups import Group, PendingRecord, drop_complete
-from bridge.journal.journal import Journal
 from bridge.journal.topic_queue import TopicQueue
-
-BEHIND_AFTER_S = 0.25
-"""A record that has waited for longer belongs to a backlog."""
+from bridge.publish.source import Source
 
 
 class Window:
@@ -19,13 +16,13 @@ class Window:
 
     Args:
         queue: leased from.
-        journal: told what Kafka confirmed.
+        source: told what Kafka confirmed.
     """
 
-    def __init__(self, queue: TopicQueue, journal: Journal) -> None:
+    def __init__(self, queue: TopicQueue, source: Source) -> None:
         self.groups: deque[Group] = deque()
         self._queue = queue
-        self._journal = journal
+        self._source = source
         self._loop = asyncio.get_running_loop()
 
     async def lease(self) -> Group | None:
@@ -37,10 +34,10 @@ class Window:
 
     def confirm(self, records: Sequence[PendingRecord]) -> None:
         """Kafka confirmed these records, or never will and they are kept elsewhere."""
-        self._journal.confirm(records)
+        self._source.confirm(records)
         drop_complete(self.groups)
 
     @property
-    def is_behind(self) -> bool:
-        """Whether what is published next is of a backlog."""
-        return bool(self.groups) and self._loop.time() - self.groups[0].flushed > BEHIND_AFTER_S
+    def oldest_s(self) -> float:
+        """Seconds that the oldest group here has waited; for ever, where a predecessor left it."""
+        return self._loop.time() - self.groups[0].flushed if self.groups else 0.0

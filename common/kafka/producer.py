@@ -6,6 +6,7 @@ import asyncio
 from typing import Literal
 
 from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaError
 
 from common.asyncio_tools import finish
 from common.kafka.clients import ClientArguments
@@ -53,6 +54,16 @@ def is_dead(producer: AIOKafkaProducer) -> bool:
     """Whether the task that sends has ended, so that nothing will ever be confirmed."""
     task = producer._sender.sender_task
     return task is not None and task.done()
+
+
+async def answers(producer: AIOKafkaProducer, *, timeout_s: float) -> bool:
+    """Whether a broker answers within `timeout_s`, also while nothing is sent."""
+    try:
+        async with asyncio.timeout(timeout_s):
+            await producer.client.fetch_all_metadata()
+    except (KafkaError, TimeoutError, OSError):
+        return False
+    return True
 
 
 async def stop_producer(producer: AIOKafkaProducer) -> None:

@@ -88,6 +88,7 @@ class World:
         self._in_flight: dict[tuple[str, int], deque[PendingRecord]] = defaultdict(deque)
         self._leased: set[tuple[Path | None, int]] = set()
         """File and sequence number of groups; no file: of this life."""
+        self._leased_sizes: dict[str, list[int]] = defaultdict(list)
         self._leasing: dict[str, asyncio.Task[Group | None]] = {}
         self.journal = self.loop.run_until_complete(self._made())
         self._finish(self.loop.start_task(self.journal.start()))
@@ -180,7 +181,7 @@ class World:
         if in_flight := self._in_flight[topic, partition]:
             self.kafka[topic, partition].append(name_of(in_flight[0].record))
 
-    def be_well(self, topic: str, records: int) -> None:
+    def be_well(self, topic: str, partitions: Sequence[int]) -> None:
         """The disk works, whatever Kafka does: what comes now is acknowledged, and soon."""
         self.disk.heal()
         self.writer.hangs = False
@@ -190,8 +191,8 @@ class World:
         if not state.disk_ok:
             return
         before = set(self.sent)
-        for _ in range(records):
-            self.append(topic, 0, 10)
+        for partition in partitions:
+            self.append(topic, partition, 10)
         self._run_well(LIMITS.reply_deadline_s / 4)
         slow = [name for name in self.sent.keys() - before if not self.sent[name].resolved]
         assert not slow, f"not acknowledged though the disk works: {sorted(slow)}"
@@ -249,10 +250,10 @@ class World:
         inherited = ORPHAN_ROW_BYTES * sum(1 for sent in self.sent.values() if sent.origin)
         assert state.stored_bytes <= LIMITS.max_bytes + GROUP_SLACK_BYTES + inherited, "the disk budget is not kept"
         for queue in self.journal.queues.values():
-            backlog = [group for group in queue._backlog if isinstance(group, Group)]
-            held = sum(pending.size for group in backlog for pending in group.records)
-            assert held <= LIMITS.read_ahead_bytes + GROUP_SLACK_BYTES, "a backlog is held in memory"
-            assert queue._leased_bytes <= LIMITS.read_ahead_bytes + GROUP_SLACK_BYTES, "too much is leased"
+            backlog = [group.size for group in queue._backlog if isinstance(group, Group)]
+            assert sum(backlog) - max(backlog, default=0) <= LIMITS.read_ahead_bytes, "a backlog is held in memory"
+            leased = self._leased_sizes[queue.topic]
+            assert queue._leased_bytes - max(leased, default=0) < LIMITS.read_ahead_bytes, "too much is leased"
         commit = self.journal._group_commit
         flushed = [group for group in (*commit._unsynced, *commit._unwritten) if group.state in UNDURABLE]
         gathering = sum(group.size - GROUP_OVERHEAD_BYTES for group in self.journal._gathering.values())
@@ -322,5 +323,6 @@ class World:
             key = None if path in self.disk.own_paths else path, group.seq
             assert key not in self._leased, "a group was leased twice"
             self._leased.add(key)
+            self._leased_sizes[topic].append(group.size)
             for pending in group.records:
                 self._in_flight[topic, int(pending.record.key)].append(pending)

@@ -56,7 +56,7 @@ class StepWriter(StepThread, JournalWriter):
 
     @property
     def _is_idle(self) -> bool:
-        return super()._is_idle and not self._taken_too_far
+        return super()._is_idle and not self._next_work
 
 
 class FaultyDisk:

@@ -56,9 +56,12 @@ class JournalMachine(RuleBasedStateMachine):
     def kafka_seems(self, confirms: bool) -> None:
         self.world.outlet.confirms = confirms
 
-    @rule(topic=topics)
-    def lease(self, topic: str) -> None:
-        self.world.lease(topic)
+    @rule(topic=topics, times=st.integers(1, 5))
+    def lease(self, topic: str, times: int) -> None:
+        for _ in range(times):
+            self.world.lease(topic)
+            self.world.step()
+            self.world.step()
 
     @rule(topic=topics, partition=partitions, records=st.integers(1, 5))
     def kafka_confirms(self, topic: str, partition: int, records: int) -> None:
@@ -88,9 +91,9 @@ class JournalMachine(RuleBasedStateMachine):
             self.world.advance(LIMITS.adopt_interval_s + 0.1)
             self.world.step()
 
-    @rule(topic=topics, times=st.integers(1, 3))
-    def the_disk_is_well_for_a_while(self, topic: str, times: int) -> None:
-        self.world.be_well(topic, times)
+    @rule(topic=topics, places=st.lists(partitions, min_size=1, max_size=3))
+    def the_disk_is_well_for_a_while(self, topic: str, places: list[int]) -> None:
+        self.world.be_well(topic, places)
 
     @rule()
     def all_is_well_for_a_while(self) -> None:

@@ -33,7 +33,7 @@ async def test_a_backlog_that_cannot_be_read_now_is_read_when_the_disk_is_well_a
     monkeypatch.setattr(topic_queue, "READ_AGAIN_S", 0.001)
     store = Store.create(tmp_path)
     store.write([_row(1)], [], sync=False)
-    queue = TopicQueue(TOPIC, 1024 * 1024, thread, lambda _queue: None)
+    queue = TopicQueue(TOPIC, 1024 * 1024, thread, lambda _queue, _live: None)
     queue.inherit(JournalFile(store), 1)
     store._connection.execute("ALTER TABLE groups RENAME TO elsewhere")  # An OperationalError, as of a failing disk.
     leasing: asyncio.Future[Group | None] = asyncio.ensure_future(queue.lease())
@@ -51,11 +51,11 @@ async def test_a_backlog_comes_before_what_is_live_and_each_group_comes_once(
 ) -> None:
     store = Store.create(tmp_path)
     store.write([_row(1), _row(2)], [], sync=False)
-    available: list[TopicQueue] = []
-    queue = TopicQueue(TOPIC, 1024 * 1024, thread, available.append)
+    available: list[bool] = []
+    queue = TopicQueue(TOPIC, 1024 * 1024, thread, lambda _queue, live: available.append(live))
     queue.offer(_live(8))
     queue.inherit(JournalFile(store), 2)
-    assert available == [queue, queue]
+    assert available == [True, False]
     leased = await _all_of(queue)
     assert [group.seq for group in leased] == [1, 2, 8]
     drained_before = queue.is_drained
@@ -66,7 +66,7 @@ async def test_a_backlog_comes_before_what_is_live_and_each_group_comes_once(
 
 
 async def test_no_more_is_leased_than_the_read_ahead_until_kafka_confirms(thread: FileThread) -> None:
-    queue = TopicQueue(TOPIC, 1000, thread, lambda _queue: None)
+    queue = TopicQueue(TOPIC, 1000, thread, lambda _queue, _live: None)
     for seq in (1, 2, 3):
         queue.offer(_live(seq, size=600))
     first, second = await queue.lease(), await queue.lease()
@@ -86,7 +86,7 @@ async def test_what_is_synced_beyond_the_read_ahead_leaves_memory_and_is_read_ag
     file = JournalFile(store)
     groups = [_live(seq, size=600) for seq in (1, 2, 3)]
     store.write([_row(group.seq, size=600) for group in groups], [], sync=True)
-    queue = TopicQueue(TOPIC, 1000, thread, lambda _queue: None)
+    queue = TopicQueue(TOPIC, 1000, thread, lambda _queue, _live: None)
     for group in groups:
         queue.offer(group)
         group.file = file
@@ -102,7 +102,7 @@ async def test_what_is_synced_beyond_the_read_ahead_leaves_memory_and_is_read_ag
 
 
 async def test_a_group_that_is_leased_already_stays_in_memory_when_it_is_synced(thread: FileThread) -> None:
-    queue = TopicQueue(TOPIC, 1000, thread, lambda _queue: None)
+    queue = TopicQueue(TOPIC, 1000, thread, lambda _queue, _live: None)
     group = _live(1, size=600)
     queue.offer(group)
     assert await queue.lease() is group

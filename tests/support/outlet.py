@@ -12,6 +12,6 @@ class ToldOutlet:
         self.confirms = confirms
         self.queues: list[TopicQueue] = []
 
-    def available(self, queue: TopicQueue) -> None:
+    def available(self, queue: TopicQueue, _live: bool, /) -> None:
         """Note the queue."""
         self.queues.append(queue)

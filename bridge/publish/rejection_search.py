@@ -1,4 +1,4 @@
-"""Which record of a batch does the broker refuse for good? It says only that it refuses the batch."""
+"""Which record of a batch does the broker reject for good? It says only that it rejects the batch."""
 
 from __future__ import annotations
 
@@ -10,27 +10,27 @@ from bridge.journal.groups import PendingRecord
 MAX_BATCH_RECORDS = 65_536
 
 
-class RefusedRecord(NamedTuple):
-    """A record that the broker refuses, and why."""
+class RejectedRecord(NamedTuple):
+    """A record that the broker rejects for good, and why."""
 
     pending: PendingRecord
     reason: str
 
 
-class RefusalSearch:
+class RejectionSearch:
     """Finds the record by making batches smaller, each on a new producer. It outlives them."""
 
     def __init__(self) -> None:
         self.batch_records = MAX_BATCH_RECORDS
         """How many records a batch may have: fewer while the search goes on."""
-        self._found: RefusedRecord | None = None
+        self._found: RejectedRecord | None = None
         self._has_narrowed = False
 
-    def refused(self, records: Sequence[PendingRecord], reason: str) -> None:
-        """A batch was refused as a whole."""
+    def rejected(self, records: Sequence[PendingRecord], reason: str) -> None:
+        """A batch was rejected as a whole."""
         self._has_narrowed = True
         if len(records) == 1:
-            self._found = RefusedRecord(records[0], reason)
+            self._found = RejectedRecord(records[0], reason)
         else:
             self.batch_records = len(records) // 2
 
@@ -38,7 +38,7 @@ class RefusalSearch:
         """A batch was confirmed: the next may be larger again."""
         self.batch_records = min(self.batch_records * 2, MAX_BATCH_RECORDS)
 
-    def pop_found(self) -> RefusedRecord | None:
+    def pop_found(self) -> RejectedRecord | None:
         """The record that was found, once."""
         found, self._found = self._found, None
         return found

@@ -1,4 +1,4 @@
-"""The life of one producer: what dies with it is here, what survives it is in `topic_publisher`."""
+"""The life of one producer: what dies with it is here, what survives it are the `Survivors`."""
 
 from __future__ import annotations
 
@@ -20,17 +20,18 @@ from aiokafka.errors import (
 
 from bridge.journal.groups import Group, PendingRecord
 from bridge.publish.pacing import ROUND_S, Pace, RoundSize
-from bridge.publish.refusal_search import RefusalSearch
+from bridge.publish.rejection_search import RejectionSearch
 from bridge.publish.window import Window
 from common.kafka.diagnosis import explain
 from common.kafka.partition import partition_of
+from common.kafka.producer import answers
 
 MAX_BATCH_BYTES = 256 * 1024
 MIN_BATCH_BYTES = 16 * 1024
 SLOW_AFTER_S = 1.0
 WATCH_INTERVAL_S = 0.25
 PROBE_INTERVAL_S = 1.0
-REFUSED_FOR_GOOD = (MessageSizeTooLargeError, RecordListTooLargeError, InvalidMessageError, InvalidTimestampError)
+REJECTED_FOR_GOOD = (MessageSizeTooLargeError, RecordListTooLargeError, InvalidMessageError, InvalidTimestampError)
 
 
 class ProducerLostError(Exception):
@@ -61,7 +62,7 @@ class Survivors(NamedTuple):
     window: Window
     pace: Pace
     round_size: RoundSize
-    refusal_search: RefusalSearch
+    rejection_search: RejectionSearch
 
 
 class ProducerSession:
@@ -92,7 +93,7 @@ class ProducerSession:
     ) -> None:
         self._connected = connected
         self._producer = connected.producer
-        self._window, self._pace, self._round_size, self._refusal_search = survivors
+        self._window, self._pace, self._round_size, self._rejection_search = survivors
         self._quarantine = quarantine
         self._disk_ok = disk_ok
         self._stall_s = stall_s
@@ -147,18 +148,13 @@ class ProducerSession:
             while group := await self._window.lease():
                 self._spread((group,))
             if not self._in_flight or self._oldest_s > ROUND_S:
-                if self._gives_way:
+                if self._pace.gives_way(self._window.oldest_s, disk_ok=self._disk_ok()):
                     await self._pace.rest()
                 self._pace.start()
                 await self._send_round()
             if self._lost:
                 raise self._lost
             await self._wake.wait()
-
-    @property
-    def _gives_way(self) -> bool:
-        """Whether a backlog gives way: callbacks do come, and their replies need not wait for Kafka behind it."""
-        return self._window.is_behind and self._pace.callbacks_come and self._disk_ok()
 
     def _spread(self, groups: Iterable[Group]) -> None:
         with self._pace:
@@ -172,7 +168,7 @@ class ProducerSession:
         due = [number for number, queue in enumerate(self._queues) if queue and number not in self._in_flight]
         fair_bytes = max(MIN_BATCH_BYTES, self._round_size.bytes // max(1, len(due)))
         max_bytes = min(fair_bytes, MAX_BATCH_BYTES, self._connected.max_message_bytes or MAX_BATCH_BYTES)
-        is_behind = self._window.is_behind
+        is_behind = self._pace.is_behind(self._window.oldest_s)
         batches = []
         for partition in due:
             batches.append((partition, *self._next_batch(self._queues[partition], max_bytes)))
@@ -191,7 +187,7 @@ class ProducerSession:
             while queue:
                 record = queue[0].record
                 size += queue[0].size
-                if records and (size > max_bytes or len(records) >= self._refusal_search.batch_records):
+                if records and (size > max_bytes or len(records) >= self._rejection_search.batch_records):
                     break
                 appended = batch.append(
                     key=record.key, value=record.value, timestamp=record.timestamp_ms, headers=record.headers
@@ -222,7 +218,7 @@ class ProducerSession:
         records, sent_at = self._in_flight.pop(partition)
         error = asyncio.CancelledError() if done.cancelled() else done.exception()
         if error is None:
-            self._refusal_search.accepted()
+            self._rejection_search.accepted()
             self._round_size.confirmed_after(time.monotonic() - sent_at)
             with self._pace:
                 self._window.confirm(records)
@@ -230,8 +226,8 @@ class ProducerSession:
             self._wake.set()
         elif self._lost:
             pass  # The next producer is given its records.
-        elif isinstance(error, REFUSED_FOR_GOOD):
-            self._refusal_search.refused(records, explain(error))
+        elif isinstance(error, REJECTED_FOR_GOOD):
+            self._rejection_search.rejected(records, explain(error))
             self._lose(f"a batch of {len(records)} records was refused: {explain(error)}")
         else:
             self._lose(f"a batch failed: {explain(error)}")
@@ -249,12 +245,7 @@ class ProducerSession:
         """While only Kafka could make a record durable, know whether it answers even when nothing is sent."""
         while True:
             if not self._disk_ok() and not self._in_flight:
-                try:
-                    async with asyncio.timeout(PROBE_INTERVAL_S):
-                        await self._producer.client.fetch_all_metadata()
-                    self._answers = True
-                except (KafkaError, TimeoutError, OSError):
-                    self._answers = False
+                self._answers = await answers(self._producer, timeout_s=PROBE_INTERVAL_S)
             else:
                 self._answers = True
             await asyncio.sleep(PROBE_INTERVAL_S)

@@ -14,15 +14,15 @@ from aiokafka.producer.message_accumulator import BatchBuilder
 from bridge.journal.groups import PendingRecord
 from bridge.journal.journal import Journal
 from bridge.journal.record import Record
-from bridge.publish.pacing import ROUND_BYTES, Pace, RoundSize
-from bridge.publish.refusal_search import RefusalSearch
-from bridge.publish.session import (
+from bridge.publish.pacing import ROUND_BYTES, Arrivals, Pace, RoundSize
+from bridge.publish.producer_session import (
     MAX_BATCH_BYTES,
     ConnectedProducer,
     ProducerLostError,
     ProducerSession,
     Survivors,
 )
+from bridge.publish.rejection_search import RejectionSearch
 from bridge.publish.window import Window
 from bridge.settings import BridgeSettings
 from common.kafka.partition import partition_of
@@ -66,7 +66,7 @@ class Bench:
         self.journal = Journal.from_settings(settings, outlet=ToldOutlet())
         self.broker = Broker()
         self.round_size = RoundSize()
-        self.search = RefusalSearch()
+        self.search = RejectionSearch()
         self.quarantined: list[str] = []
         self.published = 0
         self.has_published = asyncio.Event()
@@ -74,7 +74,7 @@ class Bench:
         broker: Any = self.broker
         self.session = ProducerSession(
             ConnectedProducer(broker, TOPIC, PARTITIONS, max_message_bytes),
-            Survivors(self.window, Pace(), self.round_size, self.search),
+            Survivors(self.window, Pace(Arrivals()), self.round_size, self.search),
             quarantine=self._quarantine,
             disk_ok=lambda: True,
             stall_s=60.0,
@@ -185,7 +185,7 @@ async def test_what_a_lost_producer_had_in_flight_is_given_to_the_next_in_its_or
     second: Any = Broker()
     session = ProducerSession(
         ConnectedProducer(second, TOPIC, PARTITIONS, None),
-        Survivors(bench.window, Pace(), bench.round_size, bench.search),
+        Survivors(bench.window, Pace(Arrivals()), bench.round_size, bench.search),
         quarantine=bench._quarantine,
         disk_ok=lambda: True,
         stall_s=60.0,
