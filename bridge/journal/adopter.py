@@ -23,21 +23,26 @@ class Adopter:
 
     Args:
         folder: where the files are.
-        loop: the event loop.
+        interval_s: between two looks.
+        on_adopted: called with each file that was taken over, and what it holds.
     """
 
-    def __init__(self, folder: Path, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(
+        self, folder: Path, *, interval_s: float, on_adopted: Callable[[Store, Sequence[Backlog]], None]
+    ) -> None:
         self._folder = folder
-        self._loop = loop
+        self._interval_s = interval_s
+        self._on_adopted = on_adopted
+        self._loop = asyncio.get_running_loop()
         # To look through what others left may take seconds, in which the writer would sync nothing.
-        self._thread = FileThread(loop, "journal-adopter")
+        self._thread = FileThread(self._loop, "journal-adopter")
         self._unowned: frozenset[Path] = frozenset()
         self._task: asyncio.Task[None] | None = None
 
-    def start(self, interval_s: float, on_adopted: Callable[[Store, Sequence[Backlog]], None]) -> None:
-        """Look every `interval_s` seconds; `on_adopted` is called with each file and what it holds."""
+    def start(self) -> None:
+        """Look now and then from now on."""
         self._thread.start()
-        self._task = self._loop.create_task(self._run(interval_s, on_adopted))
+        self._task = self._loop.create_task(self._run())
 
     def stop(self) -> None:
         """Look no more."""
@@ -45,14 +50,14 @@ class Adopter:
             self._task.cancel()
         self._thread.stop()
 
-    async def _run(self, interval_s: float, on_adopted: Callable[[Store, Sequence[Backlog]], None]) -> None:
+    async def _run(self) -> None:
         while True:
-            await asyncio.sleep(interval_s)
+            await asyncio.sleep(self._interval_s)
             try:
                 unowned = frozenset(await self._thread.call(lambda: find_unowned(self._folder)))
                 lasting = sorted(unowned & self._unowned)
                 for store, backlogs in await self._thread.call(partial(take_over, self._folder, lasting)):
-                    on_adopted(store, backlogs)
+                    self._on_adopted(store, backlogs)
                 self._unowned = unowned
             except Exception:
                 log.exception("looking for journals without an owner failed; it is tried again")

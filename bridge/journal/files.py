@@ -35,8 +35,8 @@ class JournalFiles:
     - At most one file is *current* and written. All others are *retired*: read, until Kafka has confirmed what they
       hold, then removed. A file whose write or sync failed is retired, and nothing is added to it again.
     - `stored_bytes` is what all files hold that Kafka has not confirmed; beyond `max_bytes` nothing is added.
-    - A retired file goes only when it holds no group that Kafka has not confirmed, and another one is current: while
-      none is, rows that were not synced are better than nothing.
+    - A retired file goes only when it holds no group that Kafka has not confirmed. While no file is current and groups
+      are unwritten, it stays: it may have rows of them that were not synced, which is better than nothing.
 
     Args:
         folder: where the files are; those of other processes too.
@@ -45,6 +45,7 @@ class JournalFiles:
         writer: the thread that writes.
         on_inherited: called with a retired file of somebody who is gone, and what it holds.
         on_writable: called when groups can be added that could not be before, perhaps.
+        has_unwritten: whether there are groups that no file holds.
     """
 
     def __init__(
@@ -56,21 +57,23 @@ class JournalFiles:
         writer: JournalWriter,
         on_inherited: Callable[[JournalFile, Sequence[Backlog]], None],
         on_writable: Callable[[], None],
+        has_unwritten: Callable[[], bool],
     ) -> None:
         self.folder = folder
         self.current: JournalFile | None = None
         self.stored_bytes = 0
         self._max_bytes = max_bytes
-        self._adopt_interval_s = adopt_interval_s
         self._writer = writer
         self._on_inherited = on_inherited
         self._on_writable = on_writable
+        self._has_unwritten = has_unwritten
         self._loop = asyncio.get_running_loop()
         self._files: list[JournalFile] = []
         self._throttle = Throttle(REPORT_INTERVAL_S)
         self._cleanup_timer: asyncio.TimerHandle | None = None
         self._reopening: asyncio.Task[None] | None = None
-        self._adopter = Adopter(folder, self._loop)
+        self._adopter = Adopter(folder, interval_s=adopt_interval_s, on_adopted=self._inherit)
+        self._is_stopped = False
 
     async def start(self) -> None:
         """Inherit what dead processes left, and open a file of our own.
@@ -84,10 +87,11 @@ class JournalFiles:
         except (OSError, sqlite3.Error) as error:
             self._report(error)
             self._reopen(REOPEN_FIRST_S)
-        self._adopter.start(self._adopt_interval_s, self._inherit)
+        self._adopter.start()
 
     async def stop(self) -> None:
         """Give all files back, behind what the writer was asked so far."""
+        self._is_stopped = True
         if self._cleanup_timer is not None:
             self._cleanup_timer.cancel()
         if self._reopening is not None:
@@ -124,24 +128,25 @@ class JournalFiles:
         group.file.remove(group.size)
         group.file.mark_deletable(group.seq)
         self.stored_bytes -= group.size
-        self._plan_cleanup()
+        self.plan_cleanup()
 
     # -- The current one -----------------------------------------------------------------------------------------------
 
     def fail(self, store: Store, error: Exception) -> bool:
         """A write or sync of a file failed. Whether it was the current one, which is retired then."""
-        if self.current is None or self.current.store is not store:
+        if self._is_stopped or self.current is None or self.current.store is not store:
             return False  # Rows that could not be deleted are published again by whoever finds the file.
-        log.error(
-            "the journal %s failed (%s); until another can be written, only Kafka acknowledges", store.path, error
-        )
+        if self._throttle.admits(f"failed: {error}"):
+            log.error(
+                "the journal %s failed (%s); until another can be written, only Kafka acknowledges", store.path, error
+            )
         self._replace(wait_s=REOPEN_FIRST_S)  # Else a disk that takes files and fails to sync them would be kept busy.
         return True
 
     def _replace(self, *, wait_s: float = 0.0) -> None:
         """Retire the current file, and open another after `wait_s`, or as soon as the disk takes one."""
         self.current = None
-        self._plan_cleanup()
+        self.plan_cleanup()
         self._reopen(wait_s)
 
     def _reopen(self, wait_s: float) -> None:
@@ -180,7 +185,8 @@ class JournalFiles:
             log.info("took over %d records of %s from the journal %s", backlog.records, backlog.topic, file.path.name)
         self._on_inherited(file, backlogs)
 
-    def _plan_cleanup(self) -> None:
+    def plan_cleanup(self) -> None:
+        """Delete in a moment what nobody needs."""
         if self._cleanup_timer is None:
             self._cleanup_timer = self._loop.call_later(CLEANUP_DELAY_S, self._clean_up)
 
@@ -194,14 +200,14 @@ class JournalFiles:
             is_empty = file.groups == 0
             if file is self.current and is_empty and file.peak_bytes > REPLACE_ABOVE_BYTES:
                 self._replace()
-            elif file is not self.current and is_empty and self.current is not None:
+            elif file is not self.current and is_empty and not (self.current is None and self._has_unwritten()):
                 self._files.remove(file)
                 self._writer.run_in_steps(file.store.remove_in_steps())
                 log.info("the journal %s is drained and removed", file.path.name)
             elif file.has_deletable:
                 self._writer.write(file.store, deleted=file.pop_deletable())
                 if file.has_deletable:
-                    self._plan_cleanup()
+                    self.plan_cleanup()
 
 
 def _close(files: Sequence[JournalFile]) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import random
 import sqlite3
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -21,6 +23,9 @@ from bridge.journal.store import (
 
 log = logging.getLogger(__name__)
 
+OPEN_ATTEMPTS = 5
+OPEN_WAIT_S = 0.005, 0.05
+
 
 def find_unowned(folder: Path) -> list[Path]:
     """The journals in `folder` whose owner is gone, without taking them."""
@@ -35,8 +40,13 @@ def take_over(folder: Path, paths: Sequence[Path] | None = None) -> list[tuple[S
     taken: list[tuple[Store, list[Backlog]]] = []
     for path in sorted(folder.glob(f"*{SUFFIX}")) if paths is None else paths:
         try:
-            store = Store.open(path)
-            if backlogs := store.backlog():
+            store = _open(path)
+            try:
+                backlogs = store.backlog()
+            except BaseException:
+                store.close()  # Else nobody could try it again: it would seem to be ours.
+                raise
+            if backlogs:
                 taken.append((store, backlogs))
             else:
                 store.remove()
@@ -47,6 +57,22 @@ def take_over(folder: Path, paths: Sequence[Path] | None = None) -> list[tuple[S
         except (UnavailableError, sqlite3.Error, OSError) as error:
             log.error("the journal %s cannot be taken over now (%s); it is kept and tried again", path, error)
     return taken
+
+
+def _open(path: Path) -> Store:
+    """Take over a file. Of processes that try at the same moment one gets it, though each may find it locked at first.
+
+    Raises:
+        as `Store.open`.
+    """
+    for _ in range(OPEN_ATTEMPTS):
+        try:
+            return Store.open(path)
+        except OwnedError:
+            time.sleep(random.uniform(*OPEN_WAIT_S))  # noqa: S311 - no secret
+            if is_owned(path):
+                raise
+    return Store.open(path)
 
 
 def _rename_damaged(path: Path, error: DamagedError) -> None:

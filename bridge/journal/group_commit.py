@@ -64,6 +64,7 @@ class GroupCommit:
         self._write_timer: asyncio.TimerHandle | None = None
         self._sync_timer: asyncio.TimerHandle | None = None
         self._probing: asyncio.Task[None] | None = None
+        self._is_stopped = False
 
     def start(self) -> None:
         """Look at the disk now and then, also when nothing is written."""
@@ -72,6 +73,7 @@ class GroupCommit:
     def stop(self) -> None:
         """Hand over what is unwritten, and sync nothing more: whoever closes the files does."""
         self.write_pending()
+        self._is_stopped = True
         for timer in (self._write_timer, self._sync_timer, self._probing):
             if timer is not None:
                 timer.cancel()
@@ -131,6 +133,12 @@ class GroupCommit:
             self._files.unassign(group)
         self._unwritten.extendleft(reversed(lost))
 
+    @property
+    def has_unwritten(self) -> bool:
+        """Whether there are groups that no file holds, and Kafka neither."""
+        drop_complete(self._unwritten)
+        return bool(self._unwritten)
+
     # -- Syncing -------------------------------------------------------------------------------------------------------
 
     def confirmed(self, group: Group) -> None:
@@ -155,7 +163,7 @@ class GroupCommit:
 
     def _schedule_sync(self) -> None:
         drop_complete(self._unsynced)
-        if self._unsynced and self._sync_timer is None and not self._is_syncing:
+        if self._unsynced and self._sync_timer is None and not (self._is_syncing or self._is_stopped):
             patience_s = 0.0 if self._kafka_is_slow else self._sync_after_s
             self._sync_timer = self._loop.call_at(self._unsynced[0].flushed + patience_s, self._sync_if_due)
 

@@ -150,6 +150,7 @@ class Journal:
             writer=self._writer,
             on_inherited=self._inherited,
             on_writable=self._writable,
+            has_unwritten=lambda: self._group_commit.has_unwritten,
         )
         self._group_commit = GroupCommit(
             self._loop,
@@ -260,6 +261,8 @@ class Journal:
         self._group_commit.confirmed(group)
         if group.file is not None:
             self._files.confirmed(group)
+        elif self._files.current is None:
+            self._files.plan_cleanup()  # It may have been the last that a failed file was kept for.
 
     # -- What the disk tells -------------------------------------------------------------------------------------------
 

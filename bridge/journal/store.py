@@ -251,9 +251,11 @@ class Store:
             file = None
             with contextlib.suppress(OSError):
                 file = still_open.enter_context(self.path.open("rb+"))
-            for part in self._files():
-                part.unlink(missing_ok=True)
-            self.close()
+            try:
+                for part in self._files():
+                    part.unlink(missing_ok=True)
+            finally:
+                self.close()
             while file and (left := os.fstat(file.fileno()).st_size - FREED_PER_STEP_BYTES) > 0:
                 file.truncate(left)
                 yield

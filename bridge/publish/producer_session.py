@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from typing import Any, NamedTuple, NoReturn
 
@@ -29,6 +30,8 @@ from common.kafka.producer import answers
 MAX_BATCH_BYTES = 256 * 1024
 MIN_BATCH_BYTES = 16 * 1024
 SLOW_AFTER_S = 1.0
+TIMER_EARLY_S = 0.002
+"""By so much a timer of the event loop may be early, by the clock that is used here."""
 WATCH_INTERVAL_S = 0.25
 PROBE_INTERVAL_S = 1.0
 REJECTED_FOR_GOOD = (MessageSizeTooLargeError, RecordListTooLargeError, InvalidMessageError, InvalidTimestampError)
@@ -92,7 +95,6 @@ class ProducerSession:
         on_published: Callable[[int], None],
     ) -> None:
         self._connected = connected
-        self._producer = connected.producer
         self._window, self._pace, self._round_size, self._rejection_search = survivors
         self._quarantine = quarantine
         self._disk_ok = disk_ok
@@ -104,6 +106,8 @@ class ProducerSession:
         self._lost: ProducerLostError | None = None
         self._answers = True
         """Whether Kafka answered when it was asked last; asked while only Kafka makes callbacks durable."""
+        self._blocked_since: float | None = None
+        """Since when nothing is sent, because a backlog cannot be read, or a record not be put into quarantine."""
 
     async def run(self) -> NoReturn:
         """Publish until the producer is lost.
@@ -127,7 +131,8 @@ class ProducerSession:
     @property
     def confirms(self) -> bool:
         """Whether Kafka is confirming records at present, as far as can be known."""
-        return self._answers and self._oldest_s < SLOW_AFTER_S
+        blocked_s = 0.0 if self._blocked_since is None else time.monotonic() - self._blocked_since
+        return self._lost is None and self._answers and max(self._oldest_s, blocked_s) < SLOW_AFTER_S
 
     @property
     def _oldest_s(self) -> float:
@@ -145,9 +150,10 @@ class ProducerSession:
         self._spread(self._window.groups)
         while True:
             self._wake.clear()
-            while group := await self._window.lease():
-                self._spread((group,))
-            if not self._in_flight or self._oldest_s > ROUND_S:
+            with self._maybe_blocked():
+                while group := await self._window.lease():
+                    self._spread((group,))
+            if not self._in_flight or self._oldest_s > ROUND_S - TIMER_EARLY_S:
                 if self._pace.gives_way(self._window.oldest_s, disk_ok=self._disk_ok()):
                     await self._pace.rest()
                 self._pace.start()
@@ -155,6 +161,15 @@ class ProducerSession:
             if self._lost:
                 raise self._lost
             await self._wake.wait()
+
+    @contextmanager
+    def _maybe_blocked(self) -> Iterator[None]:
+        """Surrounds what may take long without anything being in flight."""
+        self._blocked_since = time.monotonic()
+        try:
+            yield
+        finally:
+            self._blocked_since = None
 
     def _spread(self, groups: Iterable[Group]) -> None:
         with self._pace:
@@ -180,7 +195,7 @@ class ProducerSession:
             asyncio.get_running_loop().call_later(ROUND_S, self._wake.set)
 
     def _next_batch(self, queue: deque[PendingRecord], max_bytes: int) -> tuple[Any, list[PendingRecord]]:
-        batch = self._producer.create_batch()
+        batch = self._connected.producer.create_batch()
         records: list[PendingRecord] = []
         size = 0
         with self._pace:
@@ -203,12 +218,13 @@ class ProducerSession:
             raise self._lost
         limit = self._connected.max_message_bytes
         if limit is not None and len(records) == 1 and batch.size() > limit:
-            await self._quarantine(records[0], f"{batch.size()} bytes, of which the topic takes {limit}")
+            with self._maybe_blocked():
+                await self._quarantine(records[0], f"{batch.size()} bytes, of which the topic takes {limit}")
             self._wake.set()
             return
         self._in_flight[partition] = BatchInFlight(records, time.monotonic())
         try:
-            future = await self._producer.send_batch(batch, self._connected.topic, partition=partition)
+            future = await self._connected.producer.send_batch(batch, self._connected.topic, partition=partition)
         except (KafkaError, AssertionError) as error:  # aiokafka asserts that it knows the partition.
             raise ProducerLostError(f"a batch was not taken: {explain(error)}") from error
         future.add_done_callback(partial(self._batch_done, partition))
@@ -218,7 +234,8 @@ class ProducerSession:
         records, sent_at = self._in_flight.pop(partition)
         error = asyncio.CancelledError() if done.cancelled() else done.exception()
         if error is None:
-            self._rejection_search.accepted()
+            if self._lost is None:  # Else it would undo what a rejection in the same answer has narrowed.
+                self._rejection_search.accepted()
             self._round_size.confirmed_after(time.monotonic() - sent_at)
             with self._pace:
                 self._window.confirm(records)
@@ -235,17 +252,19 @@ class ProducerSession:
     # -- Watching ------------------------------------------------------------------------------------------------------
 
     async def _watch(self) -> NoReturn:
-        """Notice a producer that has stalled."""
+        """Notice a producer that has stalled, and end with one that is lost."""
         while True:
             if (age_s := self._oldest_s) > self._stall_s:
                 self._lose(f"no confirmation for {age_s:.0f} s")
+            if self._lost:  # Publishing may be waiting for something that never comes.
+                raise self._lost
             await asyncio.sleep(WATCH_INTERVAL_S)
 
     async def _probe(self) -> NoReturn:
         """While only Kafka could make a record durable, know whether it answers even when nothing is sent."""
         while True:
             if not self._disk_ok() and not self._in_flight:
-                self._answers = await answers(self._producer, timeout_s=PROBE_INTERVAL_S)
+                self._answers = await answers(self._connected.producer, timeout_s=PROBE_INTERVAL_S)
             else:
                 self._answers = True
             await asyncio.sleep(PROBE_INTERVAL_S)

@@ -63,6 +63,7 @@ class Publisher:
 
     async def stop(self) -> None:
         """Give up what is in flight; it stays in the journal."""
+        self._source = None
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

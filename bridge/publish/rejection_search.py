@@ -38,10 +38,14 @@ class RejectionSearch:
         """A batch was confirmed: the next may be larger again."""
         self.batch_records = min(self.batch_records * 2, MAX_BATCH_RECORDS)
 
-    def pop_found(self) -> RejectedRecord | None:
-        """The record that was found, once."""
-        found, self._found = self._found, None
-        return found
+    @property
+    def found(self) -> RejectedRecord | None:
+        """The record that was found."""
+        return self._found
+
+    def forget_found(self) -> None:
+        """The record that was found is kept elsewhere."""
+        self._found = None
 
     def pop_has_narrowed(self) -> bool:
         """Whether a producer was given up for the search since the last call: no reason to wait with the next one."""

@@ -35,7 +35,13 @@ from common.retry import Backoff, retry
 log = logging.getLogger(__name__)
 
 REQUEST_TIMEOUT_S = 10.0
+PARTITIONS_TIMEOUT_S = 1.5 * REQUEST_TIMEOUT_S
+"""It is asked for a topic that does not exist until the request's time is over."""
 STABLE_AFTER_S = 20.0
+
+
+class TopicUnusableError(Exception):
+    """Kafka answers, and the topic is not there or not ours to use. The message says which, and why."""
 
 
 class TopicPublisher:
@@ -94,12 +100,15 @@ class TopicPublisher:
         while True:
             started = loop.time()
             try:
-                await self._use_one_producer()
+                # A task for each: one in which a task group broke off counts as cancelled, and no time limit works.
+                await loop.create_task(self._use_one_producer())
             except* ProducerLostError as lost:
                 self._report(f"connecting anew for {self._topic}: {lost.exceptions[0]}")
             except* Exception:
                 # Whatever it is, what is in the journal must reach Kafka.
                 log.exception("publishing to %s failed; starting anew", self._topic)
+            if (task := asyncio.current_task()) is not None and task.cancelling():
+                raise asyncio.CancelledError  # It came when the producer was lost just now.
             metrics.PRODUCER_REPLACED.inc()
             gc.collect()  # All that the producer held lies in cycles, megabytes of it.
             if self._rejection_search.pop_has_narrowed() or loop.time() - started > STABLE_AFTER_S:
@@ -108,8 +117,9 @@ class TopicPublisher:
 
     async def _use_one_producer(self) -> None:
         """Connect, and publish until the producer is lost."""
-        if (rejected := self._rejection_search.pop_found()) is not None:
+        if (rejected := self._rejection_search.found) is not None:
             await self._put_in_quarantine(rejected.pending, rejected.reason)
+            self._rejection_search.forget_found()
         connected = await self._connect()
         try:
             self._session = ProducerSession(
@@ -147,22 +157,18 @@ class TopicPublisher:
     async def _connect(self) -> ConnectedProducer:
         """A producer that has reached a broker and knows the topic, tried for until there is one."""
         servers = self._settings.kafka_bootstrap_servers
-        producer, limit = await retry(
-            self._start_producer,
-            on=(KafkaError, OSError, TimeoutError, ValueError),
-            report=lambda error: self._report(f"Kafka at {servers} cannot be used: {explain(error)}"),
+
+        def report(error: Exception) -> None:
+            is_told = isinstance(error, TopicUnusableError)
+            self._report(str(error) if is_told else f"Kafka at {servers} cannot be used: {explain(error)}")
+
+        connected = await retry(
+            self._start_producer, on=(KafkaError, OSError, TimeoutError, ValueError, TopicUnusableError), report=report
         )
         log.info("connected to Kafka at %s for %s", servers, self._topic)
-        partitions = await retry(
-            lambda: producer.partitions_for(self._topic),
-            on=KafkaError,
-            report=lambda error: self._report(f"the topic {self._topic} cannot be used: {explain(error)}"),
-            first_s=0.5,
-        )
-        return ConnectedProducer(producer, self._topic, len(partitions), limit)
+        return connected
 
-    async def _start_producer(self) -> tuple[AIOKafkaProducer, int | None]:
-        """A producer, and the largest batch that the topic takes."""
+    async def _start_producer(self) -> ConnectedProducer:
         arguments = self._settings.kafka_client()
         producer = make_producer(
             arguments,
@@ -176,10 +182,19 @@ class TopicPublisher:
             async with asyncio.timeout(REQUEST_TIMEOUT_S):
                 await producer.start()
                 await self._ensure_topic(arguments)
-                return producer, await max_message_bytes(arguments, self._topic)
+                limit = await max_message_bytes(arguments, self._topic)
+            partitions = await self._partitions(producer)
         except BaseException:
             await abandon(producer)
             raise
+        return ConnectedProducer(producer, self._topic, partitions, limit)
+
+    async def _partitions(self, producer: AIOKafkaProducer) -> int:
+        try:
+            async with asyncio.timeout(PARTITIONS_TIMEOUT_S):
+                return len(await producer.partitions_for(self._topic))
+        except (KafkaError, TimeoutError) as error:
+            raise TopicUnusableError(f"the topic {self._topic} cannot be used: {explain(error)}") from error
 
     async def _ensure_topic(self, arguments: ClientArguments) -> None:
         ours = [topic for topic in self._settings.topics if topic.name == self._topic]

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Literal
+import logging
+from typing import Any, Literal
+from weakref import WeakSet
 
-from aiokafka import AIOKafkaProducer
+from aiokafka import AIOKafkaClient, AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
 from common.asyncio_tools import finish
@@ -16,6 +18,9 @@ Compression = Literal["none", "gzip", "snappy", "lz4", "zstd"]
 _METADATA_MAX_AGE_MS = 30_000
 _FLUSHED_WITHIN_S = 2.0
 _CLOSED_WITHIN_S = 1.0
+_abandoned: WeakSet[AIOKafkaClient] = WeakSet()
+
+log = logging.getLogger(__name__)
 
 
 def make_producer(
@@ -37,7 +42,7 @@ def make_producer(
         request_timeout_s: how long a broker has for an answer, and a batch until it is given up.
         compression: of batches.
     """
-    return AIOKafkaProducer(
+    producer = AIOKafkaProducer(
         **arguments,
         client_id=client_id,
         acks="all",
@@ -48,6 +53,8 @@ def make_producer(
         metadata_max_age_ms=_METADATA_MAX_AGE_MS,
         compression_type=None if compression == "none" else compression,
     )
+    _refuse_connections_once_abandoned(producer.client)
+    return producer
 
 
 def is_dead(producer: AIOKafkaProducer) -> bool:
@@ -72,8 +79,10 @@ async def stop_producer(producer: AIOKafkaProducer) -> None:
     Its own `stop` would leave tasks behind that wait for ever where the brokers are away.
     """
     producer._closed = True
-    await finish(producer.flush(), within_s=_FLUSHED_WITHIN_S)
-    await abandon(producer)
+    try:
+        await finish(producer.flush(), within_s=_FLUSHED_WITHIN_S)
+    finally:
+        await abandon(producer)
 
 
 async def abandon(producer: AIOKafkaProducer) -> None:
@@ -87,10 +96,30 @@ async def abandon(producer: AIOKafkaProducer) -> None:
         sender.cancel()
     # The sender waits for the answers to what it has sent. It gets them as errors when the connections are closed, and
     # would then wait for newer metadata, which nobody fetches any more.
-    producer.client.force_metadata_update = _no_metadata_update
-    await finish(producer.client.close(), within_s=_CLOSED_WITHIN_S)
+    client = producer.client
+    _abandoned.add(client)
+    client.force_metadata_update = _no_metadata_update
+    await finish(client.close(), within_s=_CLOSED_WITHIN_S)
+    if (update := client._md_update_fut) is not None and not update.done():
+        update.set_result(False)
     if sender is not None:
         await asyncio.wait({sender}, timeout=_CLOSED_WITHIN_S)
+        if not sender.done():
+            log.warning("a Kafka producer that was given up does not end; it can send nothing any more")
+
+
+def _refuse_connections_once_abandoned(client: AIOKafkaClient) -> None:
+    """Let a connection that is under way when its producer is abandoned be of no use: nobody else would close it."""
+    connect = client._get_conn
+
+    async def get_connection(*arguments: Any, **options: Any) -> Any:
+        connection = await connect(*arguments, **options)
+        if connection is not None and client in _abandoned:
+            connection.close()
+            return None
+        return connection
+
+    client._get_conn = get_connection
 
 
 def _no_metadata_update() -> asyncio.Future[bool]:

@@ -84,6 +84,7 @@ class World:
     def _begin_life(self) -> None:
         self.lives += 1
         self.loop = VirtualTimeLoop()
+        self.loop.set_exception_handler(lambda _loop, context: self._broken.append(f"an error in the loop: {context}"))
         self.outlet = ToldOutlet()
         self._in_flight: dict[tuple[str, int], deque[PendingRecord]] = defaultdict(deque)
         self._leased: set[tuple[Path | None, int]] = set()
@@ -101,18 +102,27 @@ class World:
             assert self.step(), "it waits for something that never comes"
         work.result()
 
-    def crash(self, *, machine: bool) -> None:
-        """The process ends, or the machine; and begins again, when the disk is well."""
+    def crash(self, *, machine: bool, disk_heals: bool = True) -> None:
+        """The process ends, or the machine; and begins again."""
         self.disk.crash(machine=machine)
         self.loop.end()
-        self.disk.heal()
+        if disk_heals:
+            self.disk.heal()
         self._begin_life()
 
     def stop(self) -> None:
-        """Graceful: what the disk takes is kept. Then a new life begins."""
+        """Graceful: what the disk takes is kept, whatever becomes of the machine. Then a new life begins."""
         self.writer.hangs = False
+        disk_is_well = self.journal.state.disk_ok and not self.disk.fails
+        here = {name for name, sent in self.sent.items() if sent.life == self.lives}
         self._finish(self.loop.start_task(self.journal.stop(60.0)))
-        self.crash(machine=False)
+        lost = here - self.confirmed - self.disk.synced_names
+        full = self.journal.state.stored_bytes >= LIMITS.max_bytes
+        assert not lost or not disk_is_well or full, f"not kept at a graceful stop: {sorted(lost)}"
+        while self.step():  # What the threads do after the stop is of no consequence.
+            pass
+        self.check()
+        self.crash(machine=True)
 
     def end(self) -> None:
         """Put everything away."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
@@ -79,6 +80,8 @@ class FaultyDisk:
         """File → its rows, as they survive the end of the process."""
         self._synced: dict[Path, dict[int, Row]] = {}
         """The same for the end of the machine."""
+        self._lost: dict[Path, set[int]] = defaultdict(set)
+        """File → rows that the kernel may have dropped when a sync failed."""
         self._open: set[Store] = set()
         self._create = Store.create
         self._write = Store.write
@@ -86,6 +89,11 @@ class FaultyDisk:
     def heal(self) -> None:
         """All works again."""
         self.write_fails = self.sync_fails = self.takes_no_file = False
+
+    @property
+    def fails(self) -> bool:
+        """Whether anything does not work."""
+        return self.write_fails or self.sync_fails or self.takes_no_file
 
     @property
     def synced_names(self) -> set[str]:
@@ -158,13 +166,15 @@ class FaultyDisk:
         self._write(store, added, done, sync=sync)
         written = self._written[store.path]
         written.update({row.seq: row for row in added})
+        self._lost[store.path] &= written.keys()
         for seq in done:
             written.pop(seq, None)
         if not sync:
             return
-        if self.sync_fails:
+        if self.sync_fails:  # What was not synced before may be dropped, and a later sync would not tell.
+            self._lost[store.path] |= written.keys() - self._synced[store.path].keys()
             raise sqlite3.OperationalError("disk I/O error: the sync failed")
-        self._synced[store.path] = dict(written)
+        self._synced[store.path] = {seq: row for seq, row in written.items() if seq not in self._lost[store.path]}
 
 
 def name_of(record: Record) -> str:

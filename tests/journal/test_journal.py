@@ -66,6 +66,22 @@ def test_what_a_failed_file_had_not_synced_is_written_to_the_next_one_and_acknow
     world.drain()
 
 
+def test_a_failed_file_goes_when_kafka_has_all_of_it_though_a_full_disk_takes_no_other(world: World) -> None:
+    world.outlet.confirms = False
+    world.disk.write_fails = world.disk.takes_no_file = True
+    world.append("events", 0, 10)
+    _sync(world)
+    world.advance(1.0)
+    _work(world)
+    assert list(world.folder.glob("*.journal"))  # It may have rows, and memory is all else that has them.
+    world.lease("events")
+    world.confirm("events", 0, records=1)
+    world.advance(1.0)
+    _work(world)
+    assert not list(world.folder.glob("*.journal"))
+    world.drain()
+
+
 def test_a_record_that_was_not_durable_in_time_is_published_all_the_same(world: World) -> None:
     world.outlet.confirms = True
     world.writer.hangs = True

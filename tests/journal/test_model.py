@@ -72,9 +72,9 @@ class JournalMachine(RuleBasedStateMachine):
         self.world.reach_kafka_unconfirmed(topic, partition)
 
     @precondition(lambda self: self.world.lives < 6)
-    @rule(machine=st.booleans())
-    def crash(self, machine: bool) -> None:
-        self.world.crash(machine=machine)
+    @rule(machine=st.booleans(), disk_heals=st.booleans())
+    def crash(self, machine: bool, disk_heals: bool) -> None:
+        self.world.crash(machine=machine, disk_heals=disk_heals)
 
     @precondition(lambda self: self.world.lives < 6)
     @rule()

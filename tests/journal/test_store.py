@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from bridge.journal.folder import take_over
+from bridge.journal.folder import find_unowned, take_over
 from bridge.journal.record import Record, pack, unpack
 from bridge.journal.store import DamagedError, OwnedError, Row, Store, UnavailableError
 
@@ -139,3 +140,48 @@ os._exit(0)
     store = Store.open(path)
     assert [found.seq for found in store.read("t", 0, 99, 10**6)] == [1, 2, 3, 4]
     store.remove()
+
+
+def test_a_journal_that_could_not_be_looked_into_once_can_be_taken_over_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = Store.create(tmp_path)
+    store.write([row(1)], [], sync=True)
+    store.close()
+
+    def fail(_store: Store) -> None:
+        raise sqlite3.OperationalError("disk I/O error")
+
+    with monkeypatch.context() as patches:
+        patches.setattr(Store, "backlog", fail)
+        assert take_over(tmp_path) == []
+    assert find_unowned(tmp_path) == [store.path]
+    ((taken, _),) = take_over(tmp_path)
+    taken.remove()
+
+
+def test_of_two_processes_that_start_together_one_takes_each_journal_over(tmp_path: Path) -> None:
+    for seq in range(3):
+        store = Store.create(tmp_path)
+        store.write([row(seq + 1)], [], sync=True)
+        store.close()
+    code = f"""
+import sys
+from pathlib import Path
+from bridge.journal.folder import find_unowned, take_over
+sys.stdin.readline()
+print(len(take_over(Path({str(tmp_path)!r}))), flush=True)
+sys.stdin.readline()
+"""
+    processes = [
+        subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        for _ in range(2)
+    ]
+    for process in processes:
+        assert process.stdin
+        process.stdin.write("\n")
+        process.stdin.flush()
+    taken = [int(process.stdout.readline()) for process in processes if process.stdout]
+    for process in processes:
+        process.communicate("\n", timeout=60)
+    assert sum(taken) == 3

@@ -147,18 +147,47 @@ async def test_a_batch_that_is_refused_narrows_the_search_until_one_record_is_fo
         await bench.task
     assert lost.group_contains(ProducerLostError, match="a batch of 4 records was refused")
     assert bench.search.batch_records == 2
-    assert bench.search.pop_found() is None
+    assert bench.search.found is None
     assert bench.search.pop_has_narrowed()
 
 
-async def test_a_record_that_is_refused_alone_is_the_one_and_is_handed_out_once(bench: Bench) -> None:
+async def test_what_other_partitions_accept_in_the_same_answer_does_not_undo_the_search(bench: Bench) -> None:
+    bench.accept(0, 0, 0, 0, 1)
+    rejected, accepted = await bench.broker.until_sent(0), await bench.broker.until_sent(1)
+    rejected.set_exception(MessageSizeTooLargeError())
+    accepted.set_result(None)
+    await asyncio.gather(bench.task, return_exceptions=True)
+    assert bench.search.batch_records == 2
+
+
+async def test_a_session_that_is_lost_ends_though_publishing_waits_for_something_that_never_comes(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.accept(0)
+    first = await bench.broker.until_sent(0)
+
+    async def never() -> None:
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(bench.window, "lease", never)
+    bench.session.wake()
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    first.set_exception(UnknownError())
+    with pytest.raises(ExceptionGroup) as lost:
+        await asyncio.wait_for(bench.task, 10)
+    assert lost.group_contains(ProducerLostError, match="a batch failed")
+
+
+async def test_a_record_that_is_refused_alone_is_the_one_until_it_is_kept_elsewhere(bench: Bench) -> None:
     bench.accept(0)
     (await bench.broker.until_sent(0)).set_exception(MessageSizeTooLargeError())
     await asyncio.gather(bench.task, return_exceptions=True)
-    found = bench.search.pop_found()
+    found = bench.search.found
     assert found is not None
     assert found.pending.record.key == _key(0)
-    assert bench.search.pop_found() is None
+    bench.search.forget_found()
+    assert bench.search.found is None
 
 
 async def test_a_record_too_large_for_the_topic_goes_to_quarantine_and_those_behind_it_are_sent(

@@ -18,7 +18,7 @@ def test_each_rejection_halves_the_batches_until_one_record_is_alone() -> None:
     search = RejectionSearch()
     batch = records(100)
     rounds = 0
-    while (found := search.pop_found()) is None:
+    while (found := search.found) is None:
         assert rounds < 10
         rounds += 1
         search.rejected(batch[: search.batch_records], "invalid")
