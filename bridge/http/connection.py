@@ -11,10 +11,11 @@ turns with parsing and system calls.
 
 A connection is on one path at a time: what a client sends before it has its reply waits unread.
 
-This is the only module that touches the insides of aiohttp, and is made for aiohttp 3.14 (see pyproject.toml). Of
-`RequestHandler` it uses the queue of parsed messages, the future by which its task waits for one, the parser's count of
-messages under way, the marks `_close` and `_paused`, the pausing of reading, and the keep-alive timer; of a
-body, the parts in its stream. `tests/http/test_connection.py` fails when a version sends callbacks the slow way.
+This is the only module that uses private names of aiohttp, and is made for aiohttp 3.14 (see pyproject.toml); what
+`server` and `response` override is public. Of `RequestHandler` it uses the queue of parsed messages and the future by
+which its task waits for one, the count of requests, the parser and its count of messages under way, the event loop, the
+marks `_close`, `_paused` and `_reading_paused`, the pausing of reading, and the keep-alive timer; of a body, the parts
+in its stream. `tests/http/test_connection.py` fails when a version sends callbacks the slow way.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ from aiohttp import HttpVersion11, web
 from aiohttp.http_parser import RawRequestMessage
 from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
 
-from bridge.http.headers import TRACEPARENT, forwarded_for
+from bridge.http.headers import TRACEPARENT_HEADER, forwarded_for
 from bridge.http.response import render
 from bridge.ingress.replies import PlatformReply
 
@@ -49,7 +50,7 @@ class FastPath:
         self._gather_s = gather_s
         self._gathered: list[HttpConnection] = []
         self._loop = asyncio.get_running_loop()
-        self.closing = False
+        self.asks_to_close = False
         """Whether each reply asks the client to close its connection."""
 
     def add(self, connection: HttpConnection) -> None:
@@ -70,13 +71,14 @@ class HttpConnection(web.RequestHandler):
 
     Args:
         fast_path: where requests go that have arrived whole.
-        settings: as aiohttp's class has them.
+        arguments: of `aiohttp.web.RequestHandler`, as they are there.
+        settings: the named ones of `aiohttp.web.RequestHandler`.
     """
 
     __slots__ = ("_early", "_fast_path", "_is_on_fast_path", "_message", "_payload", "_replied", "arrived")
 
     method: ClassVar[str] = "POST"
-    """No other takes the fast path."""
+    """The HTTP method of each request on the fast path: a request with another takes the slow path."""
 
     def __init__(self, fast_path: FastPath, *arguments: Any, **settings: Any) -> None:
         super().__init__(*arguments, **settings)
@@ -115,7 +117,7 @@ class HttpConnection(web.RequestHandler):
     @property
     def traceparent(self) -> str:
         """The header `traceparent`, empty if there is none."""
-        return self._message.headers.get(TRACEPARENT, "")
+        return self._message.headers.get(TRACEPARENT_HEADER, "")
 
     @property
     def size(self) -> int:
@@ -124,7 +126,8 @@ class HttpConnection(web.RequestHandler):
 
     @property
     def body(self) -> bytes:
-        """The whole body. `read_nowait` gives the same, and resumes a reading that was never paused."""
+        """The whole body."""
+        # `StreamReader.read_nowait` gives the same, and resumes a reading that was never paused.
         return b"".join(self._payload._buffer)
 
     def respond(self, reply: PlatformReply) -> None:
@@ -135,7 +138,7 @@ class HttpConnection(web.RequestHandler):
             self._parser.message_consumed()
         transport = self.transport
         if transport is not None and not transport.is_closing():
-            closing = self._fast_path.closing or self._close or reply.closes
+            closing = self._fast_path.asks_to_close or self._close or reply.closes
             transport.write(render(reply, closing))
             if closing:
                 self.force_close()

@@ -7,9 +7,9 @@ all the work of a request. So a constant reply is rendered once for the second i
 from __future__ import annotations
 
 import time
+from email.utils import formatdate
 
 from aiohttp import web
-from aiohttp.helpers import rfc822_formatted_time
 
 from bridge.ingress import replies
 from bridge.ingress.replies import PlatformReply
@@ -20,6 +20,8 @@ class Renderer:
 
     def __init__(self) -> None:
         self._second = 0
+        self._date = ""
+        """The header `Date` of this second."""
         self._rendered: dict[PlatformReply, bytes] = {}
         """Constant replies as they are in this second, for a connection that stays open."""
 
@@ -33,21 +35,22 @@ class Renderer:
         second = int(time.time())
         if second != self._second:
             self._second = second
+            self._date = formatdate(second, usegmt=True)
             self._rendered.clear()
         rendered = None if closing else self._rendered.get(reply)
         if rendered is None:
-            rendered = _render(reply, closing=closing)
+            rendered = _render(reply, date=self._date, closing=closing)
             if not closing and reply in replies.CONSTANT:
                 self._rendered[reply] = rendered
         return rendered
 
 
-def _render(reply: PlatformReply, *, closing: bool) -> bytes:
+def _render(reply: PlatformReply, *, date: str, closing: bool) -> bytes:
     further = "".join(f"{name}: {value}\r\n" for name, value in reply.headers)
     closing_field = "Connection: close\r\n" if closing else ""
     return (
         f"HTTP/1.1 {reply.status:d} {reply.status.phrase}\r\nContent-Type: application/json\r\n"
-        f"Content-Length: {len(reply.content)}\r\nDate: {rfc822_formatted_time()}\r\n"
+        f"Content-Length: {len(reply.content)}\r\nDate: {date}\r\n"
         f"{further}{closing_field}\r\n"
     ).encode() + reply.content
 

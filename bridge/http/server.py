@@ -22,7 +22,7 @@ from common.logs import Throttle
 
 log = logging.getLogger(__name__)
 
-BACKLOG = 1024
+LISTEN_BACKLOG = 1024
 RETRY_AFTER_S = 0.1
 
 
@@ -34,7 +34,7 @@ def listen(host: str, port: int) -> socket.socket:
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        return socket.create_server((host, port), family=family, backlog=BACKLOG)
+        return socket.create_server((host, port), family=family, backlog=LISTEN_BACKLOG)
     except OSError as error:
         raise OSError(error.errno, f"cannot listen on {host} port {port}: {os.strerror(error.errno or 0)}") from error
 
@@ -64,13 +64,19 @@ class HttpServer(web.Server):
         keepalive_s: float,
     ) -> None:
         self._fast_path = FastPath(ingress.accept, flush, gather_s=gather_s)
-        self._slow_path = SlowPath(ingress, max_body_bytes=max_body_bytes, body_timeout_s=body_timeout_s)
-        super().__init__(self._slow_path.handle, request_factory=self._request)
+        slow_path = SlowPath(
+            ingress,
+            max_body_bytes=max_body_bytes,
+            body_timeout_s=body_timeout_s,
+            asks_to_close=lambda: self._fast_path.asks_to_close,
+        )
+        self._event_loop = asyncio.get_running_loop()
+        super().__init__(slow_path.handle, request_factory=self._request, loop=self._event_loop)
         self._connection = partial(
             HttpConnection,
             self._fast_path,
             self,
-            loop=self._loop,
+            loop=self._event_loop,
             logger=_http_log(),
             access_log=None,
             keepalive_timeout=keepalive_s,
@@ -93,7 +99,7 @@ class HttpServer(web.Server):
 
     def ask_to_close(self) -> None:
         """From now on, each reply asks the client to close its connection."""
-        self._fast_path.closing = self._slow_path.closing = True
+        self._fast_path.asks_to_close = True
 
     def __call__(self) -> HttpConnection:
         """A new connection."""
@@ -102,7 +108,7 @@ class HttpServer(web.Server):
     def connection_made(self, handler: web.RequestHandler, transport: asyncio.Transport) -> None:
         """Expect a request."""
         super().connection_made(handler, transport)
-        self._loop.call_later(self._head_timeout_s, self._close_if_silent, handler)
+        self._event_loop.call_later(self._head_timeout_s, self._close_if_silent, handler)
 
     def _close_if_silent(self, handler: web.RequestHandler) -> None:
         if isinstance(handler, HttpConnection) and not handler.has_requested:
@@ -110,7 +116,7 @@ class HttpServer(web.Server):
 
     def _request(self, message: Any, payload: Any, protocol: Any, writer: Any, task: Any) -> web.BaseRequest:
         return web.BaseRequest(
-            message, payload, protocol, writer, task, self._loop, client_max_size=self._max_body_bytes
+            message, payload, protocol, writer, task, self._event_loop, client_max_size=self._max_body_bytes
         )
 
 

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
 
 from aiohttp import HttpVersion11, web
 from aiohttp.http_exceptions import HttpProcessingError
 
-from bridge.http.headers import TRACEPARENT, forwarded_for
+from bridge.http.headers import TRACEPARENT_HEADER, forwarded_for
 from bridge.http.response import RenderedResponse
 from bridge.ingress import refusals
 from bridge.ingress.ingress import Ingress
@@ -27,14 +28,16 @@ class SlowPath:
         ingress: accepts callbacks.
         max_body_bytes: a larger body is not read.
         body_timeout_s: how long a body may take to arrive.
+        asks_to_close: whether each reply asks the client to close its connection.
     """
 
-    def __init__(self, ingress: Ingress, *, max_body_bytes: int, body_timeout_s: float) -> None:
+    def __init__(
+        self, ingress: Ingress, *, max_body_bytes: int, body_timeout_s: float, asks_to_close: Callable[[], bool]
+    ) -> None:
         self._ingress = ingress
         self._max_body_bytes = max_body_bytes
         self._body_timeout_s = body_timeout_s
-        self.closing = False
-        """Whether each reply asks the client to close its connection."""
+        self._asks_to_close = asks_to_close
 
     async def handle(self, http_request: web.BaseRequest) -> web.StreamResponse:
         """Answer one request. A body is read only if the head is admitted."""
@@ -51,7 +54,7 @@ class SlowPath:
             self._ingress.accept(request, verdict)
         reply = await request.reply
         is_last = not http_request.keep_alive or http_request.version < HttpVersion11
-        return RenderedResponse(reply, closing=self.closing or is_last or reply.closes)
+        return RenderedResponse(reply, closing=self._asks_to_close() or is_last or reply.closes)
 
     async def _read(self, request: web.BaseRequest) -> bytes:
         """The body.
@@ -113,7 +116,7 @@ class SlowRequest:
     @property
     def traceparent(self) -> str:
         """The header `traceparent`, empty if there is none."""
-        return self._request.headers.get(TRACEPARENT, "")
+        return self._request.headers.get(TRACEPARENT_HEADER, "")
 
     @property
     def size(self) -> int | None:

@@ -36,7 +36,7 @@ from common.logs import Throttle
 
 log = logging.getLogger(__name__)
 
-TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
+TRACEPARENT_FORM = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 REPLY_RESERVE_S = 0.02
 """Before the reply deadline, a decided callback waits no longer to become durable."""
 
@@ -140,7 +140,7 @@ class Ingress:
         if len(body) > self._max_body_bytes:
             raise RefusedError(refusals.too_large(self._max_body_bytes))
         traceparent = request.traceparent
-        if traceparent and not TRACEPARENT.fullmatch(traceparent):
+        if traceparent and not TRACEPARENT_FORM.fullmatch(traceparent):
             traceparent = ""
         query = verdict.query
         received = Received(query, body, self._now_ns(), traceparent)
