@@ -35,6 +35,3 @@ def parse_query(query: str) -> Query:
         parameters.setdefault(name.lower(), value)
     get = parameters.get
     return Query(parameters, query, get("sdkappid", ""), get("callbackcommand") or get("command", ""))
-
-
-__all__ = ["Query", "parse_query"]

@@ -17,7 +17,8 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
 from bridge.journal.record import Record
-from bridge.normalize.normalizer import Normalizer, Received, UnreadableError
+from bridge.normalize.normalizer import Normalizer, Received
+from bridge.normalize.repair import UnreadableError
 from bridge.query import parse_query
 from bridge.settings import BridgeSettings, DeveloperSettings
 from common import logs

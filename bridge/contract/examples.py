@@ -78,6 +78,3 @@ def _value(name: str, tencent: str, declared: Any) -> Any:
     if declared is str:
         return {"group_id": "@TGS#1A2B3C4D", "msg_key": "48374_2837546_1670574414"}.get(name, f"example-{name}")
     return 1 if alternatives_of(declared) else {"example": True}
-
-
-__all__ = ["APP_ID", "SCHEMA_BASE", "body_of", "documented_bodies", "events_of", "made_body", "pretty"]

@@ -47,6 +47,15 @@ def envelope_schema(ref: str) -> Json:
 
 
 def schema_of(cls: type[msgspec.Struct], ref: str) -> Json:
+    """The schema of a class.
+
+    Args:
+        cls: the class. Its docstring and those of its fields' annotations become descriptions.
+        ref: how a part is referred to, e.g. `#/$defs/{name}`.
+
+    Returns:
+        The schema without a title, the classes of its fields under `$defs`, if there are any.
+    """
     _, components = msgspec.json.schema_components([cls], ref_template=ref)
     cleaned: dict[str, Json] = {name: _clean(component) for name, component in components.items()}
     schema = cleaned.pop(cls.__name__)

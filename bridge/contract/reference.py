@@ -132,7 +132,7 @@ def _section(entry: registry.Entry) -> Iterator[str]:
 
 
 def _family(data: type[Data]) -> str:
-    """The module that users import the class from; that of a large family is a folder inside."""
+    """The module that users import a class from, e.g. `bridge.events.group`, whose classes are in modules below it."""
     return ".".join(data.__module__.split(".")[:3])
 
 
@@ -196,6 +196,3 @@ def _descriptions(cls: type[Any]) -> dict[str, str]:
 
 def _anchor(heading: str) -> str:
     return heading.replace(".", "")
-
-
-__all__ = ["document"]

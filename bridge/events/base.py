@@ -43,6 +43,8 @@ class Callback(NamedTuple):
     """The answer that the platform expects."""
     asks_about: str = ""
     """With `Reply.ALLOW_EACH`: where the data names the accounts."""
+    can_drop: bool = False
+    """Whether `ErrorCode` 2 as the answer drops a message so that its sender does not see it."""
     aliases: tuple[str, ...] = ()
     """Other names under which it comes."""
     batch: str = ""

@@ -18,6 +18,7 @@ class MessageSendRequested(Data, frozen=True):
         identity=("from_account", "to_account", "msg_key"),
         source="269/1632, 1047/34364",
         reply=Reply.ALLOW,
+        can_drop=True,
     )
 
     from_account: fields.MessageSender = None

@@ -165,6 +165,7 @@ class MessageSendRequested(Data, frozen=True):
         exact=False,
         source="1047/60803",
         reply=Reply.ALLOW,
+        can_drop=True,
     )
 
     official_account: OfficialAccount = None

@@ -1,6 +1,9 @@
 """Which callback becomes which event: one entry for each command, derived from the classes in `bridge.events`.
 
-To add a command, add a class there; nothing else names a command.
+To document a callback, add a class to the module of its family there. A new module must be imported in
+`bridge/events/__init__.py`, a class of a family that is a folder must be exported in its `__init__`, and the command
+belongs into the list of `tests/events/test_registry.py`. Which answer the platform wants to a callback that has no
+class yet is guessed here, from its name.
 """
 
 from __future__ import annotations
@@ -12,7 +15,7 @@ from typing import Any
 
 import msgspec
 
-from bridge.events import DATA_TYPES, Callback, Data
+from bridge.events import DATA_TYPES, Callback, Data, Reply
 from bridge.events.getters import identity_getter, missing_getter, subject_getter
 from bridge.events.introspection import Field, fields_of, is_part, is_verbatim, item_type
 from bridge.events.strict import Body, builder, strict_class
@@ -73,6 +76,18 @@ def is_before(command: str) -> bool:
     if entry is not None:
         return entry.callback.is_before
     return command.lower().partition(".")[2].startswith(("callbackbefore", "callbackprev"))
+
+
+def wants_each(command: str) -> bool:
+    """Whether the platform wants a verdict on each account that a before-callback asks about."""
+    entry = find(command)
+    return entry.callback.reply is Reply.ALLOW_EACH if entry else command.lower().startswith("sns.")
+
+
+def can_drop(command: str) -> bool:
+    """Whether `ErrorCode` 2 as the answer to a before-callback drops a message so that its sender does not see it."""
+    entry = find(command)
+    return entry.callback.can_drop if entry else command.lower().endswith(".callbackbeforesendmsg")
 
 
 def label(command: str) -> str:

@@ -204,6 +204,3 @@ def _is_plain_post(message: object, payload: StreamReader) -> TypeGuard[RawReque
         and message.version == HttpVersion11
         and not (message.should_close or message.upgrade or message.compression)
     )
-
-
-__all__ = ["FastPath", "HttpConnection"]

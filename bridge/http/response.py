@@ -85,6 +85,3 @@ class RenderedResponse(web.StreamResponse):
 
     async def write_eof(self, data: bytes = b"") -> None:
         """Nothing is left to write."""
-
-
-__all__ = ["RenderedResponse", "Renderer", "render"]

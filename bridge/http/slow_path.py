@@ -127,6 +127,3 @@ class SlowRequest:
         """Let the reply go, unless nobody waits for it any more."""
         if not self.reply.done():
             self.reply.set_result(reply)
-
-
-__all__ = ["SlowPath", "SlowRequest"]

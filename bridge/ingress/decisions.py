@@ -41,6 +41,8 @@ WAITING_PER_CONNECTION = 10
 LOG_INTERVAL_S = 10.0
 EACH_REFUSED = range(38000, 39001)
 """Codes by which `Sns.CallbackPrev…` refuses an account."""
+DROPPED = 2
+"""The code that drops a message so that its sender does not see it, where the platform knows it."""
 _HEADERS = {"Content-Type": "application/cloudevents+json", "Accept": "application/json", "Accept-Encoding": "identity"}
 
 Code = Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)]
@@ -260,10 +262,10 @@ def read_answer(answer: bytes, command: str, body: bytes) -> Decision:
 
 def _decision(given: dict[str, Any], command: str, body: bytes) -> Decision:
     reply: dict[str, Any] = replies.OK_FIELDS | given
-    if replies.wants_each(command):
+    if registry.wants_each(command):
         return _decision_on_each(reply, replies.asked_about(command, body))
     code = reply["ErrorCode"]
-    if code == 2 and command.lower().endswith(".callbackbeforesendmsg"):
+    if code == DROPPED and registry.can_drop(command):
         name = "dropped"
     elif code:
         name = "refused"
@@ -277,7 +279,13 @@ def _decision(given: dict[str, Any], command: str, body: bytes) -> Decision:
 
 
 def _decision_on_each(reply: dict[str, Any], accounts: list[str]) -> Decision:
-    """The same with a verdict on each account; the code for all must be 0, else the platform lets all of them pass."""
+    """A decision with a verdict on each of the accounts that are asked about.
+
+    Args:
+        reply: as the endpoint gave it, completed. Accounts that its `ResultItem` does not name get its `ErrorCode`.
+        accounts: that the callback asks about.
+    """
+    # The code for all is 0 in the end, else the platform lets all of them pass.
     code = reply["ErrorCode"]
     for_all = code if code in EACH_REFUSED or not code else EACH_REFUSED.start
     default = {"ResultCode": for_all, "ResultInfo": reply["ErrorInfo"]}
@@ -287,6 +295,3 @@ def _decision_on_each(reply: dict[str, Any], accounts: list[str]) -> Decision:
     refused = [item["ResultCode"] for item in items if item["ResultCode"]]
     name = "allowed" if not refused else "refused" if len(refused) == len(items) else "partly_refused"
     return Decision(name, refused[0] if refused else 0, reply | {"ErrorCode": 0, "ResultItem": items})
-
-
-__all__ = ["Answer", "Decider", "Decision", "Endpoint", "NoDecisionError", "read_answer"]

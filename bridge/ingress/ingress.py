@@ -19,17 +19,20 @@ import msgspec
 from bridge import metrics
 from bridge.events import registry
 from bridge.ingress import refusals, replies
+from bridge.ingress.all_durable import AllDurable, RecordJournal
 from bridge.ingress.decisions import Decider, Endpoint
-from bridge.ingress.durability import AllDurable, RecordJournal, Resolve
 from bridge.ingress.rate_limit import RateLimit
 from bridge.ingress.refusals import Refusal, RefusalLog, RefusedError
 from bridge.ingress.replies import PlatformReply
 from bridge.ingress.request import CallbackRequest
 from bridge.ingress.verify import AddressFilter, Verdict, Verifier
+from bridge.journal.deadlines import CHECK_INTERVAL_S
+from bridge.journal.groups import Resolve
 from bridge.journal.journal import JournalFullError
 from bridge.journal.record import Record
 from bridge.normalize.content import command_in
-from bridge.normalize.normalizer import Normalizer, Received, UnreadableError, decided
+from bridge.normalize.normalizer import Normalizer, Received, with_decision
+from bridge.normalize.repair import UnreadableError
 from bridge.query import parse_query
 from bridge.settings import BridgeSettings
 from common.logs import Throttle
@@ -37,8 +40,9 @@ from common.logs import Throttle
 log = logging.getLogger(__name__)
 
 TRACEPARENT_FORM = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
-REPLY_RESERVE_S = 0.02
-"""Before the reply deadline, a decided callback waits no longer to become durable."""
+REPLY_RESERVE_S = CHECK_INTERVAL_S
+"""How long before the reply deadline a decided callback waits no longer to become durable. The journal does not know
+when it came, only when its decision did; it resolves other callbacks as early as this before their deadline."""
 
 _is_before = lru_cache(maxsize=256)(registry.is_before)
 
@@ -277,9 +281,9 @@ class Ingress:
             finally:
                 self.in_flight += 1
             if event is not None:
-                event = decided(event, decision.name, decision.code)
+                event = with_decision(event, decision.name, decision.code)
                 normalized = Normalized(command, [event], normalized.unreadable)
-            reply = self._keep_answered(request, replies.decided(decision.reply), normalized, until=until)
+            reply = self._keep_answered(request, replies.with_fields(decision.reply), normalized, until=until)
         except Exception:
             log.exception("a callback could not be handled")
             reply = replies.INTERNAL_ERROR
@@ -305,6 +309,3 @@ class Ingress:
         else:
             metrics.REFUSED.labels(refusals.TOO_LATE.reason).inc()
         self._respond(request, reply)
-
-
-__all__ = ["Ingress", "Normalized"]

@@ -27,6 +27,3 @@ class RateLimit:
             self._minute, self._count = minute, 0
         self._count += 1
         return self._count <= self._per_minute
-
-
-__all__ = ["RateLimit"]

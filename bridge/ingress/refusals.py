@@ -88,6 +88,3 @@ class RefusalLog:
             "unknown" if request.size is None else request.size,
             self._throttle.suppressed(reason),
         )
-
-
-__all__ = ["Refusal", "RefusalLog", "RefusedError", "journal_full", "too_large"]

@@ -61,22 +61,16 @@ def refused(status: HTTPStatus, message: str) -> PlatformReply:
 
 
 def allowed(command: str, body: bytes) -> PlatformReply:
-    """The platform may go on with what it asked about; in the form of the entry, or what the name suggests."""
-    if not wants_each(command):
+    """The platform may go on with what a before-callback asks about: a verdict on each account where it wants that."""
+    if not registry.wants_each(command):
         return ACCEPTED
     items = [{"To_Account": account, "ResultCode": 0, "ResultInfo": ""} for account in asked_about(command, body)]
-    return decided({**OK_FIELDS, "ResultItem": items})
+    return with_fields({**OK_FIELDS, "ResultItem": items})
 
 
-def decided(fields: dict[str, Any]) -> PlatformReply:
-    """The platform is told these fields."""
+def with_fields(fields: dict[str, Any]) -> PlatformReply:
+    """The callback is answered with these fields of the platform's reply."""
     return PlatformReply(orjson.dumps(fields))
-
-
-def wants_each(command: str) -> bool:
-    """Whether the platform wants a verdict for each account; for a command without an entry its name suggests it."""
-    entry = registry.find(command)
-    return entry.callback.reply is Reply.ALLOW_EACH if entry else command.lower().startswith("sns.")
 
 
 def asked_about(command: str, body: bytes) -> list[str]:
@@ -91,20 +85,3 @@ def asked_about(command: str, body: bytes) -> list[str]:
     items = [item for value in lists if isinstance(value, list) for item in value if isinstance(item, dict)]
     accounts: list[Any] = [item.get(account) for item in items]
     return [str(account) for account in accounts if isinstance(account, str | int) and not isinstance(account, bool)]
-
-
-__all__ = [
-    "ACCEPTED",
-    "ACCEPTED_CALL",
-    "CONSTANT",
-    "INTERNAL_ERROR",
-    "OK_FIELDS",
-    "PlatformReply",
-    "accepted",
-    "allowed",
-    "asked_about",
-    "decided",
-    "kept_as_dead_letter",
-    "refused",
-    "wants_each",
-]

@@ -44,6 +44,3 @@ class CallbackRequest(Protocol):
 
     def respond(self, reply: PlatformReply) -> None:
         """Answer it. Called once."""
-
-
-__all__ = ["CallbackRequest"]

@@ -48,6 +48,3 @@ def event_time_ms(value: Any) -> int | None:
 def text_or_empty(value: Any) -> str:
     """The value if it is text, else an empty one."""
     return value if isinstance(value, str) else ""
-
-
-__all__ = ["MAX_ATTRIBUTE_LENGTH", "attribute", "event_time_ms", "is_attribute", "platform", "text_or_empty"]

@@ -63,6 +63,3 @@ def _with_common(item: BatchItem, common: dict[str, bytes]) -> BatchItem:
         return item
     shared = {name: load(b'{"_":%b}' % bytes(value)).fields["_"] for name, value in common.items()}
     return BatchItem(dump(shared | fields), repaired or item.repaired, item.position)
-
-
-__all__ = ["BatchItem", "split_batch"]

@@ -151,6 +151,3 @@ def _becomes_attribute(name: str, value: Any) -> bool:
     if name == "EventTime":
         return event_time_ms(value) is not None
     return isinstance(value, str) and is_attribute(value)
-
-
-__all__ = ["Content", "ContentReader", "command_in"]

@@ -76,6 +76,3 @@ def _shape(value: Any, depth: int) -> str:
 def _name(text: str) -> str:
     text = "".join(character if character.isprintable() else "?" for character in text[:MAX_NAME_LENGTH])
     return text.encode(errors="replace").decode()
-
-
-__all__ = ["Drift", "mask"]

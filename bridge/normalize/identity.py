@@ -43,6 +43,3 @@ def fallback_subject(entry: registry.Entry, data: Data) -> str | None:
 
 def _is_name(value: Any) -> bool:
     return isinstance(value, str) and value != ""
-
-
-__all__ = ["best_subject", "event_id", "fallback_subject"]

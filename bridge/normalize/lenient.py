@@ -177,6 +177,3 @@ def _scalar(value: Any, declared: Any) -> Any:
     if declared is bool and (is_whole or isinstance(value, str)) and value in (0, 1, "0", "1"):
         return bool(int(value))
     raise TypeError
-
-
-__all__ = ["Reading", "Surprise", "read"]

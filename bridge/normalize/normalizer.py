@@ -176,7 +176,7 @@ class Normalizer:
         return Record(self._topic, subject.encode(), self._encode(event), headers, received_ms)
 
 
-def decided(record: Record, decision: str, code: int) -> Record:
+def with_decision(record: Record, decision: str, code: int) -> Record:
     """The record of an event with the decision among its attributes."""
     attributes = msgspec.json.encode({"decision": decision, "decisioncode": code})
     assert record.value.startswith(_EVENT_START)
@@ -188,6 +188,3 @@ def decided(record: Record, decision: str, code: int) -> Record:
 def _query_to_keep(query: Query) -> bytes:
     """The query string as it is kept beside a record."""
     return unsigned(query.raw).encode(errors="replace")
-
-
-__all__ = ["Normalizer", "Received", "UnreadableError", "decided"]

@@ -35,6 +35,3 @@ class FieldFilter:
         if isinstance(value, list):
             return [self._without(item) for item in value]
         return value
-
-
-__all__ = ["FieldFilter"]

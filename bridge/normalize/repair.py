@@ -152,6 +152,3 @@ class _Mender:
             self.has_mended = True
             return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
         return text
-
-
-__all__ = ["MAX_DEPTH", "Loaded", "UnreadableError", "dump", "is_plain", "load"]

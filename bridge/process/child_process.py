@@ -90,7 +90,7 @@ class ChildProcess:
         descriptors = (listener.fileno(), theirs.fileno())
         arguments = (*map(str, descriptors), str(self._admin_socket), str(self.number))
         self._process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "bridge.process.child", *arguments, pass_fds=descriptors
+            sys.executable, "-m", "bridge.process.child_main", *arguments, pass_fds=descriptors
         )
         return self._process
 

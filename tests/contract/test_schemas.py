@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import re
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -16,7 +18,7 @@ from typer.testing import CliRunner
 from bridge.cli import app
 from bridge.contract import reference, schemas
 from bridge.contract.examples import body_of, events_of
-from bridge.events import UNKNOWN_TYPE, registry
+from bridge.events import DATA_TYPES, UNKNOWN_TYPE, registry
 from tests.support.callbacks import samples
 from tests.support.paths import ROOT
 
@@ -34,6 +36,12 @@ def run(*arguments: str | Path) -> Any:
 
 def test_what_is_committed_is_what_the_code_has() -> None:
     assert schemas.differences(ROOT / "schemas", ROOT / "docs" / "events.md") == [], "run `bridge schemas`"
+
+
+def test_each_class_that_the_reference_names_can_be_imported_under_that_name() -> None:
+    named = re.findall(r"^\| class \| `(.+)\.(\w+)` \|$", reference.document(), re.MULTILINE)
+    found = [getattr(importlib.import_module(module), name) for module, name in named]
+    assert set(found) == set(DATA_TYPES.values())
 
 
 def test_a_stale_a_missing_and_a_left_over_file_are_found_and_put_right(tmp_path: Path) -> None:

@@ -222,6 +222,38 @@ def test_before_callbacks_are_known_by_their_entry_and_unknown_ones_by_their_nam
     assert registry.is_before(command) is before
 
 
+@pytest.mark.parametrize(
+    ("command", "each"),
+    [
+        ("sns.callbackprevfriendadd", True),
+        ("Sns.CallbackPrevSomething", True),
+        ("C2C.CallbackBeforeSendMsg", False),
+        ("New.CallbackBeforeSomething", False),
+    ],
+)
+def test_a_verdict_on_each_account_is_wanted_by_the_entry_and_for_unknown_commands_by_the_name(
+    command: str, each: bool
+) -> None:
+    assert registry.wants_each(command) is each
+
+
+@pytest.mark.parametrize(
+    ("command", "droppable"),
+    [
+        ("c2c.callbackbeforesendmsg", True),
+        ("Group.CallbackBeforeSendMsg", True),
+        ("OfficialAccount.CallbackBeforeSendMsg", True),
+        ("New.CallbackBeforeSendMsg", True),
+        ("Live.CallbackBeforeSendGift", False),
+        ("New.CallbackBeforeSomething", False),
+    ],
+)
+def test_a_message_can_be_dropped_by_the_entry_and_for_unknown_commands_by_the_name(
+    command: str, droppable: bool
+) -> None:
+    assert registry.can_drop(command) is droppable
+
+
 def test_the_entry_decides_which_answer_is_expected() -> None:
     each = {entry.callback.command for entry in registry.ENTRIES if entry.callback.reply is Reply.ALLOW_EACH}
     assert each == {"Sns.CallbackPrevFriendAdd", "Sns.CallbackPrevFriendResponse"}

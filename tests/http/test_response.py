@@ -26,7 +26,9 @@ def test_a_reply_is_rendered_with_length_type_date_and_further_headers() -> None
     assert "Connection" not in fields
 
 
-@pytest.mark.parametrize("reply", [replies.ACCEPTED, replies.decided({}), replies.refused(HTTPStatus.FORBIDDEN, "no")])
+@pytest.mark.parametrize(
+    "reply", [replies.ACCEPTED, replies.with_fields({}), replies.refused(HTTPStatus.FORBIDDEN, "no")]
+)
 def test_a_closing_reply_says_so(reply: PlatformReply) -> None:
     assert b"\r\nConnection: close\r\n" in render(reply, True)
     assert b"\r\nConnection:" not in render(reply, False)
@@ -44,5 +46,5 @@ def test_a_constant_reply_is_rendered_once_a_second_and_no_other_is_kept(monkeyp
     assert renderer.render(replies.ACCEPTED, False) is first
     now += 0.5
     assert renderer.render(replies.ACCEPTED, False) is not first
-    other = replies.decided({})
+    other = replies.with_fields({})
     assert renderer.render(other, False) is not renderer.render(other, False)

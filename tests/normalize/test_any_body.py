@@ -15,7 +15,7 @@ from bridge.contract.examples import made_body
 from bridge.events import DATA_TYPES, registry
 from bridge.journal.record import Record
 from bridge.normalize.attributes import event_time_ms
-from bridge.normalize.normalizer import UnreadableError
+from bridge.normalize.repair import UnreadableError
 from tests.support.callbacks import Callback, samples
 from tests.support.events import EVENTS, Noted, checked_event, records_of
 

@@ -7,7 +7,7 @@ from typing import Any
 import orjson
 import pytest
 
-from bridge.normalize.normalizer import UnreadableError
+from bridge.normalize.repair import UnreadableError
 from tests.support.callbacks import sample
 from tests.support.events import DLQ, EVENTS, checked_event, event_of, records_of
 

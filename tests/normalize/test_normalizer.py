@@ -9,7 +9,7 @@ import orjson
 import pytest
 
 from bridge.events import UNKNOWN_TYPE
-from bridge.normalize.normalizer import UnreadableError
+from bridge.normalize.repair import UnreadableError
 from common.timestamps import rfc3339
 from tests.support.callbacks import RECALLED, SENT, sample
 from tests.support.events import NOON_NS, Noted, checked_event, event_of, json_of, normalizer, received, records_of

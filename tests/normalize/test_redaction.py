@@ -8,8 +8,9 @@ from typing import Any
 import orjson
 import pytest
 
-from bridge.normalize.normalizer import Received, UnreadableError
+from bridge.normalize.normalizer import Received
 from bridge.normalize.redaction import FieldFilter
+from bridge.normalize.repair import UnreadableError
 from bridge.query import parse_query
 from tests.support.callbacks import RECALLED, SENT, sample
 from tests.support.events import NOON_NS, json_of, normalizer, received, records_of

@@ -18,6 +18,7 @@ class MessageSendRequested(Data, frozen=True):
         identity=("group_id", "topic_id?", "from_account", "msg_random", "event_time"),
         source="1047/34374",
         reply=Reply.ALLOW,
+        can_drop=True,
     )
 
     group_id: fields.GroupId = None

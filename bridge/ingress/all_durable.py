@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Protocol
 
+from bridge.journal.groups import Resolve
 from bridge.journal.record import Record
-
-Resolve = Callable[[bool], None]
-"""Called once: whether something became durable in time."""
 
 
 class RecordJournal(Protocol):
@@ -56,6 +54,3 @@ class AllDurable:
         if self._resolve is not None and (not durable or self._missing == 0):
             resolve, self._resolve = self._resolve, None
             resolve(durable)
-
-
-__all__ = ["AllDurable", "RecordJournal", "Resolve"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bridge.ingress.durability import AllDurable
+from bridge.ingress.all_durable import AllDurable
 from bridge.journal.journal import JournalFullError
 from bridge.journal.record import Record
 from tests.support.ingress_parts import FakeJournal

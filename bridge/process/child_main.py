@@ -1,4 +1,4 @@
-"""A process that the supervisor started: `python -m bridge.process.child LISTENER PARENT ADMIN_SOCKET NUMBER`."""
+"""A process that the supervisor started: `python -m bridge.process.child_main LISTENER PARENT ADMIN_SOCKET NUMBER`."""
 
 from __future__ import annotations
 
