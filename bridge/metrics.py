@@ -1,4 +1,7 @@
-"""Every metric of the ingress. Label values are bounded: commands of the registry, reasons and topics of ours."""
+"""Every metric of the ingress. Label values are bounded: commands of the registry, reasons and topics of ours.
+
+Counters and histograms are counted where a thing happens; gauges are set in `bridge.process.app`.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The query string of a callback, as it may be kept and passed on."""
+"""Removes what proves authenticity from a query string, so that it may be kept and passed on."""
 
 from __future__ import annotations
 

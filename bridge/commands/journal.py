@@ -34,7 +34,7 @@ def list_journals(folder: Folder = None) -> None:
     place = _existing(folder)
     show_table(("journal", "owner", "bytes", "topic", "events", "oldest"), _rows(place))
     quarantined = len(list(Quarantine(place, dlq_topic="")))
-    typer.echo(f"{quarantined} records that Kafka refuses for good are set aside in {place / 'refused'}")
+    typer.echo(f"{quarantined} records that Kafka refuses for good are in quarantine in {place / 'refused'}")
 
 
 def _rows(folder: Path) -> Iterator[tuple[str, ...]]:

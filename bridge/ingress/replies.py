@@ -35,7 +35,7 @@ def _failed(message: str, status: HTTPStatus, **more: Any) -> PlatformReply:
 
 ACCEPTED = PlatformReply(orjson.dumps(OK_FIELDS))
 ACCEPTED_CALL = PlatformReply(orjson.dumps({"ErrorCode": 0, "ErrorMessage": ""}))
-"""The same for the old call webhook."""
+"""That a callback of the old call webhook is durable."""
 INTERNAL_ERROR = _failed("internal error", HTTPStatus.INTERNAL_SERVER_ERROR, closes=True)
 CONSTANT = frozenset((ACCEPTED, ACCEPTED_CALL))
 """Replies that are given again and again."""

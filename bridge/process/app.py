@@ -21,13 +21,13 @@ from common.gc_tuning import tune_garbage_collector
 log = logging.getLogger(__name__)
 
 CONNECTIONS_S = 1.0
-"""At a stop, how long connections may bring the request that is under way."""
+"""At a stop, how long connections may take to bring the request that is under way."""
 REPLIES_S = 2.5
-"""Then, how long requests may take to be answered."""
+"""At a stop, how long requests may take to be answered, counted from when connections had their time."""
 PUBLISH_S = 1.5
-"""Then, how long Kafka may take to confirm what is left."""
+"""At a stop, how long Kafka may take to confirm what is left when all requests are answered."""
 JOURNAL_S = 1.5
-"""Then, how long the disk may take to sync what Kafka has not."""
+"""At a stop, how long the disk may take to sync what Kafka has not confirmed in its time."""
 METRICS_INTERVAL_S = 0.5
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 

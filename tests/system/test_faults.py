@@ -203,7 +203,7 @@ def large(account: str) -> Callback:
     return recalled(account, unread=1, Blob="x" * 20_000)
 
 
-def test_a_record_that_the_broker_refuses_is_set_aside_and_stops_nothing_behind_it(
+def test_a_record_that_the_broker_refuses_goes_to_quarantine_and_stops_nothing_behind_it(
     ingress: MakeIngress, own_broker: Broker
 ) -> None:
     bridge = ingress(own_broker)
@@ -237,7 +237,7 @@ def test_a_refused_record_that_the_disk_does_not_take_holds_up_those_behind_it_u
     in_the_way.touch()
     for callback in (large("same"), recalled("same", unread=2)):
         assert bridge.post(callback).json == OK
-    bridge.wait_for_log("cannot be set aside .*File exists")
+    bridge.wait_for_log("cannot be put into quarantine .*File exists")
     assert read_all(broker.bootstrap, topics.events) == []
     assert read_all(broker.bootstrap, topics.dlq) == []
     in_the_way.unlink()
@@ -260,7 +260,7 @@ def test_small_records_that_the_broker_refuses_are_found_one_by_one(ingress: Mak
     configure(own_broker, bridge.topics.events, "message.timestamp.before.max.ms", 1000)
     bridge.start_ready()
     refused = bridge.journal_dir / "refused"
-    bridge.wait_for(lambda: len(list(refused.glob("*"))) == 3, what="all three to be set aside", timeout=30)
+    bridge.wait_for(lambda: len(list(refused.glob("*"))) == 3, what="all three to be in quarantine", timeout=30)
     configure(own_broker, bridge.topics.events, "message.timestamp.before.max.ms", 3_600_000)
     assert bridge.post(recalled("old", unread=9)).json == OK
     found = wait_for_events(own_broker.bootstrap, bridge.topics.events, lambda messages: len(messages) >= 2)
