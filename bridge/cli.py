@@ -13,8 +13,10 @@ from bridge.commands.send import send
 from bridge.commands.serve import serve
 from bridge.commands.settings import settings
 from bridge.commands.tail import tail
+from common.terminal import CommandGroup, run_program
 
 app = typer.Typer(
+    cls=CommandGroup,
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -35,4 +37,4 @@ app.add_typer(dlq.app, name="dlq")
 
 def main() -> None:
     """Entry point of the command."""
-    app()
+    run_program(app)

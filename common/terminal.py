@@ -1,12 +1,14 @@
-"""What the commands for people print: styled on a terminal, plain lines elsewhere."""
+"""What the commands for people print: styled on a terminal, plain lines elsewhere; and that nobody may read it all."""
 
 from __future__ import annotations
 
+import os
+import select
 import sys
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Protocol
+from typing import Any, Protocol
 
 import typer
 from rich.console import Console
@@ -21,9 +23,80 @@ from rich.progress import (
 )
 from rich.table import Table
 from rich.text import Text
+from typer.core import TyperGroup
 
 _JOINERS = "\u200c\u200d"
 """Invisible, harmless, and needed to read emoji and some scripts."""
+
+
+class CommandGroup(TyperGroup):
+    """The commands of a program, for `typer.Typer(cls=…)`.
+
+    When nobody reads its output any more, as in `bridge tail | head -1`, the program ends in silence with status 0.
+    """
+
+    def make_context(self, *args: Any, **kwargs: Any) -> Any:
+        """Read the arguments, and print the help where they ask for it."""
+        with _ended_when_unread():
+            return super().make_context(*args, **kwargs)
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command that the arguments name."""
+        with _ended_when_unread():
+            result = super().invoke(ctx)
+            sys.stdout.flush()
+            return result
+
+
+def run_program(app: typer.Typer) -> None:
+    """Run the command that the arguments of this process name, and end the process: the entry point of a program.
+
+    Args:
+        app: the commands, a `CommandGroup`.
+
+    Raises:
+        SystemExit: always, with the status of the command.
+    """
+    Console.on_broken_pipe = _reraise  # type: ignore[method-assign, assignment]  # rich would end the program with status 1
+    try:
+        app()
+    finally:
+        # The interpreter flushes what is left, and where that fails makes the status 120, whatever it was.
+        try:
+            sys.stdout.flush()
+        except BrokenPipeError:
+            _discard_output()
+
+
+def is_output_unread(error: OSError) -> bool:
+    """Whether an error came of standard output, which nobody reads any more, and not of a broken connection."""
+    if not isinstance(error, BrokenPipeError):
+        return False
+    poll = select.poll()
+    poll.register(1, 0)
+    return any(events & (select.POLLERR | select.POLLHUP) for _, events in poll.poll(0))
+
+
+@contextmanager
+def _ended_when_unread() -> Iterator[None]:
+    try:
+        yield
+    except BrokenPipeError as error:
+        if not is_output_unread(error):
+            raise
+        _discard_output()
+        raise typer.Exit(0) from None
+
+
+def _discard_output() -> None:
+    """Let what is still buffered for standard output go nowhere."""
+    devnull = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(devnull, 1)
+    os.close(devnull)
+
+
+def _reraise(_console: Console) -> None:
+    raise  # noqa: PLE0704 - rich calls it where it handles the error
 
 
 class Output:

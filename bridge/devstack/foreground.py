@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
@@ -13,17 +12,14 @@ from common.asyncio_tools import on_stop_signal
 def run_in_foreground(work: Callable[[], Coroutine[Any, Any, None]]) -> bool:
     """Do `work`, but cancel it at Ctrl-C, SIGTERM or when the terminal is closed; whether that happened.
 
-    Ends the program with exit status 0 when nobody reads its output any more, as in `bridge tail | head`.
+    Raises:
+        whatever `work` raises, as BrokenPipeError when nobody reads the output any more.
     """
 
     async def run() -> bool:
         return await _until_signalled(work())
 
-    try:
-        return asyncio.run(run())
-    except BrokenPipeError:
-        sys.stderr.close()  # the interpreter would complain of the closed pipe at its end
-        raise SystemExit(0) from None
+    return asyncio.run(run())
 
 
 async def _until_signalled(work: Awaitable[None]) -> bool:

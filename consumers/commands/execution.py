@@ -16,6 +16,7 @@ from aiokafka.errors import KafkaError
 from common.kafka.topics import TopicsMissingError
 from common.logs import configure
 from common.settings import load
+from common.terminal import is_output_unread
 from consumers.errors import RetryLater, WorkerRefusedError, describe
 from consumers.settings import ConsumersSettings
 
@@ -53,6 +54,8 @@ def run_to_end(work: Coroutine[Any, Any, Result]) -> Result:
     except TimeoutError:
         fail("Kafka does not answer: is CONSUMERS_KAFKA_BOOTSTRAP_SERVERS its address?")
     except OSError as error:
+        if is_output_unread(error):
+            raise
         hint = ": is the port of CONSUMERS_ADMIN_PORT taken?" if error.errno == errno.EADDRINUSE else ""
         fail(f"{error.strerror or describe(error)}{hint}")
 
