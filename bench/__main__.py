@@ -100,7 +100,7 @@ def outage(
     (out / "outage.json").write_bytes(msgspec.json.encode(found))
     console.print(
         f"{found.unanswered} callbacks without a good answer within 2 s; memory {found.rss_before / 1e6:.0f} MB before,"
-        f" at most {found.rss_most / 1e6:.0f}; {found.backlog_records:,} events drained in {found.drain_s:.1f} s, "
+        f" at most {found.rss_max / 1e6:.0f}; {found.backlog_records:,} events drained in {found.drain_s:.1f} s, "
         f"{found.drain_ratio:.1f} x the live rate; p99 {found.p99_before_ms:.1f} ms before, {found.p99_frozen_ms:.1f} "
         f"frozen, {found.p99_drain_ms:.1f} at worst while draining"
     )

@@ -15,8 +15,8 @@ from pathlib import Path
 
 from bench.cores import pinned
 from bench.kafkas import RealKafka, real_kafka
-from bench.measure import Load
-from bench.rows import ROWS, Row, Running
+from bench.measure import LoadGenerator
+from bench.rows import ROWS, Running, ServerRow
 
 SLOW_MOTION = {
     "BRIDGE_GATHER_MS": "100",
@@ -41,14 +41,14 @@ def count(folder: Path, names: list[str], seconds: float) -> dict[str, float]:
     return found
 
 
-def _count(row: Row, folder: Path, kafka: RealKafka, seconds: float) -> float:
+def _count(row: ServerRow, folder: Path, kafka: RealKafka, seconds: float) -> float:
     out = folder / f"callgrind.{len(list(folder.iterdir()))}"
     with pinned(set(row.cores)):
         server = row.start(folder, kafka, (*VALGRIND, f"--callgrind-out-file={out}"), SLOW_MOTION)
     try:
-        Load(server.port, "saturate", 64, seconds / 2).result()
+        LoadGenerator(server.port, "saturate", 64, seconds / 2).result()
         _control(server, "-i", "on")
-        callbacks = Load(server.port, "saturate", 64, seconds).result()["replies"]
+        callbacks = LoadGenerator(server.port, "saturate", 64, seconds).result()["replies"]
         _control(server, "-i", "off")
         _control(server, "-d")
         dumps = [path for path in folder.glob(f"{out.name}*") if _totals(path)]

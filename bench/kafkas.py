@@ -29,17 +29,21 @@ class Kafka(Protocol):
         """Make a topic."""
 
     def freeze(self) -> None:
-        """Stop it as SIGSTOP does."""
+        """Stop the broker as SIGSTOP does: connections stay open and nothing answers."""
 
     def thaw(self) -> None:
-        """End that."""
+        """Let the broker go on after `freeze`."""
 
     def restart(self) -> object:
         """Start it anew: a node that slept long has its sessions to sort out."""
 
 
 class RealKafka:
-    """Apache Kafka, one node."""
+    """Apache Kafka, one node.
+
+    Args:
+        folder: where its data are.
+    """
 
     name = "Apache Kafka"
 
@@ -50,13 +54,15 @@ class RealKafka:
 
     @property
     def bootstrap(self) -> str:
+        """Its address, `host:port`."""
         return self.broker.bootstrap
 
     def create_topic(self, topic: str, partitions: int) -> None:
+        """Make a topic, of `max_partitions` at most."""
         create_topic(self.bootstrap, topic, partitions=min(partitions, self.max_partitions or partitions))
 
     def close(self) -> None:
-        """End it."""
+        """End the broker, and remove its data."""
         self.broker.close()
 
 
@@ -80,20 +86,23 @@ class EmbeddedKafka:
         self.bootstrap = self._process.stdout.readline().split()[-1]
 
     def create_topic(self, topic: str, partitions: int) -> None:
-        """Nothing is to be done."""
+        """Do nothing: a topic appears on first use."""
 
     def freeze(self) -> None:
+        """Stop its process: connections stay open and nothing answers."""
         os.kill(self._process.pid, signal.SIGSTOP)
 
     def thaw(self) -> None:
+        """Let its process go on after `freeze`."""
         os.kill(self._process.pid, signal.SIGCONT)
 
     def restart(self) -> None:
+        """End it and start another, with another address and no records."""
         self.close()
         self._start()
 
     def close(self) -> None:
-        """End it."""
+        """End its process."""
         self._process.communicate()
 
 
@@ -110,7 +119,7 @@ def real_kafka(folder: Path) -> Iterator[RealKafka]:
 
 @contextmanager
 def embedded_kafka(_folder: Path) -> Iterator[EmbeddedKafka]:
-    """The same with the embedded one."""
+    """An embedded broker on the other cores."""
     kafka = EmbeddedKafka()
     try:
         yield kafka

@@ -27,11 +27,10 @@ from typing import cast
 import orjson
 import uvloop
 
-from tests.support.callbacks import recalled, signed_query
+from tests.support.callbacks import PLATFORM_WAITS_S, recalled, signed_query
 
 POOL = 20_000
 ACCOUNTS = 2_000
-PLATFORM_WAITS_S = 2.0
 TICK_S = 0.001
 MAX_OPENING = 1_000
 MAX_IDLE = 128
@@ -53,7 +52,12 @@ def requests(count: int = POOL) -> list[bytes]:
 
 
 class Connection(asyncio.Protocol):
-    """One keep-alive connection with one request at a time on it."""
+    """One keep-alive connection with one request at a time on it.
+
+    Args:
+        on_reply: called with the connection and whether the status of the reply is 200.
+        on_lost: called when the connection has ended.
+    """
 
     def __init__(self, on_reply: Callable[[Connection, bool], None], on_lost: Callable[[Connection], None]) -> None:
         self._on_reply = on_reply
@@ -65,6 +69,7 @@ class Connection(asyncio.Protocol):
         self.transport: asyncio.Transport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Called by the event loop: requests can be sent from now on."""
         self.transport = cast(asyncio.Transport, transport)  # uvloop's own class is none of asyncio's
 
     def send(self, request: bytes, due: float) -> None:
@@ -75,6 +80,7 @@ class Connection(asyncio.Protocol):
         self.transport.write(request)
 
     def data_received(self, data: bytes) -> None:
+        """Called by the event loop with bytes of a reply."""
         self._received = data = self._received + data if self._received else data
         if len(data) != self._usual:
             head, found, body = data.partition(b"\r\n\r\n")
@@ -87,12 +93,18 @@ class Connection(asyncio.Protocol):
         self._on_reply(self, data[9:12] == b"200")
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
+        """Called by the event loop when the connection has ended."""
         self.transport = None
         self._on_lost(self)
 
 
 class Run:
-    """What both kinds of load have in common."""
+    """What both kinds of load have in common: the requests, the connections, and what is counted.
+
+    Args:
+        port: of the server, on this machine.
+        seconds: how long requests are sent.
+    """
 
     def __init__(self, port: int, seconds: float) -> None:
         self.port = port
@@ -120,7 +132,7 @@ class Run:
         self.lost += 1
 
     def result(self, took: float) -> dict[str, object]:
-        """What is printed."""
+        """Counts, and quantiles of the latencies in seconds. `took`: seconds from the first request to the end."""
         ordered = sorted(self.latencies)
         replies = len(ordered)
         quantiles = {
@@ -131,9 +143,10 @@ class Run:
 
 
 class Saturate(Run):
-    """As fast as replies come."""
+    """Load as heavy as the server bears: a connection sends its next request when the reply to the last has come."""
 
     def replied(self, connection: Connection, ok: bool) -> None:
+        """Send the next request on this connection."""
         now = self.now()
         self.latencies.append(now - connection.due)
         self.refused += not ok
@@ -141,7 +154,7 @@ class Saturate(Run):
             connection.send(self.next_request(), now)
 
     async def run(self, connections: int) -> dict[str, object]:
-        """Load for the given time."""
+        """Send over so many connections for `seconds`, and return what is printed."""
         self._end = float("inf")
         opened = [await self.connect() for _ in range(connections)]
         began = self.now()
@@ -153,9 +166,10 @@ class Saturate(Run):
 
 
 class Open(Run):
-    """At scheduled times."""
+    """Load at a steady rate: requests leave at scheduled times, whatever the server does meanwhile."""
 
     def replied(self, connection: Connection, ok: bool) -> None:
+        """Keep this connection for another request, or close it where enough are idle."""
         self.latencies.append(self.now() - connection.due)
         self.refused += not ok
         if len(self._idle) < MAX_IDLE:
@@ -164,7 +178,12 @@ class Open(Run):
             connection.transport.close()
 
     async def run(self, rate: float, connections: int = 64) -> dict[str, object]:
-        """Load for the given time."""
+        """Send so many requests per second for `seconds`, and return what is printed.
+
+        Args:
+            rate: requests per second.
+            connections: how many are opened at first; more follow where all of them wait.
+        """
         self._idle = deque([await self.connect() for _ in range(connections)])
         self._sent: deque[tuple[float, Connection]] = deque()
         self._opening: set[asyncio.Task[None]] = set()

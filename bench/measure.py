@@ -15,13 +15,13 @@ from bench import rows
 from bench.cores import OTHERS, cpu_seconds, pinned
 from bench.kafkas import Kafka
 from bench.quarter import quarter
-from bench.rows import ROOT, Row, Running
+from bench.rows import ROOT, Running, ServerRow
 
 CONNECTIONS = (64, 256)
 QUARTERED_CONNECTIONS = 1000
 FROZEN_S = 10.0
-FROZEN_RATE = 300.0
-SETTLE_S = 1.0
+FROZEN_CALLBACKS_PER_S = 300.0
+FREEZE_TAKES_S = 1.0
 
 
 class Saturation(msgspec.Struct):
@@ -33,7 +33,7 @@ class Saturation(msgspec.Struct):
     busy: float
     """Share of a core that the server used: near 1, else it was not what held the load up."""
     load_busy: float
-    """The same for the load generator."""
+    """Share of a core that the load generator used."""
     refused: int
 
 
@@ -47,7 +47,7 @@ class HalfLoad(msgspec.Struct):
     cpu_us: float
 
 
-class Measured(msgspec.Struct):
+class ServerMeasurement(msgspec.Struct):
     """A row in one round."""
 
     saturation: dict[str, Saturation]
@@ -69,7 +69,7 @@ class Frozen(msgspec.Struct):
         return self.unanswered / self.sent
 
 
-class Load:
+class LoadGenerator:
     """The load generator, under way in a process of its own."""
 
     def __init__(self, port: int, kind: str, amount: float, seconds: float) -> None:
@@ -87,7 +87,7 @@ class Load:
         return result
 
 
-def _cpu_of(server: Running, load: Load) -> tuple[dict[str, Any], float]:
+def _cpu_of(server: Running, load: LoadGenerator) -> tuple[dict[str, Any], float]:
     """What the load has seen, and the CPU seconds of the server meanwhile."""
     pids = server.process.group()
     before = cpu_seconds(pids)
@@ -95,17 +95,17 @@ def _cpu_of(server: Running, load: Load) -> tuple[dict[str, Any], float]:
     return result, cpu_seconds(pids) - before
 
 
-def measure(row: Row, folder: Path, kafka: Kafka, seconds: float) -> Measured:
+def measure(row: ServerRow, folder: Path, kafka: Kafka, seconds: float) -> ServerMeasurement:
     """Start the server of a row, measure it, and end it."""
     server = rows.start(row, folder, kafka)
     try:
-        Load(server.port, "saturate", 64, min(2.0, seconds)).result()
+        LoadGenerator(server.port, "saturate", 64, min(2.0, seconds)).result()
         if row.frozen:
             kafka.freeze()
-            time.sleep(SETTLE_S)
+            time.sleep(FREEZE_TAKES_S)
         saturation = {str(number): saturate(server, number, seconds) for number in CONNECTIONS}
         half = _half(server, saturation["64"].per_second / 2, seconds)
-        return Measured(saturation, half, server.process.rss_bytes)
+        return ServerMeasurement(saturation, half, server.process.rss_bytes)
     finally:
         server.process.close()
         if row.frozen:
@@ -114,7 +114,7 @@ def measure(row: Row, folder: Path, kafka: Kafka, seconds: float) -> Measured:
 
 def saturate(server: Running, connections: int, seconds: float) -> Saturation:
     """Callbacks per second and their CPU time, while so many connections send without a pause."""
-    result, spent = _cpu_of(server, Load(server.port, "saturate", connections, seconds))
+    result, spent = _cpu_of(server, LoadGenerator(server.port, "saturate", connections, seconds))
     callbacks = result["replies"]
     return Saturation(
         per_second=callbacks / result["seconds"],
@@ -126,7 +126,7 @@ def saturate(server: Running, connections: int, seconds: float) -> Saturation:
 
 
 def _half(server: Running, rate: float, seconds: float) -> HalfLoad:
-    result, spent = _cpu_of(server, Load(server.port, "open", rate, seconds))
+    result, spent = _cpu_of(server, LoadGenerator(server.port, "open", rate, seconds))
     return HalfLoad(
         rate=rate,
         p50_ms=result["p50"] * 1e3,
@@ -136,27 +136,27 @@ def _half(server: Running, rate: float, seconds: float) -> HalfLoad:
     )
 
 
-def quarters(row: Row, folder: Path, kafka: Kafka, seconds: float) -> float:
+def quarters(row: ServerRow, folder: Path, kafka: Kafka, seconds: float) -> float:
     """Callbacks per second at saturation, while each serving process has a quarter of a core."""
     server = rows.start(row, folder, kafka)
     try:
-        Load(server.port, "saturate", 64, min(2.0, seconds)).result()
+        LoadGenerator(server.port, "saturate", 64, min(2.0, seconds)).result()
         processes = server.process.group()
         with quarter(processes if len(processes) == 1 else [pid for pid in processes if pid != server.process.pid]):
-            result = Load(server.port, "saturate", QUARTERED_CONNECTIONS, seconds).result()
+            result = LoadGenerator(server.port, "saturate", QUARTERED_CONNECTIONS, seconds).result()
         return float(result["replies"] / result["seconds"])
     finally:
         server.process.close()
 
 
-def freeze(row: Row, folder: Path, kafka: Kafka) -> Frozen:
+def freeze(row: ServerRow, folder: Path, kafka: Kafka) -> Frozen:
     """How many callbacks that are sent while the broker is frozen for 10 s are not answered in time."""
     server = rows.start(row, folder, kafka)
     try:
-        Load(server.port, "saturate", 16, 1.0).result()
+        LoadGenerator(server.port, "saturate", 16, 1.0).result()
         kafka.freeze()
         # It waits 2 s for the last.
-        result = Load(server.port, "open", FROZEN_RATE, FROZEN_S - 2.5).result()
+        result = LoadGenerator(server.port, "open", FROZEN_CALLBACKS_PER_S, FROZEN_S - 2.5).result()
         return Frozen(result["scheduled"], result["scheduled"] - result["in_time"])
     finally:
         server.process.close()

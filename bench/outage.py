@@ -11,9 +11,9 @@ from pathlib import Path
 import msgspec
 
 from bench.kafkas import RealKafka, real_kafka
-from bench.measure import Load
+from bench.measure import LoadGenerator
 from bench.rows import PARTITIONS, start_ingress
-from tests.support.commands import Ingress
+from tests.support.commands import IngressProcess
 from tests.support.topic import Topics
 
 # Brokers have machines of their own. On one disk with the journal, what they write back when a gigabyte has come would
@@ -31,7 +31,7 @@ class Outage(msgspec.Struct):
     unanswered: int
     """Callbacks without a good answer within 2 s, of all."""
     rss_before: int
-    rss_most: int
+    rss_max: int
     """During outage and drain."""
     backlog_records: int
     drain_s: float
@@ -59,9 +59,9 @@ def outage(folder: Path, *, minutes: float, rate: float, say: Callable[[str], No
             ingress.close()
 
 
-def _run(ingress: Ingress, kafka: RealKafka, minutes: float, rate: float, say: Callable[[str], None]) -> Outage:
+def _run(ingress: IngressProcess, kafka: RealKafka, minutes: float, rate: float, say: Callable[[str], None]) -> Outage:
     def live(seconds: float) -> dict[str, float]:
-        return Load(ingress.port, "open", rate, seconds).result()
+        return LoadGenerator(ingress.port, "open", rate, seconds).result()
 
     live(LIVE_S / 2)  # Warms up.
     before = live(LIVE_S)
@@ -72,14 +72,14 @@ def _run(ingress: Ingress, kafka: RealKafka, minutes: float, rate: float, say: C
         frozen = live(minutes * 60)
         published = _published(ingress)
         accepted = ingress.metric("bridge_accepted_total")
-        load = Load(ingress.port, "open", rate, LIVE_S)
+        load = LoadGenerator(ingress.port, "open", rate, LIVE_S)
         kafka.thaw()
         began = time.monotonic()
         say(f"thawed, with {accepted - published:,.0f} events to publish")
         spells = []
         while not _drained(ingress, load, rate):
             spells.append(load.result())
-            load = Load(ingress.port, "open", rate, LIVE_S)
+            load = LoadGenerator(ingress.port, "open", rate, LIVE_S)
         drain_s = time.monotonic() - began
         spells.append(load.result())
     everything = (before, frozen, *spells)
@@ -88,7 +88,7 @@ def _run(ingress: Ingress, kafka: RealKafka, minutes: float, rate: float, say: C
         rate=rate,
         unanswered=int(sum(one["scheduled"] - one["in_time"] for one in everything)),
         rss_before=rss_before,
-        rss_most=rss.most,
+        rss_max=rss.max,
         backlog_records=int(accepted - published),
         drain_s=drain_s,
         p99_before_ms=before["p99"] * 1e3,
@@ -97,7 +97,7 @@ def _run(ingress: Ingress, kafka: RealKafka, minutes: float, rate: float, say: C
     )
 
 
-def _drained(ingress: Ingress, load: Load, rate: float) -> bool:
+def _drained(ingress: IngressProcess, load: LoadGenerator, rate: float) -> bool:
     """Whether no more than a tenth of a second's callbacks wait for Kafka, before the load ends."""
     while load.process.poll() is None:
         if ingress.metric("bridge_accepted_total") - _published(ingress) < rate / 10:
@@ -106,7 +106,7 @@ def _drained(ingress: Ingress, load: Load, rate: float) -> bool:
     return False
 
 
-def _published(ingress: Ingress) -> float:
+def _published(ingress: IngressProcess) -> float:
     return ingress.metric("bridge_published_total", topic=ingress.topics.events)
 
 
@@ -117,7 +117,7 @@ class Highest:
         self._read = read
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._watch)
-        self.most = 0
+        self.max = 0
 
     def __enter__(self) -> Highest:
         self._thread.start()
@@ -129,4 +129,4 @@ class Highest:
 
     def _watch(self) -> None:
         while not self._ended.wait(SAMPLE_S):
-            self.most = max(self.most, self._read())
+            self.max = max(self.max, self._read())

@@ -9,10 +9,10 @@ from pathlib import Path
 
 from bench import rows
 from bench.kafkas import real_kafka
-from bench.measure import Load
+from bench.measure import LoadGenerator
 from bench.rows import ROWS
 
-RATE = 400
+SAMPLES_PER_S = 400
 
 
 def record(folder: Path, name: str, seconds: float) -> list[tuple[list[str], int]]:
@@ -22,14 +22,14 @@ def record(folder: Path, name: str, seconds: float) -> list[tuple[list[str], int
     with real_kafka(folder) as kafka:
         server = rows.start(row, folder, kafka)
         try:
-            load = Load(server.port, "saturate", 64, seconds + 2)
+            load = LoadGenerator(server.port, "saturate", 64, seconds + 2)
             command = [
                 "py-spy",
                 "record",
                 "-d",
                 str(int(seconds)),
                 "-r",
-                str(RATE),
+                str(SAMPLES_PER_S),
                 "-f",
                 "raw",
                 "--gil",

@@ -19,7 +19,7 @@ SHARE = 4
 
 @contextmanager
 def quarter(pids: Sequence[int]) -> Iterator[None]:
-    """Do that meanwhile."""
+    """Within the block, let each of these processes, four at most, run for a quarter of the time, in turns."""
     ended = threading.Event()
     turns = threading.Thread(target=_take_turns, args=(pids, ended))
     turns.start()

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from bench.cores import CORES
-from bench.measure import Measured
+from bench.measure import ServerMeasurement
 from bench.rows import FLOOR
 from bench.run import Result, middle, ratio
 
@@ -74,7 +74,7 @@ def cells_of(result: Result) -> list[list[str]]:
     return cells
 
 
-def _relative(rounds: Sequence[Measured], floor: Sequence[Measured], connections: str) -> float:
+def _relative(rounds: Sequence[ServerMeasurement], floor: Sequence[ServerMeasurement], connections: str) -> float:
     return ratio(*([one.saturation[connections] for one in each] for each in (rounds, floor)))
 
 

@@ -10,7 +10,7 @@ from typing import Protocol
 
 from bench.cores import SERVER, TWO, pinned
 from bench.kafkas import Kafka
-from tests.support.commands import Ingress
+from tests.support.commands import IngressProcess
 from tests.support.http import answers
 from tests.support.process import Process, free_port
 from tests.support.topic import Topics
@@ -38,7 +38,7 @@ class Start(Protocol):
 
 
 @dataclass(frozen=True)
-class Row:
+class ServerRow:
     """A server, and the state that Kafka is in."""
 
     name: str
@@ -84,7 +84,7 @@ def _bridge(workers: int) -> Start:
         place = folder / topics.events
         place.mkdir()
         env = {"BRIDGE_WORKERS": str(workers), "BRIDGE_CLOCK_SKEW_S": str(DAY_S), **(settings or {})}
-        ingress = Ingress(place, kafka.bootstrap, topics, **env)
+        ingress = IngressProcess(place, kafka.bootstrap, topics, **env)
         ingress.command = [*under, *([sys.executable] if under else []), *ingress.command]
         ingress.start_ready(START_S)
         ingress.wait_for(lambda: ingress.metric("bridge_kafka_ok") == workers, timeout=START_S, what="Kafka")
@@ -93,11 +93,11 @@ def _bridge(workers: int) -> Start:
     return start
 
 
-def start_ingress(folder: Path, bootstrap: str, topics: Topics) -> Ingress:
+def start_ingress(folder: Path, bootstrap: str, topics: Topics) -> IngressProcess:
     """One ingress on the server's core, its journal in `folder`; it takes callbacks that were signed within a day."""
     place = folder / "ingress"
     place.mkdir()
-    ingress = Ingress(place, bootstrap, topics, BRIDGE_CLOCK_SKEW_S=str(DAY_S))
+    ingress = IngressProcess(place, bootstrap, topics, BRIDGE_CLOCK_SKEW_S=str(DAY_S))
     with pinned(SERVER):
         return ingress.start_ready(START_S)
 
@@ -111,16 +111,16 @@ BRIDGE = "im-bridge"
 TWO_PROCESSES = "im-bridge, two processes"
 
 ROWS = (
-    Row(FLOOR, _script("bench.servers.noop")),
-    Row("naive: aiohttp + aiokafka", _script("bench.servers.naive_aiohttp")),
-    Row("naive: FastAPI + uvicorn + aiokafka", _script("bench.servers.naive_fastapi")),
-    Row(BRIDGE, _bridge(1)),
-    Row("im-bridge, Kafka frozen", _bridge(1), frozen=True),
-    Row(TWO_PROCESSES, _bridge(2), cores=frozenset(TWO)),
+    ServerRow(FLOOR, _script("bench.servers.noop")),
+    ServerRow("naive: aiohttp + aiokafka", _script("bench.servers.naive_aiohttp")),
+    ServerRow("naive: FastAPI + uvicorn + aiokafka", _script("bench.servers.naive_fastapi")),
+    ServerRow(BRIDGE, _bridge(1)),
+    ServerRow("im-bridge, Kafka frozen", _bridge(1), frozen=True),
+    ServerRow(TWO_PROCESSES, _bridge(2), cores=frozenset(TWO)),
 )
 
 
-def start(row: Row, folder: Path, kafka: Kafka) -> Running:
+def start(row: ServerRow, folder: Path, kafka: Kafka) -> Running:
     """Start the server of a row on its cores."""
     with pinned(set(row.cores)):
         return row.start(folder, kafka)

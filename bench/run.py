@@ -13,7 +13,7 @@ import msgspec
 
 from bench.cores import CORES
 from bench.kafkas import Kafka
-from bench.measure import Frozen, HalfLoad, Measured, Saturation, freeze, measure, quarters
+from bench.measure import Frozen, HalfLoad, Saturation, ServerMeasurement, freeze, measure, quarters
 from bench.rows import BRIDGE, ROWS, TWO_PROCESSES
 
 HALF_LOAD = HalfLoad.__struct_fields__
@@ -26,7 +26,7 @@ class Result(msgspec.Struct):
     broker: str
     rounds: int
     seconds: float
-    rows: dict[str, list[Measured]]
+    rows: dict[str, list[ServerMeasurement]]
     """Row → its rounds."""
     frozen: dict[str, Frozen]
     """Row → what became of callbacks while the broker was frozen for 10 s."""
@@ -45,7 +45,7 @@ def run(
 ) -> Result:
     """Measure."""
     chosen = [row for row in ROWS if row.is_named(only)]
-    measured: dict[str, list[Measured]] = {row.name: [] for row in chosen}
+    measured: dict[str, list[ServerMeasurement]] = {row.name: [] for row in chosen}
     quartered: dict[str, list[float]] = {row.name: [] for row in chosen if row.name in {BRIDGE, TWO_PROCESSES}}
     frozen = {}
     for number in range(1, rounds + 1):
@@ -77,10 +77,10 @@ def machine() -> dict[str, str]:
     }
 
 
-def middle(rounds: Sequence[Measured]) -> Measured:
+def middle(rounds: Sequence[ServerMeasurement]) -> ServerMeasurement:
     """The median of each figure."""
 
-    def median_of(pick: Callable[[Measured], float]) -> float:
+    def median_of(pick: Callable[[ServerMeasurement], float]) -> float:
         return statistics.median(map(pick, rounds))
 
     def saturation(number: str) -> Saturation:
@@ -93,7 +93,7 @@ def middle(rounds: Sequence[Measured]) -> Measured:
         )
 
     half = HalfLoad(*(statistics.median(getattr(one.half, name) for one in rounds) for name in HALF_LOAD))
-    return Measured(
+    return ServerMeasurement(
         {number: saturation(number) for number in rounds[0].saturation}, half, int(median_of(lambda one: one.rss_bytes))
     )
 

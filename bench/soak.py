@@ -12,21 +12,21 @@ import msgspec
 from confluent_kafka import Consumer, TopicPartition
 
 from bench.kafkas import real_kafka
-from bench.measure import Load
+from bench.measure import LoadGenerator
 from bench.rows import PARTITIONS, start_ingress
 from tests.support.broker import Broker
-from tests.support.commands import Ingress
+from tests.support.commands import IngressProcess
 from tests.support.topic import Topics, create_topic
 
 SAMPLE_S = 2.0
 AWAY_S = 10.0
-DRAIN_WITHIN_S = 60.0
+DRAIN_TIMEOUT_S = 60.0
 MEGABYTE = 1e6
 # The topic is only counted, so the disk need not hold an hour of it.
 SMALL_TOPIC = {"retention.bytes": "16000000", "segment.bytes": "8000000"}
 
 
-class Sample(msgspec.Struct):
+class SoakSample(msgspec.Struct):
     """The ingress at a time."""
 
     at: float
@@ -47,7 +47,7 @@ class Soaked(msgspec.Struct):
     rate: float
     minutes: float
     restarts: int
-    samples: list[Sample]
+    samples: list[SoakSample]
     load: dict[str, Any]
     published: int
     """Records on the topic, repeated ones too: whether each acknowledged one is there is for `make torture` to say."""
@@ -73,11 +73,17 @@ def soak(folder: Path, *, minutes: float, rate: float, restart_every: float, say
 
 
 def _run(
-    ingress: Ingress, broker: Broker, *, minutes: float, rate: float, restart_every: float, say: Callable[[str], None]
+    ingress: IngressProcess,
+    broker: Broker,
+    *,
+    minutes: float,
+    rate: float,
+    restart_every: float,
+    say: Callable[[str], None],
 ) -> Soaked:
-    load = Load(ingress.port, "open", rate, minutes * 60)
+    load = LoadGenerator(ingress.port, "open", rate, minutes * 60)
     began = time.monotonic()
-    samples: list[Sample] = []
+    samples: list[SoakSample] = []
     restarts, due = 0, restart_every
     while load.process.poll() is None:
         now = time.monotonic() - began
@@ -95,10 +101,10 @@ def _run(
     return Soaked(rate, minutes, restarts, samples, load.result(), 0, drained, [])
 
 
-def _sample(ingress: Ingress, at: float, *, kafka_away: bool) -> Sample:
+def _sample(ingress: IngressProcess, at: float, *, kafka_away: bool) -> SoakSample:
     files = len(list(Path(f"/proc/{ingress.pid}/fd").iterdir())) - _connections(ingress.port)
     disk = sum(path.stat().st_size for path in ingress.journal_dir.glob("*.journal*"))
-    return Sample(at, ingress.rss_bytes, files, ingress.metric("bridge_journal_bytes"), disk, kafka_away)
+    return SoakSample(at, ingress.rss_bytes, files, ingress.metric("bridge_journal_bytes"), disk, kafka_away)
 
 
 def _connections(port: int) -> int:
@@ -107,9 +113,9 @@ def _connections(port: int) -> int:
     return sum(row[1].endswith(f":{port:04X}") and row[3] == "01" for row in rows)
 
 
-def _drained(ingress: Ingress, samples: list[Sample], began: float) -> bool:
+def _drained(ingress: IngressProcess, samples: list[SoakSample], began: float) -> bool:
     """Whether the journal becomes empty when the load is over."""
-    deadline = time.monotonic() + DRAIN_WITHIN_S
+    deadline = time.monotonic() + DRAIN_TIMEOUT_S
     while time.monotonic() < deadline:
         samples.append(_sample(ingress, time.monotonic() - began, kafka_away=False))
         if samples[-1].held_bytes == 0:

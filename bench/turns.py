@@ -8,7 +8,7 @@ from pathlib import Path
 
 from bench import rows
 from bench.kafkas import Kafka
-from bench.measure import CONNECTIONS, Load, Saturation, saturate
+from bench.measure import CONNECTIONS, LoadGenerator, Saturation, saturate
 from bench.rows import FLOOR, ROWS
 from bench.run import ratio
 
@@ -26,7 +26,7 @@ def take_turns(
         for row in chosen:
             server = servers[row.name] = rows.start(row, folder, kafka)
             stack.callback(server.process.close)
-            Load(server.port, "saturate", 64, WARM_UP_S).result()
+            LoadGenerator(server.port, "saturate", 64, WARM_UP_S).result()
         for number in range(1, rounds + 1):
             for connections in CONNECTIONS:
                 for name, server in servers.items():

@@ -43,7 +43,7 @@ ROOT = Path(__file__).parents[1]
 OURS = "consumers run badges"
 
 
-class Row(NamedTuple):
+class WorkerRow(NamedTuple):
     """A worker to measure."""
 
     name: str
@@ -51,14 +51,14 @@ class Row(NamedTuple):
     path: str = str(ROOT)
 
 
-class Event(NamedTuple):
+class TopicRecord(NamedTuple):
     """A record of the topic."""
 
     key: bytes
     value: bytes
 
 
-class Measured(NamedTuple):
+class WorkerMeasurement(NamedTuple):
     """What came of it."""
 
     events: int
@@ -76,15 +76,15 @@ def main(
 ) -> None:
     """Measure and print."""
     console = Console(width=140)
-    rows = [Row(OURS, ["-c", "from consumers.cli import main; main()", "run", "badges"])]
+    rows = [WorkerRow(OURS, ["-c", "from consumers.cli import main; main()", "run", "badges"])]
     if beside is not None:
-        rows.append(Row(f"{OURS}, {beside.name}", rows[0].command, str(beside)))
-    rows.append(Row("plain aiokafka loop", ["-m", "bench.workers.plain"]))
+        rows.append(WorkerRow(f"{OURS}, {beside.name}", rows[0].command, str(beside)))
+    rows.append(WorkerRow("plain aiokafka loop", ["-m", "bench.workers.plain"]))
     if importlib.util.find_spec("faststream") is None:
         console.print("FastStream is not installed and so not measured: pip install -r bench/requirements.txt")
     else:
-        rows.append(Row("FastStream subscriber", ["-m", "bench.workers.faststream_app"]))
-    found: dict[str, list[Measured]] = {row.name: [] for row in rows}
+        rows.append(WorkerRow("FastStream subscriber", ["-m", "bench.workers.faststream_app"]))
+    found: dict[str, list[WorkerMeasurement]] = {row.name: [] for row in rows}
     with tempfile.TemporaryDirectory(prefix="im-bridge-bench-") as name:
         folder = Path(name)
         with pinned(OTHERS), Broker(folder / "kafka") as broker, RedisServer(folder / "redis") as redis:
@@ -106,7 +106,7 @@ def main(
     console.print(f"Two members handle {statistics.median(scaling):.2f} x what one does.")
 
 
-def make(events: int, accounts: int) -> list[Event]:
+def make(events: int, accounts: int) -> list[TopicRecord]:
     """Events as the bridge writes them, of 600 bytes about."""
     pick = random.Random(1)
     made = []
@@ -122,11 +122,11 @@ def make(events: int, accounts: int) -> list[Event]:
             from_account="somebody-else",
             msg_key=f"{number}_{pick.getrandbits(32)}_1790000000",
         )
-        made.append(Event(account.encode(), orjson.dumps(event)))
+        made.append(TopicRecord(account.encode(), orjson.dumps(event)))
     return made
 
 
-def fill(bootstrap: str, topic: str, made: Sequence[Event]) -> None:
+def fill(bootstrap: str, topic: str, made: Sequence[TopicRecord]) -> None:
     """Write them."""
     producer = Producer(
         {"bootstrap.servers": bootstrap, "linger.ms": 20, "queue.buffering.max.messages": 1_000_000, "log_level": 0}
@@ -136,7 +136,9 @@ def fill(bootstrap: str, topic: str, made: Sequence[Event]) -> None:
     assert not producer.flush(60)
 
 
-def measure(folder: Path, row: Row, broker: Broker, redis: RedisServer, topic: str, seconds: float) -> Measured:  # noqa: PLR0917
+def measure(  # noqa: PLR0917
+    folder: Path, row: WorkerRow, broker: Broker, redis: RedisServer, topic: str, seconds: float
+) -> WorkerMeasurement:
     """One run of one worker, with a group and a topic of badges of its own."""
     run = new_run(broker)
     process = start(folder, row, broker, redis, topic, run)
@@ -147,7 +149,7 @@ def measure(folder: Path, row: Row, broker: Broker, redis: RedisServer, topic: s
 
 
 def quarters(  # noqa: PLR0917
-    folder: Path, row: Row, broker: Broker, redis: RedisServer, made: Sequence[Event], members: int
+    folder: Path, row: WorkerRow, broker: Broker, redis: RedisServer, made: Sequence[TopicRecord], members: int
 ) -> float:
     """Events per second of so many members of a group, each with a quarter of a core."""
     run = new_run(broker)
@@ -184,7 +186,7 @@ def new_run(broker: Broker) -> str:
 
 
 def start(  # noqa: PLR0917
-    folder: Path, row: Row, broker: Broker, redis: RedisServer, topic: str, run: str, member: int = 0
+    folder: Path, row: WorkerRow, broker: Broker, redis: RedisServer, topic: str, run: str, member: int = 0
 ) -> Process:
     """A worker of that group on one core."""
     env = {
@@ -217,7 +219,7 @@ class Commits:
         self._client.close()
 
 
-def observe(process: Process, commits: Commits, seconds: float) -> Measured:
+def observe(process: Process, commits: Commits, seconds: float) -> WorkerMeasurement:
     """Events and CPU time between the first commit that is seen and the last."""
     first: tuple[int, float, float] | None = None
     last = (0, 0.0, 0.0)
@@ -234,10 +236,10 @@ def observe(process: Process, commits: Commits, seconds: float) -> Measured:
         time.sleep(0.05)
     commits.close()
     assert first is not None and last[0] > first[0], f"nothing was measured\n{process.tail()}"  # noqa: PT018
-    return Measured(last[0] - first[0], last[1] - first[1], last[2] - first[2])
+    return WorkerMeasurement(last[0] - first[0], last[1] - first[1], last[2] - first[2])
 
 
-def show(found: Mapping[str, list[Measured]], console: Console) -> None:
+def show(found: Mapping[str, list[WorkerMeasurement]], console: Console) -> None:
     """The table: medians, and ratios to ours."""
     table = Table("worker", "CPU per event, us", "events/s and core", "events/s here", "cost, ours = 1")
     costs = {name: statistics.median(one.cpu / one.events for one in runs) for name, runs in found.items()}

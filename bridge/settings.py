@@ -12,8 +12,9 @@ from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import SettingsConfigDict
 
 from bridge.events import registry
+from bridge.events.base import SCHEMA_BASE
 from common.kafka.topics import Topic
-from common.settings import Settings
+from common.settings import Settings, retention_ms
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 MEBIBYTE = 1024 * 1024
@@ -22,7 +23,10 @@ DEV_TOKEN = "dev-token"  # noqa: S105 - what `bridge dev` accepts where nothing 
 
 
 class BridgeSettings(Settings):
-    """One field for each setting; `bridge settings` prints the table of them."""
+    """Each field is the variable `BRIDGE_<NAME>`; `bridge settings` prints the table of all of them.
+
+    The fields are in one class, though many, because variables have no other structure than their names.
+    """
 
     model_config = SettingsConfigDict(env_prefix="BRIDGE_")
 
@@ -58,7 +62,9 @@ class BridgeSettings(Settings):
         64 * MEBIBYTE, ge=MEBIBYTE, description="What a process may hold that is neither on disk nor in Kafka yet."
     )
     read_ahead_bytes: int = Field(
-        4 * MEBIBYTE, ge=MEBIBYTE, description="How much of the backlog of a topic is in memory at a time."
+        4 * MEBIBYTE,
+        ge=MEBIBYTE,
+        description="How much of the backlog of a topic is read at a time; twice that is in memory: waiting, leased.",
     )
     reply_deadline_ms: int = Field(
         500, ge=50, le=1900, description="A reply leaves within this time. The platform waits 2 s."
@@ -106,7 +112,7 @@ class BridgeSettings(Settings):
         [], description="JSON list of networks of our own proxies, whose X-Forwarded-For is believed."
     )
     schema_base: str = Field(
-        "urn:im-bridge:schemas/", description="What `dataschema` begins with; the event type and `.json` follow."
+        SCHEMA_BASE, description="What `dataschema` begins with; the event type and `.json` follow."
     )
     drop_fields: str = Field(
         "",
@@ -174,12 +180,11 @@ class BridgeSettings(Settings):
         return max(2 * self.max_body_bytes, MEBIBYTE) + MEBIBYTE // 4
 
     def _topic(self, name: str, retention_hours: int) -> Topic:
-        retention_ms = retention_hours * 3_600_000 if retention_hours > 0 else -1
         return Topic(
             name,
             self.topic_partitions,
             self.topic_replication,
-            {"retention.ms": str(retention_ms), "max.message.bytes": str(self.max_record_bytes)},
+            {"retention.ms": str(retention_ms(retention_hours)), "max.message.bytes": str(self.max_record_bytes)},
         )
 
 

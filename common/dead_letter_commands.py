@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from common.dead_letter_replay import ReplayProgress, Report
+from common.dead_letter_replay import ReplayProgress, ReportReplay
 from common.kafka.dead_letters import INGRESS, DeadLetterFilter, parse_time
 from common.terminal import printable, progress_bar
 
@@ -22,9 +22,9 @@ ReasonOption = Annotated[
     str | None, typer.Option("--reason", help="Why, as `handler_failed`, or of the bridge `not_json`, `stale_time`.")
 ]
 SinceOption = Annotated[
-    str | None, typer.Option("--since", help="Set aside since: 2026-01-31T12:00 (UTC), or 2h, 7d for so long ago.")
+    str | None, typer.Option("--since", help="Given up since: 2026-01-31T12:00 (UTC), or 2h, 7d for so long ago.")
 ]
-UntilOption = Annotated[str | None, typer.Option("--until", help="Set aside before.")]
+UntilOption = Annotated[str | None, typer.Option("--until", help="Given up before.")]
 LetterOption = Annotated[
     str | None,
     typer.Option("--letter", help="This one alone: partition-offset, as `consumers dlq list` names it."),
@@ -44,7 +44,7 @@ def letter_filter(
     since: str | None = None,
     until: str | None = None,
 ) -> DeadLetterFilter:
-    """The filter that those options mean.
+    """The filter that the options of a `dlq` command mean.
 
     Raises:
         ValueError: a time is none. The message can be shown.
@@ -61,7 +61,7 @@ def letter_filter(
     )
 
 
-def show_replay(title: str, run: Callable[[Report], ReplayProgress], *, done: str, stay: str) -> None:
+def show_replay(title: str, run: Callable[[ReportReplay], ReplayProgress], *, done: str, stay: str) -> None:
     """Run a command on dead letters behind a progress bar, then print what became of them.
 
     Args:

@@ -44,7 +44,7 @@ class ReplayProgress:
             self.failed.append((name, why))
 
 
-Report = Callable[[ReplayProgress], None]
+ReportReplay = Callable[[ReplayProgress], None]
 """Told after each letter, and when something is waited for."""
 
 
@@ -56,7 +56,7 @@ async def for_each_letter(
     *,
     rate: float | None,
     progress: ReplayProgress,
-    report: Report,
+    report: ReportReplay,
 ) -> None:
     """Hand each open letter that is meant to `handle`, those of a partition in their order.
 

@@ -8,13 +8,12 @@ import time
 
 import orjson
 
-from common.kafka import diagnosis
-
 
 class JsonFormatter(logging.Formatter):
     """One JSON object a line: time, level, logger, message, and the traceback where there is one."""
 
     def format(self, record: logging.LogRecord) -> str:
+        """The record as JSON, without the end of the line."""
         fields = {
             "time": self.formatTime(record, "%Y-%m-%dT%H:%M:%S%z"),
             "level": record.levelname.lower(),
@@ -36,7 +35,6 @@ def configure(*, log_format: str, level: str, process: str = "") -> None:
         else logging.Formatter(f"%(asctime)s {mark}%(levelname)-7s %(name)s: %(message)s", "%H:%M:%S")
     )
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
-    diagnosis.watch()
 
 
 MAX_KINDS = 1000

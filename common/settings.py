@@ -32,6 +32,11 @@ class SecretFiles(PydanticBaseSettingsSource):
         self._given = {**dotenv_values(".env"), **os.environ}
 
     def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
+        """What the file of a field holds (None where none is named), the field's name, and whether it is JSON.
+
+        Raises:
+            SettingsError: both the setting and its file are given, or the file cannot be read.
+        """
         variable = variable_name(self.settings_cls, field_name)
         path = self._given.get(f"{variable}_FILE")
         if not path:
@@ -45,6 +50,7 @@ class SecretFiles(PydanticBaseSettingsSource):
         return value, field_name, self.field_is_complex(field)
 
     def __call__(self) -> dict[str, Any]:
+        """The value of every setting that comes from a file, by the name of its field. Raises SettingsError."""
         found: dict[str, Any] = {}
         for name, field in self.settings_cls.model_fields.items():
             value, key, is_complex = self.get_field_value(field, name)
@@ -133,6 +139,11 @@ class Settings(BaseSettings):
         return arguments
 
 
+def retention_ms(hours: int) -> int:
+    """Kafka's `retention.ms` of a topic that keeps its records for so many hours, or for ever if none or negative."""
+    return hours * 3_600_000 if hours > 0 else -1
+
+
 AnySettings = TypeVar("AnySettings", bound=Settings)
 
 
@@ -146,7 +157,7 @@ def meaning_of(settings_class: type[BaseSettings], field_name: str) -> str:
     return " ".join((settings_class.model_fields[field_name].description or "").split())
 
 
-def load(settings_class: type[AnySettings], **arguments: Any) -> AnySettings:
+def load_settings(settings_class: type[AnySettings], **arguments: Any) -> AnySettings:
     """Read the settings, or end the program with one line for each that is wrong (exit status 2).
 
     A variable whose name is nearly that of a setting is none, and would be missed by nobody: it is told, too.
@@ -201,4 +212,4 @@ def reference(settings_class: type[Settings]) -> Iterator[tuple[str, str, str]]:
     inherited = Settings.model_fields
     for name, field in sorted(settings_class.model_fields.items(), key=lambda item: item[0] in inherited):
         default = "required" if field.is_required() else "" if field.default is None else str(field.default)
-        yield variable_name(settings_class, name), default, field.description or ""
+        yield variable_name(settings_class, name), default, meaning_of(settings_class, name)

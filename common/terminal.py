@@ -151,7 +151,7 @@ def printable(text: str, *, keep_newlines: bool = False) -> str:
     )
 
 
-def show_table(headers: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+def show_table(headers: Sequence[str], rows: Iterable[Sequence[str | Text]]) -> None:
     """Print a table; where standard output is no terminal, its rows as lines with tabs for programs.
 
     The first column, of names to be copied, is never cut.
@@ -159,7 +159,7 @@ def show_table(headers: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     console = Console()
     if not console.is_terminal:
         for row in rows:
-            typer.echo("\t".join(row))
+            typer.echo("\t".join(map(str, row)))
         return
     table = Table()
     for number, header in enumerate(headers):

@@ -1,11 +1,13 @@
-"""Times as text, in the one form that every event and every key of ours has."""
+"""Times as Unix milliseconds, and as text in the one form that every event and every key of ours has."""
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 
 _EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - without a zone it is printed without one
+_EPOCH_UTC = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND = timedelta(milliseconds=1)
 _MILLISECONDS = [f".{number:03d}Z" for number in range(1000)]
 
 
@@ -19,9 +21,18 @@ def rfc3339(time_ms: int) -> str:
     return _second(seconds) + _MILLISECONDS[milliseconds]
 
 
+def unix_ms(time: datetime) -> int:
+    """An instant as Unix milliseconds, rounded down.
+
+    Args:
+        time: with its time zone.
+    """
+    return (time - _EPOCH_UTC) // _MILLISECOND
+
+
 @lru_cache(maxsize=4096)
 def _second(seconds: int) -> str:
     return (_EPOCH + timedelta(seconds=seconds)).isoformat()
 
 
-__all__ = ["rfc3339"]
+__all__ = ["rfc3339", "unix_ms"]

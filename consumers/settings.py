@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 from pydantic_settings import NoDecode, SettingsConfigDict
 
 from common.kafka.topics import Topic
-from common.settings import Settings
+from common.settings import Settings, retention_ms
 
 KIBIBYTE = 1024
 MEBIBYTE = 1024 * KIBIBYTE
@@ -59,7 +59,7 @@ class ImApp(BaseModel):
 class ConsumersSettings(Settings):
     """Each field is the variable `CONSUMERS_<NAME>`; `consumers settings` prints the table of all of them.
 
-    They are in one class, though many, because variables have no other structure than their names.
+    The fields are in one class, though many, because variables have no other structure than their names.
     """
 
     model_config = SettingsConfigDict(env_prefix="CONSUMERS_")
@@ -101,7 +101,11 @@ class ConsumersSettings(Settings):
         description="""A worker that makes so many dead letters, each of another key, and handles nothing between them
         is at fault itself: it makes no more, and its events wait until it is repaired. 0 = never.""",
     )
-    breaker_window_s: float = Field(60.0, gt=0, description="… within so many seconds.")
+    breaker_window_s: float = Field(
+        60.0,
+        gt=0,
+        description="Within how many seconds CONSUMERS_BREAKER_DEAD_LETTERS counts.",
+    )
     im_apps: Annotated[dict[str, ImApp], NoDecode] = Field(
         {},
         description="""JSON, for `reconcile`: each app's SdkAppid with its secret key, an administrator of it, and the
@@ -193,10 +197,9 @@ class ConsumersSettings(Settings):
     @property
     def dead_letters(self) -> Topic:
         """The topic for dead letters as it is created. Its records are those of the events and some headers more."""
-        retention_ms = self.dlq_retention_hours * 3_600_000 if self.dlq_retention_hours > 0 else -1
         return Topic(
             self.dlq_topic,
             self.topic_partitions,
             self.topic_replication,
-            {"retention.ms": str(retention_ms), "max.message.bytes": str(4 * MEBIBYTE)},
+            {"retention.ms": str(retention_ms(self.dlq_retention_hours)), "max.message.bytes": str(4 * MEBIBYTE)},
         )

@@ -17,14 +17,15 @@ import asyncio
 import time
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any, Generic, NamedTuple, Self, TypeVar
 
 import orjson
 from aiokafka import ConsumerRecord, TopicPartition
 
-from common.timestamps import rfc3339
+from bridge.events.base import SCHEMA_BASE
+from common.timestamps import rfc3339, unix_ms
 from consumers.errors import describe
 from consumers.metrics import DeadLetterReason, Metrics
 from consumers.runtime.dead_letters import DeadLetters
@@ -34,8 +35,6 @@ from consumers.settings import ConsumersSettings
 from consumers.worker import BaseWorker, Context, OutgoingRecord
 
 M = TypeVar("M")
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Poison(NamedTuple):
@@ -146,17 +145,13 @@ def event(
         "source": f"/tencent-im/{app_id}",
         "type": event_type,
         "subject": subject,
-        "time": _rfc3339(time or receipt),
+        "time": rfc3339(unix_ms(time or receipt)),
         "datacontenttype": "application/json",
-        "dataschema": f"urn:im-bridge:schemas/{event_type}.json",
+        "dataschema": f"{SCHEMA_BASE}{event_type}.json",
         "callbackcommand": "Test",
-        "receivedtime": _rfc3339(receipt),
+        "receivedtime": rfc3339(unix_ms(receipt)),
         "data": data,
     }
-
-
-def _rfc3339(at: datetime) -> str:
-    return rfc3339((at.astimezone(UTC) - _EPOCH) // timedelta(milliseconds=1))
 
 
 class _Observed(BaseWorker[M]):

@@ -209,4 +209,13 @@ def read_event(record: ConsumerRecord, wanted: frozenset[str] | None) -> Message
     )
 
 
-__all__ = ["BaseWorker", "Context", "Message", "OutgoingRecord", "RecordWorker", "Worker", "read_event"]
+__all__ = [
+    "BaseWorker",
+    "Context",
+    "Message",
+    "OutgoingRecord",
+    "RecordProducer",
+    "RecordWorker",
+    "Worker",
+    "read_event",
+]

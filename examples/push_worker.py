@@ -1,6 +1,4 @@
-"""A push service that tells phones their badge: `consumers run examples.push_worker:Push`. It reads `im.badges`, so it
-needs neither Redis nor any rule about badges: the last record of a key is the badge.
-"""
+"""A push service that tells phones their badge: `consumers run examples.push_worker:Push`."""
 
 import os
 from collections.abc import Sequence
@@ -15,6 +13,8 @@ from consumers.worker import Context, RecordWorker
 
 
 class Push(RecordWorker):
+    """Reads `im.badges`, so it needs neither Redis nor a rule about badges: the last record of a key is the badge."""
+
     name = "push"
 
     def topic(self, settings: ConsumersSettings) -> str:
@@ -24,12 +24,12 @@ class Push(RecordWorker):
         self.session = aiohttp.ClientSession(os.environ.get("PUSH_URL", "http://localhost:8090"))
 
     async def handle(self, batch: Sequence[ConsumerRecord]) -> None:
-        badges = {record.key: orjson.loads(record.value) for record in batch if record.value}
-        for badge in badges.values():
+        for badge in {record.key: orjson.loads(record.value) for record in batch if record.value}.values():
             if badge["unread"] is not None:
                 await self.push(badge["account"], badge["unread"])
 
     async def push(self, account: str, unread: int) -> None:
+        """Tell the gateway the badge of an account."""
         async with self.session.post("/push", json={"to": account, "aps": {"badge": unread}}) as reply:
             if reply.status == 429 or reply.status >= 500:
                 raise RetryLater("the push gateway is in trouble")

@@ -10,7 +10,7 @@ import pytest
 
 from tests.support import broker as brokers
 from tests.support.broker import Broker, NoBrokerError
-from tests.support.commands import Ingress, Worker
+from tests.support.commands import IngressProcess, WorkerProcess
 from tests.support.im_platform import ImPlatform
 from tests.support.redis import RedisServer
 from tests.support.topic import Topics
@@ -122,16 +122,16 @@ class MakeIngress(Protocol):
     but not awaited. `settings` are `BRIDGE_…` variables.
     """
 
-    def __call__(self, kafka: Broker | str, *, ready: bool = True, **settings: str) -> Ingress: ...
+    def __call__(self, kafka: Broker | str, *, ready: bool = True, **settings: str) -> IngressProcess: ...
 
 
 @pytest.fixture
 def ingress(tmp_path: Path, topics: Topics) -> Iterator[MakeIngress]:
-    made: list[Ingress] = []
+    made: list[IngressProcess] = []
 
-    def make(kafka: Broker | str, *, ready: bool = True, **settings: str) -> Ingress:
+    def make(kafka: Broker | str, *, ready: bool = True, **settings: str) -> IngressProcess:
         folder = _folder(tmp_path, "ingress", len(made))
-        made.append(Ingress(folder, _bootstrap(kafka, topics), topics, **settings))
+        made.append(IngressProcess(folder, _bootstrap(kafka, topics), topics, **settings))
         return made[-1].start_ready() if ready else made[-1].start()
 
     yield make
@@ -144,17 +144,17 @@ class MakeWorker(Protocol):
 
     def __call__(
         self, kafka: Broker | str, redis: RedisServer | str, *, ready: bool = True, **settings: str
-    ) -> Worker: ...
+    ) -> WorkerProcess: ...
 
 
 @pytest.fixture
 def worker(tmp_path: Path, topics: Topics) -> Iterator[MakeWorker]:
-    made: list[Worker] = []
+    made: list[WorkerProcess] = []
 
-    def make(kafka: Broker | str, redis: RedisServer | str, *, ready: bool = True, **settings: str) -> Worker:
+    def make(kafka: Broker | str, redis: RedisServer | str, *, ready: bool = True, **settings: str) -> WorkerProcess:
         folder = _folder(tmp_path, "worker", len(made))
         url = redis if isinstance(redis, str) else redis.url
-        made.append(Worker(folder, _bootstrap(kafka, topics), topics, url, **settings))
+        made.append(WorkerProcess(folder, _bootstrap(kafka, topics), topics, url, **settings))
         return made[-1].start_ready() if ready else made[-1].start()
 
     yield make

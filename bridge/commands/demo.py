@@ -14,7 +14,7 @@ from aiokafka import ConsumerRecord
 from pydantic import SecretStr
 from rich.text import Text
 
-from bridge.contract.samples import Sample, samples
+from bridge.contract.samples import RECALLED, Sample, samples
 from bridge.devstack.embedded import NotInstalledError
 from bridge.devstack.foreground import run_in_foreground
 from bridge.devstack.posting import Credentials, NoReplyError, post, signed_url
@@ -25,18 +25,19 @@ from bridge.events.registry import find
 from bridge.events.strict import ENVELOPE_FIELDS
 from bridge.settings import DEV_APP, DEV_TOKEN
 from common import logs
+from common.kafka import diagnosis
 from common.kafka.follower import Follower
 from common.terminal import Output, printable
 
-SAMPLE = "C2C.CallbackAfterMsgWithDraw.v1"
-EVENT_WITHIN_S = 15.0
-BADGE_WITHIN_S = 30.0
+EVENT_TIMEOUT_S = 15.0
+BADGE_TIMEOUT_S = 30.0
 
 
 def demo() -> None:
     """Show one callback on its whole way, on an embedded Kafka and Redis; fail if any step of it fails."""
     output = Output()
     logs.configure(log_format="text", level="error")
+    diagnosis.watch()
     demonstration = Demo(output)
     try:
         signalled = run_in_foreground(demonstration.run)
@@ -89,7 +90,7 @@ class Demo:
 
     async def _show(self, stack: Stack) -> None:
         self._tell(f"Kafka {stack.broker.bootstrap} (a stand-in in memory), Redis {stack.redis.url}")
-        callback = samples()[SAMPLE]
+        callback = samples()[RECALLED]
         body = orjson.loads(callback.body)
         await stack.while_running(self._post(stack, callback))
         event = await stack.while_running(self._read_event(stack, body))
@@ -115,7 +116,7 @@ class Demo:
 
     async def _read_event(self, stack: Stack, body: dict[str, Any]) -> dict[str, Any]:
         self._begin(f"event: read back from the topic {EVENTS}")
-        record = await _first(stack, EVENTS, EVENT_WITHIN_S, stack.ingress)
+        record = await _first(stack, EVENTS, EVENT_TIMEOUT_S, stack.ingress)
         event = _object(record, stack.ingress)
         self._tell(f"partition {record.partition}, offset {record.offset}, key {record.key.decode(errors='replace')}")
         self._show_json(record.value)
@@ -129,7 +130,7 @@ class Demo:
 
     async def _read_badge_record(self, stack: Stack, body: dict[str, Any], event: dict[str, Any]) -> None:
         self._begin(f"badge: what the worker made of it, on the topic {BADGES}")
-        record = await _first(stack, BADGES, BADGE_WITHIN_S, stack.worker)
+        record = await _first(stack, BADGES, BADGE_TIMEOUT_S, stack.worker)
         self._tell(f"partition {record.partition}, offset {record.offset}, key {record.key.decode(errors='replace')}")
         self._show_json(record.value)
         badge = _object(record, stack.worker)

@@ -10,8 +10,8 @@ from typing import Annotated
 import orjson
 import typer
 
-from bridge.contract.record_line import describe
-from bridge.contract.samples import samples
+from bridge.contract.record_line import describe_record
+from bridge.contract.samples import RECALLED, samples
 from bridge.devstack.embedded import NotInstalledError
 from bridge.devstack.foreground import run_in_foreground
 from bridge.devstack.ports import is_free
@@ -20,11 +20,11 @@ from bridge.devstack.service import Service, ServiceError
 from bridge.devstack.stack import BADGES, DEAD_LETTERS, EVENTS, Stack, running_stack
 from bridge.settings import DEV_APP, DeveloperSettings
 from common import logs
+from common.kafka import diagnosis
 from common.kafka.follower import Follower
-from common.settings import load
+from common.settings import load_settings
 from common.terminal import Output, printable
 
-SAMPLE = "C2C.CallbackAfterMsgWithDraw.v1"
 CLOCK_SKEW_S = 30 * 24 * 3600
 """A line that was signed once can be pasted again as long as anybody leaves this running."""
 
@@ -40,7 +40,8 @@ def dev(
     """Run everything on this machine, Kafka and Redis included, until Ctrl-C; show what happens."""
     output = Output()
     logs.configure(log_format="text", level="error")
-    settings = load(DeveloperSettings)
+    diagnosis.watch()
+    settings = load_settings(DeveloperSettings)
     if port and not is_free(host, port):
         output.error(
             f"port {port} of {host} is taken: end what listens there, or take another, as with `bridge dev --port 0`"
@@ -89,7 +90,7 @@ async def _watch(stack: Stack, output: Output) -> None:
 
 async def _show_records(follower: Follower, output: Output) -> None:
     async for record in follower.records():
-        output.line(describe(record))
+        output.line(describe_record(record))
 
 
 async def _announce(stack: Stack, output: Output) -> None:
@@ -142,7 +143,7 @@ def _introduce(stack: Stack, settings: DeveloperSettings, output: Output) -> Non
 
 def _curl(url: str, settings: DeveloperSettings) -> str:
     """A line for the shell that posts the sample."""
-    callback = samples()[SAMPLE]
+    callback = samples()[RECALLED]
     body = orjson.dumps(orjson.loads(callback.body)).decode()
     address = signed_url(url, credentials(settings), callback.command)
     return f"curl -sS -w '\\n' -d {shlex.quote(body)} {shlex.quote(address)}"

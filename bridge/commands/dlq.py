@@ -34,13 +34,15 @@ from common.dead_letter_commands import (
     letter_filter,
     show_replay,
 )
-from common.dead_letter_replay import NotReplayableError, ReplayProgress, Report, for_each_letter
+from common.dead_letter_replay import NotReplayableError, ReplayProgress, ReportReplay, for_each_letter
+from common.kafka import diagnosis
 from common.kafka.clients import ClientArguments
 from common.kafka.dead_letters import INGRESS, DeadLetter, DeadLetterFilter, done_topic, marker
 from common.kafka.partition import partition_of
 from common.kafka.producer import make_producer, stop_producer
 from common.kafka.topics import TopicsMissingError, ensure_topics
-from common.settings import load
+from common.settings import load_settings
+from common.terminal import is_output_unread
 
 app = typer.Typer(no_args_is_help=True, help="Read dead letters of the ingress again.")
 
@@ -65,8 +67,9 @@ def replay(
     dry_run: DryRunOption = False,
 ) -> None:
     """Make events of the dead letters of the ingress that can be read by now."""
-    settings = load(DeveloperSettings)
+    settings = load_settings(DeveloperSettings)
     logs.configure(log_format=settings.log_format, level="error")
+    diagnosis.watch()
     try:
         chosen = letter_filter(
             letter=letter, command=command, account=account, group=INGRESS, reason=reason, since=since, until=until
@@ -80,11 +83,13 @@ def replay(
     except (ValueError, TopicsMissingError) as error:
         raise SystemExit(f"error: {error}") from None
     except (KafkaError, OSError, TimeoutError) as error:
+        if isinstance(error, OSError) and is_output_unread(error):
+            raise
         raise SystemExit(f"error: Kafka cannot be used: {error!r}. What was replayed is marked; run it again") from None
 
 
 async def _replay(
-    settings: BridgeSettings, chosen: DeadLetterFilter, *, rate: float | None, dry_run: bool, report: Report
+    settings: BridgeSettings, chosen: DeadLetterFilter, *, rate: float | None, dry_run: bool, report: ReportReplay
 ) -> ReplayProgress:
     client = settings.kafka_client()
     progress = ReplayProgress()

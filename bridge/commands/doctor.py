@@ -12,8 +12,7 @@ from typing import Any, NamedTuple
 
 import uvloop
 from aiokafka.errors import KafkaError
-from rich.console import Console
-from rich.table import Table
+from rich.text import Text
 from yarl import URL
 
 from bridge.http.server import listen
@@ -21,19 +20,20 @@ from bridge.settings import BridgeSettings, InspectionSettings
 from common.kafka import diagnosis
 from common.kafka.clients import admin_client
 from common.kafka.topics import max_message_bytes
-from common.settings import load, meaning_of
+from common.settings import load_settings, meaning_of
+from common.terminal import show_table
 
 SYNC_COUNT = 20
 SLOW_SYNC_MS = 50.0
-CONNECT_WITHIN_S = 2.0
-KAFKA_ANSWERS_WITHIN_S = 5.0
+CONNECT_TIMEOUT_S = 2.0
+KAFKA_TIMEOUT_S = 5.0
 
 
 def doctor() -> None:
     """Try everything that the ingress depends on, and say of each fault what to do."""
-    settings = load(InspectionSettings)
+    settings = load_settings(InspectionSettings)
     diagnosis.watch()
-    if not uvloop.run(_examine(settings, Console())):
+    if not uvloop.run(_examine(settings)):
         raise SystemExit(1)
 
 
@@ -48,14 +48,17 @@ class Finding(NamedTuple):
 Check = Callable[[InspectionSettings], Awaitable[Sequence[Finding]]]
 
 
-async def _examine(settings: InspectionSettings, console: Console) -> bool:
+async def _examine(settings: InspectionSettings) -> bool:
     """Run all checks and print them. Whether all is well."""
     checks: list[Check] = [_apps, _port, _journal, _kafka, _decisions]
     findings = [finding for check in checks for finding in await check(settings)]
-    table = Table("", "checked", "found")
-    for finding in findings:
-        table.add_row("[green]ok[/]" if finding.is_good else "[red]fault[/]", finding.subject, finding.detail)
-    console.print(table)
+    show_table(
+        ("", "checked", "found"),
+        [
+            (Text("ok", "green") if finding.is_good else Text("fault", "red"), finding.subject, finding.detail)
+            for finding in findings
+        ],
+    )
     return all(finding.is_good for finding in findings)
 
 
@@ -124,7 +127,7 @@ def _slowest_sync_ms(folder: Path) -> float:
 async def _kafka(settings: InspectionSettings) -> list[Finding]:
     subject = f"Kafka at {settings.kafka_bootstrap_servers}"
     try:
-        async with admin_client(settings.kafka_client(), request_timeout_s=KAFKA_ANSWERS_WITHIN_S) as admin:
+        async with admin_client(settings.kafka_client(), request_timeout_s=KAFKA_TIMEOUT_S) as admin:
             existing = {topic["topic"]: topic for topic in await admin.describe_topics()}
     except (KafkaError, OSError, TimeoutError, ValueError) as error:
         return [Finding(subject, False, diagnosis.explain(error))]
@@ -141,7 +144,7 @@ async def _decisions(settings: InspectionSettings) -> list[Finding]:
     for origin, host, port in sorted({(str(url.origin()), url.host or "", url.port or 0) for url in urls}):
         subject = f"decisions by {origin}"
         try:
-            async with asyncio.timeout(CONNECT_WITHIN_S):
+            async with asyncio.timeout(CONNECT_TIMEOUT_S):
                 _, writer = await asyncio.open_connection(host, port)
             writer.close()
             found.append(Finding(subject, True, "something listens"))

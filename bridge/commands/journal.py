@@ -19,7 +19,8 @@ from bridge.publish.publisher import Publisher
 from bridge.publish.quarantine import Quarantine
 from bridge.settings import BridgeSettings, InspectionSettings
 from common import logs
-from common.settings import load
+from common.kafka import diagnosis
+from common.settings import load_settings
 from common.terminal import printable, progress_bar, show_table
 
 app = typer.Typer(no_args_is_help=True, help="See and publish by hand what the journals hold.")
@@ -76,8 +77,9 @@ def show(
 @app.command()
 def drain(folder: Folder = None) -> None:
     """Publish what journals hold whose process is gone, and remove them. For a folder that no process serves."""
-    settings = load(InspectionSettings)
+    settings = load_settings(InspectionSettings)
     logs.configure(log_format=settings.log_format, level=settings.log_level)
+    diagnosis.watch()
     place = _existing(folder or settings.journal_dir)
     owned = {path for path in place.glob(f"*{SUFFIX}") if is_owned(path)}
     damaged = set(place.glob(f"*{DAMAGED_SUFFIX}"))
@@ -111,7 +113,7 @@ async def _drain(folder: Path, settings: BridgeSettings) -> None:
 
 
 def _existing(folder: Path | None) -> Path:
-    place = folder or load(InspectionSettings).journal_dir
+    place = folder or load_settings(InspectionSettings).journal_dir
     if not place.is_dir():
         raise SystemExit(f"error: {place} is no folder. Name the folder of the journals, or set BRIDGE_JOURNAL_DIR")
     return place

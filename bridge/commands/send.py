@@ -17,7 +17,8 @@ from bridge.contract.samples import Sample, find_sample, samples
 from bridge.devstack.posting import CallbackReply, NoReplyError, UsageError, credentials, post, signed_url
 from bridge.settings import DeveloperSettings
 from common import logs
-from common.settings import load
+from common.kafka import diagnosis
+from common.settings import load_settings
 from common.terminal import Output, printable
 
 
@@ -42,7 +43,8 @@ def send(
             output.line(sample_name)
         return
     logs.configure(log_format="text", level="error")
-    settings = load(DeveloperSettings)
+    diagnosis.watch()
+    settings = load_settings(DeveloperSettings)
     try:
         callback = Sample(name, _read(body)) if body else _find(name)
         content = changed(callback.body, changes or ())

@@ -9,5 +9,4 @@ from common.terminal import show_table
 
 def settings() -> None:
     """Print every setting, its default and its meaning."""
-    rows = ((name, default, " ".join(meaning.split())) for name, default, meaning in reference(BridgeSettings))
-    show_table(("setting", "default", "meaning"), rows)
+    show_table(("setting", "default", "meaning"), reference(BridgeSettings))

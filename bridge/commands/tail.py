@@ -10,12 +10,13 @@ from typing import Annotated, Any
 import typer
 from aiokafka import ConsumerRecord
 
-from bridge.contract.record_line import content_of, describe, json_line, key_of
+from bridge.contract.record_line import content_of, describe_record, json_line, key_of
 from bridge.devstack.foreground import run_in_foreground
 from bridge.settings import DeveloperSettings
 from common import logs
+from common.kafka import diagnosis
 from common.kafka.follower import Follower
-from common.settings import load
+from common.settings import load_settings
 from common.terminal import Output
 
 
@@ -29,7 +30,8 @@ def tail(
     """Show a topic live, one line a record: events, dead letters, badges."""
     output = Output()
     logs.configure(log_format="text", level="error")
-    settings = load(DeveloperSettings)
+    diagnosis.watch()
+    settings = load_settings(DeveloperSettings)
     try:
         follower = Follower(
             settings.kafka_client, [topic or settings.topic], from_beginning=from_beginning, report=output.remark
@@ -66,7 +68,7 @@ async def _show(follower: Follower, shown: RecordFilter, output: Output, *, as_j
         if as_json:
             output.raw(json_line(record.value))
         else:
-            output.line(describe(record))
+            output.line(describe_record(record))
 
 
 def _names(record: ConsumerRecord, content: dict[str, Any]) -> set[str]:

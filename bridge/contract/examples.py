@@ -10,13 +10,13 @@ import orjson
 
 from bridge.contract.samples import samples
 from bridge.events import registry
+from bridge.events.base import SCHEMA_BASE
 from bridge.events.introspection import alternatives_of, fields_of, is_part, item_type
 from bridge.normalize.drift import Drift
 from bridge.normalize.normalizer import Normalizer, Received
 from bridge.query import parse_query
 
 APP_ID = "1400000000"
-SCHEMA_BASE = "urn:im-bridge:schemas/"
 RECEIVED_NS = 1_670_574_414_987_000_000
 EVENT_TIME_MS = 1_670_574_414_123
 

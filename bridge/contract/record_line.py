@@ -16,7 +16,7 @@ MAX_VALUE_CHARS = 80
 MAX_TEXT_CHARS = 200
 
 
-def describe(record: ConsumerRecord) -> Text:
+def describe_record(record: ConsumerRecord) -> Text:
     """One line about a record: an event, a dead letter, a badge, or anything else."""
     headers = dict(record.headers)
     content = content_of(record)

@@ -7,6 +7,9 @@ from functools import cache
 from importlib.resources import files
 from typing import NamedTuple
 
+RECALLED = "C2C.CallbackAfterMsgWithDraw.v1"
+"""The sample of a recalled message, with which `bridge dev` and `bridge demo` show the whole path."""
+
 
 class Sample(NamedTuple):
     """A callback that the platform's documentation shows."""

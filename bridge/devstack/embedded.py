@@ -18,7 +18,7 @@ from bridge.devstack.guard import Workspace
 from bridge.devstack.ports import free_port
 from bridge.devstack.service import Service
 
-START_WITHIN_S = 15.0
+START_TIMEOUT_S = 15.0
 
 _LISTENING = "listening on"
 
@@ -55,7 +55,7 @@ class EmbeddedBroker(Service):
         Raises:
             ServiceError: it does not.
         """
-        self.bootstrap = await self.until(self._address, what="start", timeout=START_WITHIN_S)
+        self.bootstrap = await self.until(self._address, what="start", timeout_s=START_TIMEOUT_S)
 
     async def _address(self) -> str | None:
         found = re.search(rf"^{_LISTENING} (\S+)$", self.output(), re.MULTILINE)
@@ -77,7 +77,7 @@ class EmbeddedRedis(Service):
         Raises:
             ServiceError: it does not.
         """
-        await self.until(self._pong, what="answer", timeout=START_WITHIN_S)
+        await self.until(self._pong, what="answer", timeout_s=START_TIMEOUT_S)
 
     async def _pong(self) -> bool | None:
         try:
@@ -120,7 +120,7 @@ def _main() -> None:
 
     # The cluster lives as long as this client; the address is needed by its constructor and used for nothing.
     client = Producer({"bootstrap.servers": "unused", "test.mock.num.brokers": 1, "log_level": 0})
-    (broker,) = client.list_topics(timeout=START_WITHIN_S).brokers.values()
+    (broker,) = client.list_topics(timeout=START_TIMEOUT_S).brokers.values()
     sys.stdout.write(f"{_LISTENING} {broker.host}:{broker.port}\n")
     sys.stdout.flush()
     sys.stdin.buffer.read()

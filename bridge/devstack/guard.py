@@ -10,7 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-STOP_WITHIN_S = 10.0
+STOP_TIMEOUT_S = 10.0
 
 _HELPER = """
 import os, shutil, signal, sys, time
@@ -66,7 +66,7 @@ class Guard:
         """
         assert self._helper.stdin
         self._helper.stdin.close()
-        self._helper.wait(timeout=STOP_WITHIN_S)
+        self._helper.wait(timeout=STOP_TIMEOUT_S)
 
     def _tell(self, line: str) -> None:
         assert self._helper.stdin

@@ -14,7 +14,7 @@ from yarl import URL
 from bridge.ingress.verify import sign
 from bridge.settings import DeveloperSettings
 
-REPLY_WITHIN_S = 10.0
+REPLY_TIMEOUT_S = 10.0
 
 
 class UsageError(Exception):
@@ -104,13 +104,13 @@ async def post(url: str, body: bytes) -> CallbackReply:
     address = url.partition("?")[0]
     try:
         async with (
-            aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=REPLY_WITHIN_S)) as session,
+            aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=REPLY_TIMEOUT_S)) as session,
             session.post(URL(url, encoded=True), data=body, allow_redirects=False) as response,
         ):
             content = await response.read()
             return CallbackReply(response.status, response.reason or "", content, time.perf_counter() - started)
     except TimeoutError as error:
-        raise NoReplyError(f"{address} did not answer within {REPLY_WITHIN_S:.0f} s") from error
+        raise NoReplyError(f"{address} did not answer within {REPLY_TIMEOUT_S:.0f} s") from error
     except aiohttp.ClientConnectorError as error:
         raise NoReplyError(
             f"nothing answers at {address} ({error.os_error.strerror or error.os_error}). "

@@ -73,15 +73,15 @@ class Service:
         self._workspace.add(self._process.pid)
         self._end = asyncio.create_task(self._reap(self._process))
 
-    async def stop(self, timeout: float) -> None:
-        """Ask it to end, and end it for certain after `timeout` seconds."""
+    async def stop(self, timeout_s: float) -> None:
+        """Ask it to end, and end it for certain after `timeout_s` seconds."""
         if self._process is None or self._end is None:
             return
         self.last_words = self.tail()
         try:
             with contextlib.suppress(ProcessLookupError):
                 self._process.terminate()
-            await asyncio.wait({self._end}, timeout=timeout)
+            await asyncio.wait({self._end}, timeout=timeout_s)
         finally:
             _kill(self._process.pid)
             await self._end
@@ -91,7 +91,7 @@ class Service:
         assert self._end, f"{self.name} was not started"
         return await asyncio.shield(self._end)
 
-    async def until(self, condition: Callable[[], Awaitable[T | None]], *, what: str, timeout: float) -> T:
+    async def until(self, condition: Callable[[], Awaitable[T | None]], *, what: str, timeout_s: float) -> T:
         """The first result of `condition` that is not None.
 
         Raises:
@@ -99,12 +99,12 @@ class Service:
         """
         assert self._end, f"{self.name} was not started"
         loop = asyncio.get_running_loop()
-        deadline = loop.time() + timeout
+        deadline = loop.time() + timeout_s
         while (result := await condition()) is None:
             if self._end.done():
                 raise ServiceError(self, f"it ended with exit status {self._end.result()}")
             if loop.time() > deadline:
-                raise ServiceError(self, f"it did not {what} within {timeout:.0f} s")
+                raise ServiceError(self, f"it did not {what} within {timeout_s:.0f} s")
             await asyncio.sleep(POLL_INTERVAL_S)
         return result
 

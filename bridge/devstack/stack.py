@@ -23,8 +23,8 @@ from common.kafka.clients import ClientArguments
 T = TypeVar("T")
 
 EVENTS, DEAD_LETTERS, BADGES = "im.events", "im.events.dlq", "im.badges"
-READY_WITHIN_S = 30.0
-STOP_WITHIN_S = 4.0
+READY_TIMEOUT_S = 30.0
+STOP_TIMEOUT_S = 4.0
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ class Stack:
                 return None
 
         async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=2)) as session:
-            await service.until(answers, what="get ready", timeout=READY_WITHIN_S)
+            await service.until(answers, what="get ready", timeout_s=READY_TIMEOUT_S)
 
     async def consumers(self, *arguments: str) -> tuple[int, bytes, str]:
         """Run a command `consumers …` to its end; its exit status, standard output and standard error."""
@@ -194,4 +194,4 @@ def _command(name: str, *arguments: str) -> list[str]:
 async def _stop(services: list[Service]) -> None:
     """End all: first those that need the others, each pair side by side."""
     for some in (services[2:], services[:2]):
-        await asyncio.gather(*(service.stop(STOP_WITHIN_S) for service in some))
+        await asyncio.gather(*(service.stop(STOP_TIMEOUT_S) for service in some))

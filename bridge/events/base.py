@@ -1,4 +1,7 @@
-"""The event as downstream teams read it: a CloudEvents 1.0 envelope around typed data."""
+"""The event as downstream teams read it: a CloudEvents 1.0 envelope around typed data.
+
+Some classes of this package have more than 15 fields: they are those that CloudEvents and the platform have.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,9 @@ from enum import StrEnum
 from typing import Annotated, Any, ClassVar, Literal, NamedTuple, Self
 
 import msgspec
+
+SCHEMA_BASE = "urn:im-bridge:schemas/"
+"""What `dataschema` of an event begins with, unless BRIDGE_SCHEMA_BASE is set; the event type and `.json` follow."""
 
 
 class Reply(StrEnum):

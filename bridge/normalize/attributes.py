@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any
 
-MAX_ATTRIBUTE_LENGTH = 256
+MAX_ATTRIBUTE_CHARS = 256
 SECONDS_BELOW = 100_000_000_000
 """A time below this is one in seconds (until the year 5138), any other is one in milliseconds (from 1973)."""
 TIME_MS_BELOW = 253_402_300_800_000
@@ -14,7 +14,7 @@ TIME_MS_BELOW = 253_402_300_800_000
 
 def attribute(text: str) -> str | None:
     """`text` as the value of an attribute: valid Unicode, no control characters, of bounded length; None if empty."""
-    text = text[:MAX_ATTRIBUTE_LENGTH]
+    text = text[:MAX_ATTRIBUTE_CHARS]
     if not (text.isascii() and text.isprintable()):
         valid = text.encode(errors="replace").decode()
         text = "".join(character if character.isprintable() else "\ufffd" for character in valid)

@@ -15,8 +15,8 @@ log = logging.getLogger(__name__)
 LOG_INTERVAL_S = 3600.0
 MAX_ITEMS = 500
 """How many kinds of difference get a label of their own; the rest is counted as `other`."""
-MAX_NAME_LENGTH = 80
-MAX_SAMPLE_LENGTH = 300
+MAX_NAME_CHARS = 80
+MAX_SAMPLE_CHARS = 300
 
 _Key = tuple[str, str, str]
 
@@ -58,7 +58,7 @@ class Drift:
 
 def mask(value: Any) -> str:
     """The shape of a value, without anything that a user wrote."""
-    return _shape(value, 0)[:MAX_SAMPLE_LENGTH]
+    return _shape(value, 0)[:MAX_SAMPLE_CHARS]
 
 
 def _shape(value: Any, depth: int) -> str:
@@ -74,5 +74,5 @@ def _shape(value: Any, depth: int) -> str:
 
 
 def _name(text: str) -> str:
-    text = "".join(character if character.isprintable() else "?" for character in text[:MAX_NAME_LENGTH])
+    text = "".join(character if character.isprintable() else "?" for character in text[:MAX_NAME_CHARS])
     return text.encode(errors="replace").decode()

@@ -12,7 +12,8 @@ from bridge.process.app import serve
 from bridge.process.heartbeat import send_heartbeats
 from bridge.settings import BridgeSettings
 from common import logs
-from common.settings import load
+from common.kafka import diagnosis
+from common.settings import load_settings
 
 
 async def _run(settings: BridgeSettings, listener: socket.socket, parent: socket.socket, admin: str) -> None:
@@ -26,8 +27,9 @@ async def _run(settings: BridgeSettings, listener: socket.socket, parent: socket
 def main() -> None:
     """Serve callbacks on an inherited socket."""
     listener_fd, parent_fd, admin, number = sys.argv[1:]
-    settings = load(BridgeSettings)
+    settings = load_settings(BridgeSettings)
     logs.configure(log_format=settings.log_format, level=settings.log_level, process=number)
+    diagnosis.watch()
     with socket.socket(fileno=int(listener_fd)) as listener, socket.socket(fileno=int(parent_fd)) as parent:
         uvloop.run(_run(settings, listener, parent, admin))
 

@@ -1,1 +1,1 @@
-"""All that touches Kafka's client, shared by ingress and workers."""
+"""What the project adds to aiokafka, shared by ingress and workers."""

@@ -19,7 +19,9 @@ ClientArguments = dict[str, Any]
 MakeClientArguments = Callable[[], ClientArguments]
 """`Settings.kafka_client` itself: called for each connection, so that a renewed certificate is used from then on."""
 
-_CLOSED_WITHIN_S = 1.0
+METADATA_MAX_AGE_MS = 30_000
+"""How old what a producer or a consumer of a group knows of brokers and leaders may become."""
+_CLOSE_TIMEOUT_S = 1.0
 
 
 class _Admin(AIOKafkaAdminClient):  # type: ignore[misc]
@@ -45,4 +47,4 @@ async def admin_client(arguments: ClientArguments, *, request_timeout_s: float =
         await admin.start()
         yield admin
     finally:
-        await finish(admin.close(), within_s=_CLOSED_WITHIN_S)
+        await finish(admin.close(), within_s=_CLOSE_TIMEOUT_S)

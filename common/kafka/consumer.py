@@ -7,9 +7,9 @@ from aiokafka.errors import KafkaConnectionError, KafkaError
 
 from common.asyncio_tools import finish
 
-_STOPPED_WITHIN_S = 1.5
-_ABANDONED_WITHIN_S = 1.0
-_FETCHER_CLOSED_WITHIN_S = 0.5
+_STOP_TIMEOUT_S = 1.5
+_ABANDON_TIMEOUT_S = 1.0
+_FETCHER_CLOSE_TIMEOUT_S = 0.5
 _BACKGROUND_TASKS = ("_coordination_task", "_heartbeat_task", "_commit_refresh_task", "_reset_committed_task")
 
 
@@ -35,16 +35,27 @@ async def partitions_by_topic(consumer: AIOKafkaConsumer) -> dict[str, list[Topi
 def check_errors(consumer: AIOKafkaConsumer) -> None:
     """Raise what a consumer of a group cannot mend: it keeps that for whoever fetches next, and at times nobody does.
 
+    Nor does it tell anybody when a task of its own dies: of the RuntimeError, for one, that uvloop raises for writing
+    on a connection that has just been closed. Without the task that updates its metadata it waits for ever to find its
+    coordinator again, and all commits wait with it.
+
     Raises:
         KafkaError: the consumer cannot go on.
     """
     consumer._coordinator.check_errors()
+    for task in (consumer._client._sync_task, consumer._fetcher and consumer._fetcher.error_future):
+        if task is not None and task.done():
+            why = "it was cancelled" if task.cancelled() else repr(task.exception())
+            raise KafkaError(f"a task of the consumer has ended: {why}")
 
 
 async def stop_consumer(consumer: AIOKafkaConsumer) -> None:
     """Stop a consumer for certain, in about two seconds: its own `stop` waits for brokers that may be away."""
-    if not await finish(consumer.stop(), within_s=_STOPPED_WITHIN_S):
-        await finish(_abandon(consumer), within_s=_ABANDONED_WITHIN_S)
+    sync_task = consumer._client._sync_task
+    if sync_task is not None and sync_task.done():
+        consumer._client._sync_task = None  # or its error would end the closing before the connections are closed
+    if not await finish(consumer.stop(), within_s=_STOP_TIMEOUT_S):
+        await finish(_abandon(consumer), within_s=_ABANDON_TIMEOUT_S)
 
 
 async def _abandon(consumer: AIOKafkaConsumer) -> None:
@@ -54,5 +65,5 @@ async def _abandon(consumer: AIOKafkaConsumer) -> None:
         if task is not None:
             task.cancel()
     if consumer._fetcher is not None:
-        await finish(consumer._fetcher.close(), within_s=_FETCHER_CLOSED_WITHIN_S)
+        await finish(consumer._fetcher.close(), within_s=_FETCHER_CLOSE_TIMEOUT_S)
     await consumer._client.close()

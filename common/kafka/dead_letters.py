@@ -22,7 +22,7 @@ import orjson
 from aiokafka import ConsumerRecord
 
 from common.kafka.clients import ClientArguments
-from common.kafka.reader import Report, TopicReader
+from common.kafka.reader import ReportPosition, TopicReader
 from common.kafka.topics import Topic
 
 INGRESS = "ingress"
@@ -158,7 +158,7 @@ async def open_letters(
     topic: str,
     chosen: DeadLetterFilter,
     *,
-    report: Report = lambda _read, _total: None,
+    report: ReportPosition = lambda _read, _total: None,
     done_too: bool = False,
 ) -> AsyncGenerator[DeadLetter, None]:
     """The letters that are meant and not done yet, those of a partition in their order, up to the end of now.
@@ -186,7 +186,7 @@ async def open_letters(
 
 
 async def read_all(
-    arguments: ClientArguments, topic: str, report: Report = lambda _read, _total: None
+    arguments: ClientArguments, topic: str, report: ReportPosition = lambda _read, _total: None
 ) -> AsyncGenerator[ConsumerRecord, None]:
     """All records of a topic, one partition after the other, each up to its end of now; none if there is no topic.
 

@@ -33,7 +33,10 @@ _causes = _Causes()
 
 
 def watch() -> None:
-    """Begin to listen for causes, and keep aiokafka's own lines, which repeat ours, out of the log."""
+    """Begin to listen for causes, and keep aiokafka's own lines, which repeat ours, out of the log.
+
+    For every process with a Kafka client, once its logging is set up.
+    """
     logger = logging.getLogger("aiokafka")
     logger.propagate = False
     if _causes not in logger.handlers:

@@ -11,13 +11,12 @@ from aiokafka import AIOKafkaClient, AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
 from common.asyncio_tools import finish
-from common.kafka.clients import ClientArguments
+from common.kafka.clients import METADATA_MAX_AGE_MS, ClientArguments
 
 Compression = Literal["none", "gzip", "snappy", "lz4", "zstd"]
 
-_METADATA_MAX_AGE_MS = 30_000
-_FLUSHED_WITHIN_S = 2.0
-_CLOSED_WITHIN_S = 1.0
+_FLUSH_TIMEOUT_S = 2.0
+_CLOSE_TIMEOUT_S = 1.0
 _abandoned: WeakSet[AIOKafkaClient] = WeakSet()
 
 log = logging.getLogger(__name__)
@@ -50,7 +49,7 @@ def make_producer(
         max_batch_size=max_batch_bytes,
         max_request_size=max_request_bytes,
         request_timeout_ms=int(request_timeout_s * 1000),
-        metadata_max_age_ms=_METADATA_MAX_AGE_MS,
+        metadata_max_age_ms=METADATA_MAX_AGE_MS,
         compression_type=None if compression == "none" else compression,
     )
     _refuse_connections_once_abandoned(producer.client)
@@ -80,7 +79,7 @@ async def stop_producer(producer: AIOKafkaProducer) -> None:
     """
     producer._closed = True
     try:
-        await finish(producer.flush(), within_s=_FLUSHED_WITHIN_S)
+        await finish(producer.flush(), within_s=_FLUSH_TIMEOUT_S)
     finally:
         await abandon(producer)
 
@@ -99,11 +98,11 @@ async def abandon(producer: AIOKafkaProducer) -> None:
     client = producer.client
     _abandoned.add(client)
     client.force_metadata_update = _no_metadata_update
-    await finish(client.close(), within_s=_CLOSED_WITHIN_S)
+    await finish(client.close(), within_s=_CLOSE_TIMEOUT_S)
     if (update := client._md_update_fut) is not None and not update.done():
         update.set_result(False)
     if sender is not None:
-        await asyncio.wait({sender}, timeout=_CLOSED_WITHIN_S)
+        await asyncio.wait({sender}, timeout=_CLOSE_TIMEOUT_S)
         if not sender.done():
             log.warning("a Kafka producer that was given up does not end; it can send nothing any more")
 

@@ -12,7 +12,7 @@ from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from common.kafka.clients import ClientArguments
 from common.kafka.consumer import partitions_by_topic, stop_consumer
 
-Report = Callable[[int, int], None]
+ReportPosition = Callable[[int, int], None]
 """Told how many offsets were read, of how many."""
 
 _ANSWER_S = 20.0
@@ -37,7 +37,7 @@ class TopicReader:
         topic: str,
         *,
         max_fetch_bytes: int = 1024 * 1024,
-        report: Report = lambda _read, _total: None,
+        report: ReportPosition = lambda _read, _total: None,
     ) -> None:
         self._topic = topic
         self._report = report

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 import msgspec
 
 from bridge.events import AllConversationsRead, ConversationRead, InvalidEventError, MessageRecalled, MessageSent
+from common.timestamps import unix_ms
 from consumers.badges.store import NO_COUNT, Events, Owner
 
 MAX_AHEAD = timedelta(minutes=5)
@@ -18,8 +19,6 @@ _TYPES = frozenset({_RECALLED, _SENT, _READ, _ALL_READ})
 _TO_RECEIVER = frozenset({_RECALLED, _SENT})
 
 _MAX_COUNT = 2**31 - 1
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MILLISECOND = timedelta(milliseconds=1)
 
 
 class _Data(msgspec.Struct, gc=False):
@@ -94,7 +93,7 @@ def collect(event: BadgeEvent, events: dict[Owner, Events]) -> None:
     if of_owner is None:
         of_owner = events[owner] = []
     of_owner += (
-        ((received if by_receipt else time) - _EPOCH) // _MILLISECOND,
+        unix_ms(received if by_receipt else time),
         event.id,
         NO_COUNT if unread is None or unread > _MAX_COUNT else unread,
         by_receipt,

@@ -13,11 +13,11 @@ from aiokafka.errors import KafkaError
 from bridge.events import InvalidEventError
 from common.kafka.reader import TopicReader
 from common.kafka.topics import ensure_topics
-from common.retry import retry
 from consumers.badges.badge_event import BadgeEvent
 from consumers.badges.worker import Badges
-from consumers.errors import RetryLater, WorkerRefusedError, describe, is_passing
+from consumers.errors import RetryLater, WorkerRefusedError, describe
 from consumers.metrics import Metrics
+from consumers.progress import retry_and_report
 from consumers.runtime.producer import Producer
 from consumers.settings import ConsumersSettings
 from consumers.worker import Context
@@ -40,10 +40,10 @@ class RebuildProgress:
     """What is away, while something is."""
 
 
-Report = Callable[[RebuildProgress], None]
+ReportRebuild = Callable[[RebuildProgress], None]
 
 
-async def rebuild(settings: ConsumersSettings, report: Report) -> RebuildProgress:
+async def rebuild(settings: ConsumersSettings, report: ReportRebuild) -> RebuildProgress:
     """Replay the topic from its beginning to the ends that it has now.
 
     Args:
@@ -90,7 +90,7 @@ async def rebuild(settings: ConsumersSettings, report: Report) -> RebuildProgres
 
 
 async def _replay(
-    reader: TopicReader, badges: Badges, max_batch_events: int, progress: RebuildProgress, report: Report
+    reader: TopicReader, badges: Badges, max_batch_events: int, progress: RebuildProgress, report: ReportRebuild
 ) -> None:
     async with contextlib.aclosing(reader.batches()) as batches:
         async for records in batches:
@@ -113,10 +113,5 @@ def _read(records: Iterable[ConsumerRecord], badges: Badges, progress: RebuildPr
     return events
 
 
-async def _apply(batch: Sequence[BadgeEvent], badges: Badges, progress: RebuildProgress, report: Report) -> None:
-    def wait_for(error: Exception) -> None:
-        progress.waiting_for = describe(error)
-        report(progress)
-
-    await retry(lambda: badges.handle(batch), on=is_passing, report=wait_for)
-    progress.waiting_for = None
+async def _apply(batch: Sequence[BadgeEvent], badges: Badges, progress: RebuildProgress, report: ReportRebuild) -> None:
+    await retry_and_report(lambda: badges.handle(batch), progress, report)

@@ -26,7 +26,7 @@ from common.dead_letter_commands import (
     letter_filter,
     show_replay,
 )
-from common.dead_letter_replay import ReplayProgress, Report
+from common.dead_letter_replay import ReplayProgress, ReportReplay
 from common.kafka.dead_letters import DeadLetter, DeadLetterFilter, open_letters
 from common.terminal import printable
 from consumers.commands.dlq_replay import Replay
@@ -120,7 +120,7 @@ def replay(
     handler = find_worker(worker)()
     of_group = group or settings.group or handler.name
 
-    def work(report: Report) -> Coroutine[Any, Any, ReplayProgress]:
+    def work(report: ReportReplay) -> Coroutine[Any, Any, ReplayProgress]:
         return Replay(settings, chosen, rate=rate, dry_run=dry_run, report=report).replay(handler, of_group)
 
     _show(f"replaying for {of_group}", work, done="would be replayed" if dry_run else "replayed")
@@ -158,13 +158,13 @@ def drop(
     if chosen == DeadLetterFilter() and not every:
         fail("say which: give a filter, or --every for all that are open")
 
-    def work(report: Report) -> Coroutine[Any, Any, ReplayProgress]:
+    def work(report: ReportReplay) -> Coroutine[Any, Any, ReplayProgress]:
         return Replay(settings, chosen, rate=rate, dry_run=dry_run, report=report).drop()
 
     _show("dropping", work, done="would be dropped" if dry_run else "dropped")
 
 
-def _show(title: str, work: Callable[[Report], Coroutine[Any, Any, ReplayProgress]], *, done: str) -> None:
+def _show(title: str, work: Callable[[ReportReplay], Coroutine[Any, Any, ReplayProgress]], *, done: str) -> None:
     show_replay(title, lambda report: run_to_end(work(report)), done=done, stay="failed again and stay")
 
 

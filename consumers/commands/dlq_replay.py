@@ -16,12 +16,12 @@ from typing import Any, Literal
 
 from aiokafka import ConsumerRecord
 
-from common.dead_letter_replay import NotReplayableError, ReplayProgress, Report, for_each_letter
+from common.dead_letter_replay import NotReplayableError, ReplayProgress, ReportReplay, for_each_letter
 from common.kafka.dead_letters import DeadLetter, DeadLetterFilter, done_topic, marker
 from common.kafka.topics import ensure_topics
-from common.retry import retry
-from consumers.errors import describe, is_passing
+from consumers.errors import describe
 from consumers.metrics import Metrics
+from consumers.progress import retry_and_report
 from consumers.runtime.dead_letters import ADDED_HEADERS
 from consumers.runtime.producer import Producer
 from consumers.settings import ConsumersSettings
@@ -29,7 +29,7 @@ from consumers.worker import BaseWorker, Context, OutgoingRecord
 
 _TOPICS_TIMEOUT_S = 20.0
 
-Verdict = Literal["replayed", "dropped"]
+MarkerOutcome = Literal["replayed", "dropped"]
 """What the marker of a letter says."""
 
 
@@ -51,7 +51,7 @@ class Replay:
         *,
         rate: float | None = None,
         dry_run: bool = False,
-        report: Report = lambda _: None,
+        report: ReportReplay = lambda _: None,
     ) -> None:
         self._settings = settings
         self._chosen = chosen
@@ -102,15 +102,17 @@ class Replay:
             with contextlib.suppress(Exception):
                 await worker.stop()
 
-    async def _work_through(self, handle: Callable[[DeadLetter], Awaitable[None]], verdict: Verdict) -> ReplayProgress:
+    async def _work_through(
+        self, handle: Callable[[DeadLetter], Awaitable[None]], outcome: MarkerOutcome
+    ) -> ReplayProgress:
         async def count(_letter: DeadLetter) -> None:
             """A dry run only counts."""
 
         async def handle_and_mark(letter: DeadLetter) -> None:
             try:
-                await self._until_it_passes(lambda: handle(letter))
+                await retry_and_report(lambda: handle(letter), self._progress, self._report)
                 # Apart from the work, which must not be done again because a marker cannot be written now.
-                await self._until_it_passes(lambda: self._mark(letter, verdict))
+                await retry_and_report(lambda: self._mark(letter, outcome), self._progress, self._report)
             except NotReplayableError:
                 raise
             except Exception as error:
@@ -133,18 +135,8 @@ class Replay:
             await self._producer.stop()
         return self._progress
 
-    async def _until_it_passes(self, action: Callable[[], Awaitable[None]]) -> None:
-        def wait_for(error: Exception) -> None:
-            self._progress.waiting_for = describe(error)
-            self._report(self._progress)
-
-        try:
-            await retry(action, on=is_passing, report=wait_for)
-        finally:
-            self._progress.waiting_for = None
-
-    async def _mark(self, letter: DeadLetter, verdict: Verdict) -> None:
-        done = marker(letter, verdict)
+    async def _mark(self, letter: DeadLetter, outcome: MarkerOutcome) -> None:
+        done = marker(letter, outcome)
         await self._producer.publish(self._done_topic.name, [OutgoingRecord(done.key, done.value)])
 
 

@@ -13,9 +13,10 @@ import typer
 import uvloop
 from aiokafka.errors import KafkaError
 
+from common.kafka import diagnosis
 from common.kafka.topics import TopicsMissingError
 from common.logs import configure
-from common.settings import load
+from common.settings import load_settings
 from common.terminal import is_output_unread
 from consumers.errors import RetryLater, WorkerRefusedError, describe
 from consumers.settings import ConsumersSettings
@@ -29,8 +30,9 @@ def quiet_settings() -> ConsumersSettings:
     Raises:
         SystemExit: a setting is wrong; which one is printed.
     """
-    settings = load(ConsumersSettings)
+    settings = load_settings(ConsumersSettings)
     configure(log_format=settings.log_format, level="error")
+    diagnosis.watch()
     return settings
 
 

@@ -6,8 +6,9 @@ from typing import Annotated
 
 import typer
 
+from common.kafka import diagnosis
 from common.logs import configure
-from common.settings import load
+from common.settings import load_settings
 from consumers.commands.execution import fail, run_to_end
 from consumers.commands.find_worker import find_worker
 from consumers.errors import describe
@@ -27,8 +28,9 @@ def run(
     url: Annotated[str | None, typer.Option(help="For `forward`: where to post (CONSUMERS_FORWARD_URL).")] = None,
 ) -> None:
     """Run a worker until SIGTERM or Ctrl-C."""
-    settings = load(ConsumersSettings, **({} if url is None else {"forward_url": url}))
+    settings = load_settings(ConsumersSettings, **({} if url is None else {"forward_url": url}))
     configure(log_format=settings.log_format, level=settings.log_level)
+    diagnosis.watch()
     try:
         process = Reconciler(settings) if worker == reconciler.NAME else Runtime(find_worker(worker)(), settings)
     except OSError as error:

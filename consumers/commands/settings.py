@@ -1,4 +1,4 @@
-"""`consumers settings`."""
+"""`consumers settings`: every setting of the workers."""
 
 from __future__ import annotations
 
@@ -9,5 +9,4 @@ from consumers.settings import ConsumersSettings
 
 def show_settings() -> None:
     """Print every setting, its default and its meaning."""
-    rows = ((name, default, " ".join(meaning.split())) for name, default, meaning in reference(ConsumersSettings))
-    show_table(("setting", "default", "meaning"), rows)
+    show_table(("setting", "default", "meaning"), reference(ConsumersSettings))

@@ -55,7 +55,7 @@ class AppReconciler:
         self._call_count = metrics.counter("reconcile_calls", "Calls of the platform's REST API.", "app", "outcome")
         self._badge_count = metrics.counter(
             "reconciled_badges",
-            "Stale badges that were looked at: settled by a call, overtaken by an event, or fresh already.",
+            "Stale badges looked at: resolved by a call (`settled`), overtaken by an event, or fresh already.",
             "app",
             "outcome",
         )

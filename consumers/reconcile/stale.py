@@ -41,7 +41,10 @@ class BadgeSnapshot(NamedTuple):
 
 
 class StaleBadges:
-    """Access to those keys.
+    """The stale badges of all apps in Redis, and the leases of those who ask the platform about them.
+
+    Args:
+        store: the badges, whose connection it uses.
 
     Every method raises RetryLater when Redis cannot do it now, and redis.exceptions.ResponseError when what is stored
     is no badge.

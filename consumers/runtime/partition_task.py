@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 Deliver = Callable[[TopicPartition, Sequence[ConsumerRecord], asyncio.Event], Awaitable[None]]
 """`Delivery.deliver`."""
 
-REVOKED_WITHIN_S = 15.0
+REVOKE_TIMEOUT_S = 15.0
 """How long a batch may take to end once its partition has to be given back."""
 _FETCH_MS = 500
 
@@ -115,7 +115,7 @@ class PartitionTask:
     async def _given_back(self) -> None:
         """Handle nothing more of what was fetched: others may have, and newer events of the same keys too."""
         try:
-            async with asyncio.timeout(REVOKED_WITHIN_S):
+            async with asyncio.timeout(REVOKE_TIMEOUT_S):
                 await self.stopping.wait()
         except TimeoutError as error:
             raise CommitRefusedError("the group took a commit no more") from error

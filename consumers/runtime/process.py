@@ -14,7 +14,7 @@ from common.asyncio_tools import finish, on_stop_signal
 from common.gc_tuning import tune_garbage_collector
 from consumers.settings import ConsumersSettings
 
-_STEP_STOPPED_WITHIN_S = 1.0
+_STEP_STOP_TIMEOUT_S = 1.0
 """For each of `stops`, which run side by side once the work has ended."""
 
 log = logging.getLogger(__name__)
@@ -59,7 +59,7 @@ async def run_process(
         finally:
             signalled.cancel()
             running.cancel()
-            await asyncio.wait({running}, timeout=settings.stop_timeout_s - _STEP_STOPPED_WITHIN_S)
-            ends = (finish(stop(), within_s=_STEP_STOPPED_WITHIN_S) for stop in (*stops, admin.stop))
+            await asyncio.wait({running}, timeout=settings.stop_timeout_s - _STEP_STOP_TIMEOUT_S)
+            ends = (finish(stop(), within_s=_STEP_STOP_TIMEOUT_S) for stop in (*stops, admin.stop))
             await asyncio.gather(*ends)
     log.info("stopped")

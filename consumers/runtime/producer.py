@@ -18,7 +18,7 @@ from consumers.worker import OutgoingRecord
 
 log = logging.getLogger(__name__)
 
-_CONFIRMED_WITHIN_S = 30.0
+_CONFIRM_TIMEOUT_S = 30.0
 
 
 class Producer:
@@ -37,7 +37,7 @@ class Producer:
         """See `RecordProducer.publish`."""
         client = await self._connected()
         try:
-            async with asyncio.timeout(_CONFIRMED_WITHIN_S):
+            async with asyncio.timeout(_CONFIRM_TIMEOUT_S):
                 await _send(client, topic, records)
         except TOO_LARGE:
             raise
@@ -74,7 +74,7 @@ class Producer:
             raise RetryLater(f"no connection to Kafka can be made ({describe(error)})") from error
         client = make_producer(arguments)
         try:
-            await asyncio.wait_for(client.start(), _CONFIRMED_WITHIN_S)
+            await asyncio.wait_for(client.start(), _CONFIRM_TIMEOUT_S)
         except (KafkaError, OSError, TimeoutError) as error:
             await stop_producer(client)
             raise RetryLater(f"Kafka at {arguments['bootstrap_servers']} does not answer") from error

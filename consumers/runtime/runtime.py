@@ -28,11 +28,11 @@ log = logging.getLogger(__name__)
 _CLOSING_S = 4.0
 """What of a graceful shutdown is kept for leaving the group and closing connections, once the batches have ended."""
 _LEAST_FOR_BATCHES_S = 0.5
-_BROKEN_CLOSED_WITHIN_S = 1.0
+_BROKEN_CLOSE_TIMEOUT_S = 1.0
 """For the batches of a consumer that cannot go on: what they have done is committed no more."""
-_TOPICS_MADE_WITHIN_S = 20.0
+_TOPICS_TIMEOUT_S = 20.0
 _PROBE_EVERY_S = 3.0
-_PROBED_WITHIN_S = 30.0
+_PROBE_TIMEOUT_S = 30.0
 
 
 class Runtime:
@@ -123,7 +123,7 @@ class Runtime:
         while True:
             await asyncio.sleep(_PROBE_EVERY_S)
             try:
-                async with asyncio.timeout(_PROBED_WITHIN_S):
+                async with asyncio.timeout(_PROBE_TIMEOUT_S):
                     await self._worker.probe()
             except Exception as error:  # noqa: BLE001 - a worker may raise anything
                 log.debug("the probe of the worker failed: %s", describe(error))
@@ -141,7 +141,7 @@ class Runtime:
         topics = [*self._worker.topics(self._settings), self._settings.dead_letters]
 
         async def make() -> None:
-            async with asyncio.timeout(_TOPICS_MADE_WITHIN_S):
+            async with asyncio.timeout(_TOPICS_TIMEOUT_S):
                 await ensure_topics(self._settings.kafka_client(), topics)
 
         def report(error: Exception) -> None:
@@ -161,7 +161,7 @@ class Runtime:
             self._kafka.lost(describe(unreadable))
             return False
         run = asyncio.create_task(session.run())
-        within_s = _BROKEN_CLOSED_WITHIN_S
+        within_s = _BROKEN_CLOSE_TIMEOUT_S
         try:
             await asyncio.wait({run})
         except asyncio.CancelledError:

@@ -17,23 +17,22 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.abc import ConsumerRebalanceListener
 from aiokafka.errors import KafkaError
 
-from common.kafka.clients import ClientArguments
+from common.kafka.clients import METADATA_MAX_AGE_MS, ClientArguments
 from common.kafka.consumer import check_errors, stop_consumer
 from consumers.errors import describe
 from consumers.metrics import Metrics
-from consumers.runtime.partition_task import REVOKED_WITHIN_S, Deliver, PartitionTask
+from consumers.runtime.partition_task import REVOKE_TIMEOUT_S, Deliver, PartitionTask
 from consumers.runtime.status import ServerStatus
 from consumers.settings import ConsumersSettings
 
 log = logging.getLogger(__name__)
 
 _REBALANCE_TIMEOUT_MS = 30_000
-_JOINED_WITHIN_S = 90.0
+_JOIN_TIMEOUT_S = 90.0
 _PROBE_EVERY_S = 2.0
-_PROBED_WITHIN_S = 3.0
+_PROBE_TIMEOUT_S = 3.0
 _LOST_AFTER_S = 20.0
-_CANCELLED_WITHIN_S = 1.0
-_METADATA_MAX_AGE_MS = 30_000
+_CANCEL_TIMEOUT_S = 1.0
 _NEVER_MS = 2**31 - 1
 
 
@@ -87,7 +86,7 @@ class Session(ConsumerRebalanceListener):  # type: ignore[misc]
             rebalance_timeout_ms=_REBALANCE_TIMEOUT_MS,
             # A worker that hangs is noticed by the delivery; waiting for hours must not cost us the partitions.
             max_poll_interval_ms=_NEVER_MS,
-            metadata_max_age_ms=_METADATA_MAX_AGE_MS,
+            metadata_max_age_ms=METADATA_MAX_AGE_MS,
         )
 
     async def run(self) -> NoReturn:
@@ -98,7 +97,7 @@ class Session(ConsumerRebalanceListener):  # type: ignore[misc]
         """
         self._consumer.subscribe([self._topic], listener=self)
         try:
-            async with asyncio.timeout(_JOINED_WITHIN_S):
+            async with asyncio.timeout(_JOIN_TIMEOUT_S):
                 await self._consumer.start()
         except TimeoutError as error:
             raise SessionLostError(f"the group {self._group} could not be joined") from error
@@ -146,7 +145,7 @@ class Session(ConsumerRebalanceListener):  # type: ignore[misc]
 
     async def on_partitions_revoked(self, revoked: Iterable[TopicPartition]) -> None:
         """Called by the consumer at the beginning of each rebalance, while commits are still accepted."""
-        await self._give_back(revoked, REVOKED_WITHIN_S)
+        await self._give_back(revoked, REVOKE_TIMEOUT_S)
 
     async def _give_back(self, partitions: Iterable[TopicPartition], within_s: float) -> None:
         ending = [self._tasks[partition] for partition in partitions if partition in self._tasks]
@@ -156,7 +155,7 @@ class Session(ConsumerRebalanceListener):  # type: ignore[misc]
             _, late = await asyncio.wait(tasks, timeout=within_s)
             for task in late:
                 task.cancel()
-            await asyncio.wait(tasks, timeout=_CANCELLED_WITHIN_S)
+            await asyncio.wait(tasks, timeout=_CANCEL_TIMEOUT_S)
         for one in ending:
             self._tasks.pop(one.partition, None)  # a rebalance and the end may both be at it
 
@@ -175,7 +174,7 @@ class Session(ConsumerRebalanceListener):  # type: ignore[misc]
         while True:
             check_errors(self._consumer)  # Between two rebalances nobody fetches, and so nobody else would see them.
             try:
-                async with asyncio.timeout(_PROBED_WITHIN_S):
+                async with asyncio.timeout(_PROBE_TIMEOUT_S):
                     await self._consumer.topics()
             except (KafkaError, TimeoutError) as error:
                 self._kafka.lost(describe(error))
@@ -186,7 +185,7 @@ class Session(ConsumerRebalanceListener):  # type: ignore[misc]
                 self._kafka.reached()
                 seen = time.monotonic()
                 with contextlib.suppress(KafkaError, TimeoutError):  # A partition without a leader has no end to tell.
-                    async with asyncio.timeout(_PROBED_WITHIN_S):
+                    async with asyncio.timeout(_PROBE_TIMEOUT_S):
                         await self._measure_lag()
             await asyncio.sleep(_PROBE_EVERY_S)
 

@@ -30,7 +30,7 @@ class ServerStatus:
         return self._up is True
 
     def reached(self) -> None:
-        """It answers."""
+        """Note that the server answers."""
         if self._up:
             return
         if self._up is None:
@@ -40,7 +40,11 @@ class ServerStatus:
         self._set(True)
 
     def lost(self, reason: str) -> None:
-        """It does not."""
+        """Note that the server does not answer.
+
+        Args:
+            reason: why, for the log.
+        """
         if self._up is not False:
             log.warning("no connection to %s, trying again until it comes: %s", self._server, reason)
             self._set(False)
@@ -66,7 +70,7 @@ class WaitStatus:
         """Of what began to wait last; None while nothing waits."""
 
     def begin(self, work: Hashable, reason: str) -> None:
-        """This piece of work has to wait."""
+        """Note that this piece of work has to wait, and why."""
         if not self._waiting:
             self._since = time.monotonic()
             self._on_change(True)
@@ -76,7 +80,7 @@ class WaitStatus:
             log.warning("waiting, nothing is lost: %s", reason)
 
     def end(self, work: Hashable) -> None:
-        """It is done, or somebody else's by now."""
+        """Note that this piece of work waits no more: it is done, or somebody else's by now."""
         if work not in self._waiting:
             return
         self._waiting.discard(work)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from bridge.settings import BridgeSettings
-from common.settings import load, reference
+from common.settings import load_settings, reference
 
 
 @pytest.fixture(autouse=True)
@@ -29,14 +29,14 @@ def test_wrong_apps_are_explained(
 ) -> None:
     monkeypatch.setenv("BRIDGE_APPS", apps)
     with pytest.raises(SystemExit) as ended:
-        load(BridgeSettings)
+        load_settings(BridgeSettings)
     assert ended.value.code == 2
     assert problem in capsys.readouterr().err
 
 
 def test_a_missing_setting_says_how_to_set_it(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
-        load(BridgeSettings)
+        load_settings(BridgeSettings)
     assert "BRIDGE_APPS is not set" in (shown := capsys.readouterr().err)
     assert '{"1400000000":["token-a"]}' in shown
 
@@ -47,7 +47,7 @@ def test_a_misspelt_setting_is_told(monkeypatch: pytest.MonkeyPatch, capsys: pyt
     monkeypatch.setenv("BRIDGE_APP_FILE", "/elsewhere")
     monkeypatch.setenv("BRIDGE_SERVICE_HOST", "10.0.0.1")  # Kubernetes adds such ones.
     Path(".env").write_text("bridge_reply_deadline=100\nBRIDGE_PORT=8081\n")
-    load(BridgeSettings)
+    load_settings(BridgeSettings)
     told = [
         f"{name} is no setting and has no effect; is {meant} meant?"
         for name, meant in (
@@ -64,7 +64,7 @@ def test_what_is_no_json_is_named_and_not_shown(
 ) -> None:
     monkeypatch.setenv("BRIDGE_APPS", '{"1400000000":["s3cret')
     with pytest.raises(SystemExit):
-        load(BridgeSettings)
+        load_settings(BridgeSettings)
     shown = capsys.readouterr().err
     assert "BRIDGE_APPS is no JSON" in shown
     assert '{"1400000000":["token-a"]}' in shown
@@ -76,14 +76,14 @@ def test_an_empty_setting_is_as_good_as_none(
 ) -> None:
     monkeypatch.setenv("BRIDGE_APPS", "")
     with pytest.raises(SystemExit):
-        load(BridgeSettings)
+        load_settings(BridgeSettings)
     assert "BRIDGE_APPS is not set" in capsys.readouterr().err
 
 
 def test_secrets_come_from_files_and_are_not_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "apps").write_text('{"1400000000":["s3cret"]}\n')
     monkeypatch.setenv("BRIDGE_APPS_FILE", str(tmp_path / "apps"))
-    settings = load(BridgeSettings)
+    settings = load_settings(BridgeSettings)
     assert settings.apps["1400000000"][0].get_secret_value() == "s3cret"
     assert "s3cret" not in repr(settings)
 
@@ -91,7 +91,7 @@ def test_secrets_come_from_files_and_are_not_shown(tmp_path: Path, monkeypatch: 
 def test_the_name_of_a_file_may_stand_in_the_dotenv_file(tmp_path: Path) -> None:
     (tmp_path / "apps").write_text('{"1400000000":["s3cret"]}\n')
     (tmp_path / ".env").write_text(f"BRIDGE_APPS_FILE={tmp_path / 'apps'}\n")
-    assert list(load(BridgeSettings).apps) == ["1400000000"]
+    assert list(load_settings(BridgeSettings).apps) == ["1400000000"]
 
 
 def test_a_secret_that_is_given_twice_is_told(
@@ -101,18 +101,18 @@ def test_a_secret_that_is_given_twice_is_told(
     monkeypatch.setenv("BRIDGE_APPS", '{"1":["a"]}')
     monkeypatch.setenv("BRIDGE_APPS_FILE", str(tmp_path / "apps"))
     with pytest.raises(SystemExit):
-        load(BridgeSettings)
+        load_settings(BridgeSettings)
     assert capsys.readouterr().err == (
         "error: BRIDGE_APPS and BRIDGE_APPS_FILE are both set: remove one, or leave it empty\n"
     )
     monkeypatch.setenv("BRIDGE_APPS", "")
-    assert list(load(BridgeSettings).apps) == ["1400000000"]
+    assert list(load_settings(BridgeSettings).apps) == ["1400000000"]
 
 
 def test_the_dotenv_file_is_read_and_the_environment_wins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / ".env").write_text('BRIDGE_APPS={"1":["a"]}\nBRIDGE_PORT=1234\nBRIDGE_TOPIC=t\n')
     monkeypatch.setenv("BRIDGE_PORT", "4321")
-    settings = load(BridgeSettings)
+    settings = load_settings(BridgeSettings)
     assert (settings.port, settings.topic) == (4321, "t")
 
 
@@ -122,7 +122,7 @@ def test_sasl_without_credentials_is_refused(
     monkeypatch.setenv("BRIDGE_APPS", '{"1":[]}')
     monkeypatch.setenv("BRIDGE_KAFKA_SECURITY_PROTOCOL", "SASL_SSL")
     with pytest.raises(SystemExit):
-        load(BridgeSettings)
+        load_settings(BridgeSettings)
     assert "KAFKA_SASL_USERNAME" in capsys.readouterr().err
 
 

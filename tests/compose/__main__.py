@@ -15,6 +15,7 @@ from rich.console import Console
 from bridge.settings import DEV_APP, DEV_TOKEN
 from tests.compose.stack import ComposeError, ComposeStack
 from tests.support.badge_model import expected, rfc3339
+from tests.support.callbacks import PLATFORM_WAITS_S
 from tests.support.load import Load
 from tests.support.topic import read_all
 from tests.support.verdict import verdict
@@ -22,8 +23,7 @@ from tests.support.waiting import wait_until
 
 CONNECTIONS = 48
 RATE_PER_S = 300
-PLATFORM_WAITS_S = 2.0
-ADOPTED_WITHIN_S = 60.0
+ADOPTION_TIMEOUT_S = 60.0
 
 Badges = dict[str, dict[str, Any]]
 
@@ -42,7 +42,7 @@ class Damage:
 
 
 @dataclass(frozen=True)
-class Check:
+class KeptPromise:
     """A promise, and whether it was kept."""
 
     promise: str
@@ -112,7 +112,7 @@ def badges_on_topic(stack: ComposeStack) -> Badges:
     return {account: {name: badge[name] for name in fields} for account, badge in newest.items()}
 
 
-def judge(stack: ComposeStack, damage: Damage) -> list[Check]:
+def judge(stack: ComposeStack, damage: Damage) -> list[KeptPromise]:
     load = damage.load
 
     def strays() -> dict[str, str]:
@@ -126,7 +126,7 @@ def judge(stack: ComposeStack, damage: Damage) -> list[Check]:
         )
 
     left = len(strays())
-    adopted = seconds_until(lambda: not strays(), timeout=ADOPTED_WITHIN_S)
+    adopted = seconds_until(lambda: not strays(), timeout=ADOPTION_TIMEOUT_S)
     seconds_until(lambda: not verdict(load.acknowledged, events(stack)).lost, timeout=30)
     on_topic = events(stack)
     judged = verdict(load.acknowledged, on_topic)
@@ -141,33 +141,35 @@ def judge(stack: ComposeStack, damage: Damage) -> list[Check]:
     log = stack.compose("logs", "--no-log-prefix", "ingress")
     acknowledged = len(load.acknowledged)
     return [
-        Check(
+        KeptPromise(
             "every acknowledged callback is on the topic",
             not judged.lost and acknowledged > 0,
             f"{acknowledged} acknowledged, {len(judged.lost)} lost, {judged.duplicates} repeated",
         ),
-        Check("each under one id", not judged.two_ids, f"{len(judged.two_ids)} under two"),
-        Check("the badges in Redis are right", not differ, f"{len(reference)} accounts, {differ} differ"),
-        Check("the badges on im.badges are right", not differ_on_topic, f"{differ_on_topic} differ"),
-        Check(
+        KeptPromise("each under one id", not judged.two_ids, f"{len(judged.two_ids)} under two"),
+        KeptPromise("the badges in Redis are right", not differ, f"{len(reference)} accounts, {differ} differ"),
+        KeptPromise("the badges on im.badges are right", not differ_on_topic, f"{differ_on_topic} differ"),
+        KeptPromise(
             f"every reply comes within {PLATFORM_WAITS_S:g} s",
             not slow,
             f"{len(slow)} later; median {load.latency(0.5) * 1000:.0f} ms, 99 % {load.latency(0.99) * 1000:.0f} ms, "
             f"longest {load.latency(1) * 1000:.0f} ms",
         ),
-        Check(
+        KeptPromise(
             "a container that is killed costs what it was answering, at most",
             missed <= CONNECTIONS,
             f"{missed} of {len(load.sent)} without OK ({_by_status(load)}) at {CONNECTIONS} connections, "
             f"{damage.refused_in_scaling} of them while scaling in, {too_slow} refused because the machine is slow",
         ),
-        Check(
-            f"journals of containers that are gone are adopted within {ADOPTED_WITHIN_S:g} s",
+        KeptPromise(
+            f"journals of containers that are gone are adopted within {ADOPTION_TIMEOUT_S:g} s",
             adopted is not None and damage.left_behind > 0,
             f"{damage.left_behind} records were in that of the killed one; {left} files left when the load ended, "
             f"{f'none after {adopted:.0f} s' if adopted is not None else strays()}",
         ),
-        Check("the log names the development token", f"development token {DEV_TOKEN}" in log, "in that of the ingress"),
+        KeptPromise(
+            "the log names the development token", f"development token {DEV_TOKEN}" in log, "in that of the ingress"
+        ),
     ]
 
 
@@ -180,7 +182,7 @@ def _by_status(load: Load) -> str:
 
 
 def main() -> int:
-    checks: list[Check] = []
+    checks: list[KeptPromise] = []
     failure = ""
     with ComposeStack() as stack:
         try:

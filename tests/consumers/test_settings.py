@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from common.settings import load
+from common.settings import load_settings
 from consumers.settings import SITES, ConsumersSettings, ImApp
 
 
@@ -33,7 +33,7 @@ def test_wrong_credentials_are_explained_without_the_key(
 ) -> None:
     monkeypatch.setenv("CONSUMERS_IM_APPS", apps)
     with pytest.raises(SystemExit):
-        load(ConsumersSettings)
+        load_settings(ConsumersSettings)
     shown = capsys.readouterr().err
     assert shown.startswith("error: CONSUMERS_IM_APPS: ")
     assert "hidden" not in shown
@@ -42,7 +42,7 @@ def test_wrong_credentials_are_explained_without_the_key(
 def test_variables_that_are_set_but_empty_count_as_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("CONSUMERS_IM_APPS", "CONSUMERS_FORWARD_URL", "CONSUMERS_FORWARD_SECRET"):
         monkeypatch.setenv(name, "")
-    settings = load(ConsumersSettings)
+    settings = load_settings(ConsumersSettings)
     assert (settings.im_apps, settings.forward_url, settings.forward_secret) == ({}, None, None)
 
 

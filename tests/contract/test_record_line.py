@@ -10,7 +10,7 @@ import orjson
 import pytest
 from aiokafka import ConsumerRecord
 
-from bridge.contract.record_line import content_of, describe, json_line, key_of
+from bridge.contract.record_line import content_of, describe_record, json_line, key_of
 
 EVENT = {
     "specversion": "1.0",
@@ -43,20 +43,20 @@ def record(value: bytes | None, *headers: tuple[str, bytes], key: bytes | None =
     ],
 )
 def test_each_kind_of_record_is_described(shown: ConsumerRecord[Any, Any], expected: str) -> None:
-    assert " ".join(describe(shown).plain.split()).endswith(expected)
+    assert " ".join(describe_record(shown).plain.split()).endswith(expected)
 
 
 def test_the_time_is_that_of_the_event_else_of_the_record_with_the_date_where_that_is_not_today() -> None:
-    assert re.match(r"2022-12-09 \d\d:26:54 ", describe(record(orjson.dumps(EVENT))).plain)
-    assert re.match(r"2022-12-09 \d\d:26:54 ", describe(record(b"x")).plain)
+    assert re.match(r"2022-12-09 \d\d:26:54 ", describe_record(record(orjson.dumps(EVENT))).plain)
+    assert re.match(r"2022-12-09 \d\d:26:54 ", describe_record(record(b"x")).plain)
     today = datetime.now().astimezone().isoformat()
-    assert re.match(r"\d\d:\d\d:\d\d  im", describe(record(orjson.dumps({**EVENT, "time": today}))).plain)
-    assert describe(record(orjson.dumps({**EVENT, "time": "soon"}))).plain.startswith("--:--:-- ")
+    assert re.match(r"\d\d:\d\d:\d\d  im", describe_record(record(orjson.dumps({**EVENT, "time": today}))).plain)
+    assert describe_record(record(orjson.dumps({**EVENT, "time": "soon"}))).plain.startswith("--:--:-- ")
 
 
 def test_what_a_terminal_would_obey_is_escaped() -> None:
     value = orjson.dumps({**EVENT, "subject": "\x1b[31m", "data": {"\x1b]0;": "\u202e"}})
-    assert describe(record(value)).plain.isprintable()
+    assert describe_record(record(value)).plain.isprintable()
 
 
 @pytest.mark.parametrize(

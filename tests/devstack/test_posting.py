@@ -10,7 +10,7 @@ from pydantic import SecretStr
 
 from bridge.devstack.posting import CallbackReply, Credentials, UsageError, credentials, signed_url
 from bridge.settings import DEV_APP, DEV_TOKEN, DeveloperSettings
-from common.settings import load
+from common.settings import load_settings
 from tests.support.callbacks import APP_ID, SENT, TOKEN, sign
 
 
@@ -40,8 +40,8 @@ def test_what_is_no_url_is_refused(url: str) -> None:
 
 def test_credentials_are_those_given_else_the_first_of_the_settings_else_those_of_bridge_dev() -> None:
     apps = {"1": [SecretStr("first"), SecretStr("second")], "2": [], "3": [SecretStr("third")]}
-    settings = load(DeveloperSettings, apps=apps)
-    assert credentials(load(DeveloperSettings)) == (DEV_APP, DEV_TOKEN)
+    settings = load_settings(DeveloperSettings, apps=apps)
+    assert credentials(load_settings(DeveloperSettings)) == (DEV_APP, DEV_TOKEN)
     assert credentials(settings) == ("1", "first")
     assert credentials(settings, "2") == ("2", None)
     assert credentials(settings, "3") == ("3", "third")
@@ -49,7 +49,7 @@ def test_credentials_are_those_given_else_the_first_of_the_settings_else_those_o
     with pytest.raises(UsageError, match="BRIDGE_APPS has no app 9"):
         credentials(settings, "9")
     with pytest.raises(UsageError, match="BRIDGE_APPS is not set"):
-        credentials(load(DeveloperSettings), "9")
+        credentials(load_settings(DeveloperSettings), "9")
 
 
 @pytest.mark.parametrize(

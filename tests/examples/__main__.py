@@ -14,8 +14,8 @@ from pathlib import Path
 from rich.console import Console
 
 from tests.support.broker import Broker, NoBrokerError
-from tests.support.callbacks import Callback, read, recalled, sent
-from tests.support.commands import Ingress
+from tests.support.callbacks import PostedCallback, read, recalled, sent
+from tests.support.commands import IngressProcess
 from tests.support.paths import ROOT
 from tests.support.topic import Topics, create_topic, wait_for_events
 
@@ -102,7 +102,7 @@ def _fill(broker: Broker, folder: Path) -> tuple[str, list[str]]:
     topics = Topics.unique()
     create_topic(broker.bootstrap, topics.events, partitions=1)
     create_topic(broker.bootstrap, topics.dlq, partitions=1)
-    callbacks: list[Callback] = []
+    callbacks: list[PostedCallback] = []
     expected = []
     for unread in (3, 2, None):
         ours = recalled(ACCOUNT, unread=unread, event_time=TIME_MS)
@@ -110,7 +110,7 @@ def _fill(broker: Broker, folder: Path) -> tuple[str, list[str]]:
         callbacks += [*others, ours]
         shown = "?" if unread is None else unread
         expected.append(f"{TIME} jared recalled {ours.json['MsgKey']}, {shown} unread")
-    with Ingress(folder, broker.bootstrap, topics).start_ready() as bridge:
+    with IngressProcess(folder, broker.bootstrap, topics).start_ready() as bridge:
         for callback in callbacks:
             assert bridge.post(callback).status == 200
         wait_for_events(broker.bootstrap, topics.events, lambda messages: len(messages) == len(callbacks))

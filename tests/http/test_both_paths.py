@@ -13,11 +13,11 @@ import pytest
 from bridge.http.connection import FastPath
 from bridge.http.slow_path import SlowPath
 from bridge.normalize.normalizer import Normalizer
-from tests.support.callbacks import RECALLED, Callback, recalled, sample
+from tests.support.callbacks import RECALLED, PostedCallback, recalled, sample
 from tests.support.http import LocalServer, serving, wire
 from tests.support.ingress_parts import FakeJournal, ingress_with
 
-BATCH = Callback("Push.OfflinePush", orjson.dumps({"Events": [{"To_Account": name} for name in "abc"]}))
+BATCH = PostedCallback("Push.OfflinePush", orjson.dumps({"Events": [{"To_Account": name} for name in "abc"]}))
 MakeJournal = Callable[[], FakeJournal]
 
 
@@ -38,7 +38,7 @@ class Case(NamedTuple):
 
     name: str
     status: int
-    callback: Callback
+    callback: PostedCallback
     journal: MakeJournal = durable
     query: Mapping[str, Any] = MappingProxyType({})
     """What is wrong with the URL."""
@@ -49,11 +49,11 @@ BEFORE = sample("C2C.CallbackBeforeSendMsg.v1")
 REFUSING = {"decision_urls": {BEFORE.command: "http://127.0.0.1:9"}, "decision_on_failure": "refuse"}
 CASES = [
     Case("accepted", 200, recalled("ann", unread=1)),
-    Case("old webhook", 200, Callback("call_end", b"{}")),
-    Case("unknown command", 200, Callback("New.Thing", b'{"a":1}')),
+    Case("old webhook", 200, PostedCallback("call_end", b"{}")),
+    Case("unknown command", 200, PostedCallback("New.Thing", b'{"a":1}')),
     Case("batch", 200, BATCH),
     Case("batch too late", 503, BATCH, too_slow),
-    Case("dead letter", 200, Callback(RECALLED, b"{")),
+    Case("dead letter", 200, PostedCallback(RECALLED, b"{")),
     Case("allowed", 200, BEFORE),
     Case("allowed, not kept", 200, BEFORE, full),
     Case("allowed each", 200, sample("Sns.CallbackPrevFriendAdd"), too_slow),
@@ -64,7 +64,7 @@ CASES = [
     Case("stale", 403, recalled("ann"), query={"request_time": 1}),
     Case("stale, not kept", 403, recalled("ann"), full, query={"request_time": 1}),
     Case("address", 403, recalled("ann"), settings={"allowed_networks": ["192.0.2.0/24"]}),
-    Case("too large", 413, Callback(RECALLED, b"x" * 2000), settings={"max_body_bytes": 1024}),
+    Case("too large", 413, PostedCallback(RECALLED, b"x" * 2000), settings={"max_body_bytes": 1024}),
     Case("too late", 503, recalled("ann"), too_slow),
     Case("full", 503, recalled("ann"), full),
     Case("fault", 500, recalled("fault")),
@@ -149,6 +149,6 @@ def fail_on(mark: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
 
 async def test_a_body_that_is_too_large_by_its_head_is_refused_unread() -> None:
     async with serving(ingress_with(FakeJournal(True))) as server, server.connect() as client:
-        head, _, body = wire(Callback(RECALLED, b" " * 1_000_000)).partition(b"\r\n\r\n")
+        head, _, body = wire(PostedCallback(RECALLED, b" " * 1_000_000)).partition(b"\r\n\r\n")
         assert (await client.ask(head + b"\r\n\r\n")).startswith(b"HTTP/1.1 413")
         client.send(body)

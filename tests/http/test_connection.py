@@ -15,7 +15,7 @@ from bridge.http.connection import HttpConnection
 from bridge.http.slow_path import SlowPath
 from tests.conftest import MakeIngress
 from tests.support.broker import Broker
-from tests.support.callbacks import Callback, recalled, sample, signed_query
+from tests.support.callbacks import PostedCallback, recalled, sample, signed_query
 from tests.support.http import serving, until, wire
 from tests.support.ingress_parts import FakeJournal, ingress_with
 from tests.support.topic import wait_for_events
@@ -50,7 +50,7 @@ def test_requests_that_come_before_the_reply_are_answered_in_order(
         wire(asked),
         wire(recalled("ann", unread=2), unsigned),
         wire(recalled("ann", unread=3)),
-        wire(Callback("State.StateChange", b"no JSON")),
+        wire(PostedCallback("State.StateChange", b"no JSON")),
         wire(recalled("ann", unread=4)),
     ]
     with bridge.connection() as connection:
@@ -122,7 +122,7 @@ def test_only_addresses_of_the_allow_list_may_post_seen_through_our_own_proxies(
 def test_an_empty_body_is_a_dead_letter(ingress: MakeIngress) -> None:
     bridge = ingress(NOBODY)
     with bridge.connection() as connection:
-        connection.sendall(wire(Callback("State.StateChange", b"")))
+        connection.sendall(wire(PostedCallback("State.StateChange", b"")))
         assert "dead letter" in str(read_replies(connection, 1)[0][1]["ErrorInfo"])
 
 
@@ -151,7 +151,7 @@ async def test_a_plain_post_reaches_neither_a_task_nor_a_request_object_of_aioht
             chunked + b"%x\r\n%b\r\n0\r\n\r\n" % (len(callback.body), callback.body),
             wire(before),
             wire(callback, signed_query("1", None, callback.command)),
-            wire(Callback(callback.command, b"{")),
+            wire(PostedCallback(callback.command, b"{")),
             wire(callback),
         ):
             await client.ask(request)

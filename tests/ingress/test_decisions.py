@@ -16,11 +16,11 @@ import pytest
 from bridge.contract import schemas
 from bridge.ingress.decisions import OPEN_S, SILENT_TO_OPEN, Decider, NoDecisionError, read_answer
 from bridge.settings import BridgeSettings
-from common.settings import load
+from common.settings import load_settings
 from tests.conftest import MakeIngress
 from tests.support.broker import Broker
-from tests.support.callbacks import RECALLED, Callback, recalled, sample, samples
-from tests.support.commands import Ingress
+from tests.support.callbacks import RECALLED, PostedCallback, recalled, sample, samples
+from tests.support.commands import IngressProcess
 from tests.support.decider import DecidingEndpoint
 from tests.support.topic import wait_for_events
 
@@ -40,11 +40,11 @@ def by(*urls: tuple[str, str]) -> str:
     return orjson.dumps(dict(urls)).decode()
 
 
-def asked(number: int = 0) -> Callback:
-    return Callback(BEFORE, orjson.dumps({**sample(f"{BEFORE}.v3").json, "MsgKey": f"1_2_{number}"}))
+def asked(number: int = 0) -> PostedCallback:
+    return PostedCallback(BEFORE, orjson.dumps({**sample(f"{BEFORE}.v3").json, "MsgKey": f"1_2_{number}"}))
 
 
-def outcomes(bridge: Ingress) -> dict[str, float]:
+def outcomes(bridge: IngressProcess) -> dict[str, float]:
     found = [sample for sample in bridge.samples() if sample.name == "bridge_decisions_total"]
     return {one.labels["outcome"]: one.value for one in found}
 
@@ -103,7 +103,7 @@ def test_only_before_callbacks_are_asked_about_each_at_the_endpoint_that_is_for_
         )
         for callback in samples().values():
             assert bridge.post(callback).status == 200
-        bridge.post(Callback("New.CallbackBeforeThing", b'{"To_Account":"a"}'))
+        bridge.post(PostedCallback("New.CallbackBeforeThing", b'{"To_Account":"a"}'))
         assert {event["callbackcommand"] for event in endpoint.events} == {"Group.CallbackBeforeCreateGroup"}
         asked_about = {event["callbackcommand"] for event in other.events}
     assert {"Group.CallbackBeforeSendMsg", BEFORE, "New.CallbackBeforeThing"} <= asked_about
@@ -202,7 +202,7 @@ def test_a_body_that_nobody_can_read_is_not_asked_about_and_gets_the_configured_
     ingress: MakeIngress, endpoint: DecidingEndpoint
 ) -> None:
     bridge = ingress(NOBODY, BRIDGE_DECISION_URLS=by((BEFORE, endpoint.url())), BRIDGE_DECISION_ON_FAILURE="refuse")
-    reply = bridge.post(Callback(BEFORE, b"not json"))
+    reply = bridge.post(PostedCallback(BEFORE, b"not json"))
     assert isinstance(reply.json, dict)
     assert (reply.status, reply.json["ErrorCode"]) == (200, 1)
     assert endpoint.events == []
@@ -220,7 +220,7 @@ def test_a_slow_endpoint_holds_up_nothing_else_and_every_reply_leaves_in_time(
         BRIDGE_MAX_IN_FLIGHT="24",
     )
 
-    def post(callback: Callback) -> tuple[bool, float]:
+    def post(callback: PostedCallback) -> tuple[bool, float]:
         began = time.monotonic()
         assert bridge.post(callback).json == OK
         return callback.command == BEFORE, time.monotonic() - began
@@ -302,7 +302,7 @@ def test_wrong_settings_are_explained_at_the_start(
     for name, value in {"BRIDGE_APPS": '{"1":[]}', **settings}.items():
         monkeypatch.setenv(name, value)
     with pytest.raises(SystemExit):
-        load(BridgeSettings)
+        load_settings(BridgeSettings)
     assert problem in capsys.readouterr().err
 
 
@@ -310,4 +310,4 @@ def test_the_reply_deadline_alone_may_be_short(tmp_path: Path, monkeypatch: pyte
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("BRIDGE_APPS", '{"1":[]}')
     monkeypatch.setenv("BRIDGE_REPLY_DEADLINE_MS", "100")
-    assert Decider.from_settings(load(BridgeSettings)).endpoint(BEFORE) is None
+    assert Decider.from_settings(load_settings(BridgeSettings)).endpoint(BEFORE) is None

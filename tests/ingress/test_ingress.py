@@ -15,14 +15,14 @@ from bridge import metrics
 from bridge.ingress import refusals
 from bridge.ingress.refusals import RefusedError
 from bridge.normalize.normalizer import Normalizer
-from tests.support.callbacks import APP_ID, RECALLED, TOKEN, Callback, recalled, sample, signed_query
+from tests.support.callbacks import APP_ID, RECALLED, TOKEN, PostedCallback, recalled, sample, signed_query
 from tests.support.decider import DecidingEndpoint
 from tests.support.ingress_parts import FakeJournal, FakeRequest, ingress_with
 
 BEFORE = "C2C.CallbackBeforeSendMsg"
 OK = {"ActionStatus": "OK", "ErrorInfo": "", "ErrorCode": 0}
 TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
-BATCH = Callback("Push.OfflinePush", orjson.dumps({"Events": [{"To_Account": name} for name in "abc"]}))
+BATCH = PostedCallback("Push.OfflinePush", orjson.dumps({"Events": [{"To_Account": name} for name in "abc"]}))
 
 
 def counted(name: str, **labels: str) -> float:
@@ -99,7 +99,7 @@ def test_a_batch_that_the_journal_takes_in_part_is_refused_once() -> None:
 
 def test_a_body_that_nobody_can_read_is_kept_and_told_so() -> None:
     journal = FakeJournal()
-    request = FakeRequest(Callback(RECALLED, b"{"))
+    request = FakeRequest(PostedCallback(RECALLED, b"{"))
     ingress_with(journal).accept(request)
     assert request.replies == []
     journal.resolve(True)
@@ -109,7 +109,7 @@ def test_a_body_that_nobody_can_read_is_kept_and_told_so() -> None:
 
 def test_the_old_call_webhook_is_answered_in_its_own_form() -> None:
     journal = FakeJournal()
-    request = FakeRequest(Callback("call_end", b"{}"))
+    request = FakeRequest(PostedCallback("call_end", b"{}"))
     ingress_with(journal).accept(request)
     journal.resolve(True)
     assert request.json == {"ErrorCode": 0, "ErrorMessage": ""}
@@ -133,7 +133,7 @@ def test_a_trace_context_is_kept_if_it_is_one(given: str, kept: bytes | None) ->
         (lambda: FakeRequest(recalled("ann"), signed_query("1", TOKEN, RECALLED)), 403, "unknown_app"),
         (lambda: FakeRequest(recalled("ann"), signed_query(APP_ID, None, RECALLED)), 403, "signature_missing"),
         (lambda: FakeRequest(recalled("ann"), signed_query(APP_ID, "other", RECALLED)), 403, "bad_signature"),
-        (lambda: FakeRequest(Callback(RECALLED, b"x" * 1025)), 413, "too_large"),
+        (lambda: FakeRequest(PostedCallback(RECALLED, b"x" * 1025)), 413, "too_large"),
     ],
 )
 def test_what_is_refused_is_told_at_once_counted_and_not_kept(
@@ -171,7 +171,9 @@ def test_a_full_journal_and_too_many_callbacks_in_flight_refuse_the_next() -> No
 def test_the_log_of_a_refusal_has_the_shape_of_the_request_and_none_of_its_values(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    request = FakeRequest(Callback(RECALLED, b"SECRET"), signed_query("SECRET", "SECRET", RECALLED, SECRET="SECRET"))
+    request = FakeRequest(
+        PostedCallback(RECALLED, b"SECRET"), signed_query("SECRET", "SECRET", RECALLED, SECRET="SECRET")
+    )
     with caplog.at_level(logging.WARNING):
         ingress_with(FakeJournal()).accept(request)
     (line,) = (record.getMessage() for record in caplog.records)
@@ -182,7 +184,7 @@ def test_the_log_of_a_refusal_has_the_shape_of_the_request_and_none_of_its_value
 
 def test_the_head_alone_may_be_refused_before_there_is_a_body() -> None:
     ingress = ingress_with(FakeJournal())
-    request = FakeRequest(Callback(RECALLED, b""), "")
+    request = FakeRequest(PostedCallback(RECALLED, b""), "")
     with pytest.raises(RefusedError) as refused:
         ingress.admit(request)
     assert ingress.in_flight == 1
@@ -279,7 +281,7 @@ def test_a_before_callback_is_allowed_whether_it_is_durable_or_not(durable: bool
 def test_a_before_callback_that_cannot_be_kept_is_allowed_at_once() -> None:
     full = counted("refused_total", reason="journal_full")
     for body in (sample(f"{BEFORE}.v1").body, b"{"):
-        request = FakeRequest(Callback(BEFORE, body))
+        request = FakeRequest(PostedCallback(BEFORE, body))
         ingress_with(FakeJournal(room=0)).accept(request)
         assert (request.status, request.json) == (200, OK)
     assert counted("refused_total", reason="journal_full") == full + 2
@@ -287,7 +289,8 @@ def test_a_before_callback_that_cannot_be_kept_is_allowed_at_once() -> None:
 
 def test_a_before_callback_is_known_by_its_body_where_the_url_names_no_command() -> None:
     request = FakeRequest(
-        Callback("", orjson.dumps({"CallbackCommand": BEFORE, "To_Account": "a"})), signed_query(APP_ID, TOKEN, "")
+        PostedCallback("", orjson.dumps({"CallbackCommand": BEFORE, "To_Account": "a"})),
+        signed_query(APP_ID, TOKEN, ""),
     )
     ingress_with(FakeJournal(room=0)).accept(request)
     assert (request.status, request.json) == (200, OK)

@@ -16,7 +16,7 @@ from bridge.events import DATA_TYPES, registry
 from bridge.journal.record import Record
 from bridge.normalize.attributes import event_time_ms
 from bridge.normalize.repair import UnreadableError
-from tests.support.callbacks import Callback, samples
+from tests.support.callbacks import PostedCallback, samples
 from tests.support.events import EVENTS, Noted, checked_event, records_of
 
 
@@ -71,7 +71,7 @@ ODD = st.one_of(
 @st.composite
 def mutated(draw: st.DrawFn) -> tuple[str, Any]:
     """A documented body with one to three changes at any depth."""
-    callback: Callback = draw(st.sampled_from(list(samples().values())))
+    callback: PostedCallback = draw(st.sampled_from(list(samples().values())))
     body = callback.json
     for _ in range(draw(st.integers(1, 3))):
         _mutate(draw, body)

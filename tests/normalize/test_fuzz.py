@@ -26,8 +26,8 @@ from bridge.contract.examples import body_of
 from bridge.contract.openapi import openapi
 from bridge.events import registry
 from tests.support.callbacks import APP_ID, recalled, sign, signed_query
-from tests.support.commands import Ingress
-from tests.support.http import Reply, request
+from tests.support.commands import IngressProcess
+from tests.support.http import HttpReply, request
 from tests.support.topic import Topics
 
 TOKEN = "S3CRET-token"
@@ -46,10 +46,10 @@ bounded = settings(
 
 
 @pytest.fixture(scope="module")
-def bridge(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ingress]:
+def bridge(tmp_path_factory: pytest.TempPathFactory) -> Iterator[IngressProcess]:
     """One ingress for all examples; in the end it must be as well as in the beginning."""
     folder = tmp_path_factory.mktemp("ingress")
-    ingress = Ingress(
+    ingress = IngressProcess(
         folder,
         "127.0.0.1:9",
         Topics.unique(),
@@ -78,7 +78,7 @@ def replies() -> dict[int, jsonschema.Draft202012Validator]:
     return {int(status): reply for status in responses}
 
 
-def check(reply: Reply) -> None:
+def check(reply: HttpReply) -> None:
     """It is what the document says."""
     assert reply.status in replies(), reply
     replies()[reply.status].validate(orjson.loads(reply.body))
@@ -102,7 +102,7 @@ def body_bytes(case: schemathesis.Case[Any]) -> bytes:
     is_signed=st.booleans(),
 )
 def test_any_request_made_of_the_document_is_answered_as_documented(
-    case: schemathesis.Case[Any], command: str, is_signed: bool, bridge: Ingress
+    case: schemathesis.Case[Any], command: str, is_signed: bool, bridge: IngressProcess
 ) -> None:
     given_query = {str(name): str(value) for name, value in (case.query or {}).items()}
     now = int(time.time())
@@ -153,7 +153,7 @@ def damaged_bodies(draw: st.DrawFn) -> tuple[str, bytes]:
 @settings(bounded, max_examples=150)
 @given(damaged=damaged_bodies(), sent_as=st.none() | st.sampled_from(COMMANDS))
 def test_any_damaged_body_of_an_authentic_callback_is_kept(
-    damaged: tuple[str, bytes], sent_as: str | None, bridge: Ingress
+    damaged: tuple[str, bytes], sent_as: str | None, bridge: IngressProcess
 ) -> None:
     command, body = damaged
     reply = bridge.post_raw(signed_query(APP_ID, TOKEN, sent_as or command), body, timeout=IN_TIME_S)
@@ -175,7 +175,7 @@ printable = st.text(st.characters(min_codepoint=33, max_codepoint=126), max_size
     ),
 )
 def test_any_method_path_and_header_is_answered_as_documented(
-    method: str, path: str, headers: dict[str, str], bridge: Ingress
+    method: str, path: str, headers: dict[str, str], bridge: IngressProcess
 ) -> None:
     url = f"{bridge.url}{quote(path)}{signed_query(APP_ID, TOKEN, COMMANDS[0])}"
     reply = request(method, url, b"{}", headers=headers, timeout=IN_TIME_S)
@@ -192,7 +192,7 @@ def test_any_method_path_and_header_is_answered_as_documented(
     end=st.sampled_from([b"", b"\r\n\r\n"]),
 )
 def test_any_bytes_are_answered_or_the_connection_is_closed(
-    head: bytes, rest: bytes, end: bytes, bridge: Ingress
+    head: bytes, rest: bytes, end: bytes, bridge: IngressProcess
 ) -> None:
     with socket.create_connection(("127.0.0.1", bridge.port), IN_TIME_S) as connection:
         connection.sendall(head + rest + end)

@@ -32,7 +32,7 @@ TOPIC = "im.events"
 PARTITIONS = 2
 
 
-class Broker:
+class FakeBroker:
     """In the place of a producer: keeps the batches that it is sent, for the test to confirm."""
 
     def __init__(self) -> None:
@@ -64,7 +64,7 @@ class Bench:
     def __init__(self, folder: Path, max_message_bytes: int | None = None) -> None:
         settings = BridgeSettings.model_validate({"apps": {"1": ["token"]}, "journal_dir": folder})
         self.journal = Journal.from_settings(settings, outlet=ToldOutlet())
-        self.broker = Broker()
+        self.broker = FakeBroker()
         self.round_size = RoundSize()
         self.search = RejectionSearch()
         self.quarantined: list[str] = []
@@ -211,7 +211,7 @@ async def test_what_a_lost_producer_had_in_flight_is_given_to_the_next_in_its_or
     bench.accept(0)
     bench.task.cancel()
     await asyncio.gather(bench.task, return_exceptions=True)
-    second: Any = Broker()
+    second: Any = FakeBroker()
     session = ProducerSession(
         ConnectedProducer(second, TOPIC, PARTITIONS, None),
         Survivors(bench.window, Pace(Arrivals()), bench.round_size, bench.search),

@@ -11,6 +11,8 @@ from typing import Any
 import orjson
 from confluent_kafka import Producer
 
+from bridge.events.base import SCHEMA_BASE
+
 APP = "1400000000"
 RECALLED = "im.c2c.message.recalled"
 SENT = "im.c2c.message.sent"
@@ -51,7 +53,7 @@ def badge_event(
         "subject": account if subject is None else subject,
         "time": rfc3339(received if time is None else time),
         "datacontenttype": "application/json",
-        "dataschema": f"urn:im-bridge:schemas/{kind}.json",
+        "dataschema": f"{SCHEMA_BASE}{kind}.json",
         "callbackcommand": "C2C.Whatever",
         "receivedtime": rfc3339(received),
         "data": fields,

@@ -67,7 +67,10 @@ async def apply_events(store: BadgeStore, *events: dict[str, Any]) -> None:
 
 
 def apply_events_elsewhere(server: RedisServer, *events: dict[str, Any]) -> None:
-    """The same from a thread with a connection of its own, as another process would, and wait until it is done."""
+    """Bring the badges in Redis up to date from a thread with a connection of its own, as another process would.
+
+    It returns when that is done.
+    """
 
     async def apply() -> None:
         store = BadgeStore(ConsumersSettings.model_validate({"redis_url": server.url}))

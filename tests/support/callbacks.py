@@ -10,21 +10,22 @@ from urllib.parse import urlencode
 
 import orjson
 
-from tests.support.paths import ROOT
+from bridge.contract import samples as contract
 
 APP_ID = "1400000000"
 TOKEN = "token-a"
+PLATFORM_WAITS_S = 2.0
+"""How long the platform waits for a reply before it hangs up."""
 RECALLED = "C2C.CallbackAfterMsgWithDraw"
 SENT = "C2C.CallbackAfterSendMsg"
 READ = "C2C.CallbackAfterMsgReport"
 
-_SAMPLES = ROOT / "bridge" / "contract" / "samples"
 _run = uuid.uuid4().hex[:8]
 _numbers = itertools.count(1)
 
 
 @dataclass(frozen=True, slots=True)
-class Callback:
+class PostedCallback:
     """A command and the exact bytes of its body."""
 
     command: str
@@ -68,15 +69,14 @@ def signed_query(
     return "?" + urlencode({name: value for name, value in {**query, **params}.items() if value is not None})
 
 
-def samples() -> dict[str, Callback]:
+def samples() -> dict[str, PostedCallback]:
     """Every documented body by the name of its file, such as `C2C.CallbackAfterMsgWithDraw.v1`."""
-    return {path.stem: sample(path.stem) for path in sorted(_SAMPLES.glob("*.json"))}
+    return {name: sample(name) for name in contract.samples()}
 
 
-def sample(name: str) -> Callback:
-    """One documented body. Raises FileNotFoundError."""
-    command = ".".join(name.split(".")[:2])
-    return Callback(command, (_SAMPLES / f"{name}.json").read_bytes().strip())
+def sample(name: str) -> PostedCallback:
+    """One documented body. Raises KeyError."""
+    return PostedCallback(*contract.samples()[name])
 
 
 def msg_key() -> str:
@@ -84,12 +84,12 @@ def msg_key() -> str:
     return f"{next(_numbers)}_{int(_run, 16)}_{int(time.time())}"
 
 
-def recalled(to: str, *, unread: int | None = None, event_time: int | None = None, **fields: object) -> Callback:
+def recalled(to: str, *, unread: int | None = None, event_time: int | None = None, **fields: object) -> PostedCallback:
     """A one-to-one message to `to` was recalled; a new MsgKey unless `fields` has one. Absent where None."""
     return _c2c(RECALLED, {"From_Account": "jared", "To_Account": to, "MsgKey": msg_key()}, unread, event_time, fields)
 
 
-def sent(to: str, *, unread: int | None = None, event_time: int | None = None, **fields: object) -> Callback:
+def sent(to: str, *, unread: int | None = None, event_time: int | None = None, **fields: object) -> PostedCallback:
     """A one-to-one message was sent to `to`; a new MsgKey unless `fields` has one."""
     key = msg_key()
     sequence, random, seconds = (int(part) for part in key.split("_"))
@@ -100,7 +100,7 @@ def sent(to: str, *, unread: int | None = None, event_time: int | None = None, *
     return _c2c(SENT, body, unread, event_time, fields)
 
 
-def read(by: str, *, unread: int | None = None, event_time: int | None = None, **fields: object) -> Callback:
+def read(by: str, *, unread: int | None = None, event_time: int | None = None, **fields: object) -> PostedCallback:
     """`by` has read what `Peer_Account` wrote until `LastReadTime`."""
     body = {"Report_Account": by, "Peer_Account": "jared", "LastReadTime": int(time.time())}
     return _c2c(READ, body, unread, event_time, fields)
@@ -108,7 +108,7 @@ def read(by: str, *, unread: int | None = None, event_time: int | None = None, *
 
 def _c2c(
     command: str, body: dict[str, Any], unread: int | None, event_time: int | None, fields: dict[str, object]
-) -> Callback:
+) -> PostedCallback:
     counted = {"UnreadMsgNum": unread, "EventTime": event_time}
     present = {name: value for name, value in counted.items() if value is not None}
-    return Callback(command, orjson.dumps({"CallbackCommand": command, **body, **present, **fields}))
+    return PostedCallback(command, orjson.dumps({"CallbackCommand": command, **body, **present, **fields}))

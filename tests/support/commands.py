@@ -11,8 +11,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.samples import Sample
 
 from bridge.devstack.service import environment
-from tests.support.callbacks import APP_ID, TOKEN, Callback
-from tests.support.http import Reply, request
+from tests.support.callbacks import APP_ID, TOKEN, PostedCallback
+from tests.support.http import HttpReply, request
 from tests.support.process import Process, free_port
 from tests.support.topic import Topics
 
@@ -64,7 +64,7 @@ class Command(Process):
         return [sample for family in text_string_to_metric_families(text) for sample in family.samples]
 
     def metrics(self) -> dict[str, float]:
-        """The same by `name` or `name{label="value",…}`, labels in alphabetical order."""
+        """What `/metrics` shows now, by `name` or `name{label="value",…}`, labels in alphabetical order."""
         return {_written(sample): sample.value for sample in self.samples()}
 
     def metric(self, name: str, **labels: str) -> float:
@@ -72,7 +72,7 @@ class Command(Process):
         return sum(s.value for s in self.samples() if s.name == name and labels.items() <= s.labels.items())
 
 
-class Ingress(Command):
+class IngressProcess(Command):
     """`bridge serve`, with app 1400000000 and its token `token-a`; `settings` are added or replace."""
 
     def __init__(self, folder: Path, bootstrap: str, topics: Topics, **settings: str) -> None:
@@ -99,13 +99,13 @@ class Ingress(Command):
 
     def post(
         self,
-        callback: Callback,
+        callback: PostedCallback,
         *,
         app_id: str = APP_ID,
         token: str | None = TOKEN,
         timeout: float = 5,
         **query: str | int | None,
-    ) -> Reply:
+    ) -> HttpReply:
         """Post it, signed as `callbacks.signed_query` does. Raises OSError when nobody answers."""
         return self.post_raw(callback.signed(app_id=app_id, token=token, **query), callback.body, timeout=timeout)
 
@@ -115,12 +115,12 @@ class Ingress(Command):
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return connection
 
-    def post_raw(self, query: str, body: bytes, *, timeout: float = 5) -> Reply:
+    def post_raw(self, query: str, body: bytes, *, timeout: float = 5) -> HttpReply:
         """Post exactly these bytes under exactly this query (with its `?`)."""
         return request("POST", self.url + query, body, timeout=timeout)
 
 
-class Worker(Command):
+class WorkerProcess(Command):
     """`consumers run badges`; `settings` are added or replace."""
 
     def __init__(self, folder: Path, bootstrap: str, topics: Topics, redis_url: str, **settings: str) -> None:

@@ -12,6 +12,7 @@ from cloudevents.core.formats.json import JSONFormat
 
 from bridge.contract import schemas
 from bridge.events import DATA_TYPES, Event, parse_event
+from bridge.events.base import SCHEMA_BASE
 from bridge.journal.record import Record
 from bridge.normalize.drift import Drift
 from bridge.normalize.normalizer import Normalizer, Received
@@ -37,9 +38,7 @@ class Noted(Drift):
 
 def normalizer(**settings: Any) -> Normalizer:
     """One as the ingress has it, deaf to drift."""
-    return Normalizer(
-        **{"topic": EVENTS, "dlq_topic": DLQ, "schema_base": "urn:im-bridge:schemas/", "drift": Noted(), **settings}
-    )
+    return Normalizer(**{"topic": EVENTS, "dlq_topic": DLQ, "schema_base": SCHEMA_BASE, "drift": Noted(), **settings})
 
 
 def received(command: str, body: bytes | dict[str, Any], *, time_ns: int = NOON_NS, **query: Any) -> Received:

@@ -14,11 +14,11 @@ import orjson
 
 from bridge.http.server import Acceptor, HttpServer, listen
 from bridge.ingress.ingress import Ingress
-from tests.support.callbacks import Callback
+from tests.support.callbacks import PostedCallback
 
 
 @dataclass(frozen=True, slots=True)
-class Reply:
+class HttpReply:
     """Status, headers (names in lower case) and body of a reply."""
 
     status: int
@@ -33,7 +33,7 @@ class Reply:
 
 def request(
     method: str, url: str, body: bytes | None = None, *, headers: dict[str, str] | None = None, timeout: float = 5
-) -> Reply:
+) -> HttpReply:
     """Send one request over a connection of its own. Raises OSError or HTTPException when there is no reply."""
     parts = urlsplit(url)
     assert parts.hostname
@@ -41,7 +41,7 @@ def request(
     try:
         connection.request(method, f"{parts.path or '/'}?{parts.query}".removesuffix("?"), body, headers or {})
         reply = connection.getresponse()
-        return Reply(reply.status, {name.lower(): value for name, value in reply.getheaders()}, reply.read())
+        return HttpReply(reply.status, {name.lower(): value for name, value in reply.getheaders()}, reply.read())
     finally:
         connection.close()
 
@@ -54,7 +54,7 @@ def answers(url: str, status: int = 200) -> bool:
         return False
 
 
-def wire(callback: Callback, query: str | None = None, *headers: str) -> bytes:
+def wire(callback: PostedCallback, query: str | None = None, *headers: str) -> bytes:
     """The bytes of a request."""
     fields = "".join(f"{header}\r\n" for header in ("Host: x", f"Content-Length: {len(callback.body)}", *headers))
     return f"POST /{query or callback.signed()} HTTP/1.1\r\n{fields}\r\n".encode() + callback.body

@@ -13,7 +13,7 @@ from bridge.ingress.replies import PlatformReply
 from bridge.journal.journal import JournalFullError
 from bridge.journal.record import Record
 from bridge.settings import BridgeSettings
-from tests.support.callbacks import APP_ID, TOKEN, Callback
+from tests.support.callbacks import APP_ID, TOKEN, PostedCallback
 
 
 class FakeJournal:
@@ -31,7 +31,11 @@ class FakeJournal:
         self._pending: list[Callable[[bool], None]] = []
 
     def append(self, record: Record, resolve: Callable[[bool], None], /) -> None:
-        """As the journal does."""
+        """Keep the record, and tell `resolve` the outcome: see `Journal.append`.
+
+        Raises:
+            JournalFullError: there is no room.
+        """
         if len(self.records) >= self._room:
             raise JournalFullError("no room is left")
         self.records.append(record)
@@ -55,7 +59,9 @@ class FakeJournal:
 class FakeRequest:
     """A request that has arrived whole, and every reply to it."""
 
-    def __init__(self, callback: Callback, query: str | None = None, *, method: str = "POST", **facts: str) -> None:
+    def __init__(
+        self, callback: PostedCallback, query: str | None = None, *, method: str = "POST", **facts: str
+    ) -> None:
         self.method = method
         self.path = f"/{callback.signed() if query is None else query}"
         self.peer: str | None = facts.get("peer", "203.0.113.9")
@@ -67,12 +73,12 @@ class FakeRequest:
         self.replies: list[PlatformReply] = []
 
     def respond(self, reply: PlatformReply) -> None:
-        """Remember it."""
+        """Remember a reply."""
         self.replies.append(reply)
 
     @property
     def status(self) -> int:
-        """Of the one reply."""
+        """HTTP status of the one reply."""
         (reply,) = self.replies
         return int(reply.status)
 
@@ -91,5 +97,5 @@ def settings(**given: Any) -> BridgeSettings:
 
 
 def ingress_with(journal: FakeJournal, **given: Any) -> Ingress:
-    """An ingress on this journal. `given` as in `settings`."""
+    """An ingress on this journal. `given` replaces some of its settings, by field name."""
     return Ingress(settings(**given), journal)

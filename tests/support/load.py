@@ -24,7 +24,7 @@ from tests.support.waiting import wait_until
 
 
 @dataclass(slots=True, eq=False)
-class Sent:
+class SentCallback:
     """One callback and what became of it. Times are of the monotonic clock, in seconds.
 
     `status` and `body` are None when no reply came: the connection broke, or (`timed_out`) the driver hung up.
@@ -62,7 +62,7 @@ class Load:
         app_id: str = APP_ID,
         token: str = TOKEN,
     ) -> None:
-        self.sent: list[Sent] = []
+        self.sent: list[SentCallback] = []
         self._port = port
         self._connections = connections
         self._accounts_per_connection = accounts_per_connection
@@ -79,21 +79,21 @@ class Load:
         self._done: Future[None] | None = None
 
     @property
-    def acknowledged(self) -> list[Sent]:
+    def acknowledged(self) -> list[SentCallback]:
         """Those answered with 200 and ActionStatus OK, so far."""
         return [one for one in list(self.sent) if one.acknowledged]
 
     @property
-    def refused(self) -> list[Sent]:
+    def refused(self) -> list[SentCallback]:
         """Those with any other reply, so far."""
         return [one for one in list(self.sent) if one.status is not None and not one.acknowledged]
 
     @property
-    def unanswered(self) -> list[Sent]:
+    def unanswered(self) -> list[SentCallback]:
         """Those without a reply, those in flight among them while the load runs."""
         return [one for one in list(self.sent) if one.status is None]
 
-    def slow(self, limit: float) -> list[Sent]:
+    def slow(self, limit: float) -> list[SentCallback]:
         """Those whose reply took longer than `limit` seconds, or never came although the connection stood."""
         return [one for one in list(self.sent) if one.timed_out or (one.replied or 0) - one.sent > limit]
 
@@ -177,7 +177,7 @@ class Load:
                 return True
             account, sequence = next(turns)
             msg_key = f"{sequence}_{self._run}_{account}"
-            one = Sent(account, sequence, msg_key, time.monotonic(), connection=opened)
+            one = SentCallback(account, sequence, msg_key, time.monotonic(), connection=opened)
             self.sent.append(one)
             try:
                 async with asyncio.timeout(self._timeout):
@@ -192,7 +192,7 @@ class Load:
             if not stays_open:
                 return False
 
-    def _request(self, one: Sent) -> bytes:
+    def _request(self, one: SentCallback) -> bytes:
         now = time.time()
         if self._query[0] != int(now):
             app_id, token = self._signed_by
@@ -211,7 +211,7 @@ class Load:
         return head.encode() + body
 
 
-async def _read_reply(reader: asyncio.StreamReader, one: Sent) -> bool:
+async def _read_reply(reader: asyncio.StreamReader, one: SentCallback) -> bool:
     """Fill in the reply; whether the connection can be used again."""
     head = (await reader.readuntil(b"\r\n\r\n")).lower()
     length = head.partition(b"content-length:")[2].partition(b"\r\n")[0]

@@ -12,14 +12,29 @@ class Host(Protocol):
     """What runs a server: a `Process` or a `Container`."""
 
     @property
-    def running(self) -> bool: ...
-    def start(self) -> object: ...
-    def terminate(self, timeout: float = ...) -> int: ...
-    def kill(self) -> None: ...
-    def freeze(self) -> None: ...
-    def thaw(self) -> None: ...
-    def close(self) -> None: ...
-    def tail(self, lines: int = ...) -> str: ...
+    def running(self) -> bool:
+        """Whether it is alive, frozen or not."""
+
+    def start(self) -> object:
+        """Start it, without waiting until it serves."""
+
+    def terminate(self, timeout: float = ...) -> int:
+        """SIGTERM; its exit code. Raises TimeoutError after `timeout` seconds."""
+
+    def kill(self) -> None:
+        """SIGKILL, and wait for the end."""
+
+    def freeze(self) -> None:
+        """Stop its processes: connections stay open and nothing answers."""
+
+    def thaw(self) -> None:
+        """Let its processes go on after `freeze`."""
+
+    def close(self) -> None:
+        """Kill it and leave nothing behind."""
+
+    def tail(self, lines: int = ...) -> str:
+        """The last lines of its log."""
 
 
 class Server(ABC):

@@ -3,12 +3,12 @@
 from collections.abc import Mapping
 from typing import Any
 
-from tests.support.load import Sent
+from tests.support.load import SentCallback
 from tests.support.verdict import verdict
 
 
-def sent(sequence: int, account: str = "a") -> Sent:
-    return Sent(account, sequence, f"key-{sequence}", 0.0, acknowledged=True)
+def sent(sequence: int, account: str = "a") -> SentCallback:
+    return SentCallback(account, sequence, f"key-{sequence}", 0.0, acknowledged=True)
 
 
 def event(sequence: int, account: str = "a", *, event_id: str | None = None) -> Mapping[str, Any]:

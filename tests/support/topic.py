@@ -26,7 +26,7 @@ _QUIET = {"log_level": 0}
 
 
 @dataclass(frozen=True, slots=True)
-class Message:
+class TopicMessage:
     """One record as it lies on the topic; `value` is None for a tombstone, `timestamp` is in milliseconds."""
 
     key: bytes | None
@@ -69,7 +69,7 @@ class Topics:
         create_topic(bootstrap, self.badges, partitions=partitions, replicas=replicas, config=compact)
 
 
-def read_all(bootstrap: str, topic: str, *, timeout: float = 30) -> list[Message]:
+def read_all(bootstrap: str, topic: str, *, timeout: float = 30) -> list[TopicMessage]:
     """Everything from the beginning to the end of now, in the order of (partition, offset).
 
     Raises TimeoutError, and KafkaException for an unknown topic.
@@ -84,8 +84,8 @@ def read_all(bootstrap: str, topic: str, *, timeout: float = 30) -> list[Message
 
 
 def wait_for_events(
-    bootstrap: str, topic: str, predicate: Callable[[list[Message]], object], *, timeout: float = 30
-) -> list[Message]:
+    bootstrap: str, topic: str, predicate: Callable[[list[TopicMessage]], object], *, timeout: float = 30
+) -> list[TopicMessage]:
     """Read from the beginning until `predicate` of what was read so far is true, and return that.
 
     Within a partition the order is that of the log. A topic that does not exist yet is waited for too.
@@ -170,7 +170,7 @@ class _Reader:
     """A consumer without a group, from the beginning of every partition the topic has now."""
 
     def __init__(self, bootstrap: str, topic: str) -> None:
-        self.messages: list[Message] = []
+        self.messages: list[TopicMessage] = []
         self._ended: set[int] = set()
         self._consumer = Consumer(
             {
@@ -206,7 +206,7 @@ class _Reader:
                 continue
             kind, timestamp = message.timestamp()
             self.messages.append(
-                Message(
+                TopicMessage(
                     key=message.key(),
                     value=message.value(),
                     headers=list(message.headers() or []),

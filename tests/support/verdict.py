@@ -4,11 +4,11 @@ from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from tests.support.load import Sent
+from tests.support.load import SentCallback
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class DeliveryVerdict:
     """What went wrong between the replies and the topic.
 
     `lost`: acknowledged, but on no event. `out_of_order`: acknowledged, but first seen after a later one of the same
@@ -16,9 +16,9 @@ class Verdict:
     `duplicates`: how many events repeat the id of an earlier one, which at-least-once allows.
     """
 
-    lost: list[Sent]
-    out_of_order: list[Sent]
-    two_ids: list[Sent]
+    lost: list[SentCallback]
+    out_of_order: list[SentCallback]
+    two_ids: list[SentCallback]
     duplicates: int
 
     @property
@@ -28,11 +28,11 @@ class Verdict:
 
 
 def verdict(
-    acknowledged: Iterable[Sent],
+    acknowledged: Iterable[SentCallback],
     events: Iterable[Mapping[str, Any]],
     *,
-    in_order: Callable[[Sent], Hashable] = lambda _: None,
-) -> Verdict:
+    in_order: Callable[[SentCallback], Hashable] = lambda _: None,
+) -> DeliveryVerdict:
     """Compare with the events, in the order of the log within each partition; events of others do no harm.
 
     Of each event id only the first occurrence counts. A callback without an acknowledgement may be on the topic or
@@ -63,4 +63,4 @@ def verdict(
         else:
             latest[together] = one.sequence
     lost = [one for callback, one in expected.items() if callback not in ids]
-    return Verdict(lost=lost, out_of_order=out_of_order, two_ids=two_ids, duplicates=duplicates)
+    return DeliveryVerdict(lost=lost, out_of_order=out_of_order, two_ids=two_ids, duplicates=duplicates)

@@ -12,16 +12,16 @@ from bridge.contract.examples import made_body
 from bridge.events import registry
 from tests.conftest import MakeIngress
 from tests.support.broker import Broker
-from tests.support.callbacks import SENT, Callback, sample, samples
-from tests.support.commands import Ingress
+from tests.support.callbacks import SENT, PostedCallback, sample, samples
+from tests.support.commands import IngressProcess
 from tests.support.paths import ROOT
-from tests.support.topic import Message, wait_for_events
+from tests.support.topic import TopicMessage, wait_for_events
 
 SCHEMAS = ROOT / "schemas" / "events"
 OK = {"ActionStatus": "OK", "ErrorInfo": "", "ErrorCode": 0}
 
 
-def events_of(broker: Broker, bridge: Ingress, number: int) -> list[Message]:
+def events_of(broker: Broker, bridge: IngressProcess, number: int) -> list[TopicMessage]:
     return wait_for_events(broker.bootstrap, bridge.topics.events, lambda messages: len(messages) >= number)
 
 
@@ -51,7 +51,7 @@ def test_a_batch_is_acknowledged_when_all_of_it_is_kept_and_its_bad_items_are_de
 ) -> None:
     bridge = ingress(broker)
     items = [{"CallbackCommand": "Push.OfflinePush", "To_Account": f"user-{number}"} for number in range(99)]
-    reply = bridge.post(Callback("Push.OfflinePush", orjson.dumps({"Events": [*items, "not an object"]})))
+    reply = bridge.post(PostedCallback("Push.OfflinePush", orjson.dumps({"Events": [*items, "not an object"]})))
     assert (reply.status, reply.json) == (200, OK)
     messages = events_of(broker, bridge, 99)
     assert {message.key for message in messages} == {f"user-{number}".encode() for number in range(99)}
@@ -70,7 +70,7 @@ def test_a_before_callback_is_allowed_in_its_documented_form_even_unreadable_and
     assert len(entries) > 5
     for entry in entries:
         for body in (made_body(entry), b"not json"):
-            reply = bridge.post(Callback(entry.callback.command, body))
+            reply = bridge.post(PostedCallback(entry.callback.command, body))
             assert reply.status == 200
             assert isinstance(reply.json, dict)
             assert {name: reply.json[name] for name in OK} == OK
@@ -85,7 +85,7 @@ def test_the_old_call_webhook_is_accepted_and_answered_in_its_own_form(ingress: 
     entry = registry.find("call_end")
     assert entry is not None
     body = orjson.dumps({**orjson.loads(made_body(entry)), "EventTime": 1670574414})
-    reply = bridge.post(Callback("", body), CallbackCommand=None, Command="call_end")
+    reply = bridge.post(PostedCallback("", body), CallbackCommand=None, Command="call_end")
     assert (reply.status, reply.json) == (200, {"ErrorCode": 0, "ErrorMessage": ""})
     (message,) = events_of(broker, bridge, 1)
     assert message.event["type"] == "im.call.old_call.ended"
@@ -101,7 +101,7 @@ def _on_disk(folder: Path) -> bytes:
 )
 def test_dropped_content_reaches_no_disk(ingress: MakeIngress, tmp_path: Path, body: bytes, is_kept: bytes) -> None:
     bridge = ingress("127.0.0.1:9", BRIDGE_DROP_FIELDS="MsgBody,CloudCustomData", BRIDGE_KEEP_RAW="true")
-    reply = bridge.post(Callback(SENT, b'{"To_Account":"PUBLIC",' + body))
+    reply = bridge.post(PostedCallback(SENT, b'{"To_Account":"PUBLIC",' + body))
     assert reply.status == 200
     kept = _on_disk(tmp_path)
     assert b"SECRET" not in kept
@@ -125,8 +125,8 @@ def test_the_original_travels_in_headers_where_it_is_asked_for(ingress: MakeIngr
 def test_drift_is_counted_and_logged_without_content(ingress: MakeIngress) -> None:
     bridge = ingress("127.0.0.1:9")
     for _ in range(3):
-        bridge.post(Callback(SENT, orjson.dumps({**sample(f"{SENT}.v3").json, "Nickname": "SECRET"})))
-    bridge.post(Callback("New.Thing", b'{"Text":"SECRET"}'))
+        bridge.post(PostedCallback(SENT, orjson.dumps({**sample(f"{SENT}.v3").json, "Nickname": "SECRET"})))
+    bridge.post(PostedCallback("New.Thing", b'{"Text":"SECRET"}'))
     assert bridge.metric("bridge_drift_total", kind="unknown_field", command=SENT, field="Nickname") == 3
     assert bridge.metric("bridge_drift_total", kind="unknown_command", command="New.Thing") == 1
     output = bridge.output()

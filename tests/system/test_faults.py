@@ -14,8 +14,8 @@ from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, C
 from tests.conftest import MakeIngress
 from tests.support import strace
 from tests.support.broker import Broker
-from tests.support.callbacks import Callback, recalled
-from tests.support.commands import Ingress
+from tests.support.callbacks import PostedCallback, recalled
+from tests.support.commands import IngressProcess
 from tests.support.disk import can_mount, fill, mount, unmount
 from tests.support.http import request
 from tests.support.load import Load
@@ -44,19 +44,19 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def full(_bridge: Ingress, disk: Path) -> Iterator[None]:
+def full(_bridge: IngressProcess, disk: Path) -> Iterator[None]:
     filler = fill(disk)
     yield
     filler.unlink()
 
 
-def read_only(bridge: Ingress, disk: Path) -> AbstractContextManager[None]:
+def read_only(bridge: IngressProcess, disk: Path) -> AbstractContextManager[None]:
     # A file system with files open for writing refuses to become read-only, so the calls are made to fail as on one.
     calls = "openat,pwrite64,fdatasync,fsync,ftruncate,unlink,mkdir"
     return injected([bridge.pid], calls, "error=EROFS", only=journals(disk))
 
 
-def failing_sync(bridge: Ingress, disk: Path) -> AbstractContextManager[None]:
+def failing_sync(bridge: IngressProcess, disk: Path) -> AbstractContextManager[None]:
     return injected([bridge.pid], "fdatasync,fsync", "error=EIO", only=journals(disk))
 
 
@@ -64,7 +64,7 @@ def journals(disk: Path) -> list[Path]:
     return [disk, disk / "journal", *(disk / "journal").iterdir()]
 
 
-Fault = Callable[[Ingress, Path], AbstractContextManager[None]]
+Fault = Callable[[IngressProcess, Path], AbstractContextManager[None]]
 
 
 needs_strace = pytest.mark.skipif(not strace.is_installed(), reason="strace is not installed")
@@ -132,7 +132,7 @@ def test_with_kafka_frozen_and_the_disk_hurt_it_refuses_in_time_and_is_unready_u
     judge(load, own_broker, bridge)
 
 
-def judge(load: Load, broker: Broker, bridge: Ingress) -> None:
+def judge(load: Load, broker: Broker, bridge: IngressProcess) -> None:
     bridge.wait_for(
         lambda: bridge.metric("bridge_journal_bytes") + bridge.metric("bridge_memory_bytes") == 0, what="the end"
     )
@@ -199,7 +199,7 @@ def configure(broker: Broker, topic: str, name: str, value: int) -> None:
         future.result(10)
 
 
-def large(account: str) -> Callback:
+def large(account: str) -> PostedCallback:
     return recalled(account, unread=1, Blob="x" * 20_000)
 
 
@@ -285,7 +285,7 @@ def test_a_missing_dead_letter_topic_stops_no_event_and_the_log_says_what_to_run
     create_topic(own_broker.bootstrap, topics.events)
     # One broker cannot create a topic with three replicas.
     bridge = ingress(own_broker.bootstrap, BRIDGE_TOPIC=topics.events, BRIDGE_TOPIC_REPLICATION="3")
-    assert bridge.post(Callback(recalled("u").command, b"{")).status == 200
+    assert bridge.post(PostedCallback(recalled("u").command, b"{")).status == 200
     for number in range(5):
         assert bridge.post(recalled(f"u{number}", unread=1)).json == OK
     wait_for_events(own_broker.bootstrap, topics.events, lambda found: len(found) == 5)

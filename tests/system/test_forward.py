@@ -11,7 +11,7 @@ import orjson
 import pytest
 
 from tests.support.broker import Broker
-from tests.support.callbacks import RECALLED, Callback
+from tests.support.callbacks import RECALLED, PostedCallback
 from tests.support.http_handler import HttpHandler
 from tests.support.topic import Topics, read_all
 from tests.support.workers import StartWorker
@@ -38,7 +38,7 @@ def test_callbacks_reach_the_handler_as_the_platform_sent_them_signed_and_in_ord
         orjson.dumps({"CallbackCommand": RECALLED, "To_Account": "ann", "MsgKey": f"k{n}", "UnreadMsgNum": n}) + b" \n"
         for n in range(6)
     ]
-    sent = [Callback(RECALLED, body) for body in bodies]
+    sent = [PostedCallback(RECALLED, body) for body in bodies]
     for callback in sent:
         assert server.post_raw(callback.signed(), callback.body).status == 200
     process.wait_for(lambda: len(handler.accepted) == 5, what="the posts", timeout=20)
@@ -69,7 +69,7 @@ def test_a_handler_that_is_away_gets_everything_when_it_is_back(
     process = start_worker("forward", broker.bootstrap, CONSUMERS_FORWARD_URL=handler.url)
     for number in range(40):
         body = {"CallbackCommand": RECALLED, "To_Account": f"user-{number % 4}", "MsgKey": f"{number}"}
-        assert server.post(Callback(RECALLED, orjson.dumps(body))).status == 200
+        assert server.post(PostedCallback(RECALLED, orjson.dumps(body))).status == 200
     process.wait_for_log("waiting, nothing is lost: http://127.0.0.1:.* does not answer")
     assert process.metric("consumers_connected", to="handler") == 0
     with handler:

@@ -10,13 +10,13 @@ import pytest
 
 from tests.conftest import MakeIngress
 from tests.support.broker import Broker
-from tests.support.callbacks import RECALLED, Callback, recalled
+from tests.support.callbacks import RECALLED, PostedCallback, recalled
 from tests.support.topic import wait_for_events
 
 OK = {"ActionStatus": "OK", "ErrorInfo": "", "ErrorCode": 0}
 
 
-def head(callback: Callback, *fields: str) -> bytes:
+def head(callback: PostedCallback, *fields: str) -> bytes:
     return "\r\n".join([f"POST /{callback.signed()} HTTP/1.1", "Host: x", *fields, "", ""]).encode()
 
 
@@ -128,7 +128,7 @@ def test_what_is_no_http_is_answered_400_or_closed(request_line: bytes, ingress:
 )
 def test_odd_bodies_are_kept_as_event_or_as_dead_letter(body: bytes, ingress: MakeIngress, broker: Broker) -> None:
     bridge = ingress(broker)
-    reply = bridge.post(Callback(RECALLED, body))
+    reply = bridge.post(PostedCallback(RECALLED, body))
     assert reply.status == 200
     topic = bridge.topics.events if reply.json["ActionStatus"] == "OK" else bridge.topics.dlq
     assert wait_for_events(broker.bootstrap, topic, len)

@@ -5,12 +5,12 @@ from __future__ import annotations
 from tests.conftest import MakeIngress
 from tests.support.broker import Broker
 from tests.support.callbacks import recalled
-from tests.support.commands import Ingress, run_bridge
+from tests.support.commands import IngressProcess, run_bridge
 from tests.support.process import free_port
 from tests.support.topic import wait_for_events
 
 
-def journal(bridge: Ingress, *command: str, kafka: str = "127.0.0.1:1", code: int = 0) -> str:
+def journal(bridge: IngressProcess, *command: str, kafka: str = "127.0.0.1:1", code: int = 0) -> str:
     """What it prints; its errors, where it ends with another `code` than 0."""
     settings = {**bridge.env, "COLUMNS": "200", "BRIDGE_KAFKA_BOOTSTRAP_SERVERS": kafka}
     ended = run_bridge("journal", *command, cwd=bridge.log.parent, **settings)

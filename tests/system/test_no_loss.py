@@ -13,7 +13,7 @@ import pytest
 from tests.conftest import MakeIngress
 from tests.support.broker import Broker
 from tests.support.callbacks import recalled
-from tests.support.commands import Ingress
+from tests.support.commands import IngressProcess
 from tests.support.load import Load
 from tests.support.topic import read_all
 from tests.support.verdict import verdict
@@ -22,7 +22,7 @@ from tests.support.waiting import wait_until
 CONNECTIONS = 64
 
 
-def judge(load: Load, broker: Broker, bridge: Ingress) -> None:
+def judge(load: Load, broker: Broker, bridge: IngressProcess) -> None:
     """Wait for the backlog to drain, then compare the acknowledged callbacks with the topic."""
     wait_until(
         lambda: drained(bridge), timeout=60, what=lambda: f"the journal to drain\n{bridge.metrics()}\n{bridge.tail()}"
@@ -34,15 +34,15 @@ def judge(load: Load, broker: Broker, bridge: Ingress) -> None:
     )
 
 
-def drained(bridge: Ingress) -> bool:
+def drained(bridge: IngressProcess) -> bool:
     return bridge.metric("bridge_journal_bytes") == 0 and bridge.metric("bridge_memory_bytes") == 0
 
 
-def events(broker: Broker, bridge: Ingress) -> list[dict[str, Any]]:
+def events(broker: Broker, bridge: IngressProcess) -> list[dict[str, Any]]:
     return [message.event for message in read_all(broker.bootstrap, bridge.topics.events)]
 
 
-def kill_and_start(bridge: Ingress) -> None:
+def kill_and_start(bridge: IngressProcess) -> None:
     bridge.kill()
     bridge.start_ready()
 
@@ -148,7 +148,7 @@ def test_killing_one_of_two_processes_under_load_loses_nothing_and_refuses_nothi
     assert bridge.terminate(10) == 0
 
 
-def _is_replaced(bridge: Ingress, child: int) -> bool:
+def _is_replaced(bridge: IngressProcess, child: int) -> bool:
     children = bridge.children()
     return child not in children and len(children) == 2
 

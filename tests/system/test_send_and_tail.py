@@ -14,8 +14,8 @@ import pytest
 
 from tests.conftest import MakeIngress
 from tests.support.broker import Broker
-from tests.support.callbacks import APP_ID, TOKEN, Callback, recalled, sample, samples
-from tests.support.commands import BRIDGE, Ingress, run_bridge
+from tests.support.callbacks import APP_ID, TOKEN, PostedCallback, recalled, sample, samples
+from tests.support.commands import BRIDGE, IngressProcess, run_bridge
 from tests.support.process import Process, free_port
 from tests.support.topic import Topics, read_all, wait_for_events
 
@@ -147,7 +147,7 @@ def test_filters_leave_out_other_types_and_other_accounts(ingress: MakeIngress, 
 def test_json_is_the_value_of_each_record_on_one_line(ingress: MakeIngress, broker: Broker, tail: Tail) -> None:
     there = ingress(broker)
     there.post(recalled("Ann"))
-    there.post(Callback("C2C.CallbackAfterSendMsg", b"two\nlines"))
+    there.post(PostedCallback("C2C.CallbackAfterSendMsg", b"two\nlines"))
     events = tail(broker.bootstrap, there.topics.events, "--from-beginning", "--json")
     letters = tail(broker.bootstrap, there.topics.dlq, "--from-beginning", "--json")
     shown = events.wait_for_log(r"^\{.*\}$")[0]
@@ -174,7 +174,7 @@ def test_a_dead_letter_is_shown_with_its_reason_and_obeys_no_escape_code_of_its_
     ingress: MakeIngress, broker: Broker, tail: Tail
 ) -> None:
     there = ingress(broker)
-    there.post(Callback("C2C.CallbackAfterSendMsg", b"\x1b]0;owned\x07"))
+    there.post(PostedCallback("C2C.CallbackAfterSendMsg", b"\x1b]0;owned\x07"))
     there.post(recalled("\x1b[31mAnn\u202e"))
     letters = tail(broker.bootstrap, there.topics.dlq, "--from-beginning")
     events = tail(broker.bootstrap, there.topics.events, "--from-beginning")
@@ -192,7 +192,7 @@ def test_it_waits_for_kafka_and_for_the_topic_and_goes_on_after_an_outage(
     tailing.wait_for_log("^Kafka at .* cannot be used: nothing listens there.*BRIDGE_KAFKA_BOOTSTRAP_SERVERS")
     kafka.start()
     tailing.wait_for_log(f"^the topic {topics.events} does not exist yet", timeout=20)
-    there: Ingress = ingress(kafka)
+    there: IngressProcess = ingress(kafka)
     there.post(recalled("Ann"))
     tailing.wait_for_log(" Ann ", timeout=20)
     kafka.kill()

@@ -10,7 +10,7 @@ import orjson
 from tests.conftest import MakeIngress
 from tests.support.broker import Broker
 from tests.support.callbacks import recalled
-from tests.support.commands import Ingress
+from tests.support.commands import IngressProcess
 from tests.support.http import request
 from tests.support.process import free_port
 from tests.support.topic import wait_for_events
@@ -31,7 +31,7 @@ def test_it_starts_with_kafka_away_and_publishes_when_it_comes(ingress: MakeIngr
     assert found[0].event["subject"] == "u"
 
 
-def one_byte_short(bridge: Ingress) -> tuple[socket.socket, bytes]:
+def one_byte_short(bridge: IngressProcess) -> tuple[socket.socket, bytes]:
     """A connection on which all but the last byte of a callback was sent, and that byte."""
     callback = recalled("u", unread=1)
     head = f"POST /{callback.signed()} HTTP/1.1\r\nHost: x\r\nContent-Length: {len(callback.body)}\r\n\r\n"
@@ -40,7 +40,7 @@ def one_byte_short(bridge: Ingress) -> tuple[socket.socket, bytes]:
     return connection, callback.body[-1:]
 
 
-def refuses_connections(bridge: Ingress) -> bool:
+def refuses_connections(bridge: IngressProcess) -> bool:
     try:
         socket.create_connection(("127.0.0.1", bridge.port), 1).close()
     except ConnectionRefusedError:

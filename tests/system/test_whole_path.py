@@ -10,20 +10,20 @@ import pytest
 
 from tests.conftest import MakeIngress
 from tests.support.broker import Broker
-from tests.support.callbacks import APP_ID, RECALLED, TOKEN, Callback, recalled, sample, signed_query
-from tests.support.commands import Ingress
+from tests.support.callbacks import APP_ID, RECALLED, TOKEN, PostedCallback, recalled, sample, signed_query
+from tests.support.commands import IngressProcess
 from tests.support.http import request
-from tests.support.topic import Message, partition_count, read_all, topic_config, wait_for_events
+from tests.support.topic import TopicMessage, partition_count, read_all, topic_config, wait_for_events
 
 OK = {"ActionStatus": "OK", "ErrorInfo": "", "ErrorCode": 0}
 
 
-def only_message(broker: Broker, topic: str) -> Message:
+def only_message(broker: Broker, topic: str) -> TopicMessage:
     (message,) = wait_for_events(broker.bootstrap, topic, len)
     return message
 
 
-def headers(message: Message) -> dict[str, str]:
+def headers(message: TopicMessage) -> dict[str, str]:
     return {name: value.decode() for name, value in message.headers}
 
 
@@ -37,7 +37,7 @@ def test_a_documented_callback_becomes_the_documented_event(ingress: MakeIngress
         "UnreadMsgNum": 7,
         "EventTime": 1557481126123,
     }
-    reply = bridge.post(Callback(RECALLED, orjson.dumps(body)), OptPlatform="iOS", ClientIP="203.0.113.7")
+    reply = bridge.post(PostedCallback(RECALLED, orjson.dumps(body)), OptPlatform="iOS", ClientIP="203.0.113.7")
     assert (reply.status, reply.json) == (200, OK)
 
     message = only_message(broker, bridge.topics.events)
@@ -123,7 +123,7 @@ def test_what_cannot_be_understood_is_kept_raw_with_its_reason(
     body: bytes, ingress: MakeIngress, broker: Broker
 ) -> None:
     bridge = ingress(broker)
-    reply = bridge.post(Callback(RECALLED, body))
+    reply = bridge.post(PostedCallback(RECALLED, body))
     assert (reply.status, reply.json["ActionStatus"], reply.json["ErrorCode"]) == (200, "FAIL", 1)
     message = only_message(broker, bridge.topics.dlq)
     assert (message.value or b"") == body
@@ -138,7 +138,7 @@ def test_a_before_callback_is_always_allowed_even_if_it_is_unreadable(
 ) -> None:
     bridge = ingress(broker)
     assert bridge.post(sample(name)).json == OK
-    assert bridge.post(Callback(sample(name).command, b"{")).json == OK
+    assert bridge.post(PostedCallback(sample(name).command, b"{")).json == OK
 
 
 def test_a_friend_request_is_allowed_for_each_account(ingress: MakeIngress, broker: Broker) -> None:
@@ -152,7 +152,7 @@ def test_a_friend_request_is_allowed_for_each_account(ingress: MakeIngress, brok
 def test_an_unheard_of_command_is_published_as_it_is(ingress: MakeIngress, broker: Broker) -> None:
     bridge = ingress(broker)
     body = {"CallbackCommand": "Moon.CallbackAfterLanding", "GroupId": "@TGS#1", "Crew": [{"Name": "A"}], "Fuel": 0.5}
-    assert bridge.post(Callback("Moon.CallbackAfterLanding", orjson.dumps(body))).json == OK
+    assert bridge.post(PostedCallback("Moon.CallbackAfterLanding", orjson.dumps(body))).json == OK
     message = only_message(broker, bridge.topics.events)
     assert message.key == b"@TGS#1"
     assert message.event["type"] == "im.unknown"
@@ -163,7 +163,7 @@ def test_an_unheard_of_command_is_published_as_it_is(ingress: MakeIngress, broke
 def test_other_methods_and_too_large_bodies_get_their_answer(ingress: MakeIngress, broker: Broker) -> None:
     bridge = ingress(broker, BRIDGE_MAX_BODY_BYTES="2000")
     assert request("GET", bridge.url + signed_query(APP_ID, TOKEN, RECALLED)).status == 405
-    big = Callback(RECALLED, orjson.dumps({"To_Account": "x" * 2000}))
+    big = PostedCallback(RECALLED, orjson.dumps({"To_Account": "x" * 2000}))
     assert bridge.post(big).status == 413
     assert bridge.post(recalled("u", unread=1)).json == OK
     assert bridge.metric("bridge_refused_total", reason="method") == 1
@@ -203,7 +203,9 @@ def test_neither_signatures_nor_tokens_nor_bodies_reach_log_or_metrics_or_topic(
 
 
 def test_topics_are_created_as_configured(ingress: MakeIngress, own_broker: Broker, topics: Any) -> None:
-    bridge: Ingress = ingress(own_broker.bootstrap, BRIDGE_TOPIC_PARTITIONS="3", BRIDGE_TOPIC_RETENTION_HOURS="2")
+    bridge: IngressProcess = ingress(
+        own_broker.bootstrap, BRIDGE_TOPIC_PARTITIONS="3", BRIDGE_TOPIC_RETENTION_HOURS="2"
+    )
     assert bridge.post(recalled("u", unread=1)).json == OK
     only_message(own_broker, topics.events)
     assert partition_count(own_broker.bootstrap, topics.events) == 3

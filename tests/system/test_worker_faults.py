@@ -63,7 +63,7 @@ class Mortal(Badges):
 """
 
 
-class Load:
+class NumberedEvents:
     """Writes events of 30 keys, each numbered from 0, until the end of the block."""
 
     def __init__(self, bootstrap: str, topic: str) -> None:
@@ -83,7 +83,7 @@ class Load:
             self.rounds += 1
         assert not producer.flush(20)
 
-    def __enter__(self) -> Load:
+    def __enter__(self) -> NumberedEvents:
         self._thread.start()
         return self
 
@@ -101,7 +101,7 @@ def test_rebalance_under_load_with_1_3_1_members_loses_and_reorders_nothing_per_
     settings = {"PYTHONPATH": str(tmp_path), "CONSUMERS_BATCH_MAX_EVENTS": "20"}
     ledger = tmp_path / "ledger"
     first = start_worker("ledger:Ledger", broker.bootstrap, **settings)
-    with Load(broker.bootstrap, topics.events) as load:
+    with NumberedEvents(broker.bootstrap, topics.events) as load:
         first.wait_for(ledger.exists, what="the first event")
         second = start_worker("ledger:Ledger", broker.bootstrap, **settings)
         third = start_worker("ledger:Ledger", broker.bootstrap, **settings)

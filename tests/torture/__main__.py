@@ -11,8 +11,9 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from tests.support.callbacks import PLATFORM_WAITS_S
 from tests.torture.run import run
-from tests.torture.verdict import DEADLINE_S, PLATFORM_WAITS_S, Report
+from tests.torture.verdict import DEADLINE_S, Report
 
 console = Console()
 

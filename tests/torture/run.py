@@ -17,7 +17,7 @@ from tests.torture.stage import Stage, possible
 from tests.torture.traffic import Traffic
 from tests.torture.verdict import Report
 
-DRAIN_WITHIN_S = 120.0
+DRAIN_TIMEOUT_S = 120.0
 WAIT_FOR_LOAD_S = 4.0
 BROKER_FAULTS = frozenset((Fault.KILL_BROKER, Fault.STOP_BROKER, Fault.FREEZE_BROKER))
 INGRESS_FAULTS = frozenset(TRACKS[0].faults)
@@ -37,8 +37,9 @@ class Conductor:
         self._load = load
         self._say = say
         self.done: list[tuple[float, Step]] = []
+        """When (monotonic clock) which fault began."""
         self.over: list[tuple[float, Step]] = []
-        """The same, by the end of the fault."""
+        """When (monotonic clock) which fault was over."""
 
     def play(self, steps: Sequence[Step], seconds: float) -> None:
         """Make and undo the faults. Where one takes long, the next are late, in the same order."""
@@ -91,7 +92,7 @@ def _judge(stage: Stage, load: Traffic, seed: int) -> Report:
     began = time.monotonic()
     drained: float | None = None
     try:
-        stage.wait_drained(DRAIN_WITHIN_S)
+        stage.wait_drained(DRAIN_TIMEOUT_S)
         drained = time.monotonic() - began
     except TimeoutError:
         pass

@@ -12,7 +12,7 @@ from typing import NamedTuple, Self
 from tests.support import strace
 from tests.support.broker import Broker
 from tests.support.cluster import Cluster
-from tests.support.commands import Ingress, Worker
+from tests.support.commands import IngressProcess, WorkerProcess
 from tests.support.disk import can_mount, mount, unmount
 from tests.support.redis import RedisServer
 from tests.support.topic import Topics
@@ -49,7 +49,7 @@ class Stage:
         self.disk = folder / "disk"
         for name in ("disk", "ingress", "worker", "tmp"):
             (folder / name).mkdir(parents=True)
-        self.ingress = Ingress(
+        self.ingress = IngressProcess(
             folder / "ingress",
             self.kafka.bootstrap,
             self.topics,
@@ -59,7 +59,7 @@ class Stage:
             TMPDIR=str(folder / "tmp"),  # A killed supervisor leaves its folder there.
         )
         self.journal_dir = self.disk / "journal"
-        self.worker = Worker(
+        self.worker = WorkerProcess(
             folder / "worker",
             self.kafka.bootstrap,
             self.topics,
@@ -70,7 +70,7 @@ class Stage:
         self.phases: list[tuple[float, int]] = []
         """When the ingress was started (monotonic clock) with how many processes."""
         self.cut_bytes = 0
-        """Of journals, by power cuts."""
+        """Bytes of journals that power cuts have taken."""
         self.samples: list[HealthSample] = []
         self._workers = workers
         self._stack = ExitStack()
@@ -78,7 +78,7 @@ class Stage:
 
     @property
     def brokers(self) -> list[Broker]:
-        """Those that can be hurt."""
+        """The brokers that a fault can be done to."""
         return list(self.kafka.nodes) if isinstance(self.kafka, Cluster) else [self.kafka]
 
     @property
@@ -147,7 +147,7 @@ class Stage:
         self._stack.close()
 
 
-def _held(ingress: Ingress) -> float:
+def _held(ingress: IngressProcess) -> float:
     found = [one for one in ingress.samples() if one.name in {"bridge_journal_bytes", "bridge_memory_bytes"}]
     if not found:
         raise ValueError("no process answers")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import time
 
-from tests.support.callbacks import APP_ID, RECALLED, SENT, TOKEN, Callback, recalled, sent, signed_query
-from tests.support.load import Load, Sent
+from tests.support.callbacks import APP_ID, RECALLED, SENT, TOKEN, PostedCallback, recalled, sent, signed_query
+from tests.support.load import Load, SentCallback
 
 
 class Traffic(Load):
@@ -13,7 +13,7 @@ class Traffic(Load):
 
     _queries: tuple[int, dict[str, str]] = (0, {})
 
-    def _request(self, one: Sent) -> bytes:
+    def _request(self, one: SentCallback) -> bytes:
         callback = _callback(one)
         head = f"POST /{self._signed(callback.command)} HTTP/1.1\r\nHost: 127.0.0.1\r\n"
         return f"{head}Content-Length: {len(callback.body)}\r\n\r\n".encode() + callback.body
@@ -26,7 +26,7 @@ class Traffic(Load):
         return self._queries[1][command]
 
 
-def _callback(one: Sent) -> Callback:
+def _callback(one: SentCallback) -> PostedCallback:
     now = int(time.time() * 1000)
     match one.sequence % 8:
         case 0:

@@ -9,16 +9,15 @@ from typing import Any
 
 from tests.support.badge_model import expected
 from tests.support.badges import badges_in_redis, badges_on_topic
-from tests.support.load import Sent
+from tests.support.load import SentCallback
 from tests.support.topic import read_all
-from tests.support.verdict import Verdict, verdict
+from tests.support.verdict import DeliveryVerdict, verdict
 from tests.support.waiting import wait_until
 from tests.torture.schedule import Step
 from tests.torture.stage import Stage
 
 DEADLINE_S = 0.5
-PLATFORM_WAITS_S = 2.0
-BADGES_WITHIN_S = 90.0
+BADGES_TIMEOUT_S = 90.0
 
 
 @dataclass
@@ -26,8 +25,8 @@ class Report:
     """The outcome of a run."""
 
     seed: int
-    sent: Sequence[Sent]
-    delivery: Verdict
+    sent: Sequence[SentCallback]
+    delivery: DeliveryVerdict
     wrong_in_redis: list[str]
     wrong_on_topic: list[str]
     damaged_journals: int
@@ -43,7 +42,7 @@ class Report:
     notes: str = ""
 
     @property
-    def acknowledged(self) -> list[Sent]:
+    def acknowledged(self) -> list[SentCallback]:
         """Callbacks whose keeping was promised."""
         return [one for one in self.sent if one.acknowledged]
 
@@ -54,7 +53,7 @@ class Report:
         wrong = self.wrong_in_redis or self.wrong_on_topic or self.damaged_journals
         return self.delivery.ok and not wrong and self.drained_after is not None
 
-    def later_than(self, seconds: float) -> list[Sent]:
+    def later_than(self, seconds: float) -> list[SentCallback]:
         """Replies that took longer."""
         return [one for one in self.sent if one.replied is not None and one.replied - one.sent > seconds]
 
@@ -76,14 +75,14 @@ def same_order(phases: Sequence[tuple[float, int]]) -> Any:
         if not spans or spans[-1][1] != workers:
             spans.append((at, workers))
 
-    def key(one: Sent) -> Hashable:
+    def key(one: SentCallback) -> Hashable:
         begun, workers = next((span for span in reversed(spans) if span[0] <= one.sent), spans[0])
         return begun if workers == 1 else (begun, one.connection)
 
     return key
 
 
-def judge_delivery(sent: Iterable[Sent], events: Iterable[Mapping[str, Any]], stage: Stage) -> Verdict:
+def judge_delivery(sent: Iterable[SentCallback], events: Iterable[Mapping[str, Any]], stage: Stage) -> DeliveryVerdict:
     """Compare the acknowledged callbacks with the topic."""
     return verdict((one for one in sent if one.acknowledged), events, in_order=same_order(stage.phases))
 
@@ -110,7 +109,7 @@ def _differing(right: Mapping[str, Any], found: Any) -> list[str]:
         return not wrong
 
     try:
-        wait_until(same, timeout=BADGES_WITHIN_S, every=0.5, what="the right badges")
+        wait_until(same, timeout=BADGES_TIMEOUT_S, every=0.5, what="the right badges")
     except TimeoutError:
         return wrong
     return []

@@ -159,14 +159,14 @@ def test_what_waiting_does_not_help_is_the_fault_of_the_event(error: Exception) 
 
 
 async def test_a_batch_that_hangs_is_tried_again(producer: FakeProducer) -> None:
-    class Hangs(Faulty):
+    class HangsOnce(Faulty):
         async def handle(self, batch: Sequence[Message]) -> None:
             self.batches.append([])
             if len(self.batches) == 1:
                 await asyncio.Event().wait()
             await super().handle(batch)
 
-    worker = Hangs()
+    worker = HangsOnce()
     await made(worker, producer, timeout_s=0.05).deliver(PARTITION, records("ab"), asyncio.Event())
     assert worker.handled == ["a", "b"]
 

@@ -32,12 +32,12 @@ class FakeConsumer:
         self._fetches = list(fetches)
         self.committed: list[int] = []
         self.refuses_commits = False
-        self.drained = asyncio.Event()
+        self.exhausted = asyncio.Event()
 
     async def getmany(self, partition: TopicPartition, timeout_ms: int) -> dict[TopicPartition, Sequence[Any]]:
         if self._fetches:
             return {partition: self._fetches.pop(0)}
-        self.drained.set()
+        self.exhausted.set()
         await asyncio.Event().wait()
         raise AssertionError("nobody sets this event")
 
@@ -82,7 +82,7 @@ async def test_batches_are_delivered_in_order_and_each_is_committed_at_its_end()
     consumer, deliver = FakeConsumer(records(5, 6, 7), records(9)), Delivered()
     task = started(consumer, deliver)
     positions = [task.position]
-    await asyncio.wait_for(consumer.drained.wait(), 5)
+    await asyncio.wait_for(consumer.exhausted.wait(), 5)
     positions.append(task.position)
     assert deliver.batches == [[5, 6], [7], [9]]
     assert consumer.committed == [7, 8, 10]
@@ -94,7 +94,7 @@ async def test_batches_are_delivered_in_order_and_each_is_committed_at_its_end()
 async def test_stopped_while_idle_it_ends_at_once() -> None:
     consumer, ended = FakeConsumer(), list[PartitionTask]()
     task = started(consumer, Delivered(), ended)
-    await asyncio.wait_for(consumer.drained.wait(), 5)
+    await asyncio.wait_for(consumer.exhausted.wait(), 5)
     task.stop()
     await asyncio.wait({task.task}, timeout=5)
     assert ended == [task]
@@ -117,7 +117,7 @@ async def test_a_batch_that_was_given_back_unfinished_is_not_committed() -> None
     consumer, deliver = FakeConsumer(records(5, 6, 7)), Delivered()
     deliver.error = StoppedError()
     task = started(consumer, deliver)
-    await asyncio.wait_for(consumer.drained.wait(), 5)
+    await asyncio.wait_for(consumer.exhausted.wait(), 5)
     assert consumer.committed == []
     assert task.position == 5
     task.stop()
@@ -136,7 +136,7 @@ async def test_after_a_commit_that_is_refused_nothing_more_of_the_fetch_is_handl
 async def test_a_refused_commit_of_a_partition_that_nobody_takes_back_ends_it_with_an_error(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(partition_task, "REVOKED_WITHIN_S", 0.01)
+    monkeypatch.setattr(partition_task, "REVOKE_TIMEOUT_S", 0.01)
     consumer, ended = FakeConsumer(records(5)), list[PartitionTask]()
     consumer.refuses_commits = True
     task = started(consumer, Delivered(), ended)
