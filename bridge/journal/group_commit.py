@@ -51,7 +51,6 @@ class GroupCommit:
         self._files = files
         self._writer = writer
         self._outlet = outlet
-        self._write_after_s = sync_after_s / 2
         self._sync_after_s = sync_after_s
         self._on_synced = on_synced
         self._unwritten: deque[Group] = deque()
@@ -166,6 +165,10 @@ class GroupCommit:
         if self._unsynced and self._sync_timer is None and not (self._is_syncing or self._is_stopped):
             patience_s = 0.0 if self._kafka_is_slow else self._sync_after_s
             self._sync_timer = self._loop.call_at(self._unsynced[0].flushed + patience_s, self._sync_if_due)
+
+    @property
+    def _write_after_s(self) -> float:
+        return self._sync_after_s / 2
 
     @property
     def _is_syncing(self) -> bool:

@@ -20,7 +20,7 @@ from common.admin import Readiness
 
 log = logging.getLogger(__name__)
 
-ADMIN_ANSWERS_WITHIN_S = 1.0
+ADMIN_TIMEOUT_S = 1.0
 KILL_MARGIN_S = 0.5
 """Beyond the time that a graceful shutdown takes at most."""
 
@@ -75,7 +75,7 @@ class ChildProcess:
         """Fetch its readiness and its metrics."""
         try:
             async with ClientSession(
-                connector=UnixConnector(str(self._admin_socket)), timeout=ClientTimeout(total=ADMIN_ANSWERS_WITHIN_S)
+                connector=UnixConnector(str(self._admin_socket)), timeout=ClientTimeout(total=ADMIN_TIMEOUT_S)
             ) as session:
                 async with session.get("http://child/readyz") as reply:
                     state = orjson.loads(await reply.read())

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaConnectionError, KafkaError
 
@@ -33,20 +35,22 @@ async def partitions_by_topic(consumer: AIOKafkaConsumer) -> dict[str, list[Topi
 
 
 def check_errors(consumer: AIOKafkaConsumer) -> None:
-    """Raise what a consumer of a group cannot mend: it keeps that for whoever fetches next, and at times nobody does.
+    """Raise what a started consumer of a group cannot mend: it keeps that for whoever fetches next, or to itself.
 
-    Nor does it tell anybody when a task of its own dies: of the RuntimeError, for one, that uvloop raises for writing
-    on a connection that has just been closed. Without the task that updates its metadata it waits for ever to find its
-    coordinator again, and all commits wait with it.
+    A consumer whose task for metadata or for fetching has ended would go on to answer all questions, and never fetch.
 
     Raises:
         KafkaError: the consumer cannot go on.
     """
     consumer._coordinator.check_errors()
-    for task in (consumer._client._sync_task, consumer._fetcher and consumer._fetcher.error_future):
-        if task is not None and task.done():
-            why = "it was cancelled" if task.cancelled() else repr(task.exception())
-            raise KafkaError(f"a task of the consumer has ended: {why}")
+    _check_running("metadata", consumer._client._sync_task)
+    _check_running("records", consumer._fetcher._fetch_task)
+
+
+def _check_running(fetched: str, task: asyncio.Task[None]) -> None:
+    if task.done():
+        cause = None if task.cancelled() else task.exception()
+        raise KafkaError(f"the task that fetches {fetched} has ended") from cause
 
 
 async def stop_consumer(consumer: AIOKafkaConsumer) -> None:
