@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import ast
+import gc
 import re
 from collections import defaultdict
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -50,8 +52,18 @@ def statements(*packages: str) -> Iterator[tuple[Path, ast.stmt]]:
     """Every statement at the top of a module, but for the declarations of events, and its module."""
     for module in modules(*packages):
         if EVENTS not in module.parents or module == ENVELOPE:
-            for node in ast.parse((ROOT / module).read_text()).body:
+            for node in parsed(ROOT / module).body:
                 yield module, node
+
+
+@cache
+def parsed(path: Path) -> ast.Module:
+    """The syntax of a module. Python 3.11 fails if the garbage collector comes upon other syntax meanwhile."""
+    gc.disable()
+    try:
+        return ast.parse(path.read_text())
+    finally:
+        gc.enable()
 
 
 def fields(node: ast.ClassDef) -> set[str]:

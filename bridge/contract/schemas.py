@@ -15,10 +15,10 @@ from pathlib import Path
 
 from bridge.contract import reference
 from bridge.contract.asyncapi import asyncapi
-from bridge.contract.examples import SCHEMA_BASE
 from bridge.contract.json_schema import Json, data_schema, event_schema
 from bridge.contract.openapi import openapi
 from bridge.events import UNKNOWN_TYPE, registry
+from bridge.events.base import SCHEMA_BASE
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 

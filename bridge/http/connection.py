@@ -22,6 +22,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import time
 from collections.abc import Callable
 from typing import Any, ClassVar, TypeGuard
@@ -33,6 +34,8 @@ from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
 from bridge.http.headers import TRACEPARENT_HEADER, forwarded_for
 from bridge.http.response import render
 from bridge.ingress.replies import PlatformReply
+
+log = logging.getLogger(__name__)
 
 
 class FastPath:
@@ -61,9 +64,15 @@ class FastPath:
 
     def _hand_over(self) -> None:
         connections, self._gathered = self._gathered, []
-        for connection in connections:
-            self._accept(connection)
-        self._flush()
+        try:
+            for connection in connections:
+                try:
+                    self._accept(connection)
+                except Exception:  # Trouble with one must not leave the others without a reply.
+                    log.exception("a request could not be answered")
+                    connection.force_close()
+        finally:
+            self._flush()
 
 
 class HttpConnection(web.RequestHandler):
@@ -75,7 +84,7 @@ class HttpConnection(web.RequestHandler):
         settings: the named ones of `aiohttp.web.RequestHandler`.
     """
 
-    __slots__ = ("_early", "_fast_path", "_is_on_fast_path", "_message", "_payload", "_replied", "arrived")
+    __slots__ = ("_early", "_fast_path", "_is_on_fast_path", "_message", "_payload", "_replied", "arrived", "peer")
 
     method: ClassVar[str] = "POST"
     """The HTTP method of each request on the fast path: a request with another takes the slow path."""
@@ -89,6 +98,8 @@ class HttpConnection(web.RequestHandler):
         self._early = b""
         """What the client sent before it had its reply."""
         self._replied: asyncio.Event | None = None
+        self.peer: str | None = None
+        """Address of whoever is connected, or was when the request came."""
         self.arrived = 0.0
         """When the request on the fast path had arrived (`time.perf_counter`)."""
 
@@ -103,11 +114,6 @@ class HttpConnection(web.RequestHandler):
     def path(self) -> str:
         """Path and query as they came."""
         return self._message.path
-
-    @property
-    def peer(self) -> str | None:
-        """Address of whoever is connected."""
-        return str(self.peername[0]) if isinstance(self.peername, tuple) else None
 
     @property
     def forwarded_for(self) -> str:
@@ -152,6 +158,11 @@ class HttpConnection(web.RequestHandler):
             self.data_received(early)
 
     # -- What aiohttp and its event loop call --------------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Somebody has connected."""
+        super().connection_made(transport)
+        self.peer = str(self.peername[0]) if isinstance(self.peername, tuple) else None
 
     def data_received(self, data: bytes) -> None:
         """Something has arrived."""

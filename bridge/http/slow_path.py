@@ -7,6 +7,7 @@ It is for whatever did not arrive at once as a plain POST: a body in pieces or c
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Callable
 
@@ -16,9 +17,11 @@ from aiohttp.http_exceptions import HttpProcessingError
 from bridge.http.headers import TRACEPARENT_HEADER, forwarded_for
 from bridge.http.response import RenderedResponse
 from bridge.ingress import refusals
-from bridge.ingress.ingress import Ingress
+from bridge.ingress.ingress import UNHANDLED, Ingress
 from bridge.ingress.refusals import RefusedError
 from bridge.ingress.replies import PlatformReply
+
+log = logging.getLogger(__name__)
 
 
 class SlowPath:
@@ -47,8 +50,11 @@ class SlowPath:
             request.body = await self._read(http_request)
         except RefusedError as refused:
             self._ingress.refuse(request, refused.refusal)
+        except Exception:
+            log.exception(UNHANDLED)
+            self._ingress.fail(request)
         except BaseException:  # Its task is cancelled when the process stops, whether the body is there or not.
-            self._ingress.refuse(request, refusals.BROKEN_BODY)
+            self._ingress.forget(request)
             raise
         else:
             self._ingress.accept(request, verdict)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from typing import Protocol
 
@@ -24,33 +25,39 @@ class AllDurable:
     """Puts together what the journal says of each record: True when all are durable, False as soon as one is not.
 
     Args:
-        records: the records, not yet in the journal.
         resolve: told the outcome, once.
     """
 
-    __slots__ = ("_missing", "_records", "_resolve")
+    __slots__ = ("_missing", "_resolve", "_timer")
 
-    def __init__(self, records: Sequence[Record], resolve: Resolve) -> None:
-        self._records = records
-        self._missing = len(records)
+    def __init__(self, resolve: Resolve) -> None:
+        self._missing = 0
         self._resolve: Resolve | None = resolve
+        self._timer: asyncio.TimerHandle | None = None
 
-    def append_to(self, journal: RecordJournal) -> None:
-        """Append all of them.
+    def append(self, records: Sequence[Record], journal: RecordJournal) -> None:
+        """Put the records into the journal.
 
         Raises:
             JournalFullError: not all were kept; nothing will be told.
         """
+        self._missing = len(records)
         try:
-            for record in self._records:
+            for record in records:
                 journal.append(record, self)
         except BaseException:
             self._resolve = None
             raise
+
+    def resolve_by(self, until: float) -> None:
+        """Tell the outcome at this time of the event loop, at the latest."""
+        self._timer = asyncio.get_running_loop().call_at(until, self, False)
 
     def __call__(self, durable: bool) -> None:
         """One of them is durable, or is not in time; or, given False, time is up for all."""
         self._missing -= 1
         if self._resolve is not None and (not durable or self._missing == 0):
             resolve, self._resolve = self._resolve, None
+            if self._timer is not None:
+                self._timer.cancel()
             resolve(durable)

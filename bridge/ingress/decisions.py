@@ -210,7 +210,7 @@ class Endpoint:
         except TimeoutError as error:
             self._note_silence()
             raise NoDecisionError("late", f"no answer within {self._deadline_s * 1000:.0f} ms") from error
-        except (aiohttp.ClientError, OSError) as error:
+        except (aiohttp.ClientError, OSError, RuntimeError) as error:  # RuntimeError: we are closing the session.
             self._note_silence()
             raise NoDecisionError("unreachable", f"{type(error).__name__}") from error
         finally:
@@ -257,7 +257,12 @@ def read_answer(answer: bytes, command: str, body: bytes) -> Decision:
         fields = orjson.loads(answer)
     except (msgspec.DecodeError, orjson.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise NoDecisionError("invalid", f"its answer is no reply of the platform: {error}") from error
-    return _decision({name: value for name, value in fields.items() if value is not None}, command, body)
+    decision = _decision({name: value for name, value in fields.items() if value is not None}, command, body)
+    try:
+        orjson.dumps(decision.reply)  # It reads what it does not write, such as what is nested very deeply.
+    except orjson.JSONEncodeError as error:
+        raise NoDecisionError("invalid", f"its answer cannot be passed on: {error}") from error
+    return decision
 
 
 def _decision(given: dict[str, Any], command: str, body: bytes) -> Decision:

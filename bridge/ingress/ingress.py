@@ -39,6 +39,7 @@ from common.logs import Throttle
 
 log = logging.getLogger(__name__)
 
+UNHANDLED = "a callback could not be handled"
 TRACEPARENT_FORM = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 REPLY_RESERVE_S = CHECK_INTERVAL_S
 """How long before the reply deadline a decided callback waits no longer to become durable. The journal does not know
@@ -120,14 +121,28 @@ class Ingress:
         except RefusedError as refused:
             reply = self._refusal(request, refused.refusal)
         except Exception:
-            log.exception("a callback could not be handled")
-            reply = replies.INTERNAL_ERROR
+            log.exception(UNHANDLED)
+            self.fail(request)
+            return
         if reply is not None:
             self._respond(request, reply)
 
     def refuse(self, request: CallbackRequest, refusal: Refusal) -> None:
         """Answer a request that is not accepted."""
         self._respond(request, self._refusal(request, refusal))
+
+    def fail(self, request: CallbackRequest) -> None:
+        """Answer a request that cannot be handled, for a fault of ours."""
+        self._respond(request, replies.INTERNAL_ERROR)
+
+    def forget(self, request: CallbackRequest) -> None:  # noqa: ARG002 - says which
+        """A request that was admitted gets no reply: its connection ends."""
+        self.in_flight -= 1
+
+    async def finish(self, timeout_s: float) -> None:
+        """Wait for the endpoints that are deciding, so that these callbacks are kept."""
+        if self._questions:
+            await asyncio.wait(self._questions, timeout=timeout_s)
 
     # -- The way of a callback -----------------------------------------------------------------------------------------
 
@@ -176,24 +191,29 @@ class Ingress:
             if len(records) == 1 and until is None:
                 self._journal.append(records[0], resolve)
                 return
-            together = AllDurable(records, resolve)
-            together.append_to(self._journal)
+            together = AllDurable(resolve)
+            together.append(records, self._journal)
         except JournalFullError as error:
             raise RefusedError(refusals.journal_full(str(error))) from error
         if until is not None:
-            asyncio.get_running_loop().call_at(until, together, False)
+            together.resolve_by(until)
 
     def _resolve(self, request: CallbackRequest, normalized: Normalized, durable: bool) -> None:
         """The journal has told whether a callback is durable."""
-        if not durable:
-            reply = self._refusal(request, refusals.TOO_LATE)
-        else:
-            self._count(normalized)
-            if normalized.unreadable is None:
-                reply = replies.accepted(normalized.command)
+        try:
+            if not durable:
+                reply = self._refusal(request, refusals.TOO_LATE)
             else:
-                reply = replies.kept_as_dead_letter(normalized.unreadable)
-        self._respond(request, reply)
+                self._count(normalized)
+                if normalized.unreadable is None:
+                    reply = replies.accepted(normalized.command)
+                else:
+                    reply = replies.kept_as_dead_letter(normalized.unreadable)
+        except Exception:
+            log.exception(UNHANDLED)
+            self.fail(request)
+        else:
+            self._respond(request, reply)
 
     def _respond(self, request: CallbackRequest, reply: PlatformReply) -> None:
         self.in_flight -= 1
@@ -261,21 +281,23 @@ class Ingress:
         endpoint = self._decider.endpoint(normalized.command)
         if endpoint is None:
             return self._keep_answered(request, replies.allowed(normalized.command, body), normalized)
-        question = asyncio.get_running_loop().create_task(self._ask(endpoint, request, body, normalized))
+        loop = asyncio.get_running_loop()
+        waited_s = time.perf_counter() - request.arrived
+        until = loop.time() - waited_s + self._settings.reply_deadline_ms / 1000 - REPLY_RESERVE_S
+        # Until it is decided it does not count as in flight: a slow endpoint must not use up the limit of all others.
+        self.in_flight -= 1
+        question = loop.create_task(self._ask(endpoint, request, body, normalized, until))
         self._questions.add(question)
         question.add_done_callback(self._questions.discard)
         return None
 
-    async def _ask(self, endpoint: Endpoint, request: CallbackRequest, body: bytes, normalized: Normalized) -> None:
-        """Have an endpoint decide, note what it decides in the event, and go on.
-
-        Meanwhile the callback does not count as in flight: a slow endpoint must not use up the limit of all others.
-        """
-        until = asyncio.get_running_loop().time() + self._settings.reply_deadline_ms / 1000 - REPLY_RESERVE_S
+    async def _ask(
+        self, endpoint: Endpoint, request: CallbackRequest, body: bytes, normalized: Normalized, until: float
+    ) -> None:
+        """Have an endpoint decide, note what it decides in the event, and go on."""
         command, records = normalized.command, normalized.records
         event = records[0] if len(records) == 1 and records[0].topic == self._settings.topic else None
         try:
-            self.in_flight -= 1
             try:
                 decision = await self._decider.decide(endpoint, command, body, event.value if event else None)
             finally:
@@ -285,10 +307,11 @@ class Ingress:
                 normalized = Normalized(command, [event], normalized.unreadable)
             reply = self._keep_answered(request, replies.with_fields(decision.reply), normalized, until=until)
         except Exception:
-            log.exception("a callback could not be handled")
-            reply = replies.INTERNAL_ERROR
-        if reply is not None:
-            self._respond(request, reply)
+            log.exception(UNHANDLED)
+            self.fail(request)
+        else:
+            if reply is not None:
+                self._respond(request, reply)
 
     def _keep_answered(
         self, request: CallbackRequest, reply: PlatformReply, normalized: Normalized, *, until: float | None = None
@@ -304,8 +327,10 @@ class Ingress:
     def _resolve_answered(
         self, request: CallbackRequest, reply: PlatformReply, normalized: Normalized, durable: bool
     ) -> None:
-        if durable:
-            self._count(normalized)
-        else:
-            metrics.REFUSED.labels(refusals.TOO_LATE.reason).inc()
-        self._respond(request, reply)
+        try:
+            if durable:
+                self._count(normalized)
+            else:
+                metrics.REFUSED.labels(refusals.TOO_LATE.reason).inc()
+        finally:
+            self._respond(request, reply)

@@ -82,7 +82,7 @@ class Bridge:
         # Connections that are about to send a request, or are in the middle of one, get their answer.
         await _until(lambda: not self._server.connections, CONNECTIONS_S)
         self._server.pre_shutdown()
-        await self._server.shutdown(REPLIES_S)
+        await asyncio.gather(self._server.shutdown(REPLIES_S), self._ingress.finish(REPLIES_S))
         if self._publisher.confirms:
             await _until(lambda: self._journal.is_drained, PUBLISH_S)
         await self._ingress.close()

@@ -27,7 +27,8 @@ def test_it_is_true_when_all_are_durable_and_false_when_one_is_not_and_told_once
     told: list[bool], outcome: list[bool]
 ) -> None:
     outcomes: list[bool] = []
-    together = AllDurable(RECORDS, outcomes.append)
+    together = AllDurable(outcomes.append)
+    together.append(RECORDS, FakeJournal())
     for durable in told:
         together(durable)
     assert outcomes == outcome
@@ -36,7 +37,7 @@ def test_it_is_true_when_all_are_durable_and_false_when_one_is_not_and_told_once
 def test_records_reach_the_journal_in_their_order() -> None:
     outcomes: list[bool] = []
     journal = FakeJournal()
-    AllDurable(RECORDS, outcomes.append).append_to(journal)
+    AllDurable(outcomes.append).append(RECORDS, journal)
     assert journal.records == RECORDS
     journal.resolve(True)
     assert outcomes == [True]
@@ -46,7 +47,7 @@ def test_nothing_is_told_of_records_that_were_not_all_kept() -> None:
     outcomes: list[bool] = []
     journal = FakeJournal(room=2)
     with pytest.raises(JournalFullError):
-        AllDurable(RECORDS, outcomes.append).append_to(journal)
+        AllDurable(outcomes.append).append(RECORDS, journal)
     journal.resolve(True)
     journal.resolve(False)
     assert outcomes == []

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import orjson
@@ -16,7 +15,6 @@ from bridge.ingress import refusals
 from bridge.ingress.refusals import RefusedError
 from bridge.normalize.normalizer import Normalizer
 from tests.support.callbacks import APP_ID, RECALLED, TOKEN, PostedCallback, recalled, sample, signed_query
-from tests.support.decider import DecidingEndpoint
 from tests.support.ingress_parts import FakeJournal, FakeRequest, ingress_with
 
 BEFORE = "C2C.CallbackBeforeSendMsg"
@@ -27,23 +25,6 @@ BATCH = PostedCallback("Push.OfflinePush", orjson.dumps({"Events": [{"To_Account
 
 def counted(name: str, **labels: str) -> float:
     return metrics.REGISTRY.get_sample_value(f"bridge_{name}", labels) or 0.0
-
-
-@pytest.fixture
-def endpoint() -> Iterator[DecidingEndpoint]:
-    with DecidingEndpoint() as started:
-        yield started
-
-
-def asks(endpoint: DecidingEndpoint, **given: Any) -> dict[str, Any]:
-    """Settings by which the endpoint decides."""
-    return {"decision_urls": {BEFORE: endpoint.url()}, **given}
-
-
-async def replied(request: FakeRequest) -> None:
-    async with asyncio.timeout(5):
-        while not request.replies:  # noqa: ASYNC110 - a request has no event for it
-            await asyncio.sleep(0.005)
 
 
 # -- Durable, then answered --------------------------------------------------------------------------------------------
@@ -294,64 +275,3 @@ def test_a_before_callback_is_known_by_its_body_where_the_url_names_no_command()
     )
     ingress_with(FakeJournal(room=0)).accept(request)
     assert (request.status, request.json) == (200, OK)
-
-
-async def test_what_an_endpoint_decides_is_noted_in_the_event_and_told_when_that_is_durable(
-    endpoint: DecidingEndpoint,
-) -> None:
-    endpoint.answer = lambda _event: (200, {"ErrorCode": 120001})
-    journal = FakeJournal()
-    ingress = ingress_with(journal, **asks(endpoint))
-    request = FakeRequest(sample(f"{BEFORE}.v1"))
-    ingress.accept(request)
-    assert journal.records == []
-    await asyncio.sleep(0)
-    assert ingress.in_flight == 0, "a question is not in flight"
-    async with asyncio.timeout(5):
-        while not journal.records:  # noqa: ASYNC110 - a list has no event for it
-            await asyncio.sleep(0.005)
-    assert [(event["decision"], event["decisioncode"]) for event in journal.events] == [("refused", 120001)]
-    assert ingress.in_flight == 1
-    journal.resolve(True)
-    await replied(request)
-    assert (request.status, request.json) == (200, {**OK, "ErrorCode": 120001})
-    assert ingress.in_flight == 0
-    await ingress.close()
-
-
-async def test_a_decision_is_told_by_the_deadline_although_the_journal_says_nothing(endpoint: DecidingEndpoint) -> None:
-    journal = FakeJournal()
-    ingress = ingress_with(journal, **asks(endpoint, reply_deadline_ms=300, decision_deadline_ms=200))
-    late = counted("refused_total", reason="deadline")
-    request = FakeRequest(sample(f"{BEFORE}.v1"))
-    ingress.accept(request)
-    await replied(request)
-    assert request.json == OK
-    assert counted("refused_total", reason="deadline") == late + 1
-    journal.resolve(True)
-    assert request.json == OK
-    assert ingress.in_flight == 0
-    await ingress.close()
-
-
-async def test_a_decision_is_told_at_once_where_the_journal_takes_nothing(endpoint: DecidingEndpoint) -> None:
-    endpoint.answer = lambda _event: (200, {"ErrorCode": 2})
-    ingress = ingress_with(FakeJournal(room=0), **asks(endpoint))
-    request = FakeRequest(sample(f"{BEFORE}.v1"))
-    ingress.accept(request)
-    await replied(request)
-    assert request.json == {**OK, "ErrorCode": 2}
-    assert ingress.in_flight == 0
-    await ingress.close()
-
-
-async def test_a_fault_of_ours_while_an_endpoint_is_asked_is_answered_500(
-    endpoint: DecidingEndpoint, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    ingress = ingress_with(FakeJournal(), **asks(endpoint))
-    monkeypatch.setattr("bridge.ingress.decisions.Decider.decide", lambda *_: 1 / 0)
-    request = FakeRequest(sample(f"{BEFORE}.v1"))
-    ingress.accept(request)
-    await replied(request)
-    assert request.status == 500
-    assert ingress.in_flight == 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -69,7 +70,7 @@ class FakeRequest:
         self.traceparent = facts.get("traceparent", "")
         self.body = callback.body
         self.size = len(callback.body)
-        self.arrived = 0.0
+        self.arrived = time.perf_counter()
         self.replies: list[PlatformReply] = []
 
     def respond(self, reply: PlatformReply) -> None:
