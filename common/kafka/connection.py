@@ -1,0 +1,53 @@
+"""Makes aiokafka's connections break in the way that aiokafka itself expects, whatever event loop runs.
+
+A broker that dies resets its connections. For a moment, until the event loop has told aiokafka, they look alive, and
+requests are still written to them. asyncio's own transports take such a write; that the connection is lost follows.
+Those of uvloop raise RuntimeError, which aiokafka takes for no failure of a connection
+(https://github.com/aio-libs/aiokafka/issues/1038). So it ends the task that was about to send: that of heartbeats, of
+fetching, of sending, or the one that fetches metadata, for which all the others wait from then on, for ever.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import aiokafka.conn
+from aiokafka.conn import AIOKafkaConnection, CloseReason
+from aiokafka.errors import KafkaConnectionError, KafkaError
+
+
+class MendedConnection(AIOKafkaConnection):  # type: ignore[misc]
+    """A connection that raises KafkaConnectionError where a request cannot be written."""
+
+    def send(self, request: Any, expect_response: bool = True) -> Any:
+        """Write a request.
+
+        Returns:
+            an awaitable of its answer.
+
+        Raises:
+            KafkaConnectionError: the connection is broken; it is closed now.
+        """
+        try:
+            return super().send(request, expect_response)
+        except KafkaError:  # is a RuntimeError too
+            raise
+        except RuntimeError as error:
+            raise self._broken(error) from error
+
+    def _send_sasl_token(self, payload: bytes, expect_response: bool = True) -> Any:
+        try:
+            return super()._send_sasl_token(payload, expect_response)
+        except KafkaError:
+            raise
+        except RuntimeError as error:
+            raise self._broken(error) from error
+
+    def _broken(self, error: RuntimeError) -> KafkaConnectionError:
+        self.close(reason=CloseReason.CONNECTION_BROKEN, exc=error)
+        return KafkaConnectionError(f"Connection at {self.host}:{self.port} broken: {error}")
+
+
+def mend_connections() -> None:
+    """Let all clients that are made in this process connect in this way."""
+    aiokafka.conn.AIOKafkaConnection = MendedConnection

@@ -1,0 +1,106 @@
+"""A connection that its broker has reset fails as aiokafka expects it, whenever a request is written to it."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import struct
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import aiokafka.conn
+import pytest
+import uvloop
+from aiokafka.conn import AIOKafkaConnection
+from aiokafka.errors import IncompatibleBrokerVersion, KafkaConnectionError
+from aiokafka.protocol.metadata import MetadataRequest
+
+from common.kafka.clients import admin_client
+from common.kafka.connection import MendedConnection
+
+LOOPS = pytest.mark.parametrize("new_loop", [uvloop.new_event_loop, asyncio.new_event_loop], ids=["uvloop", "asyncio"])
+API_VERSIONS_OF_METADATA = struct.pack(">hihhh", 0, 1, 3, 0, 5)
+
+
+class FakeBroker:
+    """Says that it speaks the protocol of metadata, and answers nothing else."""
+
+    def __init__(self) -> None:
+        self._writers: list[asyncio.StreamWriter] = []
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._writers.append(writer)
+        length, _api, _version, correlation_id = struct.unpack(">ihhi", await reader.readexactly(12))
+        await reader.readexactly(length - 8)
+        answer = struct.pack(">i", correlation_id) + API_VERSIONS_OF_METADATA
+        writer.write(struct.pack(">i", len(answer)) + answer)
+
+    def reset(self) -> None:
+        """End all connections as the kernel does when a broker is killed that has not read everything."""
+        while self._writers:
+            writer = self._writers.pop()
+            writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            writer.transport.abort()
+
+
+@asynccontextmanager
+async def connected() -> AsyncIterator[tuple[FakeBroker, AIOKafkaConnection]]:
+    broker = FakeBroker()
+    async with await asyncio.start_server(broker.serve, "127.0.0.1", 0) as server:
+        host, port = server.sockets[0].getsockname()
+        connection = await aiokafka.conn.create_conn(host, port)
+        try:
+            yield broker, connection
+        finally:
+            await connection.close()
+            broker.reset()
+
+
+async def write_until_it_fails(write: Callable[[], Awaitable[Any]]) -> list[BaseException]:
+    """How all writes failed: those whose answers are lost, then the one that could not be made.
+
+    One is made in each round of the event loop, so also in those before aiokafka is told of the reset.
+    """
+    answers: list[asyncio.Future[Any]] = []
+    try:
+        while True:
+            answers.append(asyncio.ensure_future(write()))
+            await asyncio.sleep(0)
+    except Exception as error:  # noqa: BLE001 - which one it is, is the question
+        return [*await asyncio.gather(*answers, return_exceptions=True), error]
+
+
+@LOOPS
+@pytest.mark.parametrize("what", ["request", "token"])
+def test_what_is_written_at_any_moment_of_a_reset_fails_as_a_connection(
+    new_loop: Callable[[], asyncio.AbstractEventLoop], what: str
+) -> None:
+    async def work() -> list[BaseException]:
+        async with connected() as (broker, connection):
+            assert isinstance(connection, MendedConnection), "all clients of the process get such connections"
+            request = MetadataRequest([])
+            broker.reset()
+            failures = await write_until_it_fails(
+                lambda: connection.send(request) if what == "request" else connection._send_sasl_token(b"token")
+            )
+            assert not connection.connected()
+            return failures
+
+    with asyncio.Runner(loop_factory=new_loop) as runner:
+        failures = runner.run(work())
+    assert {type(failure) for failure in failures} == {KafkaConnectionError}
+
+
+async def test_other_errors_of_aiokafka_pass_through_and_leave_the_connection_alone() -> None:
+    async with connected() as (_, connection):
+        connection._versions = {}
+        with pytest.raises(IncompatibleBrokerVersion):
+            connection.send(MetadataRequest([]))
+        assert connection.connected()
+
+
+async def test_that_nobody_listens_is_still_a_connection_error() -> None:
+    with pytest.raises(KafkaConnectionError):
+        async with admin_client({"bootstrap_servers": "127.0.0.1:1"}):
+            pass
