@@ -46,6 +46,25 @@ async def test_a_producer_whose_broker_is_frozen_ends_and_sends_nothing_more(
     own_broker.thaw()
 
 
+async def test_a_producer_that_waits_for_metadata_can_be_abandoned(own_broker: Broker, topics: Topics) -> None:
+    create_topic(own_broker.bootstrap, topics.events, partitions=1)
+    before = asyncio.all_tasks()
+    producer = make_producer({"bootstrap_servers": own_broker.bootstrap})
+    await producer.start()
+    await producer.send_and_wait(topics.events, b"confirmed", partition=0)
+    own_broker.freeze()
+    await producer.send(topics.events, b"in flight", partition=0)
+    while not producer._sender._in_flight:  # noqa: ASYNC110 - aiokafka offers no event for it
+        await asyncio.sleep(0)
+    update = producer.client.force_metadata_update()
+    async with asyncio.timeout(NEVER_S):
+        await abandon(producer)
+        assert not await update
+    assert is_dead(producer)
+    assert not await leftovers(before)
+    own_broker.thaw()
+
+
 async def test_a_producer_that_was_never_started_can_be_abandoned() -> None:
     producer = make_producer({"bootstrap_servers": "127.0.0.1:1"})
     await abandon(producer)
