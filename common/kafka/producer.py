@@ -8,7 +8,7 @@ from typing import Any, Literal
 from weakref import WeakSet
 
 from aiokafka import AIOKafkaClient, AIOKafkaProducer
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaError, ProducerClosed
 
 from common.asyncio_tools import finish
 from common.kafka.clients import METADATA_MAX_AGE_MS, ClientArguments
@@ -105,6 +105,18 @@ async def abandon(producer: AIOKafkaProducer) -> None:
         await asyncio.wait({sender}, timeout=_CLOSE_TIMEOUT_S)
         if not sender.done():
             log.warning("a Kafka producer that was given up does not end; it can send nothing any more")
+
+
+def fail_unconfirmed(producer: AIOKafkaProducer) -> None:
+    """Raise ProducerClosed where somebody still waits for a producer that was ended: else they would, in vain.
+
+    What they wrote may have been written, or not.
+    """
+    accumulator = producer._message_accumulator
+    batches = [*accumulator._pending_batches, *(one for batches in accumulator._batches.values() for one in batches)]
+    accumulator.fail_all(ProducerClosed())
+    for batch in batches:
+        batch._drain_waiter.exception()  # Nobody need wait for it, and then asyncio would log that nobody has.
 
 
 def _refuse_connections_once_abandoned(client: AIOKafkaClient) -> None:

@@ -12,7 +12,7 @@ from aiokafka.errors import KafkaError
 
 from common.kafka.clients import MakeClientArguments
 from common.kafka.partition import partition_of
-from common.kafka.producer import is_dead, make_producer, stop_producer
+from common.kafka.producer import fail_unconfirmed, is_dead, make_producer, stop_producer
 from consumers.errors import TOO_LARGE, RetryLater, describe
 from consumers.worker import OutgoingRecord
 
@@ -90,6 +90,7 @@ class Producer:
                 self._client = None
                 # Before the next one starts: an old record that arrived after a new one would bring back old state.
                 await stop_producer(client)
+                fail_unconfirmed(client)  # those of the other partitions, which began later and would wait longer
 
 
 async def _send(client: AIOKafkaProducer, topic: str, records: Iterable[OutgoingRecord]) -> None:
