@@ -137,8 +137,10 @@ class AppReconciler:
             return
         unread = await self._api.unread(owner.account)
         self._count_call("ok")
+        pause_s = self._breaker.remaining_s
         if self._breaker.succeeded():
             log.info("the platform answers again for app %s", self._app_id)
+            self._breaker.hold(pause_s)  # A call that began before the others failed does not end the pause for all.
         self._count_badge("settled" if await self._stale.resolve(owner, snapshot, unread) else "overtaken")
 
     async def _publish(self, owner: Owner) -> None:

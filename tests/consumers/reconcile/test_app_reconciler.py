@@ -57,10 +57,13 @@ class ReconcileHarness:
         await self.store.close()
 
     def begin(self) -> None:
+        self._tasks.append(asyncio.create_task(self.reconciler().run()))
+
+    def reconciler(self) -> AppReconciler:
         context = Context(self._settings, self, self.metrics, alone=False)  # type: ignore[arg-type]
         api = RestApi(self._session, self.app_id, self._app, timeout_s=self._settings.reconcile_timeout_s)
         waiting = WaitStatus(self.metrics.waiting.set)
-        self._tasks.append(asyncio.create_task(AppReconciler(self.app_id, api, self.store, context, waiting).run()))
+        return AppReconciler(self.app_id, api, self.store, context, waiting)
 
     async def apply(self, *events: dict[str, Any]) -> None:
         await apply_events(self.store, *events)
@@ -208,6 +211,23 @@ async def test_after_a_refused_signature_no_other_account_is_asked_about_for_a_w
     answered = [at for at, _, code in platform.calls if code == 0]
     assert 1 <= len(refused) <= MAX_CALLS_AT_A_TIME, "those that had begun"
     assert min(answered) - refused[0] > 0.95, "the shortest pause is a second"
+
+
+async def test_a_call_that_began_before_the_others_failed_does_not_end_the_pause(
+    harness: ReconcileHarness, platform: ImPlatform
+) -> None:
+    platform.counts["ann"] = 2
+    await harness.apply(harness.event("b", "ann"))
+    reconciler = harness.reconciler()
+    reconciler._breaker._now = lambda: 0.0
+    reconciler._breaker.failed(for_all=True)
+    pause_s = reconciler._breaker.remaining_s
+    assert pause_s > 0
+    await reconciler._resolve(Owner(harness.app_id, "ann"))
+    assert harness.breaker_open == 0
+    assert reconciler._breaker.remaining_s == pause_s
+    assert await reconciler._begin_calls() > 0
+    assert platform.asked("ann") == 1
 
 
 async def test_the_rate_of_calls_is_kept_by_all_processes_together(
