@@ -158,6 +158,7 @@ class Runtime:
         try:
             session = self._session = self._new_session(delivery)
         except OSError as unreadable:  # a certificate
+            self._session = None
             self._kafka.lost(describe(unreadable))
             return False
         run = asyncio.create_task(session.run())
