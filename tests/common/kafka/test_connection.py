@@ -23,7 +23,7 @@ LOOPS = pytest.mark.parametrize("new_loop", [uvloop.new_event_loop, asyncio.new_
 API_VERSIONS_OF_METADATA = struct.pack(">hihhh", 0, 1, 3, 0, 5)
 
 
-class FakeBroker:
+class ResettingBroker:
     """Says that it speaks the protocol of metadata, and answers nothing else."""
 
     def __init__(self) -> None:
@@ -45,8 +45,8 @@ class FakeBroker:
 
 
 @asynccontextmanager
-async def connected() -> AsyncIterator[tuple[FakeBroker, AIOKafkaConnection]]:
-    broker = FakeBroker()
+async def connected() -> AsyncIterator[tuple[ResettingBroker, AIOKafkaConnection]]:
+    broker = ResettingBroker()
     async with await asyncio.start_server(broker.serve, "127.0.0.1", 0) as server:
         host, port = server.sockets[0].getsockname()
         connection = await aiokafka.conn.create_conn(host, port)

@@ -48,12 +48,12 @@ async def test_all_that_wait_for_a_client_that_is_replaced_are_told(
     producer = Producer(lambda: {"bootstrap_servers": own_broker.bootstrap})
     await producer.publish(topics.events, [OutgoingRecord(b"key", b"confirmed")])
     own_broker.freeze()
-    monkeypatch.setattr(producer_module, "_CONFIRMED_WITHIN_S", 3600.0)
+    monkeypatch.setattr(producer_module, "_CONFIRM_TIMEOUT_S", 3600.0)
     late = [
         asyncio.create_task(producer.publish(topics.events, [OutgoingRecord(b"key", value)])) for value in (b"1", b"2")
     ]
     await asyncio.sleep(0)
-    monkeypatch.setattr(producer_module, "_CONFIRMED_WITHIN_S", 1.0)
+    monkeypatch.setattr(producer_module, "_CONFIRM_TIMEOUT_S", 1.0)
     with pytest.raises(RetryLater, match="does not confirm"):
         await producer.publish(topics.events, [OutgoingRecord(b"key", b"3")])
     outcomes = await asyncio.wait_for(asyncio.gather(*late, return_exceptions=True), 60)
