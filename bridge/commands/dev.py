@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import re
 import shlex
 from typing import Annotated
@@ -89,8 +90,9 @@ async def _watch(stack: Stack, output: Output) -> None:
 
 
 async def _show_records(follower: Follower, output: Output) -> None:
-    async for record in follower.records():
-        output.line(describe_record(record))
+    async with contextlib.aclosing(follower.records()) as records:
+        async for record in records:
+            output.line(describe_record(record))
 
 
 async def _announce(stack: Stack, output: Output) -> None:

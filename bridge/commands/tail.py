@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fnmatch
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -62,13 +63,14 @@ class RecordFilter:
 
 async def _show(follower: Follower, shown: RecordFilter, output: Output, *, as_json: bool) -> None:
     """Print what comes. Ends never."""
-    async for record in follower.records():
-        if not shown.admits(record):
-            continue
-        if as_json:
-            output.raw(json_line(record.value))
-        else:
-            output.line(describe_record(record))
+    async with contextlib.aclosing(follower.records()) as records:
+        async for record in records:
+            if not shown.admits(record):
+                continue
+            if as_json:
+                output.raw(json_line(record.value))
+            else:
+                output.line(describe_record(record))
 
 
 def _names(record: ConsumerRecord, content: dict[str, Any]) -> set[str]:

@@ -155,11 +155,15 @@ def test_json_is_the_value_of_each_record_on_one_line(ingress: MakeIngress, brok
     letters.wait_for_log(r'^"two\\nlines"$')
 
 
-def test_it_ends_in_silence_when_nobody_reads_on(ingress: MakeIngress, broker: Broker) -> None:
+@pytest.mark.parametrize("unbuffered", ["", "1"], ids=["buffered", "unbuffered"])
+@pytest.mark.parametrize("form", [["--json"], []], ids=["json", "lines"])
+def test_it_ends_in_silence_when_nobody_reads_on(
+    form: list[str], unbuffered: str, ingress: MakeIngress, broker: Broker
+) -> None:
     there = ingress(broker)
     there.post(recalled("Ann"))
-    command: list[str | Path] = [BRIDGE, "tail", there.topics.events, "--from-beginning", "--json"]
-    env = {**os.environ, "BRIDGE_KAFKA_BOOTSTRAP_SERVERS": broker.bootstrap}
+    command: list[str | Path] = [BRIDGE, "tail", there.topics.events, "--from-beginning", *form]
+    env = {**os.environ, "PYTHONUNBUFFERED": unbuffered, "BRIDGE_KAFKA_BOOTSTRAP_SERVERS": broker.bootstrap}
     with subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as tailing:
         assert tailing.stdout
         assert tailing.stderr
