@@ -11,6 +11,8 @@ from pathlib import Path
 
 from tests.support.waiting import wait_until
 
+DETACH_TIMEOUT_S = 10.0
+
 
 def is_installed() -> bool:
     """Whether it can be done here."""
@@ -41,6 +43,10 @@ def injected(pids: Sequence[int], calls: str, effect: str, *, only: Sequence[Pat
             yield
         finally:
             tracer.send_signal(signal.SIGINT)
+            try:
+                tracer.wait(DETACH_TIMEOUT_S)
+            except subprocess.TimeoutExpired:
+                tracer.kill()  # It waits for a thread of a process that was killed, and keeps others from reaping it.
 
 
 def _is_traced(pid: int) -> bool:
