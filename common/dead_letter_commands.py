@@ -14,12 +14,15 @@ from common.terminal import printable, progress_bar
 
 TypeOption = Annotated[str | None, typer.Option("--type", help="Event type, with wildcards.")]
 CommandOption = Annotated[str | None, typer.Option("--command", help="Callback command, with wildcards.")]
-AccountOption = Annotated[str | None, typer.Option("--account", help="Account or group that it is about.")]
+AccountOption = Annotated[
+    str | None, typer.Option("--account", help="Account or group that it is about, or that occurs in it.")
+]
 GroupOption = Annotated[
     str | None, typer.Option("--group", help=f"Consumer group that gave it up; `{INGRESS}`: the bridge itself.")
 ]
 ReasonOption = Annotated[
-    str | None, typer.Option("--reason", help="Why, as `handler_failed`, or of the bridge `not_json`, `stale_time`.")
+    str | None,
+    typer.Option("--reason", help="Why: of the bridge as `not_json`, `stale_time`; of a worker as `handler_failed`."),
 ]
 SinceOption = Annotated[
     str | None, typer.Option("--since", help="Given up since: 2026-01-31T12:00 (UTC), or 2h, 7d for so long ago.")

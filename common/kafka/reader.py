@@ -39,15 +39,11 @@ class TopicReader:
         max_fetch_bytes: int = 1024 * 1024,
         report: ReportPosition = lambda _read, _total: None,
     ) -> None:
+        self._arguments = arguments
         self._topic = topic
+        self._max_fetch_bytes = max_fetch_bytes
         self._report = report
-        self._consumer = AIOKafkaConsumer(
-            **arguments,
-            enable_auto_commit=False,
-            auto_offset_reset="earliest",  # where the oldest records are deleted while they are read
-            max_partition_fetch_bytes=max_fetch_bytes,
-            fetch_max_wait_ms=_FETCH_WAIT_MS,
-        )
+        self._consumer: AIOKafkaConsumer
         self._ranges: dict[TopicPartition, tuple[int, int]] = {}
         self.exists = False
 
@@ -62,6 +58,13 @@ class TopicReader:
         Raises:
             KafkaError, OSError, TimeoutError: Kafka cannot be read.
         """
+        self._consumer = AIOKafkaConsumer(
+            **self._arguments,
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",  # where the oldest records are deleted while they are read
+            max_partition_fetch_bytes=self._max_fetch_bytes,
+            fetch_max_wait_ms=_FETCH_WAIT_MS,
+        )
         try:
             async with asyncio.timeout(_ANSWER_S):
                 await self._consumer.start()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -90,6 +91,18 @@ def test_a_redis_that_is_away_is_named_without_its_password(arguments: tuple[str
     assert done.returncode == 1
     assert "redis://me:**********@127.0.0.1" in done.stderr
     assert "hidden" not in done.stdout + done.stderr
+    assert "Unclosed" not in done.stderr
+
+
+@pytest.mark.parametrize("arguments", [("badge", "rebuild"), ("dlq", "list"), ("dlq", "show", "0-1")])
+def test_a_kafka_that_is_away_is_told_and_nothing_of_what_goes_on_inside(
+    arguments: tuple[str, ...], redis_server: RedisServer
+) -> None:
+    kafka = f"127.0.0.1:{free_port()}"
+    done = consumers(*arguments, CONSUMERS_REDIS_URL=redis_server.url, CONSUMERS_KAFKA_BOOTSTRAP_SERVERS=kafka)
+    assert done.returncode == 1
+    assert "nothing listens there" in done.stderr
+    assert not re.search("Traceback|asyncio|Unclosed", done.stderr)
 
 
 @pytest.mark.parametrize("url", ["localhost:6379", "http://localhost", "redis://:a/hidden@localhost:6379"])
