@@ -203,7 +203,7 @@ _APPS_MEANING = BridgeSettings.model_fields["apps"].description
 class InspectionSettings(BridgeSettings):
     """Settings of commands that look at things and accept no callback: `apps` may be absent, and is empty then."""
 
-    apps: dict[str, list[SecretStr]] = Field({}, description=_APPS_MEANING)
+    apps: dict[str, list[SecretStr]] = Field({}, validate_default=False, description=_APPS_MEANING)
 
 
 class DeveloperSettings(BridgeSettings):

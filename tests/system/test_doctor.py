@@ -62,3 +62,10 @@ def test_a_broker_that_is_away_is_named(tmp_path: Path) -> None:
     status, shown = doctor(tmp_path, BRIDGE_KAFKA_BOOTSTRAP_SERVERS=f"127.0.0.1:{free_port()}")
     assert status == 1
     assert "nothing listens there" in shown
+
+
+def test_that_no_app_is_set_is_a_finding_among_the_others(tmp_path: Path) -> None:
+    status, shown = doctor(tmp_path, BRIDGE_APPS="")
+    assert status == 1
+    assert "BRIDGE_APPS is not set" in shown
+    assert "nothing listens there" in shown

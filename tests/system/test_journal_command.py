@@ -11,8 +11,12 @@ from tests.support.topic import wait_for_events
 
 
 def journal(bridge: IngressProcess, *command: str, kafka: str = "127.0.0.1:1", code: int = 0) -> str:
-    """What it prints; its errors, where it ends with another `code` than 0."""
+    """What it prints; its errors, where it ends with another `code` than 0.
+
+    Without BRIDGE_APPS: where a journal is rescued, nobody has the tokens.
+    """
     settings = {**bridge.env, "COLUMNS": "200", "BRIDGE_KAFKA_BOOTSTRAP_SERVERS": kafka}
+    del settings["BRIDGE_APPS"]
     ended = run_bridge("journal", *command, cwd=bridge.log.parent, **settings)
     assert ended.returncode == code, ended.stderr
     return ended.stderr if code else ended.stdout
