@@ -54,7 +54,7 @@ class SlowPath:
             log.exception(UNHANDLED)
             self._ingress.fail(request)
         except BaseException:  # Its task is cancelled when the process stops, whether the body is there or not.
-            self._ingress.forget(request)
+            self._ingress.forget()
             raise
         else:
             self._ingress.accept(request, verdict)

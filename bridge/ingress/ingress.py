@@ -135,7 +135,7 @@ class Ingress:
         """Answer a request that cannot be handled, for a fault of ours."""
         self._respond(request, replies.INTERNAL_ERROR)
 
-    def forget(self, request: CallbackRequest) -> None:  # noqa: ARG002 - says which
+    def forget(self) -> None:
         """A request that was admitted gets no reply: its connection ends."""
         self.in_flight -= 1
 

@@ -35,44 +35,48 @@ def find_unowned(folder: Path) -> list[Path]:
 def take_over(folder: Path, paths: Sequence[Path] | None = None) -> list[tuple[Store, list[Backlog]]]:
     """Open the journals that nobody owns, oldest first, among `paths` or all in `folder`.
 
-    Empty ones are removed, damaged ones renamed.
+    Empty ones are removed, damaged ones renamed. Of processes that try at the same moment each may find a file locked
+    by the other, so what was locked for a moment only is tried again.
     """
     taken: list[tuple[Store, list[Backlog]]] = []
-    for path in sorted(folder.glob(f"*{SUFFIX}")) if paths is None else paths:
-        try:
-            store = _open(path)
+    waiting = sorted(folder.glob(f"*{SUFFIX}")) if paths is None else list(paths)
+    for _ in range(OPEN_ATTEMPTS):
+        locked: list[Path] = []
+        for path in waiting:
             try:
-                backlogs = store.backlog()
-            except BaseException:
-                store.close()  # Else nobody could try it again: it would seem to be ours.
-                raise
-            if backlogs:
-                taken.append((store, backlogs))
-            else:
-                store.remove()
-        except (FileNotFoundError, OwnedError):
-            continue
-        except DamagedError as error:
-            _rename_damaged(path, error)
-        except (UnavailableError, sqlite3.Error, OSError) as error:
-            log.error("the journal %s cannot be taken over now (%s); it is kept and tried again", path, error)
-    return taken
+                taken += _take(path)
+            except OwnedError:
+                locked.append(path)
+        if not locked:
+            break
+        time.sleep(random.uniform(*OPEN_WAIT_S))  # noqa: S311 - no secret
+        waiting = [path for path in locked if not is_owned(path)]
+    return sorted(taken, key=lambda item: item[0].path)
 
 
-def _open(path: Path) -> Store:
-    """Take over a file. Of processes that try at the same moment one gets it, though each may find it locked at first.
+def _take(path: Path) -> list[tuple[Store, list[Backlog]]]:
+    """The file and what it holds, where it is ours now and holds anything.
 
     Raises:
-        as `Store.open`.
+        OwnedError: another process has it.
     """
-    for _ in range(OPEN_ATTEMPTS):
+    try:
+        store = Store.open(path)
         try:
-            return Store.open(path)
-        except OwnedError:
-            time.sleep(random.uniform(*OPEN_WAIT_S))  # noqa: S311 - no secret
-            if is_owned(path):
-                raise
-    return Store.open(path)
+            backlogs = store.backlog()
+        except BaseException:
+            store.close()  # Else nobody could try it again: it would seem to be ours.
+            raise
+        if backlogs:
+            return [(store, backlogs)]
+        store.remove()
+    except FileNotFoundError:
+        pass  # Its owner, or another who took it over, has removed it.
+    except DamagedError as error:
+        _rename_damaged(path, error)
+    except (UnavailableError, sqlite3.Error, OSError) as error:
+        log.error("the journal %s cannot be taken over now (%s); it is kept and tried again", path, error)
+    return []
 
 
 def _rename_damaged(path: Path, error: DamagedError) -> None:

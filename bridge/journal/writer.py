@@ -116,7 +116,7 @@ class JournalWriter(FileThread):
     Args:
         loop: the event loop.
         on_synced: called on the loop with the file and the sequence number up to which it is synced.
-        on_failed: called on the loop, once for a file, when a write or sync of it failed. Nothing more is added to it.
+        on_failed: called on the loop when a write or sync of a file failed. Nothing is added to it any more.
     """
 
     def __init__(

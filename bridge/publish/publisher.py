@@ -8,7 +8,7 @@ pass later; aiokafka's batch interface costs a tenth of a `send` per record.
 What a producer cannot recover from by itself is answered by a new one (`topic_publisher`), which is given everything
 again that was not confirmed (`window`), in order: a failed batch (its sequence number is lost), a dead sender task, a
 batch that is not confirmed for long (all brokers may have moved to other addresses). What dies with a producer is its
-`session`. This may duplicate, and never reorders first occurrences.
+`producer_session`. This may duplicate, and never reorders first occurrences.
 
 A record that the broker refuses for good is looked for (`rejection_search`), kept on disk and announced on the
 dead-letter topic (`quarantine`), so that it holds up nothing behind it. Where even the disk does not take it, it does:
