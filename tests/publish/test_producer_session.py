@@ -71,8 +71,12 @@ class Bench:
         self.published = 0
         self.has_published = asyncio.Event()
         self.window = Window(self.journal.queue(TOPIC), self.journal)
-        broker: Any = self.broker
-        self.session = ProducerSession(
+        self.session = self.session_on(self.broker, max_message_bytes)
+        self.task = asyncio.ensure_future(self.session.run())
+
+    def session_on(self, broker: Any, max_message_bytes: int | None = None) -> ProducerSession:
+        """A session on this broker, of what the one before has left."""
+        return ProducerSession(
             ConnectedProducer(broker, TOPIC, PARTITIONS, max_message_bytes),
             Survivors(self.window, Pace(Arrivals()), self.round_size, self.search),
             quarantine=self._quarantine,
@@ -80,7 +84,6 @@ class Bench:
             stall_s=60.0,
             on_published=self._count,
         )
-        self.task = asyncio.ensure_future(self.session.run())
 
     async def _quarantine(self, pending: PendingRecord, reason: str) -> None:
         self.quarantined.append(reason)
@@ -211,16 +214,8 @@ async def test_what_a_lost_producer_had_in_flight_is_given_to_the_next_in_its_or
     bench.accept(0)
     bench.task.cancel()
     await asyncio.gather(bench.task, return_exceptions=True)
-    second: Any = FakeBroker()
-    session = ProducerSession(
-        ConnectedProducer(second, TOPIC, PARTITIONS, None),
-        Survivors(bench.window, Pace(Arrivals()), bench.round_size, bench.search),
-        quarantine=bench._quarantine,
-        disk_ok=lambda: True,
-        stall_s=60.0,
-        on_published=bench._count,
-    )
-    task = asyncio.ensure_future(session.run())
+    second = FakeBroker()
+    task = asyncio.ensure_future(bench.session_on(second).run())
     (await second.until_sent(0)).set_result(None)
     assert second.sent[0][:2] == (0, 3)
     await asyncio.wait_for(bench.has_published.wait(), 5)

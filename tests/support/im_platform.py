@@ -7,17 +7,15 @@ import base64
 import hashlib
 import hmac
 import json
-import threading
 import time
 import zlib
 from collections.abc import Callable
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from aiohttp import web
 
-from tests.support.process import free_port
+from tests.support.threaded_server import STOP_S, ThreadedServer
 
 APP_ID = "1400000000"
 SECRET_KEY = "5bd2850fff3ecb11d7c805251c51ee463a25727bddc2385f3fa8bfee1bb93b5e"
@@ -51,8 +49,8 @@ def signature_fault(text: str, *, app_id: str = APP_ID, identifier: str = ADMIN,
     return 0 if document["TLS.sdkappid"] == int(app_id) else 70014
 
 
-class ImPlatform:
-    """Serves on a port of its own, in a thread of its own, until `close`.
+class ImPlatform(ThreadedServer):
+    """Serves on a port of its own, in a thread of its own, within the block.
 
     `counts` are the unread totals; an account without one does not exist (90012). `fault` may give an error code or an
     HTTP status (`http:502`) for a call instead; `delay_s` is how long an answer takes; more than `rate` calls in any
@@ -60,7 +58,7 @@ class ImPlatform:
     """
 
     def __init__(self, *, rate: int = 200) -> None:
-        self.port = free_port()
+        super().__init__()
         self.rate = rate
         self.counts: dict[str, int] = {}
         self.fault: Callable[[str], int | str | None] = lambda _: None
@@ -68,8 +66,6 @@ class ImPlatform:
         self.delay_s = 0.0
         self.calls: list[tuple[float, str, int]] = []
         """Of each call: when (monotonic), account, error code that it was answered with."""
-        self._started = threading.Event()
-        self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()), daemon=True)
 
     @property
     def url(self) -> str:
@@ -84,27 +80,11 @@ class ImPlatform:
         """How many calls were made for an account."""
         return sum(1 for _, name, _ in self.calls if name == account)
 
-    def __enter__(self) -> Self:
-        self._thread.start()
-        assert self._started.wait(10)
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._loop.call_soon_threadsafe(self._end.set)
-        self._thread.join(10)
-
-    async def _serve(self) -> None:
-        self._loop, self._end = asyncio.get_running_loop(), asyncio.Event()
+    def make_runner(self) -> web.BaseRunner:
+        """The one documented call that is used."""
         app = web.Application()
         app.router.add_post("/v4/openim/get_c2c_unread_msg_num", self._unread)
-        runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
-        await runner.setup()
-        await web.TCPSite(runner, "127.0.0.1", self.port).start()
-        self._started.set()
-        await self._end.wait()
-        await runner.cleanup()
+        return web.AppRunner(app, access_log=None, shutdown_timeout=STOP_S)
 
     async def _unread(self, request: web.Request) -> web.Response:
         query = {name: values[0] for name, values in parse_qs(urlsplit(request.raw_path).query).items()}
