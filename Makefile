@@ -1,21 +1,28 @@
 # Every target does its own set-up: nothing but Python 3.11, make and, for a real broker, Docker or Java 17 with Maven.
 PYTHON ?= python3
 VENV := .venv
-STAMP := $(VENV)/.installed
+LOCKS := requirements
+RECENT := import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed, and $(PYTHON) is " + sys.version.split()[0] + ": run make PYTHON=/path/to/python3.11")
+# Without the user's own packages and PYTHON… variables.
+INSTALL = $(PYTHON) -c '$(RECENT)' && $(PYTHON) -E -s $(LOCKS)/install.py
 
-.PHONY: help setup demo test model-test compose-test torture bench outage soak examples lint format lock clean
+.PHONY: help setup demo test test-slow model-test compose-test torture bench outage soak examples lint format wheel lock \
+	clean
 help:           ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 16
 
-setup: $(STAMP) ## the virtual environment .venv, with the commands bridge and consumers
-$(STAMP): requirements/development.txt pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed, this is " + sys.version.split()[0] + ": run make PYTHON=/path/to/python3.11")'
-	$(PYTHON) -m venv $(VENV)
-	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/development.txt
-	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
-	@touch $@
+setup: $(VENV)/.development ## the virtual environment .venv, with the commands bridge and consumers, and all that develops them
+$(VENV)/.development: $(LOCKS)/uv.txt $(LOCKS)/build.txt $(LOCKS)/development.txt pyproject.toml
+	@$(INSTALL) $@ $(LOCKS)/build.txt $(LOCKS)/development.txt
+	@touch $(VENV)/.embedded
 
-demo: setup     ## the whole path once, on an embedded broker and Redis: posts a recall, shows the event and the badge
+$(VENV)/.embedded: $(LOCKS)/uv.txt $(LOCKS)/build.txt $(LOCKS)/embedded.txt pyproject.toml
+	@$(INSTALL) $@ $(LOCKS)/build.txt $(LOCKS)/embedded.txt
+
+$(VENV)/.bench: $(VENV)/.development bench/requirements.txt
+	@$(INSTALL) $@ bench/requirements.txt
+
+demo: $(VENV)/.embedded ## the whole path once, on an embedded broker and Redis: posts a recall, shows the event and the badge
 	$(VENV)/bin/bridge demo
 
 test: setup     ## every test, on a real Kafka (Docker, or Java and Maven) and a real Redis
@@ -40,10 +47,6 @@ outage: $(VENV)/.bench ## ten minutes with the broker frozen at 2,000 callbacks/
 soak: $(VENV)/.bench ## an hour at 1,000 callbacks/s with broker restarts: nothing may grow; ARGS="--minutes 10"
 	$(VENV)/bin/python -m bench soak $(ARGS)
 
-$(VENV)/.bench: $(STAMP) bench/requirements.txt
-	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -r bench/requirements.txt
-	@touch $@
-
 examples: setup ## every subscriber of examples/ on a real topic, as far as its toolchain is here
 	$(VENV)/bin/python -m tests.examples
 
@@ -59,13 +62,8 @@ format: setup   ## let ruff format the code
 	$(VENV)/bin/ruff format .
 	$(VENV)/bin/ruff check --fix .
 
-lock:           ## resolve the dependencies of pyproject.toml anew
-	$(PYTHON) -m venv .cache/lock && .cache/lock/bin/pip install --quiet pip-tools
-	.cache/lock/bin/pip-compile $(LOCK) -o requirements/production.txt pyproject.toml
-	.cache/lock/bin/pip-compile $(LOCK) --only-build-deps --build-deps-for wheel -o requirements/build.txt pyproject.toml
-	.cache/lock/bin/pip-compile $(LOCK) --extra embedded --extra test -c requirements/production.txt -o requirements/development.txt pyproject.toml
-LOCK := --quiet --generate-hashes --strip-extras --allow-unsafe --no-emit-index-url --no-emit-trusted-host --no-emit-find-links
-export CUSTOM_COMPILE_COMMAND = make lock
+lock: | python  ## resolve the dependencies of pyproject.toml into the lock files; ARGS=--upgrade takes newer versions
+	@$(PYTHON) -c '$(RECENT)' && $(PYTHON) -E -s $(LOCKS)/lock.py $(ARGS)
 
 clean:          ## remove what make made
 	rm -rf $(VENV) .cache
