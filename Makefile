@@ -4,7 +4,7 @@ VENV := .venv
 LOCKS := requirements
 RECENT := import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed, and $(PYTHON) is " + sys.version.split()[0] + ": run make PYTHON=/path/to/python3.11")
 # Without the user's own packages and PYTHON… variables.
-INSTALL = $(PYTHON) -c '$(RECENT)' && $(PYTHON) -E -s $(LOCKS)/install.py
+INSTALL = $(PYTHON) -c '$(RECENT)' && $(PYTHON) -E -s -m requirements.install
 
 .PHONY: help setup demo test test-slow model-test compose-test torture bench outage soak examples lint format wheel lock \
 	clean
@@ -62,8 +62,8 @@ format: setup   ## let ruff format the code
 	$(VENV)/bin/ruff format .
 	$(VENV)/bin/ruff check --fix .
 
-lock: | python  ## resolve the dependencies of pyproject.toml into the lock files; ARGS=--upgrade takes newer versions
-	@$(PYTHON) -c '$(RECENT)' && $(PYTHON) -E -s $(LOCKS)/lock.py $(ARGS)
+lock:           ## resolve the dependencies of pyproject.toml into the lock files; ARGS=--upgrade takes newer versions
+	@$(PYTHON) -c '$(RECENT)' && $(PYTHON) -E -s -m requirements.lock $(ARGS)
 
 clean:          ## remove what make made
 	rm -rf $(VENV) .cache

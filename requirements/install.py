@@ -1,4 +1,4 @@
-"""Makes the virtual environment ready for a target of the Makefile: `install.py STAMP LOCK_FILE…`.
+"""Makes the virtual environment ready for a target of the Makefile: `python -m requirements.install STAMP LOCK_FILE…`.
 
 Installs the packages of the lock files (a file with hashes is held to them) and the project itself as it lies here,
 then touches STAMP, a file in the environment, which is made if it is not there. What is newer than it all is left
@@ -19,7 +19,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from installers import Installer, InstallError, Pip, Uv, find_pip
+from requirements.installers import Installer, InstallError, Pip, Uv, find_pip
 
 ROOT = Path(__file__).resolve().parent.parent
 UV_LOCK = ROOT / "requirements" / "uv.txt"

@@ -1,4 +1,4 @@
-"""Resolves the dependencies of pyproject.toml into the lock files beside this module: `lock.py [--upgrade]`.
+"""Resolves the dependencies of pyproject.toml into the lock files beside it: `python -m requirements.lock [--upgrade]`.
 
 A version that is locked stays while pyproject.toml allows it, unless `--upgrade` asks for the newest. The files hold
 names, versions and hashes for every platform, and no address of an index.
@@ -10,8 +10,8 @@ import os
 import sys
 import tomllib
 
-from install import ROOT, environment_of, uv_of
-from installers import InstallError, Pip, find_pip
+from requirements.install import ROOT, environment_of, uv_of
+from requirements.installers import InstallError, Pip, find_pip
 
 COMPILE = (
     *("pip", "compile", "--quiet", "--universal", "--python-version", "3.11", "--generate-hashes"),

@@ -1,0 +1,1 @@
+"""The lock files, and what installs and makes them."""
