@@ -8,54 +8,28 @@ from typing import Protocol
 
 import pytest
 
-from tests.support import broker as brokers
-from tests.support.broker import Broker, NoBrokerError
+from bridge.devstack import ports
+from tests.support.broker import Broker
 from tests.support.commands import IngressProcess, WorkerProcess
 from tests.support.im_platform import ImPlatform
+from tests.support.progress import Progress
+from tests.support.real_kafka import RealKafka
 from tests.support.redis import RedisServer
 from tests.support.topic import Topics
 from tests.support.workers import StartWorker, started_workers
 
-_BROKER_FIXTURES = {"broker", "own_broker", "make_broker"}
-_not_run = pytest.StashKey[list[str]]()
-_why = pytest.StashKey[str]()
+QUIET = -1
+"""The verbosity of pyproject.toml: whoever adds `-v` or `-q` gets the output of pytest itself."""
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "broker: needs a real Kafka (added by itself to tests that use such a fixture)")
-    config.stash[_not_run] = []
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    for item in items:
-        if isinstance(item, pytest.Function) and _BROKER_FIXTURES & set(item.fixturenames):
-            item.add_marker("broker")
-
-
-def pytest_collection_finish(session: pytest.Session) -> None:
-    """Download what a broker needs now: later it would count into the time of the first test that uses one."""
-    if session.config.option.collectonly or not any(item.get_closest_marker("broker") for item in session.items):
-        return
-    try:
-        brokers.choose()
-    except NoBrokerError as error:
-        session.config.stash[_why] = str(error)
-
-
-def pytest_runtest_setup(item: pytest.Item) -> None:
-    why = item.config.stash.get(_why, None)
-    if why is None or not item.get_closest_marker("broker"):
-        return
-    item.config.stash[_not_run].append(item.nodeid)
-    if os.environ.get("CI") == "true":
-        pytest.fail(f"a real Kafka is needed here: {why}", pytrace=False)
-    pytest.skip(f"no real Kafka: {why}")
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    if names := config.stash[_not_run]:
-        line = f"Only the embedded broker was available ({config.stash[_why]}). Not run, for want of a real Kafka: "
-        terminalreporter.write_line(line + ", ".join(names), yellow=True)
+    config.pluginmanager.register(RealKafka(config))
+    if worker := os.environ.get("PYTEST_XDIST_WORKER"):
+        # A port that is free for a moment, its server killed, must not be taken by the tests beside.
+        workers = int(os.environ["PYTEST_XDIST_WORKER_COUNT"])
+        ports.PORTS = ports.PORTS[int(worker.removeprefix("gw")) :: workers]
+    elif config.get_verbosity() == QUIET:
+        config.pluginmanager.register(Progress(config))
 
 
 @pytest.fixture(scope="session")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import time
 
 import pytest
 
@@ -20,9 +19,8 @@ async def test_a_client_that_raises_the_cancellation_of_a_task_of_its_own_does_n
 
 
 async def test_what_does_not_end_in_time_is_left_behind() -> None:
-    began = time.monotonic()
-    assert not await finish(asyncio.Event().wait(), within_s=0.05)
-    assert time.monotonic() - began < 1
+    async with asyncio.timeout(60):
+        assert not await finish(asyncio.Event().wait(), within_s=0.05)
 
 
 async def test_an_error_at_the_end_is_no_error_of_ours() -> None:
@@ -43,7 +41,7 @@ async def test_a_signal_is_noticed_within_the_block_each_time_that_it_comes(
     with on_stop_signal(lambda: came.put_nowait(None), hangup=hangup):
         for _ in range(2):
             os.kill(os.getpid(), number)
-            await asyncio.wait_for(came.get(), 5)
+            await asyncio.wait_for(came.get(), 60)
 
 
 async def test_after_the_block_a_signal_ends_the_process_as_ever() -> None:

@@ -124,7 +124,7 @@ async def test_the_example_runs_on_the_topic_of_badges(
         PUSH_URL=f"http://127.0.0.1:{port}",
     )
     try:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while len(posts) < 2:  # noqa: ASYNC110 - another process posts
                 await asyncio.sleep(0.02)
     finally:

@@ -33,7 +33,7 @@ def asks(endpoint: DecidingEndpoint, **given: Any) -> dict[str, Any]:
 
 
 async def replied(request: FakeRequest) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while not request.replies:  # noqa: ASYNC110 - a request has no event for it
             await asyncio.sleep(0.005)
 
@@ -49,7 +49,7 @@ async def test_what_an_endpoint_decides_is_noted_in_the_event_and_told_when_that
     assert journal.records == []
     await asyncio.sleep(0)
     assert ingress.in_flight == 0, "a question is not in flight"
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while not journal.records:  # noqa: ASYNC110 - a list has no event for it
             await asyncio.sleep(0.005)
     assert [(event["decision"], event["decisioncode"]) for event in journal.events] == [("refused", 120001)]

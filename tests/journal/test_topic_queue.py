@@ -40,7 +40,7 @@ async def test_a_backlog_that_cannot_be_read_now_is_read_when_the_disk_is_well_a
     done, _ = await asyncio.wait([leasing], timeout=0.05)
     assert not done
     store._connection.execute("ALTER TABLE elsewhere RENAME TO groups")
-    group = await asyncio.wait_for(leasing, 5)
+    group = await asyncio.wait_for(leasing, 60)
     assert group is not None
     assert group.seq == 1
     store.close()

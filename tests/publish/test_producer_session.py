@@ -51,7 +51,7 @@ class FakeBroker:
 
     async def until_sent(self, number: int) -> asyncio.Future[None]:
         """The confirmation of the batch with this number."""
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             while len(self.sent) <= number:
                 self._more.clear()
                 await self._more.wait()
@@ -178,7 +178,7 @@ async def test_a_session_that_is_lost_ends_though_publishing_waits_for_something
     await asyncio.sleep(0)
     first.set_exception(UnknownError())
     with pytest.raises(ExceptionGroup) as lost:
-        await asyncio.wait_for(bench.task, 10)
+        await asyncio.wait_for(bench.task, 60)
     assert lost.group_contains(ProducerLostError, match="a batch failed")
 
 
@@ -200,7 +200,7 @@ async def test_a_record_too_large_for_the_topic_goes_to_quarantine_and_those_beh
     bench.accept(0, value=b"x" * 4096)
     bench.accept(0)
     (await bench.broker.until_sent(0)).set_result(None)
-    await asyncio.wait_for(bench.has_published.wait(), 5)
+    await asyncio.wait_for(bench.has_published.wait(), 60)
     assert bench.journal.is_drained
     assert [reason.partition(" ")[2] for reason in bench.quarantined] == ["bytes, of which the topic takes 2048"]
     assert bench.published == 1
@@ -218,7 +218,7 @@ async def test_what_a_lost_producer_had_in_flight_is_given_to_the_next_in_its_or
     task = asyncio.ensure_future(bench.session_on(second).run())
     (await second.until_sent(0)).set_result(None)
     assert second.sent[0][:2] == (0, 3)
-    await asyncio.wait_for(bench.has_published.wait(), 5)
+    await asyncio.wait_for(bench.has_published.wait(), 60)
     assert bench.journal.is_drained
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)

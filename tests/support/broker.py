@@ -118,6 +118,11 @@ def choose() -> Flavour:
     return flavour
 
 
+def description() -> str:
+    """What the brokers of the tests are, for a person. Raises NoBrokerError."""
+    return f"the image {IMAGE}" if choose() == "docker" else f"Apache Kafka {kafka_jvm.VERSION} from Maven, on the JVM"
+
+
 @cache
 def _choice() -> tuple[Flavour | None, str]:
     forced = os.environ.get("IM_BRIDGE_BROKER")

@@ -23,7 +23,7 @@ BRIDGE = _BIN / "bridge"
 def run_bridge(
     *arguments: str | Path, stdin: str = "", cwd: Path | None = None, **settings: str
 ) -> subprocess.CompletedProcess[str]:
-    """Run `bridge …` to its end, its settings these alone. Raises TimeoutExpired after a minute."""
+    """Run `bridge …` to its end, its settings these alone. Raises TimeoutExpired after three minutes."""
     return subprocess.run(
         [BRIDGE, *arguments],
         env=environment(settings),
@@ -31,7 +31,7 @@ def run_bridge(
         input=stdin,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=180,
         check=False,
     )
 
@@ -103,7 +103,7 @@ class IngressProcess(Command):
         *,
         app_id: str = APP_ID,
         token: str | None = TOKEN,
-        timeout: float = 5,
+        timeout: float = 30,
         **query: str | int | None,
     ) -> HttpReply:
         """Post it, signed as `callbacks.signed_query` does. Raises OSError when nobody answers."""
@@ -111,11 +111,11 @@ class IngressProcess(Command):
 
     def connection(self) -> socket.socket:
         """A connection to send on whatever bytes, without delay."""
-        connection = socket.create_connection(("127.0.0.1", self.port), 10)
+        connection = socket.create_connection(("127.0.0.1", self.port), 60)
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return connection
 
-    def post_raw(self, query: str, body: bytes, *, timeout: float = 5) -> HttpReply:
+    def post_raw(self, query: str, body: bytes, *, timeout: float = 30) -> HttpReply:
         """Post exactly these bytes under exactly this query (with its `?`)."""
         return request("POST", self.url + query, body, timeout=timeout)
 

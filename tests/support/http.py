@@ -32,7 +32,7 @@ class HttpReply:
 
 
 def request(
-    method: str, url: str, body: bytes | None = None, *, headers: dict[str, str] | None = None, timeout: float = 5
+    method: str, url: str, body: bytes | None = None, *, headers: dict[str, str] | None = None, timeout: float = 30
 ) -> HttpReply:
     """Send one request over a connection of its own. Raises OSError or HTTPException when there is no reply."""
     parts = urlsplit(url)
@@ -133,6 +133,6 @@ async def serving(
 
 async def until(condition: Callable[[], bool]) -> None:
     """Let the event loop go on until it is so. Raises TimeoutError."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not condition():  # noqa: ASYNC110 - not everything has an event
             await asyncio.sleep(0.005)

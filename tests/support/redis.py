@@ -3,6 +3,7 @@
 import os
 import shutil
 import socket
+import subprocess
 from functools import cache
 from pathlib import Path
 
@@ -48,6 +49,14 @@ class RedisServer(Server):
                 return connection.recv(64).startswith(b"+PONG")
         except OSError:
             return False
+
+
+def description() -> str:
+    """What the servers of the tests are, for a person."""
+    if _docker():
+        return f"the image {IMAGE}"
+    told = subprocess.run([_binary(), "--version"], capture_output=True, text=True, check=False).stdout
+    return f"{told.partition(' sha=')[0]}, {_binary()}"
 
 
 @cache

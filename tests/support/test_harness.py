@@ -91,7 +91,7 @@ def test_a_killed_redis_comes_back_with_its_data(own_redis: RedisServer) -> None
         client.set("a", "1")
     own_redis.kill()
     own_redis.start()
-    with redis.Redis.from_url(own_redis.url, socket_timeout=0.2, retry=None) as client:
+    with redis.Redis.from_url(own_redis.url, socket_timeout=2, retry=None) as client:
         assert client.get("a") == b"1"
         own_redis.freeze()
         with pytest.raises(redis.TimeoutError):

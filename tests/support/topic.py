@@ -21,8 +21,11 @@ from confluent_kafka import (
 )
 from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, ResourceType
 
+from tests.support.waiting import PATIENCE, wait_until
+
 # librdkafka writes to stderr by itself, and most tests here are about brokers that are away.
 _QUIET = {"log_level": 0}
+ANSWERS_WITHIN_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +77,7 @@ def read_all(bootstrap: str, topic: str, *, timeout: float = 30) -> list[TopicMe
 
     Raises TimeoutError, and KafkaException for an unknown topic.
     """
+    timeout *= PATIENCE
     with _Reader(bootstrap, topic) as reader:
         deadline = time.monotonic() + timeout
         while not reader.at_end:
@@ -91,6 +95,7 @@ def wait_for_events(
     Within a partition the order is that of the log. A topic that does not exist yet is waited for too.
     Raises TimeoutError naming how much was read and the last of it.
     """
+    timeout *= PATIENCE
     deadline = time.monotonic() + timeout
     with _opened(bootstrap, topic, deadline) as reader:
         while not predicate(reader.messages):
@@ -111,28 +116,24 @@ def create_topic(
     admin = _admin(bootstrap)
     new = NewTopic(topic, num_partitions=partitions, replication_factor=replicas, config=dict(config or {}))
     try:
-        admin.create_topics([new])[topic].result(timeout=20)
+        admin.create_topics([new])[topic].result(timeout=ANSWERS_WITHIN_S)
     except KafkaException as error:
         if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
             raise
-    deadline = time.monotonic() + 20
-    while not _led(admin, topic):
-        if time.monotonic() > deadline:
-            raise TimeoutError(f"{topic} has no leader after 20 s")
-        time.sleep(0.01)
+    wait_until(lambda: _led(admin, topic), timeout=20, what=f"a leader of each partition of {topic}")
 
 
 def topic_config(bootstrap: str, topic: str) -> dict[str, str | None]:
     """The effective configuration of a topic, by name. Raises KafkaException."""
     resource = ConfigResource(ResourceType.TOPIC, topic)
     admin = _admin(bootstrap)  # a local: the answer of a client that is collected too early is an error
-    entries = admin.describe_configs([resource])[resource].result(timeout=20)
+    entries = admin.describe_configs([resource])[resource].result(timeout=ANSWERS_WITHIN_S)
     return {name: entry.value for name, entry in entries.items()}
 
 
 def partition_count(bootstrap: str, topic: str) -> int:
     """How many partitions a topic has, 0 when it does not exist."""
-    return len(_admin(bootstrap).list_topics(topic, timeout=20).topics[topic].partitions)
+    return len(_admin(bootstrap).list_topics(topic, timeout=ANSWERS_WITHIN_S).topics[topic].partitions)
 
 
 def serves(bootstrap: str) -> bool:
@@ -152,7 +153,7 @@ def _admin(bootstrap: str) -> AdminClient:
 
 
 def _led(admin: AdminClient, topic: str) -> bool:
-    found = admin.list_topics(topic, timeout=20).topics[topic].partitions
+    found = admin.list_topics(topic, timeout=ANSWERS_WITHIN_S).topics[topic].partitions
     return bool(found) and all(partition.leader >= 0 for partition in found.values())
 
 
@@ -182,7 +183,7 @@ class _Reader:
                 **_QUIET,
             }
         )
-        found = self._consumer.list_topics(topic, timeout=20).topics[topic]
+        found = self._consumer.list_topics(topic, timeout=ANSWERS_WITHIN_S).topics[topic]
         if found.error:
             self._consumer.close()
             raise KafkaException(found.error)

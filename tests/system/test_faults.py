@@ -18,7 +18,7 @@ from tests.support.callbacks import PostedCallback, recalled
 from tests.support.commands import IngressProcess
 from tests.support.disk import can_mount, fill, mount, unmount
 from tests.support.http import request
-from tests.support.load import Load
+from tests.support.load import PATIENT_MS, Load
 from tests.support.process import free_port
 from tests.support.strace import injected
 from tests.support.topic import Topics, create_topic, read_all, wait_for_events
@@ -77,7 +77,7 @@ FAILING_SYNC = pytest.param(failing_sync, marks=needs_strace)
 def test_with_kafka_healthy_a_disk_that_is_hurt_costs_no_callback(
     fault: Fault, small_disk: Path, ingress: MakeIngress, own_broker: Broker
 ) -> None:
-    bridge = ingress(own_broker, BRIDGE_JOURNAL_DIR=str(small_disk / "journal"))
+    bridge = ingress(own_broker, BRIDGE_JOURNAL_DIR=str(small_disk / "journal"), BRIDGE_REPLY_DEADLINE_MS=PATIENT_MS)
     bridge.wait_for(lambda: bridge.metric("bridge_kafka_ok") == 1, what="Kafka")
     with Load(bridge.port, connections=16, rate=500) as load:
         load.wait_acknowledged(200)
@@ -89,7 +89,7 @@ def test_with_kafka_healthy_a_disk_that_is_hurt_costs_no_callback(
         bridge.wait_for(lambda: bridge.metric("bridge_degraded") == 0, what="the disk to be used again")
         load.wait_acknowledged(200)
     assert not load.refused
-    assert not load.slow(0.5)
+    assert not load.slow()
     judge(load, own_broker, bridge)
 
 
@@ -127,7 +127,7 @@ def test_with_kafka_frozen_and_the_disk_hurt_it_refuses_in_time_and_is_unready_u
         load.wait_acknowledged(200)
         own_broker.thaw()
         load.wait_acknowledged(200)
-    assert not load.slow(0.6)
+    assert not load.slow()
     assert {one.status for one in load.refused} == {503}
     judge(load, own_broker, bridge)
 
@@ -152,7 +152,7 @@ def test_the_disk_budget_bounds_the_journal_and_is_answered_503(ingress: MakeIng
         assert size < 24 * 1024 * 1024  # The budget, and a write-ahead log before its checkpoint.
         own_broker.thaw()
         load.wait_acknowledged(500)
-    assert not load.slow(0.6)
+    assert not load.slow()
 
 
 def test_too_much_in_flight_is_answered_503_at_once_and_memory_stays_flat(
@@ -167,7 +167,7 @@ def test_too_much_in_flight_is_answered_503_at_once_and_memory_stays_flat(
         assert bridge.rss_bytes - before < 20 * 1024 * 1024
     assert {one.status for one in load.refused} == {503}
     assert bridge.metric("bridge_refused_total", reason="in_flight") == len(load.refused)
-    assert not load.slow(0.5)
+    assert not load.slow()
     judge(load, own_broker, bridge)
 
 

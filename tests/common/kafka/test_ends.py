@@ -22,7 +22,7 @@ NEVER_S = 30.0
 async def leftovers(before: set[asyncio.Task[Any]]) -> set[asyncio.Task[Any]]:
     """Tasks that were not there before and still run a moment later."""
     new = asyncio.all_tasks() - before
-    _, running = await asyncio.wait(new, timeout=5) if new else (set(), set())
+    _, running = await asyncio.wait(new, timeout=NEVER_S) if new else (set(), set())
     return running
 
 

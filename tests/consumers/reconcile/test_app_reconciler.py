@@ -77,7 +77,7 @@ class ReconcileHarness:
         [badge] = await self.store.update({Owner(self.app_id, account): []})
         return badge.unread, badge.event_id, badge.stale
 
-    async def until(self, condition: Callable[[], object], timeout: float = 10) -> None:
+    async def until(self, condition: Callable[[], object], timeout: float = 60) -> None:
         """Wait until the condition is true, or what it returns is awaited to be. Raises TimeoutError."""
         async with asyncio.timeout(timeout):
             while True:
@@ -208,7 +208,7 @@ async def test_after_a_refused_signature_no_other_account_is_asked_about_for_a_w
     # The calls that had begun have ended too: else some of them would be answered now.
     await harness.until(lambda: harness.breaker_open == 1 and not reconciler._calls)
     platform.fault = lambda _: None
-    await harness.until(lambda: harness.count("reconciled_badges", "settled") == 200, timeout=20)
+    await harness.until(lambda: harness.count("reconciled_badges", "settled") == 200)
     assert harness.breaker_open == 0
     refused = [at for at, _, code in platform.calls if code == 60002]
     answered = [at for at, _, code in platform.calls if code == 0]

@@ -82,7 +82,7 @@ async def test_batches_are_delivered_in_order_and_each_is_committed_at_its_end()
     consumer, deliver = FakeConsumer(records(5, 6, 7), records(9)), Delivered()
     task = started(consumer, deliver)
     positions = [task.position]
-    await asyncio.wait_for(consumer.exhausted.wait(), 5)
+    await asyncio.wait_for(consumer.exhausted.wait(), 60)
     positions.append(task.position)
     assert deliver.batches == [[5, 6], [7], [9]]
     assert consumer.committed == [7, 8, 10]
@@ -94,9 +94,9 @@ async def test_batches_are_delivered_in_order_and_each_is_committed_at_its_end()
 async def test_stopped_while_idle_it_ends_at_once() -> None:
     consumer, ended = FakeConsumer(), list[PartitionTask]()
     task = started(consumer, Delivered(), ended)
-    await asyncio.wait_for(consumer.exhausted.wait(), 5)
+    await asyncio.wait_for(consumer.exhausted.wait(), 60)
     task.stop()
-    await asyncio.wait({task.task}, timeout=5)
+    await asyncio.wait({task.task}, timeout=60)
     assert ended == [task]
 
 
@@ -104,11 +104,11 @@ async def test_stopped_while_a_batch_is_in_work_it_commits_that_and_begins_no_ot
     consumer, deliver = FakeConsumer(records(5, 6, 7), records(9)), Delivered()
     deliver.release = asyncio.Event()
     task = started(consumer, deliver)
-    await asyncio.wait_for(deliver.begun.wait(), 5)
+    await asyncio.wait_for(deliver.begun.wait(), 60)
     assert task.oldest_ms == 1_700_000_000_005
     task.stop()
     deliver.release.set()
-    await asyncio.wait_for(task.task, 5)
+    await asyncio.wait_for(task.task, 60)
     assert deliver.batches == [[5, 6]]
     assert consumer.committed == [7]
 
@@ -117,7 +117,7 @@ async def test_a_batch_that_was_given_back_unfinished_is_not_committed() -> None
     consumer, deliver = FakeConsumer(records(5, 6, 7)), Delivered()
     deliver.error = StoppedError()
     task = started(consumer, deliver)
-    await asyncio.wait_for(consumer.exhausted.wait(), 5)
+    await asyncio.wait_for(consumer.exhausted.wait(), 60)
     assert consumer.committed == []
     assert task.position == 5
     task.stop()
@@ -127,9 +127,9 @@ async def test_after_a_commit_that_is_refused_nothing_more_of_the_fetch_is_handl
     consumer, deliver = FakeConsumer(records(5, 6, 7)), Delivered()
     consumer.refuses_commits = True
     task = started(consumer, deliver, max_events=1)
-    await asyncio.wait_for(deliver.begun.wait(), 5)
+    await asyncio.wait_for(deliver.begun.wait(), 60)
     task.stop()
-    await asyncio.wait_for(task.task, 5)
+    await asyncio.wait_for(task.task, 60)
     assert deliver.batches == [[5]]
 
 
@@ -141,5 +141,5 @@ async def test_a_refused_commit_of_a_partition_that_nobody_takes_back_ends_it_wi
     consumer.refuses_commits = True
     task = started(consumer, Delivered(), ended)
     with pytest.raises(CommitRefusedError):
-        await asyncio.wait_for(task.task, 5)
+        await asyncio.wait_for(task.task, 60)
     assert ended == [task]
