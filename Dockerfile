@@ -10,10 +10,16 @@ FROM base AS dependencies
 ENV PIP_ROOT_USER_ACTION=ignore PIP_DISABLE_PIP_VERSION_CHECK=1
 # A package index in place of pip's default.
 ARG PIP_INDEX_URL
-COPY requirements/production.txt /requirements/
-RUN --mount=type=cache,target=/root/.cache/pip \
+COPY requirements/uv.txt requirements/production.txt /requirements/
+# With uv in seconds; with pip in minutes, where uv is not to be had or finds no way.
+RUN --mount=type=cache,target=/root/.cache \
     python -m venv --without-pip /opt/im-bridge \
- && pip --python /opt/im-bridge/bin/python install --require-hashes --only-binary :all: -r /requirements/production.txt
+ && python -m venv --without-pip /opt/uv \
+ && locked="install --require-hashes --only-binary :all: -r /requirements" \
+ && { pip --python /opt/uv/bin/python $locked/uv.txt \
+   && env UV_LINK_MODE=copy ${PIP_INDEX_URL:+UV_DEFAULT_INDEX="$PIP_INDEX_URL"} \
+        /opt/uv/bin/uv pip $locked/production.txt --python /opt/im-bridge/bin/python \
+   || pip --python /opt/im-bridge/bin/python $locked/production.txt; }
 
 
 # What changes often: the project, as a wheel.

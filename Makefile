@@ -25,8 +25,14 @@ $(VENV)/.bench: $(VENV)/.development bench/requirements.txt
 demo: $(VENV)/.embedded ## the whole path once, on an embedded broker and Redis: posts a recall, shows the event and the badge
 	$(VENV)/bin/bridge demo
 
-test: setup     ## every test, on a real Kafka (Docker, or Java and Maven) and a real Redis
-	$(VENV)/bin/python -m pytest
+# As many at a time as there are cores, each with servers of its own; four at most, for a Kafka takes memory.
+PYTEST = $(VENV)/bin/python -m pytest --numprocesses auto --maxprocesses 4 --dist worksteal
+
+test: setup     ## the tests, on a real Kafka (Docker, or Java and Maven) and a real Redis; ARGS="tests/journal -x"
+	$(PYTEST) -m "not slow" $(ARGS)
+
+test-slow: setup ## the tests that take long: packages, kills under load, attacks
+	$(PYTEST) -m slow $(ARGS)
 
 model-test: setup ## the journal against a model of its promises, thirty times as much as in make test; MODEL_EXAMPLES=10000
 	MODEL_EXAMPLES=$(or $(MODEL_EXAMPLES),10000) $(VENV)/bin/python -m pytest --timeout 0 tests/journal/test_model.py
@@ -47,6 +53,11 @@ outage: $(VENV)/.bench ## ten minutes with the broker frozen at 2,000 callbacks/
 soak: $(VENV)/.bench ## an hour at 1,000 callbacks/s with broker restarts: nothing may grow; ARGS="--minutes 10"
 	$(VENV)/bin/python -m bench soak $(ARGS)
 
+wheel: $(VENV)/.embedded ## the package dist/im_bridge-VERSION-py3-none-any.whl, to be installed with requirements/production.txt
+	@rm -rf build
+	@$(VENV)/bin/python -c 'from setuptools.build_meta import build_wheel; build_wheel("dist")' >/dev/null
+	@rm -rf build && ls dist/im_bridge-*.whl
+
 examples: setup ## every subscriber of examples/ on a real topic, as far as its toolchain is here
 	$(VENV)/bin/python -m tests.examples
 
@@ -66,4 +77,4 @@ lock:           ## resolve the dependencies of pyproject.toml into the lock file
 	@$(PYTHON) -c '$(RECENT)' && $(PYTHON) -E -s -m requirements.lock $(ARGS)
 
 clean:          ## remove what make made
-	rm -rf $(VENV) .cache
+	rm -rf $(VENV) .cache build dist *.egg-info

@@ -24,7 +24,7 @@ async def test_a_backlog_that_waited_for_kafka_long_enough_does_not_rest_as_well
     pace.start()
     with pace:
         pass
-    await asyncio.sleep(0.01)
+    await asyncio.sleep(0.5)
     resting = asyncio.ensure_future(pace.rest())
     await asyncio.sleep(0)
     await asyncio.sleep(0)

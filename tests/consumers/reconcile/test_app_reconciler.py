@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
@@ -236,14 +237,16 @@ async def test_a_call_that_began_before_the_others_failed_does_not_end_the_pause
 async def test_the_rate_of_calls_is_kept_by_all_processes_together(
     redis_server: RedisServer, platform: ImPlatform
 ) -> None:
-    platform.rate = 45
+    platform.rate = 1000
     accounts = [f"user-{number}" for number in range(80)]
     platform.counts |= dict.fromkeys(accounts, 7)
     async with ReconcileHarness(redis_server, platform, reconcile_calls_per_s=40) as harness:
         await harness.apply(*(harness.event("b", account) for account in accounts))
+        began = time.monotonic()
         for _ in range(3):
             harness.begin()
         await harness.until(lambda: harness.count("reconciled_badges", "settled") == 80)
+        assert time.monotonic() - began > 76 / 40 * 0.95, "a tenth of a second's worth comes at once"
         assert harness.count("reconcile_calls", "busy") == 0
         assert len(platform.calls) == 80, "each was asked about once"
 
