@@ -12,6 +12,7 @@ from bridge.devstack import ports
 from tests.support.broker import Broker
 from tests.support.commands import IngressProcess, WorkerProcess
 from tests.support.im_platform import ImPlatform
+from tests.support.process import ProcessEndedError
 from tests.support.progress import Progress
 from tests.support.real_kafka import RealKafka
 from tests.support.redis import RedisServer
@@ -63,10 +64,33 @@ def make_broker(tmp_path: Path) -> Iterator[MakeBroker]:
         one.close()
 
 
+@pytest.fixture(scope="session")
+def spare_brokers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Broker]]:
+    """Those of `own_broker` that can serve another test: no more than one."""
+    spare: list[Broker] = []
+    yield spare
+    for one in spare:
+        one.close()
+
+
 @pytest.fixture
-def own_broker(make_broker: MakeBroker) -> Broker:
-    """A Kafka for one test, started: to be killed, frozen, moved."""
-    return make_broker().start()
+def own_broker(spare_brokers: list[Broker], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
+    """A Kafka that no other test uses meanwhile, started: to be killed, frozen, moved.
+
+    It may have been frozen by tests before, and have their topics; one that was killed or stopped is not used again.
+    """
+    broker = spare_brokers.pop() if spare_brokers else Broker(tmp_path_factory.mktemp("own-broker")).start()
+    try:
+        yield broker
+    finally:
+        try:
+            healed = broker.heal()
+        except (TimeoutError, ProcessEndedError):
+            healed = False
+        if healed:
+            spare_brokers.append(broker)
+        else:
+            broker.close()
 
 
 @pytest.fixture(scope="session")

@@ -44,6 +44,8 @@ class Server(ABC):
 
     def __init__(self) -> None:
         self._host: Host | None = None
+        self._starts = 0
+        self._frozen = False
 
     @abstractmethod
     def _create(self) -> Host:
@@ -57,6 +59,7 @@ class Server(ABC):
         """Start and wait until clients are served. Raises TimeoutError, ProcessEndedError: with the log's end."""
         self._host = self._host or self._create()
         self._host.start()
+        self._starts += 1
         self._wait_ready()
         return self
 
@@ -76,11 +79,21 @@ class Server(ABC):
     def freeze(self) -> None:
         """Stop the processes: connections stay open and nothing answers."""
         self._running_host.freeze()
+        self._frozen = True
 
     def thaw(self) -> None:
         """Undo `freeze`, and wait until clients are served again."""
         self._running_host.thaw()
+        self._frozen = False
         self._wait_ready()
+
+    def heal(self) -> bool:
+        """Undo `freeze`; whether it is as it was after its first start, never stopped or killed since."""
+        if not self.running or self._starts > 1:
+            return False
+        if self._frozen:
+            self.thaw()
+        return True
 
     def restart(self) -> Self:
         """`stop` if it runs, then `start`: same port, same data."""

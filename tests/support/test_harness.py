@@ -16,7 +16,7 @@ from tests.support.broker import Broker
 from tests.support.paths import ROOT
 from tests.support.process import Process, ProcessEndedError, free_port
 from tests.support.redis import RedisServer
-from tests.support.topic import create_topic, partition_count, read_all, serves, topic_config, wait_for_events
+from tests.support.topic import Topics, create_topic, partition_count, read_all, serves, topic_config, wait_for_events
 from tests.support.waiting import wait_until
 
 TREE = """
@@ -38,34 +38,34 @@ def values(broker: Broker, topic: str) -> list[bytes | None]:
     return [message.value for message in read_all(broker.bootstrap, topic)]
 
 
-def test_a_killed_broker_comes_back_on_its_port_with_its_data_and_can_move(own_broker: Broker) -> None:
-    create_topic(own_broker.bootstrap, "t")
-    produce(own_broker, "t", "a", "b")
+def test_a_killed_broker_comes_back_on_its_port_with_its_data_and_can_move(own_broker: Broker, topics: Topics) -> None:
+    create_topic(own_broker.bootstrap, topics.events)
+    produce(own_broker, topics.events, "a", "b")
 
     bootstrap = own_broker.bootstrap
     own_broker.kill()
     assert not serves(bootstrap)
     own_broker.start()
     assert own_broker.bootstrap == bootstrap
-    assert values(own_broker, "t") == [b"a", b"b"]
+    assert values(own_broker, topics.events) == [b"a", b"b"]
 
     own_broker.stop()
     own_broker.move()
     own_broker.start()
     assert own_broker.bootstrap != bootstrap
-    assert values(own_broker, "t") == [b"a", b"b"]
+    assert values(own_broker, topics.events) == [b"a", b"b"]
 
 
-def test_a_frozen_broker_keeps_connections_and_answers_nothing(own_broker: Broker) -> None:
-    create_topic(own_broker.bootstrap, "t")
+def test_a_frozen_broker_keeps_connections_and_answers_nothing(own_broker: Broker, topics: Topics) -> None:
+    create_topic(own_broker.bootstrap, topics.events)
     own_broker.freeze()
     assert own_broker.running
     socket.create_connection(("127.0.0.1", own_broker.port), timeout=1).close()
     assert not serves(own_broker.bootstrap)
 
     own_broker.thaw()
-    produce(own_broker, "t", "a")
-    assert values(own_broker, "t") == [b"a"]
+    produce(own_broker, topics.events, "a")
+    assert values(own_broker, topics.events) == [b"a"]
 
 
 def test_a_topic_is_read_as_it_was_written(broker: Broker) -> None:
