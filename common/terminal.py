@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import select
 import sys
-import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Protocol
@@ -25,8 +24,19 @@ from rich.table import Table
 from rich.text import Text
 from typer.core import TyperGroup
 
-_JOINERS = "\u200c\u200d"
-"""Invisible, harmless, and needed to read emoji and some scripts."""
+from common.text import plural, printable
+
+__all__ = [
+    "CommandGroup",
+    "Output",
+    "ShowProgress",
+    "is_output_unread",
+    "plural",
+    "printable",
+    "progress_bar",
+    "run_program",
+    "show_table",
+]
 
 
 class CommandGroup(TyperGroup):
@@ -128,27 +138,6 @@ class Output:
         self.line(f"The last lines of the log of the {name}:" if tail else f"The {name} has logged nothing.")
         for line in tail.splitlines():
             self.line(f"  {printable(line)}", "dim")
-
-
-def printable(text: str, *, keep_newlines: bool = False) -> str:
-    r"""The text with all that a terminal would obey as escapes, such as `\x1b`: it may come from users of the app.
-
-    That is: control characters (C0 with tab and newline, C1), controls of the direction of writing, and all else that
-    has no shape of its own. Letters, emoji and spaces of all scripts stay as they are.
-
-    Args:
-        text: any text; of bytes: `value.decode(errors="backslashreplace")`.
-        keep_newlines: leave `\n`, for text of several lines. A result of one line cannot pretend to be several.
-    """
-    if text.isprintable():
-        return text
-    kept = _JOINERS + ("\n" if keep_newlines else "")
-    return "".join(
-        one
-        if one.isprintable() or one in kept or unicodedata.category(one) == "Zs"
-        else one.encode("unicode_escape").decode()
-        for one in text
-    )
 
 
 def show_table(headers: Sequence[str], rows: Iterable[Sequence[str | Text]]) -> None:

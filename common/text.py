@@ -1,0 +1,54 @@
+"""Text for people and terminals: what must not reach a terminal, and numbers of things."""
+
+from __future__ import annotations
+
+import unicodedata
+
+_JOINERS = "\u200c\u200d"
+"""Invisible, harmless, and needed to read emoji and some scripts."""
+
+
+def plural(count: int, one: str, many: str = "") -> str:
+    """A number of things in words: `1 dead letter`, `2 dead letters`.
+
+    Args:
+        count: how many.
+        one: the name of one of them.
+        many: the name of several, where it is not that of one with an `s`.
+    """
+    return f"{count} {one if count == 1 else many or f'{one}s'}"
+
+
+def printable(text: str, *, keep_newlines: bool = False) -> str:
+    r"""The text with all that a terminal would obey as escapes, such as `\x1b`: it may come from users of the app.
+
+    That is: control characters (C0 with tab and newline, C1), controls of the direction of writing, and all else that
+    has no shape of its own. Letters, emoji and spaces of all scripts stay as they are.
+
+    Args:
+        text: any text; of bytes: `value.decode(errors="backslashreplace")`.
+        keep_newlines: leave `\n`, for text of several lines. A result of one line cannot pretend to be several.
+    """
+    if text.isprintable():
+        return text
+    kept = "\n" if keep_newlines else ""
+    return "".join(one if one in kept or _has_shape(one) else one.encode("unicode_escape").decode() for one in text)
+
+
+def safe_output(text: str) -> str:
+    r"""Lines as they may leave for a terminal: as `printable`, with escapes such as `\u001b` that JSON has too.
+
+    So what was JSON before is JSON still, and means the same. Tabs and ends of lines stay.
+    """
+    if text.replace("\n", "").replace("\t", "").isprintable():
+        return text
+    return "".join(one if one in "\n\t" or _has_shape(one) else _json_escape(one) for one in text)
+
+
+def _has_shape(one: str) -> bool:
+    return one.isprintable() or one in _JOINERS or unicodedata.category(one) == "Zs"
+
+
+def _json_escape(one: str) -> str:
+    units = one.encode("utf-16-be", errors="surrogatepass")
+    return "".join(f"\\u{units[at : at + 2].hex()}" for at in range(0, len(units), 2))
