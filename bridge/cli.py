@@ -1,40 +1,49 @@
-"""The command `bridge`: puts its commands together, each of which is a module of `bridge.commands`."""
+"""The command `bridge`: names its commands, each of which is a module of `bridge.commands`."""
 
 from __future__ import annotations
 
-import typer
+from typing import NoReturn
 
-from bridge.commands import dlq, journal
-from bridge.commands.demo import demo
-from bridge.commands.dev import dev
-from bridge.commands.doctor import doctor
-from bridge.commands.schemas import schemas
-from bridge.commands.send import send
-from bridge.commands.serve import serve
-from bridge.commands.settings import settings
-from bridge.commands.tail import tail
-from common.terminal import CommandGroup, run_program
+from common.program import LazyCommand, command_line, run_program
 
-app = typer.Typer(
-    cls=CommandGroup,
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    help="Tencent Cloud IM callbacks, durably on a Kafka topic.",
-)
+COMMANDS = {
+    "serve": LazyCommand("bridge.commands.serve:serve", "Accept callbacks and publish them, until SIGTERM."),
+    "settings": LazyCommand("bridge.commands.settings:settings", "Print every setting, its default and its meaning."),
+    "doctor": LazyCommand(
+        "bridge.commands.doctor:doctor", "Try everything that the ingress depends on, and say of each fault what to do."
+    ),
+    "schemas": LazyCommand(
+        "bridge.commands.schemas:schemas", "Write the schemas and the reference of the events, as the code has them."
+    ),
+    "dev": LazyCommand(
+        "bridge.commands.dev:dev",
+        "Run everything on this machine, Kafka and Redis included, until Ctrl-C; show what happens.",
+    ),
+    "demo": LazyCommand(
+        "bridge.commands.demo:demo",
+        "Show one callback on its whole way, on an embedded Kafka and Redis; fail if any step of it fails.",
+    ),
+    "send": LazyCommand(
+        "bridge.commands.send:send",
+        "Post a callback as the platform does, signed, with a documented body or one of your own.",
+    ),
+    "tail": LazyCommand(
+        "bridge.commands.tail:tail", "Show a topic live, one line a record: events, dead letters, badges."
+    ),
+    "journal": LazyCommand("bridge.commands.journal:app", "See and publish by hand what the journals hold."),
+    "dlq": LazyCommand("bridge.commands.dlq:app", "Read dead letters of the ingress again."),
+}
 
 
-@app.callback()
-def _root() -> None:
-    """Settings come from the environment; `bridge settings` lists them."""
-
-
-for command in (serve, settings, doctor, schemas, dev, demo, send, tail):
-    app.command()(command)
-app.add_typer(journal.app, name="journal")
-app.add_typer(dlq.app, name="dlq")
-
-
-def main() -> None:
+def main() -> NoReturn:
     """Entry point of the command."""
-    run_program(app)
+    settings = f"`{command_line('bridge')} settings`"
+    run_program(
+        "Tencent Cloud IM callbacks, durably on a Kafka topic. "
+        f"Settings are environment variables: {settings} lists them.",
+        COMMANDS,
+    )
+
+
+if __name__ == "__main__":
+    main()

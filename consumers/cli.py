@@ -1,27 +1,28 @@
-"""The command `consumers`: puts the commands together. Each is a module of `consumers/commands`, named after it."""
+"""The command `consumers`: names its commands, each of which is a module of `consumers.commands`."""
 
 from __future__ import annotations
 
-import typer
+from typing import NoReturn
 
-from common.terminal import CommandGroup, run_program
-from consumers.commands import badge, dlq
-from consumers.commands.run import run
-from consumers.commands.settings import show_settings
+from common.program import LazyCommand, command_line, run_program
 
-app = typer.Typer(
-    cls=CommandGroup,
-    help="Workers on the topic of events. Settings are environment variables: see `consumers settings`.",
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    add_completion=False,
-)
-app.command("run")(run)
-app.command("settings")(show_settings)
-app.add_typer(badge.app, name="badge")
-app.add_typer(dlq.app, name="dlq")
+COMMANDS = {
+    "run": LazyCommand("consumers.commands.run:run", "Run a worker until SIGTERM or Ctrl-C."),
+    "settings": LazyCommand(
+        "consumers.commands.settings:show_settings", "Print every setting, its default and its meaning."
+    ),
+    "badge": LazyCommand("consumers.commands.badge:app", "Look at badges, and make them anew."),
+    "dlq": LazyCommand(
+        "consumers.commands.dlq:app", "Look at dead letters, give them to their worker again, or mark them as done."
+    ),
+}
 
 
-def main() -> None:
+def main() -> NoReturn:
     """Entry point of the command."""
-    run_program(app)
+    settings = f"`{command_line('consumers')} settings`"
+    run_program(f"Workers on the topic of events. Settings are environment variables: {settings} lists them.", COMMANDS)
+
+
+if __name__ == "__main__":
+    main()

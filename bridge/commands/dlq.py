@@ -42,7 +42,6 @@ from common.kafka.partition import partition_of
 from common.kafka.producer import make_producer, stop_producer
 from common.kafka.topics import TopicsMissingError, ensure_topics
 from common.settings import load_settings
-from common.terminal import is_output_unread
 
 app = typer.Typer(no_args_is_help=True, help="Read dead letters of the ingress again.")
 
@@ -83,8 +82,6 @@ def replay(
     except (ValueError, TopicsMissingError) as error:
         raise SystemExit(f"error: {error}") from None
     except (KafkaError, OSError, TimeoutError) as error:
-        if isinstance(error, OSError) and is_output_unread(error):
-            raise
         raise SystemExit(f"error: Kafka cannot be used: {error!r}. What was replayed is marked; run it again") from None
 
 

@@ -20,6 +20,7 @@ from bridge.publish.quarantine import Quarantine
 from bridge.settings import BridgeSettings, InspectionSettings
 from common import logs
 from common.kafka import diagnosis
+from common.program import be_interruptible
 from common.settings import load_settings
 from common.terminal import printable, progress_bar, show_table
 
@@ -85,6 +86,7 @@ def drain(folder: Folder = None) -> None:
     damaged = set(place.glob(f"*{DAMAGED_SUFFIX}"))
     if owned:
         typer.echo(f"left to their living owners: {_names(owned)}", err=True)
+    be_interruptible()
     try:
         uvloop.run(_drain(place, settings))
     except KeyboardInterrupt:

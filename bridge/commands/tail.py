@@ -68,7 +68,7 @@ async def _show(follower: Follower, shown: RecordFilter, output: Output, *, as_j
             if not shown.admits(record):
                 continue
             if as_json:
-                output.raw(json_line(record.value))
+                output.json(json_line(record))
             else:
                 output.line(describe_record(record))
 

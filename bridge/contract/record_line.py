@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from base64 import b64encode
 from datetime import datetime
 from typing import Any
 
@@ -10,10 +12,13 @@ import orjson
 from aiokafka import ConsumerRecord
 from rich.text import Text
 
-from common.terminal import printable
+from common.text import printable
 
 MAX_VALUE_CHARS = 80
 MAX_TEXT_CHARS = 200
+
+_LINE_ENDS = re.compile(r"[\r\n]+")
+"""Of JSON, whose strings have none."""
 
 
 def describe_record(record: ConsumerRecord) -> Text:
@@ -30,16 +35,33 @@ def describe_record(record: ConsumerRecord) -> Text:
     return _line(record.timestamp, "record", "", key_of(record), {"value": value})
 
 
-def json_line(value: bytes | None) -> bytes:
-    """The value as it is, or, where that would be several lines or none, as the same JSON or a JSON string in one."""
-    if value is None:
-        return b"null"
-    if value and not value.splitlines()[1:]:
-        return value.rstrip(b"\r\n")
+def json_line(record: ConsumerRecord) -> str:
+    """The value as it is where that is JSON, on one line; else an object of all that the record is.
+
+    That object has `partition`, `offset`, `key`, `headers`, and the `value` as text, or in Base64 as `value_base64`.
+    """
+    if record.value is None:
+        return "null"
     try:
-        return orjson.dumps(orjson.loads(value))
+        orjson.loads(record.value)
     except orjson.JSONDecodeError:
-        return json.dumps(_text(value)).encode()
+        return json.dumps(_whole(record), ensure_ascii=False)
+    return _LINE_ENDS.sub(" ", record.value.decode().strip())
+
+
+def _whole(record: ConsumerRecord) -> dict[str, Any]:
+    try:
+        value = {"value": record.value.decode()}
+    except UnicodeDecodeError:
+        value = {"value_base64": b64encode(record.value).decode()}
+    headers = {name: _text(content) for name, content in record.headers}
+    return {
+        "partition": record.partition,
+        "offset": record.offset,
+        "key": key_of(record),
+        "headers": headers,
+        **value,
+    }
 
 
 def content_of(record: ConsumerRecord) -> dict[str, Any]:

@@ -16,8 +16,8 @@ from aiokafka.errors import KafkaError
 from common.kafka import diagnosis
 from common.kafka.topics import TopicsMissingError
 from common.logs import configure
+from common.program import be_interruptible
 from common.settings import load_settings
-from common.terminal import is_output_unread
 from consumers.errors import RetryLater, WorkerRefusedError, describe
 from consumers.settings import ConsumersSettings
 
@@ -42,6 +42,7 @@ def run_to_end(work: Coroutine[Any, Any, Result]) -> Result:
     Raises:
         typer.Exit: it was interrupted, or failed for a reason outside, which is printed in one line.
     """
+    be_interruptible()
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             return runner.run(work)
@@ -56,8 +57,6 @@ def run_to_end(work: Coroutine[Any, Any, Result]) -> Result:
     except TimeoutError:
         fail("Kafka does not answer: is CONSUMERS_KAFKA_BOOTSTRAP_SERVERS its address?")
     except OSError as error:
-        if is_output_unread(error):
-            raise
         hint = ": is the port of CONSUMERS_ADMIN_PORT taken?" if error.errno == errno.EADDRINUSE else ""
         fail(f"{error.strerror or describe(error)}{hint}")
 

@@ -60,7 +60,7 @@ def test_a_progress_bar_shows_how_far_it_is_and_what_is_waited_for(monkeypatch: 
     def console(**_: Any) -> Console:
         return Console(file=screen, force_terminal=True, width=100)
 
-    monkeypatch.setattr("common.terminal.Console", console)
+    monkeypatch.setattr("common.terminal._Console", console)
     with progress_bar("reading") as show:
         show(0, None)
         show(3, 7, title="waiting: \x1b[0m[bold]")

@@ -62,16 +62,31 @@ def test_what_a_terminal_would_obey_is_escaped() -> None:
 @pytest.mark.parametrize(
     ("value", "line"),
     [
-        (None, b"null"),
-        (b'{"a": 1}', b'{"a": 1}'),
-        (b'{"a": 1}\r\n', b'{"a": 1}'),
-        (b'{\n"a": 1}', b'{"a":1}'),
-        (b"two\nlines", b'"two\\nlines"'),
-        (b"", b'""'),
+        (None, "null"),
+        (b'{"a": 1}', '{"a": 1}'),
+        (b'{"a": 1}\r\n', '{"a": 1}'),
+        (b'{\r\n"a": 1,\n\n"b":123456789012345678901234567890}', '{ "a": 1, "b":123456789012345678901234567890}'),
     ],
 )
-def test_for_programs_every_value_is_one_line(value: bytes | None, line: bytes) -> None:
-    assert json_line(value) == line
+def test_for_programs_a_value_that_is_json_is_one_line_and_otherwise_as_it_is(value: bytes | None, line: str) -> None:
+    assert json_line(record(value)) == line
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        (b"two\nlines", {"value": "two\nlines"}),
+        (b"", {"value": ""}),
+        (b'{"a": "\xff"}', {"value_base64": "eyJhIjogIv8ifQ=="}),
+        (b"NaN", {"value": "NaN"}),
+        (b"\x1b]0;owned\x07", {"value": "\x1b]0;owned\x07"}),
+    ],
+)
+def test_for_programs_a_value_that_is_no_json_is_shown_with_its_record(value: bytes, shown: dict[str, str]) -> None:
+    line = json_line(record(value, ("reason", b"not_json"), ("detail", b"\xff")))
+    headers = {"reason": "not_json", "detail": "\ufffd"}
+    assert orjson.loads(line) == {"partition": 0, "offset": 17, "key": "key", "headers": headers} | shown
+    assert len(line.splitlines()) == 1
 
 
 def test_what_is_no_json_object_has_no_content_and_a_key_is_text_in_any_case() -> None:

@@ -11,11 +11,12 @@ from typing import Any
 import jsonschema
 import orjson
 import pytest
+import typer
 from referencing import Registry
 from referencing.jsonschema import DRAFT202012
 from typer.testing import CliRunner
 
-from bridge.cli import app
+from bridge.commands.schemas import schemas as command
 from bridge.contract import reference, schemas
 from bridge.contract.examples import body_of, events_of
 from bridge.events import DATA_TYPES, UNKNOWN_TYPE, registry
@@ -31,7 +32,9 @@ def documents() -> dict[str, Any]:
 
 
 def run(*arguments: str | Path) -> Any:
-    return CliRunner().invoke(app, ["schemas", *map(str, arguments)])
+    app = typer.Typer()
+    app.command()(command)
+    return CliRunner().invoke(app, [*map(str, arguments)])
 
 
 def test_what_is_committed_is_what_the_code_has() -> None:

@@ -1,4 +1,4 @@
-"""The commands when nobody reads their output to its end, as in `bridge settings | head -1`."""
+"""The commands when their output cannot be written to its end, as in `bridge settings | head -1`."""
 
 from __future__ import annotations
 
@@ -13,27 +13,61 @@ from tests.support.commands import BRIDGE
 
 CONSUMERS = BRIDGE.with_name("consumers")
 MANY_LINES = """
+import asyncio
 import typer
-from common.terminal import CommandGroup, Output, run_program, show_table
+import uvloop
+from common.program import LazyCommand, run_program
+from common.terminal import Output, show_table
 
-app = typer.Typer(cls=CommandGroup)
-app.command("table")(lambda: show_table(("number",), ([str(number)] for number in range(200_000))))
-app.command("line")(lambda: [Output().line(str(number)) for number in range(50_000)])
-app.command("raw")(lambda: [Output().raw(b"x" * 1000) for _ in range(1000)])
-app.command("one")(lambda: print("x" * 1_000_000))
+async def work():
+    for number in range(50_000):
+        print(number)
+        await asyncio.sleep(0)
 
-@app.command("fail")
-def fail() -> None:
+async def tasks():
+    async with asyncio.TaskGroup() as group:
+        group.create_task(work())
+        group.create_task(asyncio.sleep(30))
+
+def table(): show_table(("number",), ([str(number)] for number in range(200_000)))
+def line(): [Output().line(str(number)) for number in range(50_000)]
+def json(): [Output().json("x" * 1000) for _ in range(1000)]
+def one(): print("x" * 1_000_000)
+def handled():
+    try:
+        print("x" * 1_000_000)
+    except (OSError, Exception):
+        raise SystemExit("error: no file, no connection, failed")
+def loop(): asyncio.run(tasks())
+def uv(): uvloop.run(tasks())
+def fail():
     print("beginning")
     raise typer.Exit(3)
 
-run_program(app)
+names = ("table", "line", "json", "one", "handled", "loop", "uv", "fail")
+run_program("", {name: LazyCommand(f"__main__:{name}", "") for name in names})
 """
 
-pytestmark = pytest.mark.parametrize("unbuffered", ["", "1"], ids=["buffered", "unbuffered"])
+buffering = pytest.mark.parametrize("unbuffered", ["", "1"], ids=["buffered", "unbuffered"])
+COMMANDS: list[list[str | Path]] = [
+    [BRIDGE],
+    [BRIDGE, "--help"],
+    [BRIDGE, "settings"],
+    [BRIDGE, "send"],
+    [BRIDGE, "send", "--help"],
+    [BRIDGE, "journal", "--help"],
+    [BRIDGE, "schemas", "--check"],
+    [CONSUMERS, "--help"],
+    [CONSUMERS, "settings"],
+    [CONSUMERS, "run", "--help"],
+    [CONSUMERS, "dlq", "list", "--help"],
+]
+every_command = pytest.mark.parametrize(
+    "command", COMMANDS, ids=lambda command: " ".join([command[0].name, *map(str, command[1:])])
+)
 
 
-def run_unread(command: list[str | Path], unbuffered: str, *, lines: int = 0) -> tuple[int, bytes]:
+def run_unread(command: list[str | Path], unbuffered: str = "", *, lines: int = 0) -> tuple[int, bytes]:
     """Read so many lines of what a command prints, and no more: its exit status, and standard error."""
     env = {**os.environ, "PYTHONUNBUFFERED": unbuffered}  # empty is as if it were not set
     reader, writer = os.pipe()
@@ -49,35 +83,61 @@ def run_unread(command: list[str | Path], unbuffered: str, *, lines: int = 0) ->
         return running.returncode, errors
 
 
-@pytest.mark.parametrize(
-    "command",
-    [
-        [BRIDGE, "settings"],
-        [BRIDGE, "--help"],
-        [BRIDGE, "journal", "--help"],
-        [BRIDGE, "schemas", "--check"],
-        [CONSUMERS, "settings"],
-        [CONSUMERS, "dlq", "list", "--help"],
-    ],
-    ids=lambda command: " ".join(map(str, command[1:])),
-)
+def run_redirected(command: list[str | Path], redirection: str) -> tuple[int, str]:
+    """Run it by a shell that has redirected its streams: its exit status, and what it printed on standard error."""
+    shell = ["sh", "-c", f'"$@" {redirection}', "sh", *command]
+    done = subprocess.run(shell, capture_output=True, text=True, timeout=30, check=False)
+    return done.returncode, done.stderr
+
+
+@buffering
+@every_command
 def test_a_command_that_nobody_reads_ends_in_silence(command: list[str | Path], unbuffered: str) -> None:
-    assert run_unread(command, unbuffered) == (0, b"")
+    status, errors = run_unread(command, unbuffered)
+    if command == [BRIDGE]:
+        assert (status, errors.splitlines()[0][:14]) == (2, b"Usage: bridge "), "help that nobody asked for"
+    else:
+        assert (status, errors) == (0, b"")
 
 
+@pytest.mark.parametrize("redirection", [">&-", ">&- 2>&-", "<&- >&- 2>&-"])
+def test_a_command_without_standard_streams_ends_in_silence(redirection: str) -> None:
+    for command in ([BRIDGE, "--help"], [BRIDGE, "settings"]):
+        assert run_redirected(command, redirection) == (0, "")
+
+
+@pytest.mark.parametrize("redirection", ["2>&-", "2>/dev/full", ">&- 2>&-"])
+def test_where_errors_cannot_be_written_the_status_still_tells_of_them(redirection: str) -> None:
+    assert run_redirected([BRIDGE, "nosuch"], redirection) == (2, "")
+
+
+@pytest.mark.parametrize("command", COMMANDS[:4], ids=str)
+def test_a_full_disk_is_told_in_one_line(command: list[str | Path]) -> None:
+    status, errors = run_redirected(command, ">/dev/full")
+    if command == [BRIDGE]:
+        assert status == 2
+    else:
+        assert (status, errors) == (1, "error: standard output cannot be written: No space left on device\n")
+
+
+@buffering
 def test_the_commands_on_the_journal_end_in_silence_too(tmp_path: Path, unbuffered: str) -> None:
     assert run_unread([BRIDGE, "journal", "list", tmp_path], unbuffered) == (0, b"")
 
 
-@pytest.mark.parametrize("command", ["table", "line", "raw"])
+@buffering
+@pytest.mark.parametrize("command", ["table", "line", "json", "loop", "uv"])
 def test_a_long_output_of_which_the_first_line_is_read_ends_in_silence(command: str, unbuffered: str) -> None:
     assert run_unread([sys.executable, "-c", MANY_LINES, command], unbuffered, lines=1) == (0, b"")
 
 
-def test_one_write_larger_than_a_pipe_ends_in_silence(unbuffered: str) -> None:
-    assert run_unread([sys.executable, "-c", MANY_LINES, "one"], unbuffered) == (0, b"")
+@buffering
+@pytest.mark.parametrize("command", ["one", "handled"])
+def test_one_write_larger_than_a_pipe_ends_in_silence(command: str, unbuffered: str) -> None:
+    assert run_unread([sys.executable, "-c", MANY_LINES, command], unbuffered) == (0, b"")
 
 
+@buffering
 def test_a_command_that_fails_before_it_notices_keeps_its_status(unbuffered: str) -> None:
     status, errors = run_unread([sys.executable, "-c", MANY_LINES, "fail"], unbuffered)
     assert (status, errors) == ((0 if unbuffered else 3), b"")

@@ -13,10 +13,10 @@ import orjson
 import pytest
 from typer.testing import CliRunner
 
-from bridge import cli as bridge_cli
+from bridge.commands import dlq as bridge_dlq
 from bridge.normalize.normalizer import Normalizer, Received
 from bridge.query import parse_query
-from consumers import cli as consumers_cli
+from consumers.commands import dlq as consumers_dlq
 from tests.support.badge_model import badge_event, produce
 from tests.support.broker import Broker
 from tests.support.callbacks import RECALLED
@@ -43,7 +43,7 @@ class Notes(Worker):
                 file.write(f"{message.event.id} {message.topic} {message.partition} {message.offset}\\n")
 '''
 BIN = Path(sys.executable).parent
-PROGRAMS = {"consumers": consumers_cli.app, "bridge": bridge_cli.app}
+PROGRAMS = {"consumers": consumers_dlq.app, "bridge": bridge_dlq.app}
 
 
 class Office:
@@ -74,7 +74,7 @@ class Office:
 
     def run(self, *arguments: str, program: str = "consumers", code: int = 0) -> str:
         """Run `<program> dlq …` in this process: a new one would take a second of CPU each time."""
-        done = CliRunner().invoke(PROGRAMS[program], ["dlq", *arguments])
+        done = CliRunner().invoke(PROGRAMS[program], [*arguments])
         assert done.exit_code == code, done.output
         assert done.exception is None or isinstance(done.exception, SystemExit), done.exception
         return done.stdout

@@ -1,0 +1,47 @@
+"""The commands of a program for typer, each of which is imported when it is used."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib import import_module
+from typing import Any
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+
+from common.program import LazyCommand
+
+
+class _Placeholder(TyperCommand):
+    """Stands for a command in the help of the program, and becomes it when it is used."""
+
+    def __init__(self, name: str, command: LazyCommand) -> None:
+        super().__init__(name, short_help=command.summary)
+        self._place = command.place
+
+    def make_context(self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any) -> Any:
+        """Read the arguments by the command itself, which the context then names."""
+        return load(self.name or "", self._place).make_context(info_name, args, parent=parent, **extra)
+
+
+def load(name: str, place: str) -> Any:
+    """The command, or the group of commands, that is there; see `LazyCommand`."""
+    module, _, attribute = place.partition(":")
+    found = getattr(import_module(module), attribute)
+    if not isinstance(found, typer.Typer):
+        app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+        app.command(name)(found)
+        found = app
+    found.rich_markup_mode = None
+    return typer.main.get_command(found)
+
+
+def run(summary: str, commands: Mapping[str, LazyCommand]) -> None:
+    """Run the command that the arguments of this process name.
+
+    Raises:
+        SystemExit: always, with its status; 2 where the arguments are wrong.
+    """
+    placeholders = [_Placeholder(name, command) for name, command in commands.items()]
+    # Plain help: what draws the frames takes longer to import than most commands to run.
+    TyperGroup(help=summary, commands=placeholders, no_args_is_help=True, rich_markup_mode=None).main()
