@@ -102,7 +102,7 @@ def test_a_command_that_nobody_reads_ends_in_silence(command: list[str | Path], 
 
 @pytest.mark.parametrize("redirection", [">&-", ">&- 2>&-", "<&- >&- 2>&-"])
 def test_a_command_without_standard_streams_ends_in_silence(redirection: str) -> None:
-    for command in ([BRIDGE, "--help"], [BRIDGE, "settings"]):
+    for command in COMMANDS[1:3]:
         assert run_redirected(command, redirection) == (0, "")
 
 
