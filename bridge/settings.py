@@ -40,6 +40,12 @@ class BridgeSettings(Settings):
     hung_after_s: float = Field(
         10.0, gt=1, description="A process whose event loop has not moved for this long is killed and started again."
     )
+    start_timeout_s: float = Field(
+        60.0,
+        gt=1,
+        description="""The same for a process that does not accept callbacks yet; doubled with each that was killed. For
+        neither does the time count in which the machine did not let the process run.""",
+    )
     max_connections: int = Field(
         10_000, ge=1, description="Most connections of a process; beyond it, new ones wait to be accepted."
     )

@@ -12,6 +12,7 @@ from bridge import metrics
 from bridge.http.server import Acceptor, HttpServer, listen
 from bridge.ingress.ingress import Ingress
 from bridge.journal.journal import Journal
+from bridge.process.warm_up import warm_up
 from bridge.publish.publisher import Publisher
 from bridge.settings import DEV_TOKEN, BridgeSettings
 from common.admin import AdminServer, Readiness
@@ -55,20 +56,29 @@ class Bridge:
     def readiness(self) -> Readiness:
         """Ready = can durably accept: by disk or by Kafka. That Kafka is away is no reason to be unready."""
         disk_ok = self._journal.disk_ok
+        is_serving = self._acceptor is not None and not self._stopping
         return Readiness(
-            ready=not self._stopping and (disk_ok or self._publisher.confirms),
+            ready=is_serving and (disk_ok or self._publisher.confirms),
             detail={
                 "disk": "ok" if disk_ok else "failing",
                 "kafka": self._publisher.state,
-                "state": "stopping" if self._stopping else "serving",
+                "state": "stopping" if self._stopping else "serving" if is_serving else "starting",
             },
         )
 
-    async def start(self, listener: socket.socket) -> None:
-        """Take over the backlog, connect in the background, and accept callbacks on `listener`."""
+    async def start(self) -> None:
+        """Take over the backlog, connect in the background, and do once what the first callback would wait for.
+
+        Raises:
+            OSError: the admin port is taken.
+        """
         await self._admin.start()
         await self._journal.start()
         self._publisher.start(self._journal)
+        warm_up(self._settings)
+
+    def accept(self, listener: socket.socket) -> None:
+        """Accept callbacks from now on."""
         self._acceptor = Acceptor(listener, self._server, max_connections=self._settings.max_connections)
         self._acceptor.start()
         self._metrics_task = asyncio.create_task(self._keep_metrics())
@@ -107,13 +117,18 @@ class Bridge:
 
 
 async def serve(
-    settings: BridgeSettings, listener: socket.socket | None = None, *, admin_socket: str | None = None
+    settings: BridgeSettings,
+    listener: socket.socket | None = None,
+    *,
+    admin_socket: str | None = None,
+    accepting: Callable[[], object] = lambda: None,
 ) -> None:
     """Run one process until SIGTERM or SIGINT.
 
     Args:
         listener: a bound socket that others share; None: bind the port of the settings.
         admin_socket: path for the admin pages, instead of a port.
+        accepting: called once callbacks are accepted.
 
     Raises:
         OSError: a port is taken.
@@ -131,10 +146,15 @@ async def serve(
             )
     stop = asyncio.Event()
     with on_stop_signal(stop.set):
+        if not shared:
+            listen(settings.host, settings.port).close()  # Whether it is taken: told before anything is begun.
         bridge = Bridge(settings, admin_socket=admin_socket)
-        listener = listener or listen(settings.host, settings.port)
         tune_garbage_collector()
-        await bridge.start(listener)
+        await bridge.start()
+        # Not before: who connects is to be answered within the deadline, not when we are ready.
+        listener = listener or listen(settings.host, settings.port)
+        bridge.accept(listener)
+        accepting()
         if not shared:
             log.info("accepting callbacks on %s port %d", *listener.getsockname()[:2])
         await stop.wait()

@@ -9,23 +9,25 @@ import sys
 import uvloop
 
 from bridge.process.app import serve
-from bridge.process.heartbeat import send_heartbeats
+from bridge.process.heartbeat import Heart
 from bridge.settings import BridgeSettings
-from common import logs
+from common import logs, streams
 from common.kafka import diagnosis
 from common.settings import load_settings
 
 
 async def _run(settings: BridgeSettings, listener: socket.socket, parent: socket.socket, admin: str) -> None:
-    heartbeats = asyncio.create_task(send_heartbeats(parent))
+    heart = Heart(parent)
+    heartbeats = asyncio.create_task(heart.beat())
     try:
-        await serve(settings, listener, admin_socket=admin)
+        await serve(settings, listener, admin_socket=admin, accepting=heart.accepting)
     finally:
         heartbeats.cancel()
 
 
 def main() -> None:
     """Serve callbacks on an inherited socket."""
+    streams.protect()
     listener_fd, parent_fd, admin, number = sys.argv[1:]
     settings = load_settings(BridgeSettings)
     logs.configure(log_format=settings.log_format, level=settings.log_level, process=number)

@@ -14,6 +14,7 @@ import socket
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 from prometheus_client import CollectorRegistry
@@ -42,15 +43,11 @@ class Supervisor:
         self._settings = settings
         self._folder = tempfile.TemporaryDirectory(prefix="bridge-")
         self._children = [
-            ChildProcess(
-                number,
-                Path(self._folder.name),
-                hung_after_s=settings.hung_after_s,
-                stop_timeout_s=settings.stop_timeout_s,
-            )
+            ChildProcess(number, Path(self._folder.name), settings, accepting=partial(self._say_accepting, number))
             for number in range(settings.workers)
         ]
         self._stopping = asyncio.Event()
+        self._address = ("", 0)
         registry = CollectorRegistry()
         registry.register(MergedMetrics(self._children))
         self._admin = AdminServer(
@@ -63,10 +60,14 @@ class Supervisor:
 
     def readiness(self) -> Readiness:
         """Ready while a process is, and none is unready that could be handed a callback."""
+        accepting = [child for child in self._children if child.is_accepting]
         states = {str(child.number): child.readiness for child in self._children if child.is_alive}
         return Readiness(
-            ready=not self._stopping.is_set() and bool(states) and all(state.ready for state in states.values()),
-            detail={number: str(state.detail.get("state", "unknown")) for number, state in states.items()},
+            ready=not self._stopping.is_set() and bool(accepting) and all(child.readiness.ready for child in accepting),
+            detail={
+                "state": "stopping" if self._stopping.is_set() else "serving" if accepting else "starting",
+                "processes": {number: {"ready": state.ready, **state.detail} for number, state in states.items()},
+            },
         )
 
     async def run(self) -> None:
@@ -81,7 +82,8 @@ class Supervisor:
             listen(self._settings.host, self._settings.port) as listener,
         ):
             await self._admin.start()
-            log.info("%d processes accept callbacks on %s port %d", len(self._children), *listener.getsockname()[:2])
+            self._address = listener.getsockname()[:2]
+            log.info("starting %d processes for callbacks on %s port %d", len(self._children), *self._address)
             keepers = [asyncio.create_task(self._keep_running(child, listener)) for child in self._children]
             await self._stopping.wait()
             log.info("stopping %d processes", len(self._children))
@@ -101,6 +103,9 @@ class Supervisor:
                 waits.reset()
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._stopping.wait(), next(waits))
+
+    def _say_accepting(self, number: int) -> None:
+        log.info("process %d is accepting callbacks on %s port %d", number, *self._address)
 
     async def _refresh(self) -> None:
         """Fetch readiness and metrics of all children, for an answer of the admin port."""

@@ -5,15 +5,17 @@ from __future__ import annotations
 import asyncio
 import signal
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from bridge.process.child_process import ChildProcess
-from bridge.process.heartbeat import HeartbeatMonitor, send_heartbeats
-from bridge.process.supervisor import MergedMetrics
+from bridge.process.heartbeat import Heart, HeartbeatMonitor
+from bridge.process.supervisor import MergedMetrics, Supervisor
+from bridge.settings import BridgeSettings
+from common.admin import Readiness
 
 METRICS = """# HELP bridge_accepted_total Callbacks.
 # TYPE bridge_accepted_total counter
@@ -28,8 +30,18 @@ def pair() -> Iterator[tuple[socket.socket, socket.socket]]:
         yield ours, theirs
 
 
+def settings(**fields: Any) -> BridgeSettings:
+    return BridgeSettings.model_validate({"apps": {"1400000000": ["token-a"]}, **fields})
+
+
+async def wait_for(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(10):
+        while not condition():  # noqa: ASYNC110 - what it waits for is polled
+            await asyncio.sleep(0.01)
+
+
 def child(number: int, metrics: str) -> ChildProcess:
-    made = ChildProcess(number, Path(), hung_after_s=1.0, stop_timeout_s=1.0)
+    made = ChildProcess(number, Path(), settings())
     made.metrics = metrics
     return made
 
@@ -44,28 +56,29 @@ def test_metrics_of_all_children_are_one_family_each_sample_with_its_process() -
     ]
 
 
-def test_silence_lasts_from_the_last_byte_that_a_child_has_sent(
-    pair: tuple[socket.socket, socket.socket], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_silence_lasts_from_the_last_byte_that_a_child_has_sent(pair: tuple[socket.socket, socket.socket]) -> None:
     ours, theirs = pair
-    now = [100.0]
-    monkeypatch.setattr("bridge.process.heartbeat.time", SimpleNamespace(monotonic=lambda: now[0]))
-    monitor = HeartbeatMonitor(ours)
-    now[0] += 3
+    passed = iter([3.0, 1.0, 2.0, 1.0])
+    monitor = HeartbeatMonitor(ours, lambda: next(passed))
     assert monitor.silence_s() == 3
     theirs.send(b".")
-    assert monitor.silence_s() == 0
-    now[0] += 2
+    assert (monitor.silence_s(), monitor.is_accepting) == (0, False)
     assert monitor.silence_s() == 2
     theirs.close()
-    assert monitor.silence_s() == 2, "the end of the stream is no beat"
+    assert monitor.silence_s() == 3, "the end of the stream is no beat"
 
 
-async def test_a_child_sends_a_beat_from_its_event_loop(pair: tuple[socket.socket, socket.socket]) -> None:
+async def test_a_child_sends_beats_from_its_event_loop_which_say_whether_it_accepts(
+    pair: tuple[socket.socket, socket.socket],
+) -> None:
     ours, theirs = pair
-    ours.setblocking(False)
-    task = asyncio.create_task(send_heartbeats(theirs))
-    assert await asyncio.wait_for(asyncio.get_running_loop().sock_recv(ours, 10), 5) == b"."
+    monitor = HeartbeatMonitor(ours, lambda: 1.0)
+    heart = Heart(theirs)
+    task = asyncio.create_task(heart.beat())
+    await wait_for(lambda: monitor.silence_s() == 0)
+    assert not monitor.is_accepting
+    heart.accepting()
+    await wait_for(lambda: monitor.silence_s() == 0 and monitor.is_accepting)
     task.cancel()
 
 
@@ -76,5 +89,47 @@ async def test_a_child_whose_parent_is_gone_shuts_itself_down(
     sent: list[int] = []
     monkeypatch.setattr("os.kill", lambda _pid, number: sent.append(number))
     ours.close()
-    await asyncio.wait_for(send_heartbeats(theirs), 5)
+    await asyncio.wait_for(Heart(theirs).beat(), 5)
     assert sent == [signal.SIGTERM]
+
+
+class FixedSilence:
+    """Stands for a monitor."""
+
+    def __init__(self, silence_s: float, *, is_accepting: bool) -> None:
+        self.is_accepting = is_accepting
+        self.silence_s = lambda: silence_s
+
+
+def test_a_start_has_a_limit_of_its_own_that_doubles_each_time_and_the_log_names_the_setting(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    one = child(7, "")
+    starting = {silence_s: FixedSilence(silence_s, is_accepting=False) for silence_s in (59.0, 61.0, 119.0, 121.0)}
+    is_hung = one._is_hung
+    assert [is_hung(starting[silence_s]) for silence_s in (59, 61, 61, 119, 121)] == [False, True, False, False, True]  # type: ignore[arg-type]
+    assert "not heard of for 61 s (BRIDGE_START_TIMEOUT_S); the next one has 120 s" in caplog.text
+    assert "the next one has 240 s" in caplog.text
+    assert is_hung(FixedSilence(11, is_accepting=True))  # type: ignore[arg-type]
+    assert "process 7 is killed: its event loop has not moved for 11 s (BRIDGE_HUNG_AFTER_S)" in caplog.text
+
+
+def test_readiness_is_that_of_those_who_accept_and_shows_all_of_every_process() -> None:
+    supervisor = Supervisor(settings(workers=3))
+    with supervisor._folder:
+        assert supervisor.readiness().ready is False
+        for number, (alive, accepting, ready) in enumerate(
+            [(True, True, True), (True, False, False), (False, False, False)]
+        ):
+            one = supervisor._children[number]
+            one._process = object() if alive else None  # type: ignore[assignment]
+            one._monitor = FixedSilence(0, is_accepting=accepting)  # type: ignore[assignment]
+            one.readiness = Readiness(ready, {"kafka": "ok"})
+        shown = supervisor.readiness()
+        assert shown.ready, "a callback cannot come to one that does not accept yet"
+        assert shown.detail == {
+            "state": "serving",
+            "processes": {"0": {"ready": True, "kafka": "ok"}, "1": {"ready": False, "kafka": "ok"}},
+        }
+        supervisor._children[0].readiness = Readiness(False)
+        assert not supervisor.readiness().ready

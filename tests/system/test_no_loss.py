@@ -154,10 +154,11 @@ def _is_replaced(bridge: IngressProcess, child: int) -> bool:
 
 
 def test_a_hung_process_is_started_again(ingress: MakeIngress, own_broker: Broker) -> None:
-    # A process that is slow to start is killed as hung, too: short enough to wait for, long enough for any machine.
-    bridge = ingress(own_broker, BRIDGE_WORKERS="2", BRIDGE_HUNG_AFTER_S="6")
+    bridge = ingress(own_broker, ready=False, BRIDGE_WORKERS="2", BRIDGE_HUNG_AFTER_S="3")
+    bridge.wait_for_log("(?s)is accepting callbacks.*is accepting callbacks", timeout=60)
     hung = bridge.children()[0]
     os.kill(hung, signal.SIGSTOP)
     bridge.wait_for(partial(_is_replaced, bridge, hung), timeout=30, what="another process")
-    bridge.wait_ready(30)
+    bridge.wait_for_log("(?s)(is accepting callbacks.*){3}", timeout=60)
+    assert "its event loop has not moved for 3 s (BRIDGE_HUNG_AFTER_S)" in bridge.output()
     assert bridge.post(recalled("u", unread=1)).status == 200

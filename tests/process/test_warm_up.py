@@ -1,0 +1,31 @@
+"""What happens only once has happened before the first callback comes, and leaves no trace."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import orjson
+import pytest
+from prometheus_client import generate_latest
+
+from bridge import metrics
+from bridge.process.warm_up import ROUNDS, warm_up
+from bridge.settings import BridgeSettings
+
+
+@pytest.mark.parametrize("tokens", [["token-a"], []], ids=["signed", "unsigned"])
+async def test_a_callback_becomes_an_event_that_nobody_keeps_or_counts(
+    tokens: list[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    fields: dict[str, Any] = {
+        "apps": {"1400000000": tokens},
+        "allowed_networks": ["203.0.113.0/24"],
+        "decision_urls": {"*": "http://127.0.0.1:1/"},
+    }
+    before = generate_latest(metrics.REGISTRY)
+    with caplog.at_level(logging.DEBUG):
+        records = warm_up(BridgeSettings.model_validate(fields))
+    assert [orjson.loads(record.value)["type"] for record in records] == ["im.c2c.message.recalled"] * ROUNDS
+    assert generate_latest(metrics.REGISTRY) == before
+    assert not caplog.records
