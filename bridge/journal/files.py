@@ -104,6 +104,11 @@ class JournalFiles:
         """Whether the disk budget is not used up."""
         return self.stored_bytes < self._max_bytes
 
+    @property
+    def fraction_used(self) -> float:
+        """How much of the disk budget is used: 0.0 is nothing, 1.0 all."""
+        return self.stored_bytes / self._max_bytes
+
     # -- What they hold ------------------------------------------------------------------------------------------------
 
     def add(self, group: Group) -> None:

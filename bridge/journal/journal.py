@@ -294,6 +294,11 @@ class Journal:
         return self._files.current is not None and self._files.has_room and not self._writer.is_stuck
 
     @property
+    def fraction_used(self) -> float:
+        """How much of the disk budget is used, from 0.0 (nothing) to 1.0 (all) and a little beyond."""
+        return self._files.fraction_used
+
+    @property
     def is_drained(self) -> bool:
         """Whether Kafka confirmed everything."""
         return not self._gathering and all(queue.is_drained for queue in self.queues.values())

@@ -102,6 +102,17 @@ def test_while_kafka_confirms_in_time_nothing_is_written(world: World) -> None:
     assert len(world.acknowledged) == 1
 
 
+def test_the_journal_tells_how_much_of_its_disk_budget_is_used(world: World) -> None:
+    world.outlet.confirms = False
+    assert world.journal.fraction_used == 0.0
+    world.append("events", 0, 1_000)
+    _sync(world)
+    state = world.journal.state
+    assert 0.0 < world.journal.fraction_used == state.stored_bytes / LIMITS.max_bytes
+    world.drain()
+    assert world.journal.fraction_used == 0.0
+
+
 async def test_a_journal_that_version_0_1_0_wrote_is_taken_over_and_published(tmp_path: Path) -> None:
     shutil.copy(WRITTEN_BY_0_1_0, tmp_path / "00000000000000000001-host-1-0123abcd.journal")
     journal = Journal(tmp_path, LIMITS, ToldOutlet())
