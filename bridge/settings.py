@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Literal, Self
@@ -14,9 +13,9 @@ from pydantic_settings import SettingsConfigDict
 from bridge.events import registry
 from bridge.events.base import SCHEMA_BASE
 from common.kafka.topics import Topic
+from common.networks import Network
 from common.settings import Settings, retention_ms
 
-Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 MEBIBYTE = 1024 * 1024
 DEV_APP = "1400000000"
 DEV_TOKEN = "dev-token"  # noqa: S105 - what `bridge dev` accepts where nothing is configured

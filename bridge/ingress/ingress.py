@@ -19,13 +19,14 @@ import msgspec
 from bridge import metrics
 from bridge.events import registry
 from bridge.ingress import refusals, replies
+from bridge.ingress.addresses import AddressFilter
 from bridge.ingress.all_durable import AllDurable, RecordJournal
 from bridge.ingress.decisions import Decider, Endpoint
 from bridge.ingress.rate_limit import RateLimit
 from bridge.ingress.refusals import Refusal, RefusalLog, RefusedError
 from bridge.ingress.replies import PlatformReply
 from bridge.ingress.request import CallbackRequest
-from bridge.ingress.verify import AddressFilter, Verdict, Verifier
+from bridge.ingress.verify import Verdict, Verifier
 from bridge.journal.deadlines import CHECK_INTERVAL_S
 from bridge.journal.groups import Resolve
 from bridge.journal.journal import JournalFullError
@@ -99,8 +100,10 @@ class Ingress:
         self.in_flight += 1
         if request.method != "POST":
             raise RefusedError(refusals.METHOD)
-        if not self._addresses.is_open and not self._addresses.admits(request.peer, request.forwarded_for):
-            raise RefusedError(refusals.ADDRESS)
+        if not self._addresses.is_open:
+            refusal = self._addresses.refusal(request.peer, request.forwarded_for)
+            if refusal is not None:
+                raise RefusedError(refusal)
         verdict = self._verifier.verify(parse_query(request.path.partition("?")[2]))
         if verdict.refusal is not None:
             if verdict.refusal is not refusals.STALE_TIME:

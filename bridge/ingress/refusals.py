@@ -17,6 +17,9 @@ DOCUMENTED_PARAMETERS = frozenset(
 )
 
 
+MAX_SENDERS = 10
+
+
 class Refusal(NamedTuple):
     """Why a request is answered without being acknowledged."""
 
@@ -25,23 +28,52 @@ class Refusal(NamedTuple):
     """A short code: label of the metric `bridge_refused_total`, and `reason` of a dead letter."""
     message: str
     """For the platform's log, and ours."""
+    advice: str = ""
+    """For our log alone: what may be wrong, and which setting to look at."""
+    sender: str = ""
+    """For our log alone, where that is the reason: the address that is refused."""
 
 
 METHOD = Refusal(HTTPStatus.METHOD_NOT_ALLOWED, "method", "callbacks are sent with POST")
-ADDRESS = Refusal(HTTPStatus.FORBIDDEN, "address", "this address may not post callbacks")
-UNKNOWN_APP = Refusal(HTTPStatus.FORBIDDEN, "unknown_app", "SdkAppid is none of the configured apps")
+_UNAUTHENTIC = "SdkAppid, Sign and RequestTime prove no app that is configured here"
+"""One message for all three, which tells who guesses nothing about the apps that there are."""
+UNKNOWN_APP = Refusal(HTTPStatus.FORBIDDEN, "unknown_app", _UNAUTHENTIC, "SdkAppid is no app of BRIDGE_APPS")
 SIGNATURE_MISSING = Refusal(
     HTTPStatus.FORBIDDEN,
     "signature_missing",
-    "Sign and RequestTime are required: set the callback token in the console",
+    _UNAUTHENTIC,
+    "Sign and RequestTime are required: switch callback authentication on in the console, with a token of BRIDGE_APPS",
 )
-BAD_SIGNATURE = Refusal(HTTPStatus.FORBIDDEN, "bad_signature", "Sign does not fit RequestTime and the configured token")
+BAD_SIGNATURE = Refusal(
+    HTTPStatus.FORBIDDEN,
+    "bad_signature",
+    _UNAUTHENTIC,
+    "Sign does not fit RequestTime and the app's tokens in BRIDGE_APPS: compare them with the console's",
+)
 STALE_TIME = Refusal(HTTPStatus.FORBIDDEN, "stale_time", "RequestTime is too far from the time here")
 """The signature is right: the callback is authentic, and late, or one of the clocks is wrong."""
 SLOW_BODY = Refusal(HTTPStatus.REQUEST_TIMEOUT, "slow_body", "the body did not arrive in time")
 BROKEN_BODY = Refusal(HTTPStatus.BAD_REQUEST, "broken_body", "the body did not arrive whole")
 TOO_MANY = Refusal(HTTPStatus.SERVICE_UNAVAILABLE, "in_flight", "too many callbacks are in flight")
 TOO_LATE = Refusal(HTTPStatus.SERVICE_UNAVAILABLE, "deadline", "it could not be made durable in time")
+
+
+NOT_ALLOWED = (
+    "if it is one of the platform's, add it to BRIDGE_ALLOWED_NETWORKS; if a proxy of yours, to BRIDGE_TRUSTED_PROXIES"
+)
+PROXY_ALONE = (
+    "it is one of BRIDGE_TRUSTED_PROXIES and names nobody in X-Forwarded-For: have it send that header,"
+    " or add it to BRIDGE_ALLOWED_NETWORKS"
+)
+NO_ADDRESS = (
+    "it is no address, so that nobody can tell whether it is in BRIDGE_ALLOWED_NETWORKS: have the proxy name"
+    " the client's in X-Forwarded-For"
+)
+
+
+def address(sender: str, advice: str) -> Refusal:
+    """The sender is not on the allow-list; `advice` is NOT_ALLOWED, PROXY_ALONE or NO_ADDRESS."""
+    return Refusal(HTTPStatus.FORBIDDEN, "address", "this address may not post callbacks", advice, sender)
 
 
 def too_large(max_bytes: int) -> Refusal:
@@ -65,26 +97,42 @@ class RefusedError(Exception):
 class RefusalLog:
     """Counts refusals, and logs one now and then.
 
-    The log has the shape of a request, none of its values: they may hold secrets, and are the sender's choice.
+    The log has the shape of a request, none of its values: they may hold secrets, and are the sender's choice. Only of
+    what is refused for its address it has that: of those refused since the line before, the first MAX_SENDERS.
     """
 
     def __init__(self) -> None:
         self._throttle = Throttle()
+        self._senders: dict[str, None] = {}
 
     def note(self, refusal: Refusal, request: CallbackRequest) -> None:
         """This request is refused."""
         reason = refusal.reason
         metrics.REFUSED.labels(reason).inc()
+        if refusal.sender and len(self._senders) < MAX_SENDERS:
+            self._senders[refusal.sender] = None
         if not self._throttle.admits(reason):
             return
-        names = {name.partition("=")[0].lower() for name in request.path.partition("?")[2].split("&")}
+        senders = ""
+        if refusal.sender:
+            senders = f" to {', '.join(self._senders)}"
+            self._senders.clear()
         log.warning(
-            "answered %d (%s: %s): query parameters %s and %d others, body of %s bytes; %d more like it before",
+            "answered %d%s (%s: %s)%s; %s; %d more like it before",
             refusal.status,
+            senders,
             reason,
             refusal.message,
-            ", ".join(sorted(names & DOCUMENTED_PARAMETERS)) or "none",
-            len(names - DOCUMENTED_PARAMETERS - {""}),
-            "unknown" if request.size is None else request.size,
+            refusal.advice and f": {refusal.advice}",
+            _shape(request),
             self._throttle.suppressed(reason),
         )
+
+
+def _shape(request: CallbackRequest) -> str:
+    names = {name.partition("=")[0].lower() for name in request.path.partition("?")[2].split("&")} - {""}
+    shown = sorted(names & DOCUMENTED_PARAMETERS)
+    if others := len(names) - len(shown):
+        shown.append(f"{others} undocumented")
+    size = "unknown size" if request.size is None else f"{request.size} bytes"
+    return f"query parameters: {', '.join(shown) or 'none'}; body of {size}"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import ipaddress
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Self
@@ -14,7 +13,7 @@ import msgspec
 from bridge.ingress import refusals
 from bridge.ingress.refusals import Refusal
 from bridge.query import Query
-from bridge.settings import BridgeSettings, Network
+from bridge.settings import BridgeSettings
 
 MAX_REMEMBERED = 1024
 MAX_DIGITS = 18
@@ -94,35 +93,3 @@ def _is_signed(sign: str, request_time: str, tokens: Sequence[bytes]) -> bool:
     time_bytes = request_time.encode(errors="replace")
     matches = [hmac.compare_digest(hashlib.sha256(token + time_bytes).hexdigest().encode(), given) for token in tokens]
     return any(matches)
-
-
-class AddressFilter:
-    """The optional allow-list of addresses.
-
-    Args:
-        allowed: networks that may post; empty: any.
-        proxies: networks of our own proxies, whose `X-Forwarded-For` is believed.
-    """
-
-    def __init__(self, allowed: Sequence[Network], proxies: Sequence[Network]) -> None:
-        self._allowed = allowed
-        self._proxies = proxies
-        self.is_open = not allowed
-        """Whether every address may post."""
-
-    @classmethod
-    def from_settings(cls, settings: BridgeSettings) -> Self:
-        """The one that the settings describe."""
-        return cls(settings.allowed_networks, settings.trusted_proxies)
-
-    def admits(self, peer: str | None, forwarded_for: str) -> bool:
-        """Whether a request from `peer` may post: the last address in front of our own proxies counts."""
-        path = [*(part.strip() for part in forwarded_for.split(",") if part.strip()), peer or ""]
-        for text in reversed(path):
-            try:
-                address = ipaddress.ip_address(text)
-            except ValueError:
-                return False
-            if not any(address in network for network in self._proxies):
-                return any(address in network for network in self._allowed)
-        return False

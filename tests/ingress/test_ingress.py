@@ -159,8 +159,51 @@ def test_the_log_of_a_refusal_has_the_shape_of_the_request_and_none_of_its_value
         ingress_with(FakeJournal()).accept(request)
     (line,) = (record.getMessage() for record in caplog.records)
     assert "unknown_app" in line
-    assert "sdkappid, sign and 1 others, body of 6 bytes" in line
+    assert "requesttime, sdkappid, sign, 1 undocumented; body of 6 bytes" in line
     assert "SECRET" not in line
+
+
+def test_the_log_names_the_addresses_that_are_refused_and_what_to_do(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [0.0]
+    monkeypatch.setattr("common.logs.time.monotonic", lambda: now[0])
+    ingress = ingress_with(FakeJournal(), allowed_networks=["203.0.113.0/24"], trusted_proxies=["10.0.0.0/8"])
+
+    def refuse(*peers: str, **facts: str) -> str:
+        caplog.clear()
+        for peer in peers:
+            ingress.accept(FakeRequest(recalled("ann"), peer=peer, **facts))
+        (line,) = (record.getMessage() for record in caplog.records)
+        return line
+
+    line = refuse("198.51.100.1")
+    assert "answered 403 to 198.51.100.1 (address: " in line
+    assert "BRIDGE_ALLOWED_NETWORKS" in line
+    for last in range(30):
+        ingress.accept(FakeRequest(recalled("ann"), peer=f"198.51.100.{last % 3}"))
+        ingress.accept(FakeRequest(recalled("ann"), peer="10.0.0.1", forwarded_for=f"a{last}\n\x1bb"))
+    now[0] = 1.0
+    line = refuse("198.51.100.9")
+    assert "to 198.51.100.0, 'a0\\n\\x1bb', 198.51.100.1" in line
+    assert "60 more like it before" in line
+    now[0] = 2.0
+    assert "BRIDGE_TRUSTED_PROXIES and names nobody in X-Forwarded-For" in refuse("10.0.0.1")
+
+
+def test_who_guesses_learns_nothing_about_the_apps() -> None:
+    replies = []
+    for query in (
+        signed_query("1", TOKEN, RECALLED),
+        signed_query(APP_ID, "other", RECALLED),
+        signed_query("1", None, RECALLED),
+        signed_query(APP_ID, None, RECALLED),
+        "",
+    ):
+        request = FakeRequest(recalled("ann"), query)
+        ingress_with(FakeJournal()).accept(request)
+        replies += request.replies
+    assert len({(reply.status, reply.content, reply.headers, reply.closes) for reply in replies}) == 1
 
 
 def test_the_head_alone_may_be_refused_before_there_is_a_body() -> None:
