@@ -101,6 +101,14 @@ class BridgeSettings(Settings):
         ge=0,
         description="Callbacks with a right signature and a stale time that are kept as dead letters per minute.",
     )
+    stale_bytes_per_minute: int = Field(
+        4 * MEBIBYTE,
+        ge=0,
+        description="The same in bytes. None are kept while a tenth of BRIDGE_JOURNAL_MAX_BYTES is used.",
+    )
+    stale_max_age_hours: float = Field(
+        12.0, gt=0, le=72, description="Callbacks whose time differs by more than this are refused and never kept."
+    )
     max_body_bytes: int = Field(MEBIBYTE, ge=1024, description="Largest body that is accepted.")
     max_in_flight: int = Field(10_000, ge=1, description="Most callbacks that wait for their reply at a time.")
     head_timeout_s: float = Field(

@@ -95,6 +95,10 @@ _DEAD_LETTER: Json = {
             "receivedtime": {"type": "string", "format": "date-time"},
             "query": {"type": "string", "description": "The query of the callback, without the signature."},
             "traceparent": {"type": "string"},
+            "skew-seconds": {
+                "type": "string",
+                "description": "Of what has a stale time: RequestTime minus the time of receipt.",
+            },
             "body-bytes": {"type": "string", "description": "Size of a body that had to be left out."},
             "body-sha256": {"type": "string", "description": "SHA-256 of a body that had to be left out."},
         },

@@ -13,6 +13,10 @@ from bridge.journal.record import Record
 class RecordJournal(Protocol):
     """What makes records durable: see `bridge.journal.journal.Journal`."""
 
+    @property
+    def fraction_used(self) -> float:
+        """How much of its budgets is used: from 0.0 (nothing) to 1.0 (all) and a little beyond."""
+
     def append(self, record: Record, resolve: Resolve, /) -> None:
         """Keep a record, and call `resolve` once, later.
 

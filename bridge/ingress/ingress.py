@@ -22,10 +22,10 @@ from bridge.ingress import refusals, replies
 from bridge.ingress.addresses import AddressFilter
 from bridge.ingress.all_durable import AllDurable, RecordJournal
 from bridge.ingress.decisions import Decider, Endpoint
-from bridge.ingress.rate_limit import RateLimit
 from bridge.ingress.refusals import Refusal, RefusalLog, RefusedError
 from bridge.ingress.replies import PlatformReply
 from bridge.ingress.request import CallbackRequest
+from bridge.ingress.stale import StaleBudget
 from bridge.ingress.verify import Verdict, Verifier
 from bridge.journal.deadlines import CHECK_INTERVAL_S
 from bridge.journal.groups import Resolve
@@ -75,7 +75,9 @@ class Ingress:
         self._addresses = AddressFilter.from_settings(settings)
         self._normalizer = Normalizer.from_settings(settings)
         self._decider = Decider.from_settings(settings)
-        self._stale = RateLimit(settings.stale_per_minute)
+        self._stale = StaleBudget(
+            settings.stale_per_minute, settings.stale_bytes_per_minute, lambda: journal.fraction_used
+        )
         self._refusals = RefusalLog()
         self._throttle = Throttle()
         self._questions: set[asyncio.Task[None]] = set()
@@ -106,9 +108,7 @@ class Ingress:
                 raise RefusedError(refusal)
         verdict = self._verifier.verify(parse_query(request.path.partition("?")[2]))
         if verdict.refusal is not None:
-            if verdict.refusal is not refusals.STALE_TIME:
-                raise RefusedError(verdict.refusal)
-            self._warn_of_skew(verdict.skew_s)  # It is authentic: it is kept, and refused only then.
+            self._refuse_unless_kept(verdict.refusal, verdict.skew_s, request.size or 0)
         self.clock_skew_s = verdict.skew_s
         return verdict
 
@@ -167,7 +167,7 @@ class Ingress:
         query = verdict.query
         received = Received(query, body, self._now_ns(), traceparent)
         if verdict.refusal is not None:
-            self._keep_stale(request, received)
+            self._keep_stale(request, received, verdict.skew_s)
             return None
         normalized = self._normalize(query.command or command_in(body), received)
         if _is_before(normalized.command):
@@ -244,38 +244,48 @@ class Ingress:
 
     # -- A stale time: authentic, so it is kept, and refused -----------------------------------------------------------
 
+    def _refuse_unless_kept(self, refusal: Refusal, skew_s: float, size: int) -> None:
+        """Look at a callback that is not as it should be: of a stale one the body may be kept, and has to be read.
+
+        Raises:
+            RefusedError: in all other cases.
+        """
+        if refusal in {refusals.STALE_TIME, refusals.EXPIRED}:
+            self.clock_skew_s = skew_s
+            self._warn_of_skew(skew_s)
+        if refusal is not refusals.STALE_TIME:
+            raise RefusedError(refusal)
+        if not self._stale.has_room(size):
+            raise RefusedError(refusals.STALE_NOT_KEPT)
+
     def _warn_of_skew(self, skew_s: float) -> None:
         if self._throttle.admits("skew"):
             log.warning(
-                "an authentic callback says it was sent %.0f s %s our time: is the clock of this machine right?",
+                "an authentic callback says it was sent %.0f s %s our time: is the clock of this machine"
+                " right? If it is, somebody posts an old URL again",
                 abs(skew_s),
                 "before" if skew_s < 0 else "after",
             )
 
-    def _keep_stale(self, request: CallbackRequest, received: Received) -> None:
+    def _keep_stale(self, request: CallbackRequest, received: Received, skew_s: float) -> None:
         """Keep a callback with a stale time: one of the clocks is wrong, which must not lose a day of callbacks.
 
         Raises:
             RefusedError: it is refused at once, since it is not kept.
         """
-        if not self._stale.admits():
-            raise RefusedError(refusals.STALE_TIME)
+        if not self._stale.admits(len(received.body) + len(received.query.raw)):
+            raise RefusedError(refusals.STALE_NOT_KEPT)
         letter = self._normalizer.dead_letter(received, refusals.STALE_TIME.reason, refusals.STALE_TIME.message)
+        letter.headers.append(("skew-seconds", b"%.0f" % skew_s))
         try:
             self._append([letter], partial(self._resolve_stale, request))
         except RefusedError as refused:
-            self._warn_of_lost_stale(refused.refusal)
-            raise RefusedError(refusals.STALE_TIME) from refused
+            raise RefusedError(refusals.STALE_NOT_KEPT) from refused
 
     def _resolve_stale(self, request: CallbackRequest, durable: bool) -> None:
         if durable:
             metrics.DEAD_LETTERS.labels(refusals.STALE_TIME.reason).inc()
-        else:
-            self._warn_of_lost_stale(refusals.TOO_LATE)
-        self.refuse(request, refusals.STALE_TIME)
-
-    def _warn_of_lost_stale(self, refusal: Refusal) -> None:
-        log.warning("a callback with a stale time could not be kept: %s", refusal.message)
+        self.refuse(request, refusals.STALE_TIME if durable else refusals.STALE_NOT_KEPT)
 
     # -- Before-callbacks: the platform holds a user's action back until we answer, so trouble of ours blocks none -----
 

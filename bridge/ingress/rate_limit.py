@@ -1,4 +1,4 @@
-"""How often something may happen in a minute."""
+"""How much of something may happen in a minute."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from collections.abc import Callable
 
 
 class RateLimit:
-    """Admits so many events in each minute of the clock.
+    """Admits so much in each minute of the clock.
 
     Args:
-        per_minute: how many.
+        per_minute: how much, in events or in bytes.
         now: a clock, in seconds.
     """
 
@@ -18,12 +18,15 @@ class RateLimit:
         self._per_minute = per_minute
         self._now = now
         self._minute = 0
-        self._count = 0
+        self._used = 0
 
-    def admits(self) -> bool:
-        """Whether one more may pass now."""
+    def has_room(self, amount: int = 1) -> bool:
+        """Whether so much more may pass now."""
         minute = int(self._now() / 60)
         if minute != self._minute:
-            self._minute, self._count = minute, 0
-        self._count += 1
-        return self._count <= self._per_minute
+            self._minute, self._used = minute, 0
+        return self._used + amount <= self._per_minute
+
+    def use(self, amount: int = 1) -> None:
+        """So much has passed."""
+        self._used += amount

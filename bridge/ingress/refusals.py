@@ -50,8 +50,25 @@ BAD_SIGNATURE = Refusal(
     _UNAUTHENTIC,
     "Sign does not fit RequestTime and the app's tokens in BRIDGE_APPS: compare them with the console's",
 )
-STALE_TIME = Refusal(HTTPStatus.FORBIDDEN, "stale_time", "RequestTime is too far from the time here")
+_STALE = "RequestTime is too far from the time here"
+STALE_TIME = Refusal(
+    HTTPStatus.FORBIDDEN, "stale_time", _STALE, "it is kept as a dead letter: see bridge_clock_skew_seconds"
+)
 """The signature is right: the callback is authentic, and late, or one of the clocks is wrong."""
+STALE_NOT_KEPT = Refusal(
+    HTTPStatus.FORBIDDEN,
+    "stale_not_kept",
+    _STALE,
+    "it is not kept, since BRIDGE_STALE_PER_MINUTE or BRIDGE_STALE_BYTES_PER_MINUTE is used up, or the journal has"
+    " other callbacks to keep",
+)
+EXPIRED = Refusal(
+    HTTPStatus.FORBIDDEN,
+    "expired",
+    _STALE,
+    "it is further away than BRIDGE_STALE_MAX_AGE_HOURS, so it is not kept: an old URL is posted again, or a clock is"
+    " wrong by hours (see bridge_clock_skew_seconds)",
+)
 SLOW_BODY = Refusal(HTTPStatus.REQUEST_TIMEOUT, "slow_body", "the body did not arrive in time")
 BROKEN_BODY = Refusal(HTTPStatus.BAD_REQUEST, "broken_body", "the body did not arrive whole")
 TOO_MANY = Refusal(HTTPStatus.SERVICE_UNAVAILABLE, "in_flight", "too many callbacks are in flight")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import secrets
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Self
@@ -17,6 +18,7 @@ from bridge.settings import BridgeSettings
 
 MAX_REMEMBERED = 1024
 MAX_DIGITS = 18
+SECONDS_PER_HOUR = 3600
 
 
 class Verdict(msgspec.Struct, frozen=True, gc=False):
@@ -35,14 +37,22 @@ class Verifier:
     Args:
         apps: SdkAppid → tokens; without tokens only the SdkAppid is checked.
         max_skew_s: most seconds between RequestTime and our clock.
+        max_stale_s: the same for what is stale, and may be kept nevertheless.
         now: our clock, Unix seconds.
     """
 
     def __init__(
-        self, apps: Mapping[str, Sequence[str]], *, max_skew_s: float, now: Callable[[], float] = time.time
+        self,
+        apps: Mapping[str, Sequence[str]],
+        *,
+        max_skew_s: float,
+        max_stale_s: float,
+        now: Callable[[], float] = time.time,
     ) -> None:
         self._tokens = {app: [token.encode() for token in tokens] for app, tokens in apps.items()}
+        self._nobodys_tokens = [secrets.token_bytes()] * max((len(tokens) for tokens in apps.values()), default=0)
         self._max_skew_s = max_skew_s
+        self._max_stale_s = max_stale_s
         self._now = now
         self._signed: dict[tuple[str, str, str], float] = {}
         """Signatures that were right lately → their RequestTime: all callbacks of an app in a second have the same."""
@@ -51,7 +61,9 @@ class Verifier:
     def from_settings(cls, settings: BridgeSettings) -> Self:
         """The one that the settings describe."""
         tokens = {app: [token.get_secret_value() for token in tokens] for app, tokens in settings.apps.items()}
-        return cls(tokens, max_skew_s=settings.clock_skew_s)
+        return cls(
+            tokens, max_skew_s=settings.clock_skew_s, max_stale_s=settings.stale_max_age_hours * SECONDS_PER_HOUR
+        )
 
     def verify(self, query: Query) -> Verdict:
         """Whether the callback with this query is authentic and fresh."""
@@ -66,20 +78,25 @@ class Verifier:
                 self._signed.clear()
             self._signed[proof] = signed_at
         skew = signed_at - self._now()
-        return Verdict(query, refusals.STALE_TIME if abs(skew) > self._max_skew_s else None, skew)
+        return Verdict(query, self._check_time(abs(skew)), skew)
 
     def _check(self, app_id: str, signature: str, request_time: str) -> Refusal | None:
         tokens = self._tokens.get(app_id)
-        if tokens is None:
-            return refusals.UNKNOWN_APP
-        if not tokens:
+        if tokens is not None and not tokens:
             return None
         if not signature or not request_time:
-            return refusals.SIGNATURE_MISSING
+            return refusals.SIGNATURE_MISSING if tokens else refusals.UNKNOWN_APP
         is_time = request_time.isascii() and request_time.isdigit() and len(request_time) <= MAX_DIGITS
-        if not (_is_signed(signature, request_time, tokens) and is_time):
-            return refusals.BAD_SIGNATURE
-        return None
+        # Of an app that there is not, too: the time taken says nothing about the apps.
+        is_signed = is_time and _is_signed(signature, request_time, tokens or self._nobodys_tokens)
+        if tokens is None:
+            return refusals.UNKNOWN_APP
+        return None if is_signed else refusals.BAD_SIGNATURE
+
+    def _check_time(self, difference_s: float) -> Refusal | None:
+        if difference_s <= self._max_skew_s:
+            return None
+        return refusals.STALE_TIME if difference_s <= self._max_stale_s else refusals.EXPIRED
 
 
 def sign(token: str, request_time: str) -> str:
@@ -90,6 +107,6 @@ def sign(token: str, request_time: str) -> str:
 def _is_signed(sign: str, request_time: str, tokens: Sequence[bytes]) -> bool:
     # Every token is tried, whichever fits: the time taken says nothing about the tokens.
     given = sign.lower().encode(errors="replace")
-    time_bytes = request_time.encode(errors="replace")
+    time_bytes = request_time.encode()
     matches = [hmac.compare_digest(hashlib.sha256(token + time_bytes).hexdigest().encode(), given) for token in tokens]
     return any(matches)

@@ -295,8 +295,8 @@ class Journal:
 
     @property
     def fraction_used(self) -> float:
-        """How much of the disk budget is used, from 0.0 (nothing) to 1.0 (all) and a little beyond."""
-        return self._files.fraction_used
+        """How much of the budget of disk or memory is used, whichever is fuller: 0.0 (nothing) to 1.0 and beyond."""
+        return max(self._files.fraction_used, self._memory_bytes / self._memory_max_bytes)
 
     @property
     def is_drained(self) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -46,6 +47,7 @@ class Case(NamedTuple):
 
 
 BEFORE = sample("C2C.CallbackBeforeSendMsg.v1")
+AN_HOUR_AGO = int(time.time()) - 3600
 REFUSING = {"decision_urls": {BEFORE.command: "http://127.0.0.1:9"}, "decision_on_failure": "refuse"}
 CASES = [
     Case("accepted", 200, recalled("ann", unread=1)),
@@ -61,8 +63,9 @@ CASES = [
     Case("unsigned", 403, recalled("ann"), query={"token": None}),
     Case("forged", 403, recalled("ann"), query={"token": "other"}),
     Case("unknown app", 403, recalled("ann"), query={"app_id": "1"}),
-    Case("stale", 403, recalled("ann"), query={"request_time": 1}),
-    Case("stale, not kept", 403, recalled("ann"), full, query={"request_time": 1}),
+    Case("stale", 403, recalled("ann"), query={"request_time": AN_HOUR_AGO}),
+    Case("stale, not kept", 403, recalled("ann"), full, query={"request_time": AN_HOUR_AGO}),
+    Case("expired", 403, recalled("ann"), query={"request_time": 1}),
     Case("address", 403, recalled("ann"), settings={"allowed_networks": ["192.0.2.0/24"]}),
     Case("too large", 413, PostedCallback(RECALLED, b"x" * 2000), settings={"max_body_bytes": 1024}),
     Case("too late", 503, recalled("ann"), too_slow),

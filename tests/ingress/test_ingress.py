@@ -11,7 +11,6 @@ import orjson
 import pytest
 
 from bridge import metrics
-from bridge.ingress import refusals
 from bridge.ingress.refusals import RefusedError
 from bridge.normalize.normalizer import Normalizer
 from tests.support.callbacks import APP_ID, RECALLED, TOKEN, PostedCallback, recalled, sample, signed_query
@@ -255,16 +254,20 @@ def test_a_fault_of_ours_is_answered_500_and_holds_up_no_other(monkeypatch: pyte
 # -- A stale time ------------------------------------------------------------------------------------------------------
 
 
-def stale() -> FakeRequest:
+def stale(age_s: int = 90, size: int = 0) -> FakeRequest:
     callback = recalled("late")
-    return FakeRequest(callback, callback.signed(request_time=int(time.time()) - 90))
+    callback = PostedCallback(callback.command, callback.body.ljust(size))
+    return FakeRequest(callback, callback.signed(request_time=int(time.time()) - age_s))
 
 
-def test_a_stale_time_is_refused_when_the_callback_is_kept_as_a_dead_letter() -> None:
-    for durable in (True, False):
+@pytest.mark.parametrize("age_s", [90, -90, 11 * 3600])
+def test_a_stale_time_is_refused_when_the_callback_is_kept_as_a_dead_letter(age_s: int) -> None:
+    for durable, reason in ((True, "stale_time"), (False, "stale_not_kept")):
+        refused = counted("refused_total", reason=reason)
+        kept = counted("dead_letters_total", reason="stale_time")
         journal = FakeJournal()
         ingress = ingress_with(journal)
-        request = stale()
+        request = stale(age_s)
         ingress.accept(request)
         assert request.replies == []
         journal.resolve(durable)
@@ -272,16 +275,68 @@ def test_a_stale_time_is_refused_when_the_callback_is_kept_as_a_dead_letter() ->
         assert ingress.in_flight == 0
         (record,) = journal.records
         assert record.topic == "im.events.dlq"
-        assert dict(record.headers)["reason"] == refusals.STALE_TIME.reason.encode()
-        assert -92 < ingress.clock_skew_s < -89
+        headers = dict(record.headers)
+        assert headers["reason"] == b"stale_time"
+        assert -2 <= int(headers["skew-seconds"]) + age_s <= 0
+        assert -2 < ingress.clock_skew_s + age_s < 1
+        assert counted("refused_total", reason=reason) == refused + 1
+        assert counted("dead_letters_total", reason="stale_time") == kept + durable
 
 
-def test_stale_callbacks_that_are_too_many_or_find_no_room_are_refused_at_once() -> None:
-    for ingress in (ingress_with(FakeJournal(), stale_per_minute=0), ingress_with(FakeJournal(room=0))):
+@pytest.mark.parametrize("age_s", [13 * 3600, -13 * 3600, 30 * 86_400])
+def test_a_time_that_is_hours_away_is_refused_by_the_head_alone_and_kept_nowhere(
+    age_s: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    refused = counted("refused_total", reason="expired")
+    journal = FakeJournal()
+    ingress = ingress_with(journal)
+    request = stale(age_s)
+    with pytest.raises(RefusedError) as raised:
+        ingress.admit(request)
+    ingress.refuse(request, raised.value.refusal)
+    assert request.status == 403
+    assert journal.records == []
+    assert counted("refused_total", reason="expired") == refused + 1
+    assert -2 < ingress.clock_skew_s + age_s < 1
+    assert "is the clock of this machine right?" in caplog.text
+    assert "BRIDGE_STALE_MAX_AGE_HOURS" in caplog.text
+
+
+def test_stale_callbacks_that_are_too_many_or_find_no_room_are_refused_at_once_and_kept_nowhere() -> None:
+    filling = FakeJournal()
+    filling.fraction_used = 0.1
+    cases: list[tuple[FakeJournal, dict[str, int]]] = [
+        (FakeJournal(), {"stale_per_minute": 0}),
+        (FakeJournal(), {"stale_bytes_per_minute": 100}),
+        (FakeJournal(room=0), {}),
+        (filling, {}),
+    ]
+    for journal, limits in cases:
+        ingress = ingress_with(journal, **limits)
+        before = counted("refused_total", reason="stale_not_kept")
         request = stale()
         ingress.accept(request)
         assert request.status == 403
         assert ingress.in_flight == 0
+        assert journal.records == []
+        assert counted("refused_total", reason="stale_not_kept") == before + 1
+
+
+def test_of_large_stale_callbacks_few_are_kept_and_the_others_are_refused_before_their_body_is_read() -> None:
+    journal = FakeJournal()
+    ingress = ingress_with(journal)
+    for _ in range(20):
+        ingress.accept(stale(size=1_000_000))
+    assert len(journal.records) == 4, "of 4 MiB a minute"
+    with pytest.raises(RefusedError):
+        ingress.admit(stale(size=1_000_000))
+    ingress.forget()
+    ingress.accept(stale())
+    assert len(journal.records) == 5, "a small one still has room"
+    real = FakeRequest(recalled("ann"))
+    ingress.accept(real)
+    journal.resolve(True)
+    assert real.status == 200
 
 
 # -- Before-callbacks --------------------------------------------------------------------------------------------------

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 
 from bridge.ingress import refusals
+from bridge.ingress import verify as verification
 from bridge.ingress.refusals import Refusal
 from bridge.ingress.verify import Verifier, sign
 from bridge.query import parse_query
@@ -14,7 +17,7 @@ DOCUMENTED = "17773bc39a671d7b9aa835458704d2a6db81360a5940292b587d6d760d484061"
 
 
 def verify(query: str, *tokens: str, now: float = NOW) -> Refusal | None:
-    verifier = Verifier({APP: tokens or (TOKEN,), "1400000009": ()}, max_skew_s=60, now=lambda: now)
+    verifier = Verifier({APP: tokens or (TOKEN,), "1400000009": ()}, max_skew_s=60, max_stale_s=3600, now=lambda: now)
     return verifier.verify(parse_query(query)).refusal
 
 
@@ -38,7 +41,18 @@ def test_either_of_two_tokens_is_accepted_and_upper_case_hex_too() -> None:
 
 
 @pytest.mark.parametrize(
-    ("skew", "refusal"), [(60, None), (-60, None), (61, refusals.STALE_TIME), (-61, refusals.STALE_TIME)]
+    ("skew", "refusal"),
+    [
+        (60, None),
+        (-60, None),
+        (61, refusals.STALE_TIME),
+        (-61, refusals.STALE_TIME),
+        (3600, refusals.STALE_TIME),
+        (-3600, refusals.STALE_TIME),
+        (3601, refusals.EXPIRED),
+        (-3601, refusals.EXPIRED),
+        (30 * 86_400, refusals.EXPIRED),
+    ],
 )
 def test_the_time_may_differ_by_the_window_to_either_side(skew: int, refusal: Refusal | None) -> None:
     assert verify(query(), now=NOW + skew) is refusal
@@ -49,9 +63,26 @@ def test_a_time_that_is_no_number_is_never_accepted(time: str) -> None:
     assert verify(query(signature=sign(TOKEN, time), time=time)) is not None
 
 
+def test_a_signature_is_computed_for_an_app_that_there_is_not_as_for_one_that_there_is(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    tried: list[int] = []
+    compare = verification._is_signed
+
+    def count(sign: str, request_time: str, tokens: Sequence[bytes]) -> bool:
+        tried.append(len(tokens))
+        return compare(sign, request_time, tokens)
+
+    monkeypatch.setattr(verification, "_is_signed", count)
+    for app, wanted in (("1400000001", refusals.UNKNOWN_APP), (APP, refusals.BAD_SIGNATURE)):
+        assert verify(query(app=app, signature="0" * 64), "new", "old") is wanted
+        assert verify(query(app=app, time=""), "new", "old") is not None
+    assert tried == [2, 2]
+
+
 def test_a_right_signature_is_remembered_but_not_beyond_the_window() -> None:
     clock = [NOW]
-    verifier = Verifier({APP: [TOKEN]}, max_skew_s=60, now=lambda: clock[0])
+    verifier = Verifier({APP: [TOKEN]}, max_skew_s=60, max_stale_s=3600, now=lambda: clock[0])
     for skew, refusal in ((0, None), (60, None), (61, refusals.STALE_TIME), (0, None)):
         clock[0] = NOW + skew
         verdict = verifier.verify(parse_query(query()))

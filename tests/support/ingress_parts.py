@@ -27,6 +27,7 @@ class FakeJournal:
 
     def __init__(self, outcome: bool | None = None, *, room: int = 1_000_000) -> None:
         self.records: list[Record] = []
+        self.fraction_used = 0.0
         self._outcome = outcome
         self._room = room
         self._pending: list[Callable[[bool], None]] = []
