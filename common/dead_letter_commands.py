@@ -9,7 +9,8 @@ from typing import Annotated
 import typer
 
 from common.dead_letter_replay import ReplayProgress, ReportReplay
-from common.kafka.dead_letters import INGRESS, DeadLetterFilter, parse_time
+from common.kafka.dead_letters import INGRESS, DeadLetterFilter, parse_name, parse_time
+from common.kafka.diagnosis import explain
 from common.terminal import printable, progress_bar
 
 TypeOption = Annotated[str | None, typer.Option("--type", help="Event type, with wildcards.")]
@@ -50,21 +51,60 @@ def letter_filter(
     """The filter that the options of a `dlq` command mean.
 
     Raises:
-        ValueError: a time is none. The message can be shown.
+        typer.BadParameter: an option has no such form, or nothing can fit.
     """
+    since_ms, until_ms = _time("--since", since), _time("--until", until)
+    if since_ms is not None and until_ms is not None and since_ms >= until_ms:
+        raise typer.BadParameter("nothing is given up since then and before that: --until must be later than --since")
     return DeadLetterFilter(
-        name=letter,
+        name=None if letter is None else letter_name(letter, parameter="--letter"),
         type=type_,
         command=command,
         account=account,
         group=group,
         reason=reason,
-        since_ms=None if since is None else parse_time(since),
-        until_ms=None if until is None else parse_time(until),
+        since_ms=since_ms,
+        until_ms=until_ms,
     )
 
 
-def show_replay(title: str, run: Callable[[ReportReplay], ReplayProgress], *, done: str, stay: str) -> None:
+def letter_name(text: str, *, parameter: str = "LETTER") -> str:
+    """The name of a letter, given as this parameter.
+
+    Raises:
+        typer.BadParameter: it is none.
+    """
+    try:
+        return parse_name(text)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint=parameter) from None
+
+
+def _time(option: str, text: str | None) -> int | None:
+    try:
+        return None if text is None else parse_time(text)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint=option) from None
+
+
+def counted(count: int, what: str) -> str:
+    """`1 dead letter`, `2 dead letters`."""
+    return f"{count} {what}{'' if count == 1 else 's'}"
+
+
+def no_letter_fits(unfit: int) -> str:
+    """That no letter is meant, although so many are open."""
+    return f"no open dead letter fits these options; without them {'1 does' if unfit == 1 else f'{unfit} do'}"
+
+
+def unusable(error: BaseException, servers: str, variable: str) -> str:
+    """That Kafka cannot be used, why, and which setting names it."""
+    return f"Kafka at {printable(servers)} ({variable}) cannot be used: {printable(explain(error))}"
+
+
+def show_replay(
+    title: str, run: Callable[[ReportReplay], ReplayProgress], *, done: str, stay: str, left_out: str = ""
+) -> None:
     """Run a command on dead letters behind a progress bar, then print what became of them.
 
     Args:
@@ -72,6 +112,7 @@ def show_replay(title: str, run: Callable[[ReportReplay], ReplayProgress], *, do
         run: does it, and returns where it ended.
         done: what happened to the letters that were dealt with, as `replayed`.
         stay: what happened to the others, as `failed again and stay`.
+        left_out: why some were left out, if they were, and how to ask for them.
 
     Raises:
         typer.Exit: with status 1, if letters stay.
@@ -87,5 +128,9 @@ def show_replay(title: str, run: Callable[[ReportReplay], ReplayProgress], *, do
         print(f"{name} stays: {printable(why)}", file=sys.stderr)  # noqa: T201
     failed = f", {progress.failures} {stay}" if progress.failures else ""
     typer.echo(f"{progress.done} {done}{failed}")
+    if progress.left_out:
+        print(f"{counted(progress.left_out, 'dead letter')} left out: {left_out}", file=sys.stderr)  # noqa: T201
+    if progress.unfit:
+        print(no_letter_fits(progress.unfit), file=sys.stderr)  # noqa: T201
     if progress.failures:
         raise typer.Exit(1)

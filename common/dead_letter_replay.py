@@ -1,6 +1,7 @@
 """The loop of every command that works on dead letters: one after the other, at a rate, noting what became of each.
 
-`bridge dlq replay`, `consumers dlq replay` and `consumers dlq drop` differ only in what they do with a letter.
+`bridge dlq replay`, `consumers dlq replay` and `consumers dlq drop` differ only in what they do with a letter. Where no
+letter is meant that there is, they say so.
 """
 
 from __future__ import annotations
@@ -20,6 +21,10 @@ class NotReplayableError(Exception):
     """A dead letter cannot be dealt with and stays where it is. The message says why."""
 
 
+class LetterMissingError(Exception):
+    """There is no open letter of the name that was given. The message says why."""
+
+
 @dataclass
 class ReplayProgress:
     """How far a command on dead letters is."""
@@ -34,6 +39,10 @@ class ReplayProgress:
     """Letters that stay."""
     failed: list[tuple[str, str]] = field(default_factory=list)
     """Name of a letter and why it stays; the first MAX_SHOWN_FAILURES."""
+    left_out: int = 0
+    """Letters that would be meant, and are left out unless they are asked for."""
+    unfit: int = 0
+    """Where none is meant: how many others are open."""
     waiting_for: str | None = None
     """What is away, while something is."""
 
@@ -57,6 +66,7 @@ async def for_each_letter(
     rate: float | None,
     progress: ReplayProgress,
     report: ReportReplay,
+    leaves_out: Callable[[DeadLetter], bool] = lambda _: False,
 ) -> None:
     """Hand each open letter that is meant to `handle`, those of a partition in their order.
 
@@ -68,8 +78,10 @@ async def for_each_letter(
         rate: letters a second at most; None: as fast as it goes.
         progress: kept up to date.
         report: told of it.
+        leaves_out: which of them are only counted.
 
     Raises:
+        LetterMissingError: one letter is meant, and is not there.
         KafkaError, OSError, TimeoutError: Kafka cannot be read.
         whatever else `handle` raises: the letters behind are not looked at.
     """
@@ -78,9 +90,14 @@ async def for_each_letter(
         progress.read, progress.total = read, total
         report(progress)
 
+    found = False
     letters = open_letters(client, topic, chosen, report=note_position)
     async with contextlib.aclosing(letters), contextlib.aclosing(_paced(letters, rate)) as paced:
         async for letter in paced:
+            found = True
+            if leaves_out(letter):
+                progress.left_out += 1
+                continue
             try:
                 await handle(letter)
             except NotReplayableError as error:
@@ -88,6 +105,38 @@ async def for_each_letter(
             else:
                 progress.done += 1
             report(progress)
+    if not found:
+        progress.unfit = await count_others(client, topic, chosen)
+
+
+async def count_others(client: ClientArguments, topic: str, chosen: DeadLetterFilter) -> int:
+    """How many letters are open, for a filter that admits none of them.
+
+    Raises:
+        LetterMissingError: the filter names a letter: says what became of it.
+        KafkaError, OSError, TimeoutError: Kafka cannot be read.
+    """
+    count = 0
+    everything = DeadLetterFilter(name=chosen.name)
+    async with contextlib.aclosing(
+        open_letters(client, topic, everything, done_too=chosen.name is not None)
+    ) as letters:
+        async for letter in letters:
+            if chosen.name is not None:
+                raise LetterMissingError(_why_unfit(letter))
+            count += 1
+    if chosen.name is not None:
+        raise LetterMissingError(f"there is no dead letter {chosen.name} on {topic}: `dlq list` names those that are")
+    return count
+
+
+def _why_unfit(letter: DeadLetter) -> str:
+    if letter.outcome is not None:
+        return f"dead letter {letter.name} is done: it was {letter.outcome}"
+    return (
+        f"dead letter {letter.name} does not fit the other options: its group is {letter.group},"
+        f" its reason {letter.reason}, its command {letter.command or 'unknown'}"
+    )
 
 
 async def _paced(letters: AsyncIterator[DeadLetter], rate: float | None) -> AsyncGenerator[DeadLetter, None]:

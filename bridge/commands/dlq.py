@@ -16,6 +16,7 @@ import uvloop
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
+from bridge.ingress.refusals import STALE_TIME
 from bridge.journal.record import Record
 from bridge.normalize.normalizer import Normalizer, Received
 from bridge.normalize.repair import UnreadableError
@@ -33,8 +34,15 @@ from common.dead_letter_commands import (
     UntilOption,
     letter_filter,
     show_replay,
+    unusable,
 )
-from common.dead_letter_replay import NotReplayableError, ReplayProgress, ReportReplay, for_each_letter
+from common.dead_letter_replay import (
+    LetterMissingError,
+    NotReplayableError,
+    ReplayProgress,
+    ReportReplay,
+    for_each_letter,
+)
 from common.kafka import diagnosis
 from common.kafka.clients import ClientArguments
 from common.kafka.dead_letters import INGRESS, DeadLetter, DeadLetterFilter, done_topic, marker
@@ -46,6 +54,11 @@ from common.settings import load_settings
 app = typer.Typer(no_args_is_help=True, help="Read dead letters of the ingress again.")
 
 CONFIRM_TIMEOUT_S = 30.0
+STALE = STALE_TIME.reason
+LEFT_OUT = (
+    "their time was wrong when they came, so that they may be old URLs with forged bodies. Look at them with"
+    " `consumers dlq list --group ingress --reason stale_time`; if a clock was wrong then, add --reason stale_time"
+)
 
 
 @app.callback()
@@ -65,24 +78,29 @@ def replay(
     rate: RateOption = None,
     dry_run: DryRunOption = False,
 ) -> None:
-    """Make events of the dead letters of the ingress that can be read by now."""
+    """Make events of the dead letters of the ingress that can be read by now.
+
+    Those with a stale time are left out unless `--reason stale_time` or `--letter` names them: they may be forged.
+    """
     settings = load_settings(DeveloperSettings)
     logs.configure(log_format=settings.log_format, level="error")
     diagnosis.watch()
+    chosen = letter_filter(
+        letter=letter, command=command, account=account, group=INGRESS, reason=reason, since=since, until=until
+    )
     try:
-        chosen = letter_filter(
-            letter=letter, command=command, account=account, group=INGRESS, reason=reason, since=since, until=until
-        )
         show_replay(
             "reading dead letters",
             lambda report: uvloop.run(_replay(settings, chosen, rate=rate, dry_run=dry_run, report=report)),
-            done=f"{'would become' if dry_run else 'became'} events",
+            done="would become events" if dry_run else "became events",
             stay="cannot be read yet and stay",
+            left_out=LEFT_OUT,
         )
-    except (ValueError, TopicsMissingError) as error:
+    except (LetterMissingError, TopicsMissingError) as error:
         raise SystemExit(f"error: {error}") from None
     except (KafkaError, OSError, TimeoutError) as error:
-        raise SystemExit(f"error: Kafka cannot be used: {error!r}. What was replayed is marked; run it again") from None
+        why = unusable(error, settings.kafka_bootstrap_servers, "BRIDGE_KAFKA_BOOTSTRAP_SERVERS")
+        raise SystemExit(f"error: {why}. What was replayed until then is marked; run it again") from None
 
 
 async def _replay(
@@ -107,6 +125,7 @@ async def _replay(
             rate=None if dry_run else rate,
             progress=progress,
             report=report,
+            leaves_out=lambda letter: letter.reason == STALE and not (chosen.reason or chosen.name),
         )
     finally:
         if writer is not None:

@@ -35,10 +35,12 @@ _SECONDS_OF_UNIT = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 class DeadLetter:
     """A dead letter."""
 
-    __slots__ = ("_content", "headers", "record")
+    __slots__ = ("_content", "headers", "outcome", "record")
 
     def __init__(self, record: ConsumerRecord) -> None:
         self.record = record
+        self.outcome: str | None = None
+        """What was done with it, `replayed` or `dropped`; None while it is open."""
         self.headers: dict[str, str] = {name: value.decode(errors="replace") for name, value in record.headers}
         """Of a name that occurs more than once, the last: that of who wrote the letter."""
         self._content: dict[str, Any] | None = None
@@ -141,6 +143,13 @@ def marker(letter: DeadLetter, outcome: str) -> Marker:
     return Marker(letter.marker_key, orjson.dumps(content))
 
 
+def _outcome(marker_value: bytes) -> str:
+    try:
+        return str(orjson.loads(marker_value)["outcome"])
+    except (orjson.JSONDecodeError, KeyError, TypeError):
+        return "done"  # Somebody else wrote it.
+
+
 def done_topic(dead_letters: Topic) -> Topic:
     """The topic of the markers for a dead-letter topic, as we create it."""
     retention_ms = int(dead_letters.configs.get("retention.ms", "-1"))
@@ -173,15 +182,15 @@ async def open_letters(
     Raises:
         KafkaError, OSError, TimeoutError: Kafka cannot be read.
     """
-    done: set[bytes] = set()
-    if not done_too:
-        async with contextlib.aclosing(read_all(arguments, f"{topic}.done")) as markers:
-            async for record in markers:
-                (done.add if record.value is not None else done.discard)(record.key)
+    outcomes: dict[bytes, str | None] = {}
+    async with contextlib.aclosing(read_all(arguments, f"{topic}.done")) as markers:
+        async for record in markers:
+            outcomes[record.key] = None if record.value is None else _outcome(record.value)
     async with contextlib.aclosing(read_all(arguments, topic, report)) as records:
         async for record in records:
             letter = DeadLetter(record)
-            if letter.marker_key not in done and chosen.admits(letter):
+            letter.outcome = outcomes.get(letter.marker_key)
+            if (done_too or letter.outcome is None) and chosen.admits(letter):
                 yield letter
 
 
@@ -197,6 +206,18 @@ async def read_all(
         async for batch in batches:
             for record in batch:
                 yield record
+
+
+def parse_name(text: str) -> str:
+    """The name of a letter: its partition and its offset, as `0-17`.
+
+    Raises:
+        ValueError: it is none.
+    """
+    if not re.fullmatch(r"[0-9]+-[0-9]+", text):
+        raise ValueError(f"{text!r} names no dead letter: write partition-offset, as in 0-17")
+    partition, _, offset = text.partition("-")
+    return f"{int(partition)}-{int(offset)}"
 
 
 def parse_time(text: str) -> int:

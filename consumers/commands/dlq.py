@@ -5,12 +5,13 @@ from __future__ import annotations
 import contextlib
 import json
 import sys
-from collections.abc import AsyncGenerator, Callable, Coroutine
+from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import orjson
 import typer
+from aiokafka.errors import KafkaError
 
 from common.dead_letter_commands import (
     AccountOption,
@@ -23,10 +24,14 @@ from common.dead_letter_commands import (
     SinceOption,
     TypeOption,
     UntilOption,
+    counted,
     letter_filter,
+    letter_name,
+    no_letter_fits,
     show_replay,
+    unusable,
 )
-from common.dead_letter_replay import ReplayProgress, ReportReplay
+from common.dead_letter_replay import LetterMissingError, ReplayProgress, ReportReplay, count_others
 from common.kafka.dead_letters import DeadLetter, DeadLetterFilter, open_letters
 from common.terminal import printable
 from consumers.commands.dlq_replay import Replay
@@ -34,6 +39,11 @@ from consumers.commands.execution import fail, quiet_settings, run_to_end
 from consumers.commands.find_worker import find_worker
 from consumers.runtime.dead_letters import ADDED_HEADERS
 from consumers.settings import ConsumersSettings
+
+Result = TypeVar("Result")
+Row = dict[str, Any]
+"""What `list` says of a letter."""
+_COLUMNS = ("letter", "time", "state", "group", "reason", "type", "subject", "detail")
 
 app = typer.Typer(
     help="Look at dead letters, give them to their worker again, or mark them as done.", no_args_is_help=True
@@ -54,23 +64,27 @@ def list_letters(
     done_too: Annotated[bool, typer.Option("--all", help="Those that are done too.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
 ) -> None:
-    """List the dead letters that are open, one a line."""
+    """List the dead letters that are open, one a line below a line of headings."""
     settings = quiet_settings()
-    chosen = _chosen(
+    chosen = letter_filter(
         type_=type_, command=command, account=account, group=group, reason=reason, since=since, until=until
     )
 
     async def work() -> None:
-        shown = 0
+        count = 0
+        rows: list[Row] = []
         async with contextlib.aclosing(_letters(settings, chosen, done_too=done_too)) as letters:
             async for letter in letters:
-                shown += 1
-                if shown <= limit:
-                    print(_json(letter) if as_json else _line(letter))  # noqa: T201
-        more = f", of which {limit} are shown: raise --limit" if shown > limit else ""
-        print(f"{shown} dead letters{more}", file=sys.stderr)  # noqa: T201
+                count += 1
+                if count <= limit:
+                    rows.append(_row(letter))
+        _print_list(rows, as_json=as_json)
+        unfit = 0 if count else await count_others(settings.kafka_client(), settings.dlq_topic, chosen)
+        more = f", of which {limit} are shown: raise --limit" if count > limit else ""
+        told = no_letter_fits(unfit) if unfit else f"{counted(count, 'dead letter')}{more}"
+        print(told, file=sys.stderr)  # noqa: T201
 
-    run_to_end(work())
+    _run(settings, work())
 
 
 @app.command()
@@ -79,18 +93,19 @@ def show(
 ) -> None:
     """Print a dead letter whole: headers, then value."""
     settings = quiet_settings()
+    chosen = DeadLetterFilter(name=letter_name(letter))
 
     async def work() -> None:
-        async with contextlib.aclosing(_letters(settings, DeadLetterFilter(name=letter), done_too=True)) as letters:
+        async with contextlib.aclosing(_letters(settings, chosen, done_too=True)) as letters:
             async for found in letters:
                 for name, value in found.record.headers:
                     print(printable(f"{name}: {value.decode(errors='backslashreplace')}"))  # noqa: T201
                 value = (found.record.value or b"").decode(errors="backslashreplace")
                 print(f"\n{printable(value, keep_newlines=True)}")  # noqa: T201
                 return
-        fail(f"there is no dead letter {letter} on {settings.dlq_topic}")
+        fail(f"there is no dead letter {chosen.name} on {settings.dlq_topic}: `dlq list --all` names those that are")
 
-    run_to_end(work())
+    _run(settings, work())
 
 
 @app.command()
@@ -114,7 +129,7 @@ def replay(
 ) -> None:
     """Give the dead letters of a worker to that worker again, in this process, and to no other."""
     settings = quiet_settings()
-    chosen = _chosen(
+    chosen = letter_filter(
         letter=letter, type_=type_, command=command, account=account, reason=reason, since=since, until=until
     )
     handler = find_worker(worker)()
@@ -123,7 +138,7 @@ def replay(
     def work(report: ReportReplay) -> Coroutine[Any, Any, ReplayProgress]:
         return Replay(settings, chosen, rate=rate, dry_run=dry_run, report=report).replay(handler, of_group)
 
-    _show(f"replaying for {of_group}", work, done="would be replayed" if dry_run else "replayed")
+    _show(settings, f"replaying for {of_group}", work, done="would be replayed" if dry_run else "replayed")
 
 
 @app.command()
@@ -145,7 +160,7 @@ def drop(
 ) -> None:
     """Mark dead letters as done without handling them. They stay on the topic as long as it keeps them."""
     settings = quiet_settings()
-    chosen = _chosen(
+    chosen = letter_filter(
         letter=letter,
         type_=type_,
         command=command,
@@ -161,11 +176,31 @@ def drop(
     def work(report: ReportReplay) -> Coroutine[Any, Any, ReplayProgress]:
         return Replay(settings, chosen, rate=rate, dry_run=dry_run, report=report).drop()
 
-    _show("dropping", work, done="would be dropped" if dry_run else "dropped")
+    _show(settings, "dropping", work, done="would be dropped" if dry_run else "dropped")
 
 
-def _show(title: str, work: Callable[[ReportReplay], Coroutine[Any, Any, ReplayProgress]], *, done: str) -> None:
-    show_replay(title, lambda report: run_to_end(work(report)), done=done, stay="failed again and stay")
+def _show(
+    settings: ConsumersSettings,
+    title: str,
+    work: Callable[[ReportReplay], Coroutine[Any, Any, ReplayProgress]],
+    *,
+    done: str,
+) -> None:
+    show_replay(title, lambda report: _run(settings, work(report)), done=done, stay="failed again and stay")
+
+
+def _run(settings: ConsumersSettings, work: Coroutine[Any, Any, Result]) -> Result:
+    """Run what a command does, as `run_to_end`; that Kafka cannot be used names its address."""
+
+    async def explained() -> Result:
+        try:
+            return await work
+        except (KafkaError, TimeoutError) as error:
+            fail(unusable(error, settings.kafka_bootstrap_servers, "CONSUMERS_KAFKA_BOOTSTRAP_SERVERS"))
+        except LetterMissingError as error:
+            fail(str(error))
+
+    return run_to_end(explained())
 
 
 def _letters(
@@ -174,17 +209,11 @@ def _letters(
     return open_letters(settings.kafka_client(), settings.dlq_topic, chosen, done_too=done_too)
 
 
-def _chosen(**options: str | None) -> DeadLetterFilter:
-    try:
-        return letter_filter(**options)
-    except ValueError as error:
-        fail(str(error))
-
-
-def _row(letter: DeadLetter) -> dict[str, Any]:
+def _row(letter: DeadLetter) -> Row:
     return {
         "letter": letter.name,
         "time": datetime.fromtimestamp(letter.record.timestamp / 1000, UTC).isoformat(timespec="seconds"),
+        "state": letter.outcome or "open",
         "group": letter.group,
         "reason": letter.reason,
         "type": letter.type or letter.command,
@@ -194,13 +223,18 @@ def _row(letter: DeadLetter) -> dict[str, Any]:
     }
 
 
-def _line(letter: DeadLetter) -> str:
-    row = _row(letter)
-    names = ("letter", "time", "group", "reason", "type", "subject", "detail")
-    return printable("  ".join(str(row[name]) or "-" for name in names))
+def _print_list(rows: Sequence[Row], *, as_json: bool) -> None:
+    if as_json:
+        for row in rows:
+            print(_json(row))  # noqa: T201
+    elif rows:
+        lines = [_COLUMNS, *([printable(str(row[name])) or "-" for name in _COLUMNS] for row in rows)]
+        widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+        for line in lines:
+            print("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())  # noqa: T201
 
 
-def _json(letter: DeadLetter) -> str:
+def _json(row: Row) -> str:
     # Not by `printable`, whose escapes of some characters are none in JSON.
-    text = orjson.dumps(_row(letter)).decode()
+    text = orjson.dumps(row).decode()
     return "".join(one if one.isprintable() else json.dumps(one)[1:-1] for one in text)

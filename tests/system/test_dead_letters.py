@@ -135,7 +135,8 @@ def test_dead_letters_are_listed_replayed_through_their_worker_alone_and_dropped
     assert office.run("drop", code=1) == ""
     assert office.run("drop", "--letter", one["letter"]) == "1 dropped\n"
     assert [left["reason"] for left in office.listed()] == ["not_an_event"]
-    assert len(office.listed("--all")) == 3
+    assert sorted(one["state"] for one in office.listed("--all")) == ["dropped", "open", "replayed"]
+    assert office.run("drop", "--letter", one["letter"], code=1) == ""
     assert "p2" not in str(office.handled)
 
 
@@ -167,7 +168,7 @@ def test_the_bridge_reads_its_dead_letters_again_with_the_time_of_their_receipt(
     write(office, [(record.key, record.value, record.headers) for record in records])
     assert [one["group"] for one in office.listed()] == ["ingress", "ingress"]
     assert [one["reason"] for one in office.listed("--account", "ann")] == ["stale_time"]
-    assert office.run("replay", "--dry-run", program="bridge", code=1).startswith("1 would become events, 1 cannot")
+    assert office.run("replay", "--dry-run", program="bridge", code=1).startswith("0 would become events, 1 cannot")
     assert office.run("replay", "--reason", "stale_time", program="bridge") == "1 became events\n"
     [message] = read_all(office.broker.bootstrap, office.topics.events)
     assert message.event["receivedtime"] == message.event["time"] == "2023-11-14T22:13:20.123Z"
