@@ -11,7 +11,8 @@ import typer
 from common.dead_letter_replay import ReplayProgress, ReportReplay
 from common.kafka.dead_letters import INGRESS, DeadLetterFilter, parse_name, parse_time
 from common.kafka.diagnosis import explain
-from common.terminal import printable, progress_bar
+from common.terminal import progress_bar
+from common.text import plural, printable
 
 TypeOption = Annotated[str | None, typer.Option("--type", help="Event type, with wildcards.")]
 CommandOption = Annotated[str | None, typer.Option("--command", help="Callback command, with wildcards.")]
@@ -87,11 +88,6 @@ def _time(option: str, text: str | None) -> int | None:
         raise typer.BadParameter(str(error), param_hint=option) from None
 
 
-def counted(count: int, what: str) -> str:
-    """`1 dead letter`, `2 dead letters`."""
-    return f"{count} {what}{'' if count == 1 else 's'}"
-
-
 def no_letter_fits(unfit: int) -> str:
     """That no letter is meant, although so many are open."""
     return f"no open dead letter fits these options; without them {'1 does' if unfit == 1 else f'{unfit} do'}"
@@ -129,7 +125,7 @@ def show_replay(
     failed = f", {progress.failures} {stay}" if progress.failures else ""
     typer.echo(f"{progress.done} {done}{failed}")
     if progress.left_out:
-        print(f"{counted(progress.left_out, 'dead letter')} left out: {left_out}", file=sys.stderr)  # noqa: T201
+        print(f"{plural(progress.left_out, 'dead letter')} left out: {left_out}", file=sys.stderr)  # noqa: T201
     if progress.unfit:
         print(no_letter_fits(progress.unfit), file=sys.stderr)  # noqa: T201
     if progress.failures:

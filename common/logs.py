@@ -1,12 +1,40 @@
-"""Logging of every process: one line a record, to standard error, as text or as JSON."""
+"""Logging of every process: one line a record, to standard error, as text or as JSON.
+
+What a record says may come from outside: names that somebody thought up, the answer of a server. So whoever logs need
+not think of it, each formatter here lets no character out that a terminal would obey, nor one that begins a line which
+pretends to be a record, and cuts what is longer than anybody reads.
+"""
 
 from __future__ import annotations
 
 import logging
 import sys
 import time
+from collections.abc import Iterator
 
 import orjson
+
+from common.text import printable, safe_output
+
+MAX_LINE_CHARS = 10_000
+
+
+class TextFormatter(logging.Formatter):
+    """A line a record, and below it, indented, the traceback where there is one.
+
+    Args:
+        process: which one of several it is.
+    """
+
+    def __init__(self, process: str = "") -> None:
+        mark = f"[{process}] " if process else ""
+        super().__init__(f"%(asctime)s {mark}%(levelname)-7s %(name)s: %(message)s", "%H:%M:%S")
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The record as text, without the end of its last line."""
+        record.message = printable(_shortened(record.getMessage()))
+        record.asctime = self.formatTime(record, self.datefmt)
+        return "\n    ".join([self.formatMessage(record), *map(printable, _traceback_lines(self, record))])
 
 
 class JsonFormatter(logging.Formatter):
@@ -18,22 +46,34 @@ class JsonFormatter(logging.Formatter):
             "time": self.formatTime(record, "%Y-%m-%dT%H:%M:%S%z"),
             "level": record.levelname.lower(),
             "logger": record.name,
-            "message": record.getMessage(),
+            "message": _shortened(record.getMessage()),
         }
-        if record.exc_info:
-            fields["traceback"] = self.formatException(record.exc_info)
-        return orjson.dumps(fields).decode()
+        if lines := list(_traceback_lines(self, record)):
+            fields["traceback"] = "\n".join(lines)
+        return safe_output(orjson.dumps({name: _valid(text) for name, text in fields.items()}).decode())
+
+
+def _traceback_lines(formatter: logging.Formatter, record: logging.LogRecord) -> Iterator[str]:
+    if record.exc_info:
+        yield from map(_shortened, formatter.formatException(record.exc_info).split("\n"))
+    if record.stack_info:
+        yield from map(_shortened, formatter.formatStack(record.stack_info).split("\n"))
+
+
+def _shortened(text: str) -> str:
+    cut = len(text) - MAX_LINE_CHARS
+    return text if cut <= 0 else f"{text[:MAX_LINE_CHARS]}… and {cut} characters more"
+
+
+def _valid(text: str) -> str:
+    # Half of a surrogate pair is no Unicode, and JSON has no form for it that all programs read.
+    return text.encode(errors="backslashreplace").decode()
 
 
 def configure(*, log_format: str, level: str, process: str = "") -> None:
     """Send all logging to standard error, marked with `process` where there are several."""
-    mark = f"[{process}] " if process else ""
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(
-        JsonFormatter()
-        if log_format == "json"
-        else logging.Formatter(f"%(asctime)s {mark}%(levelname)-7s %(name)s: %(message)s", "%H:%M:%S")
-    )
+    handler.setFormatter(JsonFormatter() if log_format == "json" else TextFormatter(process))
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
 
 

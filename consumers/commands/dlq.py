@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import sys
 from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
 from datetime import UTC, datetime
@@ -24,7 +23,6 @@ from common.dead_letter_commands import (
     SinceOption,
     TypeOption,
     UntilOption,
-    counted,
     letter_filter,
     letter_name,
     no_letter_fits,
@@ -33,7 +31,7 @@ from common.dead_letter_commands import (
 )
 from common.dead_letter_replay import LetterMissingError, ReplayProgress, ReportReplay, count_others
 from common.kafka.dead_letters import DeadLetter, DeadLetterFilter, open_letters
-from common.terminal import printable
+from common.text import plural, printable, safe_output
 from consumers.commands.dlq_replay import Replay
 from consumers.commands.execution import fail, quiet_settings, run_to_end
 from consumers.commands.find_worker import find_worker
@@ -41,7 +39,7 @@ from consumers.runtime.dead_letters import ADDED_HEADERS
 from consumers.settings import ConsumersSettings
 
 Result = TypeVar("Result")
-Row = dict[str, Any]
+LetterRow = dict[str, Any]
 """What `list` says of a letter."""
 _COLUMNS = ("letter", "time", "state", "group", "reason", "type", "subject", "detail")
 
@@ -72,7 +70,7 @@ def list_letters(
 
     async def work() -> None:
         count = 0
-        rows: list[Row] = []
+        rows: list[LetterRow] = []
         async with contextlib.aclosing(_letters(settings, chosen, done_too=done_too)) as letters:
             async for letter in letters:
                 count += 1
@@ -81,7 +79,7 @@ def list_letters(
         _print_list(rows, as_json=as_json)
         unfit = 0 if count else await count_others(settings.kafka_client(), settings.dlq_topic, chosen)
         more = f", of which {limit} are shown: raise --limit" if count > limit else ""
-        told = no_letter_fits(unfit) if unfit else f"{counted(count, 'dead letter')}{more}"
+        told = no_letter_fits(unfit) if unfit else f"{plural(count, 'dead letter')}{more}"
         print(told, file=sys.stderr)  # noqa: T201
 
     _run(settings, work())
@@ -209,7 +207,7 @@ def _letters(
     return open_letters(settings.kafka_client(), settings.dlq_topic, chosen, done_too=done_too)
 
 
-def _row(letter: DeadLetter) -> Row:
+def _row(letter: DeadLetter) -> LetterRow:
     return {
         "letter": letter.name,
         "time": datetime.fromtimestamp(letter.record.timestamp / 1000, UTC).isoformat(timespec="seconds"),
@@ -223,7 +221,7 @@ def _row(letter: DeadLetter) -> Row:
     }
 
 
-def _print_list(rows: Sequence[Row], *, as_json: bool) -> None:
+def _print_list(rows: Sequence[LetterRow], *, as_json: bool) -> None:
     if as_json:
         for row in rows:
             print(_json(row))  # noqa: T201
@@ -234,7 +232,5 @@ def _print_list(rows: Sequence[Row], *, as_json: bool) -> None:
             print("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())  # noqa: T201
 
 
-def _json(row: Row) -> str:
-    # Not by `printable`, whose escapes of some characters are none in JSON.
-    text = orjson.dumps(row).decode()
-    return "".join(one if one.isprintable() else json.dumps(one)[1:-1] for one in text)
+def _json(row: LetterRow) -> str:
+    return safe_output(orjson.dumps(row).decode())

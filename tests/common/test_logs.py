@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import logging
+
+import orjson
 import pytest
 
 from common import logs
-from common.logs import Throttle
+from common.logs import MAX_LINE_CHARS, JsonFormatter, TextFormatter, Throttle
+
+HOSTILE = "a\r\n12:00:00 INFO    bridge: forged\x1b[2J\x85\x9b\u2028\u202e\udc80\x00\ttab"
+"""A line that would be two, clear the screen, and turn the direction of writing; and half of a surrogate pair."""
+HARMLESS = "消息 🙂 \u3000 ünï"
 
 
 @pytest.fixture
@@ -29,3 +36,46 @@ def test_kinds_that_somebody_else_thinks_up_do_not_grow_in_memory() -> None:
     for number in range(10 * logs.MAX_KINDS):
         throttle.admits(str(number))
     assert len(throttle._last) <= logs.MAX_KINDS + 1
+
+
+def record_of(message: str, *arguments: object, error: BaseException | None = None) -> logging.LogRecord:
+    exc_info = (type(error), error, error.__traceback__) if error else None
+    return logging.LogRecord("bridge.x", logging.WARNING, __file__, 1, message, arguments, exc_info)
+
+
+def test_a_record_is_one_line_of_text_that_commands_no_terminal_whatever_it_quotes() -> None:
+    line = TextFormatter("2").format(record_of("an endpoint said %s", f"{HARMLESS}{HOSTILE}"))
+    assert line.replace("\u3000", "").isprintable()
+    head, _, said = line.partition(" an endpoint said ")
+    assert head.endswith("[2] WARNING bridge.x:")
+    assert said == HARMLESS + r"a\r\n12:00:00 INFO    bridge: forged\x1b[2J\x85\x9b\u2028\u202e\udc80\x00\ttab"
+
+
+def test_a_record_is_one_line_of_json_that_commands_no_terminal_and_is_read_as_it_was() -> None:
+    line = JsonFormatter().format(record_of("an endpoint said %s", f"{HARMLESS}{HOSTILE}"))
+    assert line.replace("\u3000", "").isprintable()
+    assert orjson.loads(line)["message"] == f"an endpoint said {HARMLESS}{HOSTILE}".replace("\udc80", r"\udc80")
+
+
+@pytest.mark.parametrize("formatter", [TextFormatter(), JsonFormatter()])
+def test_an_exception_can_neither_pretend_to_be_a_record_nor_command_a_terminal(formatter: logging.Formatter) -> None:
+    try:
+        raise ValueError(HOSTILE)
+    except ValueError as error:
+        text = formatter.format(record_of("it failed", error=error))
+    first, *below = text.split("\n")
+    assert first.isprintable()
+    assert all(line.isprintable() and line.startswith("    ") for line in below)
+    if isinstance(formatter, JsonFormatter):
+        assert below == []
+        assert orjson.loads(text)["traceback"].startswith("Traceback (most recent call last):\n  File")
+    else:
+        assert below[0] == "    Traceback (most recent call last):"
+        assert "    12:00:00 INFO    bridge: forged" in below[-1]
+
+
+@pytest.mark.parametrize("formatter", [TextFormatter(), JsonFormatter()])
+def test_what_is_longer_than_anybody_reads_is_cut(formatter: logging.Formatter) -> None:
+    line = formatter.format(record_of("%s", "x" * 1_000_000))
+    assert f"xx… and {1_000_000 - MAX_LINE_CHARS} characters more" in line
+    assert len(line) < MAX_LINE_CHARS + 200
