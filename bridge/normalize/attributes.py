@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 from typing import Any
 
@@ -10,6 +11,14 @@ SECONDS_BELOW = 100_000_000_000
 """A time below this is one in seconds (until the year 5138), any other is one in milliseconds (from 1973)."""
 TIME_MS_BELOW = 253_402_300_800_000
 """The year 10000, for which RFC 3339 has no form."""
+
+
+_FORBIDDEN = re.compile(
+    "[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufdd0-\ufdef"
+    + "".join(chr(plane << 16 | last) for plane in range(17) for last in (0xFFFE, 0xFFFF))
+    + "]"
+)
+"""What CloudEvents forbids in text (controls, halves of surrogate pairs, noncharacters), and what ends a line."""
 
 
 def attribute(text: str) -> str | None:
@@ -24,6 +33,16 @@ def attribute(text: str) -> str | None:
 def is_attribute(text: str) -> bool:
     """Whether it may be the value of an attribute as it is."""
     return attribute(text) == text
+
+
+def is_subject(text: str) -> bool:
+    """Whether it may be the subject of an event, and so the key of its record.
+
+    No account and no group is named otherwise. Keys are held in memory, and printed by tools that escape nothing.
+    """
+    if len(text) > MAX_ATTRIBUTE_CHARS:
+        return False
+    return (text.isascii() and text.isprintable()) or not _FORBIDDEN.search(text)
 
 
 @lru_cache(maxsize=256)

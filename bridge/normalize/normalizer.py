@@ -10,7 +10,7 @@ import msgspec
 
 from bridge.events import Event, registry
 from bridge.journal.record import Record
-from bridge.normalize.attributes import MAX_ATTRIBUTE_CHARS, attribute, platform
+from bridge.normalize.attributes import attribute, is_subject, platform
 from bridge.normalize.batches import BatchItem, split_batch
 from bridge.normalize.content import Content, ContentReader
 from bridge.normalize.drift import Drift
@@ -149,7 +149,7 @@ class Normalizer:
             # The body too: other processes and other items of a batch may have the same time.
             identity = (app_id, content.command, received.time_ns, position, body)
         subject = content.subject or app_id
-        if len(subject) > MAX_ATTRIBUTE_CHARS:  # No account and no group is named so, and keys are held in memory.
+        if not is_subject(subject):
             subject = app_id
         event = Event(
             specversion="1.0",

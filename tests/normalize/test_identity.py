@@ -8,7 +8,7 @@ import orjson
 import pytest
 
 from tests.support.callbacks import RECALLED, SENT, sample
-from tests.support.events import NOON_NS, event_of, normalizer, received
+from tests.support.events import NOON_NS, event_of, normalizer, received, records_of
 
 
 @pytest.mark.parametrize(
@@ -93,3 +93,36 @@ def test_the_same_event_has_the_same_id_however_its_body_is_written() -> None:
 
 def reversed_items(body: dict[str, Any]) -> dict[str, Any]:
     return dict(reversed(body.items()))
+
+
+@pytest.mark.parametrize("name", ["ann", "安", "@TGS#_a b:/%", "\u3000", "🙂\u200d🙂", "é" * 256, "\ue000", "\ufffd"])
+def test_an_account_is_the_subject_and_the_key_as_it_is(name: str) -> None:
+    for command in (RECALLED, "New.Thing"):
+        (record,) = records_of(command, {"To_Account": name})
+        assert record.key.decode() == orjson.loads(record.value)["subject"] == name
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        *map(chr, range(0x20)),
+        *map(chr, range(0x7F, 0xA0)),
+        "\u2028",
+        "\u2029",
+        "\ufdd0",
+        "\ufdef",
+        "\ufffe",
+        "\uffff",
+        "\U0001fffe",
+        "\U0010ffff",
+        "x" * 256,
+    ],
+)
+def test_what_cannot_be_the_name_of_an_account_is_neither_subject_nor_key(odd: str) -> None:
+    for command in (RECALLED, "New.Thing"):
+        (record,) = records_of(command, {"To_Account": f"a{odd}"})
+        event = orjson.loads(record.value)
+        assert record.key == b"1400000000"
+        assert event["subject"] == "1400000000"
+        data = event["data"]
+        assert f"a{odd}" in {data.get("to_account"), data.get("To_Account")}, "it is not lost"
