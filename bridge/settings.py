@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from fnmatch import fnmatchcase
+import re
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Literal, Self
 from urllib.parse import urlsplit
@@ -10,7 +11,7 @@ from urllib.parse import urlsplit
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import SettingsConfigDict
 
-from bridge.events import registry
+from bridge.events import names
 from bridge.events.base import SCHEMA_BASE
 from common.kafka.topics import Topic
 from common.networks import Network
@@ -78,7 +79,7 @@ class BridgeSettings(Settings):
         {},
         description="""JSON: before-callback, or a pattern such as `Group.CallbackBefore*`, → URL of your endpoint that
         decides it, e.g. `{"C2C.CallbackBeforeSendMsg":"http://moderation:8000/decide"}`. A name comes before patterns,
-        these in their order. What none is for is allowed.""",
+        these in their order; each must match a before-callback that is documented. What none is for is allowed.""",
     )
     decision_deadline_ms: int = Field(
         300, ge=10, le=1800, description="How long such an endpoint has, within BRIDGE_REPLY_DEADLINE_MS."
@@ -155,20 +156,70 @@ class BridgeSettings(Settings):
                 raise ValueError(f"{app_id!r} is no SdkAppid: it must be decimal digits, in quotes")
             if len(tokens) > 2:
                 raise ValueError(f"app {app_id} has {len(tokens)} tokens: two at most, while one replaces the other")
-            if any(not token.get_secret_value() for token in tokens):
-                raise ValueError(f"app {app_id} has an empty token: leave the list empty if authentication is off")
+            for token in (token.get_secret_value() for token in tokens):
+                if not token.strip():
+                    raise ValueError(f"app {app_id} has an empty token: leave the list empty if authentication is off")
+                if token != token.strip() or not token.isprintable():
+                    raise ValueError(
+                        f"app {app_id} has a token with spaces at an end, or with characters that cannot be seen: no"
+                        " signature would fit. Copy it anew from the console"
+                    )
         return apps
+
+    @field_validator("topic", "dlq_topic")
+    @classmethod
+    def _check_topic(cls, name: str) -> str:
+        if name in {".", ".."} or not re.fullmatch(r"[A-Za-z0-9._-]{1,249}", name):
+            raise ValueError(
+                f"{name!r} is no name that Kafka takes: letters, digits, `.`, `_` and `-` only, 249 at most"
+            )
+        return name
+
+    @field_validator("topic_retention_hours", "dlq_retention_hours")
+    @classmethod
+    def _check_retention(cls, hours: int) -> int:
+        if hours == 0:
+            raise ValueError("0 hours would keep nothing: give a number of hours, or -1 for ever")
+        return hours
 
     @field_validator("decision_urls")
     @classmethod
     def _check_decision_urls(cls, urls: dict[str, SecretStr]) -> dict[str, SecretStr]:
         for pattern, secret in urls.items():
-            url = urlsplit(secret.get_secret_value())
-            if url.scheme not in {"http", "https"} or not url.hostname or url.port == 0:
-                raise ValueError(f"what stands for {pattern} is no http:// or https:// URL with a host")
-            if not _may_be_before(pattern):
-                raise ValueError(f"{pattern} is no before-callback: the platform waits for no decision on it")
+            _check_url(pattern, secret.get_secret_value())
+            if not names.before_commands(pattern):
+                raise ValueError(_why_never(pattern))
         return urls
+
+    @field_validator("schema_base")
+    @classmethod
+    def _check_schema_base(cls, base: str) -> str:
+        if not re.fullmatch(r"[A-Za-z][A-Za-z0-9+.-]*:[!#$%&'()*+,./0-9:;=?@A-Z_a-z~\[\]-]*[/:#=]", base):
+            raise ValueError(
+                f"{base!r} is no beginning of a URI: write a scheme, and end with what stands before a name,"
+                " as in https://example.org/schemas/"
+            )
+        return base
+
+    @field_validator("drop_fields")
+    @classmethod
+    def _check_drop_fields(cls, names: str) -> str:
+        for name in _names_in(names):
+            if not re.fullmatch(r"[A-Za-z0-9_]+", name):
+                raise ValueError(
+                    f"{name!r} is no name of a field: write the platform's names with commas between, without quotes,"
+                    " brackets and paths, as in MsgBody,CloudCustomData"
+                )
+        return names
+
+    @model_validator(mode="after")
+    def _check_topics_differ(self) -> Self:
+        if self.topic == self.dlq_topic:
+            raise ValueError(
+                f"BRIDGE_TOPIC and BRIDGE_DLQ_TOPIC are both {self.topic}: dead letters are no events, and need a topic"
+                " of their own"
+            )
+        return self
 
     @model_validator(mode="after")
     def _check_deadlines(self) -> Self:
@@ -178,6 +229,20 @@ class BridgeSettings(Settings):
                 f" ({self.reply_deadline_ms}): an event is made durable after the decision, before the reply"
             )
         return self
+
+    def remarks(self) -> Iterator[str]:
+        """What is set and may not do what is meant."""
+        yield from super().remarks()
+        for pattern, other in _never_asked(self.decision_urls):
+            yield (
+                f"BRIDGE_DECISION_URLS: {pattern} has no effect: {other} decides what it matches."
+                " Of two patterns put the narrower one first"
+            )
+        for name in _names_in(self.drop_fields):
+            if not names.is_field(name):
+                nearest = names.nearest_field(name)
+                meant = f"is {nearest} meant?" if nearest else "it is dropped where it comes nevertheless."
+                yield f"BRIDGE_DROP_FIELDS: {name} is a field of no documented callback; {meant}"
 
     @property
     def topics(self) -> list[Topic]:
@@ -201,13 +266,47 @@ class BridgeSettings(Settings):
         )
 
 
-def _may_be_before(pattern: str) -> bool:
-    """Whether a decision on what matches can make sense; a pattern that matches nothing may be meant for the future."""
-    commands = [entry.callback.command for entry in registry.ENTRIES]
-    matching = [command for command in commands if fnmatchcase(command.lower(), pattern.lower())]
-    if matching or "*" in pattern:
-        return not matching or any(registry.is_before(command) for command in matching)
-    return registry.is_before(pattern)
+def _names_in(text: str) -> list[str]:
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def _check_url(pattern: str, text: str) -> None:
+    """See that an endpoint can be asked. What is wrong is told without the URL, which may hold secrets."""
+    wrong = f"what stands for {pattern} is no http:// or https:// URL with a host"
+    try:
+        url = urlsplit(text)
+        port = url.port
+    except ValueError as error:
+        raise ValueError(f"{wrong}, and perhaps a port: its host or port cannot be read") from error
+    if url.scheme not in {"http", "https"} or not url.hostname or port == 0:
+        raise ValueError(f"{wrong}, as in http://moderation:8000/decide")
+    if re.search(r"[\x00-\x20\x7f\\]", text):
+        raise ValueError(f"{wrong}: it has spaces, control characters or backslashes")
+    if "#" in text:
+        raise ValueError(f"what stands for {pattern} has a `#`, and what is behind it is never sent: write %23")
+
+
+def _never_asked(patterns: Iterable[str]) -> Iterator[tuple[str, str]]:
+    """Names and patterns of BRIDGE_DECISION_URLS all of whose callbacks others decide, and one of these others."""
+    taken: dict[str, str] = {}
+    # In the order in which they are looked at: names before patterns.
+    for pattern in sorted(patterns, key=names.is_pattern):
+        found = names.before_commands(pattern)
+        free = [command for command in found if command not in taken]
+        if not free:
+            yield pattern, taken[found[0]]
+        taken.update(dict.fromkeys(free, pattern))
+
+
+def _why_never(pattern: str) -> str:
+    if names.commands(pattern):
+        return f"{pattern} is no before-callback: the platform waits for no decision on it"
+    nearest = names.nearest_before_command(pattern)
+    meant = f"is {nearest} meant?" if nearest else f"there are {', '.join(names.before_commands('*'))}."
+    return (
+        f"{pattern} is no before-callback that this version knows: {meant} One that is newer is matched by a pattern"
+        " that matches known ones too, as *.CallbackBefore*"
+    )
 
 
 _APPS_MEANING = BridgeSettings.model_fields["apps"].description

@@ -17,8 +17,13 @@ from pydantic import Field, FilePath, SecretStr, ValidationError, model_validato
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
 
-NEARLY = 0.88
-"""How alike two names must be for one to be the other misspelt: a letter or two of twenty."""
+from common.unique_names import refuse_repeated_names
+
+NEARLY = 0.7
+"""How alike two names, without their prefix, must be for one to be the other misspelt, or cut short."""
+
+_SERVICE = re.compile(r"_SERVICE_(HOST|PORT)|_PORT_[0-9]+_")
+"""In variables that Kubernetes adds for each service of a namespace."""
 
 SecurityProtocol = Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"]
 SaslMechanism = Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"]
@@ -101,7 +106,10 @@ class Settings(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Put `<NAME>_FILE` between the environment and `.env`."""
-        return init_settings, env_settings, SecretFiles(settings_cls), dotenv_settings, file_secret_settings
+        sources = init_settings, env_settings, SecretFiles(settings_cls), dotenv_settings, file_secret_settings
+        for source in sources:
+            refuse_repeated_names(source, settings_cls.model_config.get("env_prefix", ""))
+        return sources
 
     @model_validator(mode="after")
     def _check_sasl(self) -> Self:
@@ -112,6 +120,20 @@ class Settings(BaseSettings):
                 f"{self.kafka_security_protocol} needs KAFKA_SASL_USERNAME and KAFKA_SASL_PASSWORD to be set"
             )
         return self
+
+    def remarks(self) -> Iterator[str]:
+        """What is set and has no effect, or may not do what is meant: one line each, for people."""
+        protocol = f"{variable_name(type(self), 'kafka_security_protocol')} is {self.kafka_security_protocol}"
+        unused: set[str] = set()
+        if not self.kafka_security_protocol.startswith("SASL"):
+            unused |= {"kafka_sasl_mechanism", "kafka_sasl_username", "kafka_sasl_password"}
+        if not self.kafka_security_protocol.endswith("SSL"):
+            unused |= {"kafka_ssl_cafile", "kafka_ssl_certfile", "kafka_ssl_keyfile", "kafka_ssl_check_hostname"}
+        for name in sorted(unused & self.model_fields_set):
+            yield f"{variable_name(type(self), name)} has no effect while {protocol}"
+        if self.kafka_ssl_keyfile is not None and self.kafka_ssl_certfile is None:
+            key, certificate = (variable_name(type(self), f"kafka_ssl_{kind}file") for kind in ("key", "cert"))
+            yield f"{key} has no effect without {certificate}"
 
     def kafka_client(self) -> dict[str, Any]:
         """Arguments that every aiokafka client of this process takes; certificates are read anew at each call.
@@ -165,7 +187,7 @@ def load_settings(settings_class: type[AnySettings], **arguments: Any) -> AnySet
     for name, meant in _misspelt(settings_class):
         print(f"warning: {name} is no setting and has no effect; is {meant} meant?", file=sys.stderr)  # noqa: T201
     try:
-        return settings_class(**arguments)
+        return _told(settings_class(**arguments))
     except ValidationError as error:
         problems = [_problem(settings_class, item) for item in error.errors()]
     except SettingsError as error:
@@ -174,21 +196,31 @@ def load_settings(settings_class: type[AnySettings], **arguments: Any) -> AnySet
     raise SystemExit(2)
 
 
+def _told(settings: AnySettings) -> AnySettings:
+    for remark in settings.remarks():
+        print(f"warning: {remark}", file=sys.stderr)  # noqa: T201
+    return settings
+
+
 def _misspelt(settings_class: type[Settings]) -> Iterator[tuple[str, str]]:
-    names = {variable_name(settings_class, name) for name in settings_class.model_fields}
-    names |= {f"{name}_FILE" for name in names}
     prefix = settings_class.model_config.get("env_prefix", "")
-    for given in sorted({name.upper() for name in (*os.environ, *dotenv_values(".env"))} - names):
-        if given.startswith(prefix) and (near := get_close_matches(given, names, n=1, cutoff=NEARLY)):
-            yield given, near[0]
+    names = {name.upper() for name in settings_class.model_fields}
+    names |= {f"{name}_FILE" for name in names}
+    given = {name.upper() for name in (*os.environ, *dotenv_values(".env"))}
+    unknown = {name.removeprefix(prefix) for name in given if name.startswith(prefix)} - names
+    for name in sorted(name for name in unknown if not _SERVICE.search(name)):
+        if near := get_close_matches(name, names, n=1, cutoff=NEARLY):
+            yield f"{prefix}{name}", f"{prefix}{near[0]}"
 
 
 def _unreadable(settings_class: type[Settings], error: SettingsError) -> str:
     """A value that is no JSON, told without showing it: it may be a secret."""
     field = re.search(r'for field "(\w+)"', str(error))
+    cause = error.__cause__
+    if isinstance(cause, SettingsError):
+        return str(cause)
     if field is None:
         return str(error)
-    cause = error.__cause__
     where = f" ({cause.msg} at character {cause.pos + 1})" if isinstance(cause, JSONDecodeError) else ""
     name = field[1]
     return f"{variable_name(settings_class, name)} is no JSON{where}. {meaning_of(settings_class, name)}"

@@ -27,6 +27,8 @@ is the event's `subject`. JSON Schemas lie in [`schemas/`](../schemas), for Pyth
 - **Before** and **after**: the platform asks before it does something. The bridge allows it, unless an endpoint of
   yours [decides](#decisions). Such an event ends in `.requested` and says nothing about whether it happened.
 - Message bodies are passed on as the platform has them.
+- What is longer than 256 characters, or has control characters, is no name of an account or a group: it is in `data`
+  alone, and the event's `subject` is the app.
 - `repaired` is true where the body was no strict JSON: halves of surrogate pairs and bytes that are not UTF-8 became
   U+FFFD; whole numbers beyond 64 bits, `NaN` and infinite numbers became text. Of a name that occurs twice in an object
   the last one counts. A batch that was mended marks all of its events.

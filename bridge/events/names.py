@@ -1,0 +1,76 @@
+"""The names that the platform documents, to tell who misspells one in a setting what is meant."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from difflib import get_close_matches
+from fnmatch import fnmatchcase
+from functools import cache
+from typing import Any
+
+from bridge.events import registry
+from bridge.events.base import Part
+from bridge.events.introspection import fields_of, is_part, item_type
+from bridge.events.strict import ENVELOPE_FIELDS
+
+WILDCARDS = "*?["
+NEARLY_A_COMMAND = 0.6
+NEARLY_A_FIELD = 0.8
+"""How alike two names must be for one to be the other misspelt: commands are long, and few are asked about."""
+
+
+def is_pattern(text: str) -> bool:
+    """Whether a text stands for several commands."""
+    return any(mark in text for mark in WILDCARDS)
+
+
+def before_commands(pattern: str) -> list[str]:
+    """The documented before-callbacks with this name, or that match this pattern, whatever their case."""
+    return [command for command in commands(pattern) if registry.is_before(command)]
+
+
+def commands(pattern: str) -> list[str]:
+    """The documented callbacks with this name, or that match this pattern, whatever their case."""
+    wanted = pattern.lower()
+    if not is_pattern(pattern):
+        entry = registry.find(wanted)
+        return [entry.callback.command] if entry else []
+    every = (command for entry in registry.ENTRIES for command in (entry.callback.command, *entry.callback.aliases))
+    return [command for command in every if fnmatchcase(command.lower(), wanted)]
+
+
+def nearest_before_command(text: str) -> str | None:
+    """The documented before-callback that a misspelt name or pattern is most like, None where it is like none."""
+    return _nearest("".join(one for one in text if one not in WILDCARDS), before_commands("*"), NEARLY_A_COMMAND)
+
+
+def is_field(name: str) -> bool:
+    """Whether the platform documents a field of this name in any callback, whatever its case."""
+    return name.lower() in {known.lower() for known in _fields()}
+
+
+def nearest_field(name: str) -> str | None:
+    """The documented field that a misspelt name is most like, None where it is like none."""
+    return _nearest(name, _fields(), NEARLY_A_FIELD)
+
+
+@cache
+def _fields() -> frozenset[str]:
+    found = set(ENVELOPE_FIELDS)
+    for entry in registry.ENTRIES:
+        found.update(_names_in(entry.data))
+    return frozenset(found)
+
+
+def _names_in(part: type[Part]) -> Iterator[str]:
+    for field in fields_of(part):
+        yield from (field.tencent, *field.others)
+        inner: Any = item_type(field.type) or field.type
+        if is_part(inner):
+            yield from _names_in(inner)
+
+
+def _nearest(text: str, names: Iterable[str], cutoff: float) -> str | None:
+    by_lower_case = {name.lower(): name for name in sorted(names)}
+    near = get_close_matches(text.lower(), by_lower_case, n=1, cutoff=cutoff)
+    return by_lower_case[near[0]] if near else None

@@ -1,0 +1,217 @@
+"""Settings that mean nothing are refused at the start, or told; what is meant is named."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import orjson
+import pytest
+
+from bridge.settings import BridgeSettings
+from common.settings import load_settings
+
+APPS = '{"1400000000":["token-a"]}'
+URL = "http://moderation:8000/decide"
+
+
+@pytest.fixture(autouse=True)
+def _empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("BRIDGE_APPS", APPS)
+
+
+def by(*patterns: str, url: str = URL) -> str:
+    return orjson.dumps(dict.fromkeys(patterns, url)).decode()
+
+
+def refused(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, **variables: str) -> str:
+    """What is said to settings with these variables, which are refused."""
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(SystemExit) as ended:
+        load_settings(BridgeSettings)
+    assert ended.value.code == 2
+    return capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("pattern", "told"),
+    [
+        ("C2C.CallbackBeforSendMsg", "is C2C.CallbackBeforeSendMsg meant?"),
+        ("C2C.CallbackBeforeSendMessage", "is C2C.CallbackBeforeSendMsg meant?"),
+        ("c2c.callbackbeforsendmsg", "is C2C.CallbackBeforeSendMsg meant?"),
+        ("C2C_CallbackBeforeSendMsg", "is C2C.CallbackBeforeSendMsg meant?"),
+        ("C2C.CallbackBeforeSendMsg ", "is C2C.CallbackBeforeSendMsg meant?"),
+        ("Grup.CallbackBeforeCreateGroup", "is Group.CallbackBeforeCreateGroup meant?"),
+        ("Sns.CallbackPreFriendAdd", "is Sns.CallbackPrevFriendAdd meant?"),
+        ("Grup.CallbackBefore*", "is Group.CallbackBefore"),
+        ("C2C.CallbackBefroe*", "is C2C.CallbackBeforeSendMsg meant?"),
+        ("Group.CallbackBefore[X]*", "is Group.CallbackBefore"),
+        ("Nonsense", "there are C2C.CallbackBeforeSendMsg, "),
+        ("", "there are C2C.CallbackBeforeSendMsg, "),
+        ("C2C.CallbackAfterSendMsg", "is no before-callback: the platform waits for no decision on it"),
+        ("C2C.CallbackAfter*", "is no before-callback: the platform waits for no decision on it"),
+    ],
+)
+def test_an_endpoint_that_would_never_be_asked_is_refused_and_what_is_meant_is_named(
+    pattern: str, told: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown = refused(capsys, monkeypatch, BRIDGE_DECISION_URLS=by(pattern))
+    assert f"BRIDGE_DECISION_URLS: {pattern} is no before-callback" in shown
+    assert told in shown
+
+
+@pytest.mark.parametrize(
+    ("patterns", "never", "other"),
+    [
+        (("*", "Group.CallbackBefore*"), "Group.CallbackBefore*", "*"),
+        (("Group.*", "Group.CallbackBefore*"), "Group.CallbackBefore*", "Group.*"),
+        (
+            ("C2C.CallbackBeforeSendMsg", "c2c.callbackbeforesendmsg"),
+            "c2c.callbackbeforesendmsg",
+            "C2C.CallbackBeforeSendMsg",
+        ),
+        (("C2C.*", "C2C.CallbackBeforeSendMsg"), "C2C.*", "C2C.CallbackBeforeSendMsg"),
+    ],
+)
+def test_an_endpoint_whose_callbacks_others_decide_is_told(
+    patterns: tuple[str, ...],
+    never: str,
+    other: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("BRIDGE_DECISION_URLS", by(*patterns))
+    load_settings(BridgeSettings)
+    told = f"warning: BRIDGE_DECISION_URLS: {never} has no effect: {other} decides what it matches."
+    assert capsys.readouterr().err.startswith(told)
+
+
+@pytest.mark.parametrize(
+    "patterns",
+    [
+        ("C2C.CallbackBeforeSendMsg",),
+        ("c2c.callbackbeforesendmsg",),
+        ("*",),
+        ("*.CallbackBefore*", "C2C.CallbackBeforeSendMsg"),
+        ("Group.CallbackBefore*", "*"),
+        ("Group.CallbackBeforeSend???", "Group.CallbackBefore*", "[CS]*"),
+    ],
+)
+def test_names_and_patterns_that_decide_something_are_accepted(
+    patterns: tuple[str, ...], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BRIDGE_DECISION_URLS", by(*patterns))
+    assert list(load_settings(BridgeSettings).decision_urls) == list(patterns)
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize(
+    ("url", "told"),
+    [
+        ("", "no http:// or https:// URL"),
+        ("moderation:8000/s3cret", "no http:// or https:// URL"),
+        ("//moderation/s3cret", "no http:// or https:// URL"),
+        ("ftp://moderation/s3cret", "no http:// or https:// URL"),
+        ("http:///s3cret", "no http:// or https:// URL"),
+        ("http://:8000/s3cret", "no http:// or https:// URL"),
+        ("http://moderation:port/s3cret", "its host or port cannot be read"),
+        ("http://moderation:99999/s3cret", "its host or port cannot be read"),
+        ("http://[::1/s3cret", "its host or port cannot be read"),
+        ("http://moderation:0/s3cret", "no http:// or https:// URL"),
+        ("http://mode ration/s3cret", "spaces, control characters"),
+        (" http://moderation/s3cret", "spaces, control characters"),
+        ("http://moderation/s3cret\n", "spaces, control characters"),
+        ("http://moderation/s3cret#x", "write %23"),
+    ],
+)
+def test_a_url_that_cannot_be_asked_is_refused_and_not_shown(
+    url: str, told: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown = refused(capsys, monkeypatch, BRIDGE_DECISION_URLS=by("C2C.CallbackBeforeSendMsg", url=url))
+    assert "BRIDGE_DECISION_URLS: what stands for C2C.CallbackBeforeSendMsg" in shown
+    assert told in shown
+    assert "s3cret" not in shown
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "told"),
+    [
+        ("APPS", '{"1400000000":["new"],"1400000000":["s3cret"]}', "BRIDGE_APPS names 1400000000 2 times"),
+        ("DECISION_URLS", '{"*":"http://a/s3cret","*":"http://b/"}', "BRIDGE_DECISION_URLS names * 2 times"),
+        ("APPS", '{"1400000000":[" "]}', "empty token"),
+        ("APPS", '{"1400000000":["s3cret\\n"]}', "no signature would fit"),
+        ("APPS", '{"1400000000":[" s3cret"]}', "no signature would fit"),
+        ("APPS", '{"1400000000":["s3c\\u200bret"]}', "no signature would fit"),
+        ("APPS", '{"1400000000":"s3cret"}', '{"1400000000":["token-a"]}'),
+        ("APPS", '{"\\uff11\\uff14":["s3cret"]}', "is no SdkAppid"),
+        ("TOPIC", "im events", "no name that Kafka takes"),
+        ("TOPIC", "im/events", "no name that Kafka takes"),
+        ("TOPIC", "..", "no name that Kafka takes"),
+        ("DLQ_TOPIC", "a" * 250, "no name that Kafka takes"),
+        ("DLQ_TOPIC", "im.events", "need a topic of their own"),
+        ("TOPIC_RETENTION_HOURS", "0", "-1 for ever"),
+        ("DLQ_RETENTION_HOURS", "0", "-1 for ever"),
+        ("SCHEMA_BASE", "https://example.org/schemas", "no beginning of a URI"),
+        ("SCHEMA_BASE", "example.org/schemas/", "no beginning of a URI"),
+        ("SCHEMA_BASE", "https://example.org/my schemas/", "no beginning of a URI"),
+        ("DROP_FIELDS", '["MsgBody"]', "no name of a field"),
+        ("DROP_FIELDS", "MsgBody CloudCustomData", "no name of a field"),
+        ("DROP_FIELDS", "MsgBody;CloudCustomData", "no name of a field"),
+        ("DROP_FIELDS", "MsgBody.MsgContent", "no name of a field"),
+        ("ALLOWED_NETWORKS", '["203.0.113.7/24"]', "write 203.0.113.0/24"),
+        ("ALLOWED_NETWORKS", "203.0.113.0/24", "BRIDGE_ALLOWED_NETWORKS is no JSON"),
+        ("TRUSTED_PROXIES", '["front"]', "is no network"),
+        ("STALE_MAX_AGE_HOURS", "1000", "BRIDGE_STALE_MAX_AGE_HOURS"),
+    ],
+)
+def test_what_means_nothing_is_refused(
+    variable: str, value: str, told: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown = refused(capsys, monkeypatch, **{f"BRIDGE_{variable}": value})
+    assert told in shown
+    assert "s3cret" not in shown
+
+
+@pytest.mark.parametrize(
+    ("variables", "told"),
+    [
+        ({"DROP_FIELDS": "MsgBdy, CloudCustomData"}, "BRIDGE_DROP_FIELDS: MsgBdy is a field of no documented callback"),
+        ({"DROP_FIELDS": "msg_body"}, "is MsgBody meant?"),
+        ({"DROP_FIELDS": "Text"}, "it is dropped where it comes nevertheless"),
+        (
+            {"KAFKA_SASL_USERNAME": "me"},
+            "BRIDGE_KAFKA_SASL_USERNAME has no effect while BRIDGE_KAFKA_SECURITY_PROTOCOL",
+        ),
+        ({"KAFKA_SSL_CAFILE": "ca.pem"}, "BRIDGE_KAFKA_SSL_CAFILE has no effect while BRIDGE_KAFKA_SECURITY_PROTOCOL"),
+        (
+            {"KAFKA_SECURITY_PROTOCOL": "SSL", "KAFKA_SSL_KEYFILE": "ca.pem"},
+            "BRIDGE_KAFKA_SSL_KEYFILE has no effect without BRIDGE_KAFKA_SSL_CERTFILE",
+        ),
+        ({"DECISION_URL": by("*")}, "is BRIDGE_DECISION_URLS meant?"),
+        ({"KAFKA_SERVERS": "kafka:9092"}, "is BRIDGE_KAFKA_BOOTSTRAP_SERVERS meant?"),
+        ({"ALLOW_NETWORKS": "[]"}, "is BRIDGE_ALLOWED_NETWORKS meant?"),
+        ({"APP_FILE": "/apps"}, "is BRIDGE_APPS_FILE meant?"),
+    ],
+)
+def test_what_may_not_do_what_is_meant_is_told(
+    variables: dict[str, str], told: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Path("ca.pem").touch()
+    for name, value in variables.items():
+        monkeypatch.setenv(f"BRIDGE_{name}", value)
+    load_settings(BridgeSettings)
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("warning: ")
+    assert told in line
+
+
+def test_what_kubernetes_adds_and_what_is_documented_is_not_told(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("SERVICE_HOST", "SERVICE_PORT", "ADMIN_SERVICE_PORT", "PORT_8080_TCP_PORT", "ADMIN_PORT_9090_TCP"):
+        monkeypatch.setenv(f"BRIDGE_{name}", "10.0.0.1")
+    monkeypatch.setenv("BRIDGE_DROP_FIELDS", "msgbody, CloudCustomData,,EventTime")
+    monkeypatch.setenv("BRIDGE_SCHEMA_BASE", "https://example.org/schemas/")
+    load_settings(BridgeSettings)
+    assert capsys.readouterr().err == ""
