@@ -9,6 +9,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Self
 
 from bridge.ingress import refusals
@@ -17,6 +18,8 @@ from bridge.settings import BridgeSettings
 from common.networks import Address, Network, unmapped
 
 _PORT = re.compile(r"[0-9]{1,5}")
+_MAX_CHARS = 128
+"""No address is longer, whatever is written around it."""
 _MAX_SHOWN_CHARS = 64
 
 
@@ -27,6 +30,11 @@ def read_address(text: str) -> Address | None:
     `::ffff:203.0.113.7`, which is 203.0.113.7. An IPv6 address with a port but without brackets cannot be told from one
     that is longer, and is read as that.
     """
+    return _read_address(text) if len(text) <= _MAX_CHARS else None
+
+
+@lru_cache(maxsize=1024)
+def _read_address(text: str) -> Address | None:
     text = text.strip().strip("\"'").strip()
     if text.startswith("["):
         text, bracket, behind = text[1:].partition("]")

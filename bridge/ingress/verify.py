@@ -78,7 +78,9 @@ class Verifier:
                 self._signed.clear()
             self._signed[proof] = signed_at
         skew = signed_at - self._now()
-        return Verdict(query, self._check_time(abs(skew)), skew)
+        if -self._max_skew_s <= skew <= self._max_skew_s:
+            return Verdict(query, None, skew)
+        return Verdict(query, refusals.STALE_TIME if abs(skew) <= self._max_stale_s else refusals.EXPIRED, skew)
 
     def _check(self, app_id: str, signature: str, request_time: str) -> Refusal | None:
         tokens = self._tokens.get(app_id)
@@ -92,11 +94,6 @@ class Verifier:
         if tokens is None:
             return refusals.UNKNOWN_APP
         return None if is_signed else refusals.BAD_SIGNATURE
-
-    def _check_time(self, difference_s: float) -> Refusal | None:
-        if difference_s <= self._max_skew_s:
-            return None
-        return refusals.STALE_TIME if difference_s <= self._max_stale_s else refusals.EXPIRED
 
 
 def sign(token: str, request_time: str) -> str:
