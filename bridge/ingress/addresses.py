@@ -27,8 +27,8 @@ def read_address(text: str) -> Address | None:
     """The address in a value of `X-Forwarded-For`, or of a socket; None where there is none, as in `unknown`.
 
     `203.0.113.7`, `203.0.113.7:51234`, `2001:db8::7`, `[2001:db8::7]:443`, `"[2001:db8::7]"`, `fe80::1%eth0` and
-    `::ffff:203.0.113.7`, which is 203.0.113.7. An IPv6 address with a port but without brackets cannot be told from one
-    that is longer, and is read as that.
+    `::ffff:203.0.113.7`, which is 203.0.113.7. An IPv6 address with a port but without brackets is read as one that is
+    longer, where it can be.
     """
     return _read_address(text) if len(text) <= _MAX_CHARS else None
 
@@ -40,10 +40,12 @@ def _read_address(text: str) -> Address | None:
         text, bracket, behind = text[1:].partition("]")
         if not bracket or (behind and not (behind[0] == ":" and _PORT.fullmatch(behind, 1))):
             return None
-    else:
-        host, _, port = text.rpartition(":")
-        if "." in host and _PORT.fullmatch(port):
-            text = host
+        return _plain_address(text)
+    host, _, port = text.rpartition(":")
+    return _plain_address(text) or (_plain_address(host) if _PORT.fullmatch(port) else None)
+
+
+def _plain_address(text: str) -> Address | None:
     try:
         return unmapped(ipaddress.ip_address(text.partition("%")[0]))
     except ValueError:

@@ -45,6 +45,8 @@ def test_an_ipv4_address_is_read_in_whatever_form_it_comes(text: str) -> None:
         '"[2001:db8::7]:443"',
         "2001:db8::7%eth0",
         "[2001:db8::7%25eth0]:443",
+        "2001:db8::7:51234",
+        "2001:db8:0:0:0:0:0:7:443",
     ],
 )
 def test_an_ipv6_address_is_read_in_whatever_form_it_comes(text: str) -> None:
