@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Literal, Self
+from typing import Any, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic import Field, SecretStr, ValidationInfo, field_validator, model_validator
 from pydantic_settings import SettingsConfigDict
 
 from bridge.events import names
@@ -18,6 +18,8 @@ from common.networks import Network
 from common.settings import Settings, retention_ms
 
 MEBIBYTE = 1024 * 1024
+MAX_SECONDS = 7 * 86_400
+"""No time among the settings is longer: what is, is a slip, and clocks overflow."""
 DEV_APP = "1400000000"
 DEV_TOKEN = "dev-token"  # noqa: S105 - what `bridge dev` accepts where nothing is configured
 
@@ -181,6 +183,13 @@ class BridgeSettings(Settings):
         if hours == 0:
             raise ValueError("0 hours would keep nothing: give a number of hours, or -1 for ever")
         return hours
+
+    @field_validator("*")
+    @classmethod
+    def _check_seconds(cls, value: Any, info: ValidationInfo) -> Any:
+        if (info.field_name or "").endswith("_s") and not value <= MAX_SECONDS:
+            raise ValueError(f"{value} is more than a week ({MAX_SECONDS} s)")
+        return value
 
     @field_validator("decision_urls")
     @classmethod

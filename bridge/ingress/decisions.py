@@ -39,6 +39,7 @@ OPEN_S = 5.0
 MAX_ANSWER_BYTES = 256 * 1024
 WAITING_PER_CONNECTION = 10
 LOG_INTERVAL_S = 10.0
+MAX_SHOWN_CHARS = 200
 EACH_REFUSED = range(38000, 39001)
 """Codes by which `Sns.CallbackPrev…` refuses an account."""
 DROPPED = 2
@@ -256,7 +257,8 @@ def read_answer(answer: bytes, command: str, body: bytes) -> Decision:
         _answer.decode(answer)
         fields = orjson.loads(answer)
     except (msgspec.DecodeError, orjson.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise NoDecisionError("invalid", f"its answer is no reply of the platform: {error}") from error
+        why = str(error)[:MAX_SHOWN_CHARS]  # It may quote the answer.
+        raise NoDecisionError("invalid", f"its answer is no reply of the platform: {why}") from error
     decision = _decision({name: value for name, value in fields.items() if value is not None}, command, body)
     try:
         orjson.dumps(decision.reply)  # It reads what it does not write, such as what is nested very deeply.

@@ -79,3 +79,14 @@ def test_what_is_longer_than_anybody_reads_is_cut(formatter: logging.Formatter) 
     line = formatter.format(record_of("%s", "x" * 1_000_000))
     assert f"xx… and {1_000_000 - MAX_LINE_CHARS} characters more" in line
     assert len(line) < MAX_LINE_CHARS + 200
+
+
+@pytest.mark.parametrize("log_format", ["text", "json"])
+def test_all_that_is_logged_is_harmless(
+    log_format: str, restored_logging: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    logs.configure(log_format=log_format, level="info", process="1")
+    logging.getLogger("aiohttp.server").error("the platform said %s", HOSTILE)
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.isprintable()
+    assert "forged" in line

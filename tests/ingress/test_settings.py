@@ -163,6 +163,10 @@ def test_a_url_that_cannot_be_asked_is_refused_and_not_shown(
         ("ALLOWED_NETWORKS", "203.0.113.0/24", "BRIDGE_ALLOWED_NETWORKS is no JSON"),
         ("TRUSTED_PROXIES", '["front"]', "is no network"),
         ("STALE_MAX_AGE_HOURS", "1000", "BRIDGE_STALE_MAX_AGE_HOURS"),
+        ("CLOCK_SKEW_S", "1700000000", "more than a week"),
+        ("KEEPALIVE_S", "inf", "more than a week"),
+        ("STOP_TIMEOUT_S", "nan", "BRIDGE_STOP_TIMEOUT_S"),
+        ("HEAD_TIMEOUT_S", "-1", "BRIDGE_HEAD_TIMEOUT_S"),
     ],
 )
 def test_what_means_nothing_is_refused(
