@@ -23,6 +23,8 @@ BODY = b"""{"CallbackCommand":"C2C.CallbackAfterMsgWithDraw","From_Account":"war
 class NothingKept:
     """A journal that forgets what it is given, and never tells that it is durable."""
 
+    fraction_used = 0.0
+
     def __init__(self) -> None:
         self.records: list[Record] = []
 
