@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 from common.kafka.clients import ClientArguments
 from common.kafka.dead_letters import DeadLetter, DeadLetterFilter, open_letters
+from common.program import command_line
 
 MAX_SHOWN_FAILURES = 100
 
@@ -126,8 +127,13 @@ async def count_others(client: ClientArguments, topic: str, chosen: DeadLetterFi
                 raise LetterMissingError(_why_unfit(letter))
             count += 1
     if chosen.name is not None:
-        raise LetterMissingError(f"there is no dead letter {chosen.name} on {topic}: `dlq list` names those that are")
+        raise LetterMissingError(no_such_letter(chosen.name, topic))
     return count
+
+
+def no_such_letter(name: str, topic: str) -> str:
+    """That there is no letter of this name, and what lists those that there are."""
+    return f"there is no dead letter {name} on {topic}: `{command_line('consumers')} dlq list --all` names them"
 
 
 def _why_unfit(letter: DeadLetter) -> str:

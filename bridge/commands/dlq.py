@@ -49,16 +49,13 @@ from common.kafka.dead_letters import INGRESS, DeadLetter, DeadLetterFilter, don
 from common.kafka.partition import partition_of
 from common.kafka.producer import make_producer, stop_producer
 from common.kafka.topics import TopicsMissingError, ensure_topics
+from common.program import command_line
 from common.settings import load_settings
 
 app = typer.Typer(no_args_is_help=True, help="Read dead letters of the ingress again.")
 
 CONFIRM_TIMEOUT_S = 30.0
 STALE = STALE_TIME.reason
-LEFT_OUT = (
-    "their time was wrong when they came, so that they may be old URLs with forged bodies. Look at them with"
-    " `consumers dlq list --group ingress --reason stale_time`; if a clock was wrong then, add --reason stale_time"
-)
 
 
 @app.callback()
@@ -94,13 +91,21 @@ def replay(
             lambda report: uvloop.run(_replay(settings, chosen, rate=rate, dry_run=dry_run, report=report)),
             done="would become events" if dry_run else "became events",
             stay="cannot be read yet and stay",
-            left_out=LEFT_OUT,
+            left_out=_why_left_out(),
         )
     except (LetterMissingError, TopicsMissingError) as error:
         raise SystemExit(f"error: {error}") from None
     except (KafkaError, OSError, TimeoutError) as error:
         why = unusable(error, settings.kafka_bootstrap_servers, "BRIDGE_KAFKA_BOOTSTRAP_SERVERS")
         raise SystemExit(f"error: {why}. What was replayed until then is marked; run it again") from None
+
+
+def _why_left_out() -> str:
+    look = f"{command_line('consumers')} dlq list --group {INGRESS} --reason {STALE}"
+    return (
+        "their time was wrong when they came, so that they may be old URLs with forged bodies. Look at them with"
+        f" `{look}`; if a clock was wrong then, add --reason {STALE}"
+    )
 
 
 async def _replay(
@@ -148,7 +153,8 @@ class LetterNormalizer:
         """
         headers, record = letter.headers, letter.record
         if letter.reason == "refused_by_broker":
-            raise NotReplayableError("it is kept on the disk of the bridge: `bridge journal show --refused`")
+            command = f"{command_line('bridge')} journal show --refused"
+            raise NotReplayableError(f"it is kept on the disk of the bridge: `{command}`")
         if "query" not in headers or "receivedtime" not in headers:
             raise NotReplayableError("it is no callback")
         if "body-sha256" in headers:

@@ -29,7 +29,13 @@ from common.dead_letter_commands import (
     show_replay,
     unusable,
 )
-from common.dead_letter_replay import LetterMissingError, ReplayProgress, ReportReplay, count_others
+from common.dead_letter_replay import (
+    LetterMissingError,
+    ReplayProgress,
+    ReportReplay,
+    count_others,
+    no_such_letter,
+)
 from common.kafka.dead_letters import DeadLetter, DeadLetterFilter, open_letters
 from common.text import plural, printable, safe_output
 from consumers.commands.dlq_replay import Replay
@@ -101,7 +107,7 @@ def show(
                 value = (found.record.value or b"").decode(errors="backslashreplace")
                 print(f"\n{printable(value, keep_newlines=True)}")  # noqa: T201
                 return
-        fail(f"there is no dead letter {chosen.name} on {settings.dlq_topic}: `dlq list --all` names those that are")
+        fail(no_such_letter(chosen.name or "", settings.dlq_topic))
 
     _run(settings, work())
 
