@@ -1,4 +1,5 @@
 """`bridge schemas`: the schemas and the reference of the events, as files."""
+# ruff: noqa: PLC0415 - see bridge/commands/__init__.py
 
 from __future__ import annotations
 
@@ -7,8 +8,6 @@ from typing import Annotated
 
 import typer
 
-from bridge.contract.schemas import differences, write
-
 
 def schemas(
     folder: Annotated[Path, typer.Option("--dir", help="Where the schemas are.")] = Path("schemas"),
@@ -16,6 +15,8 @@ def schemas(
     check: Annotated[bool, typer.Option("--check", help="Write nothing; exit status 1 if a file is stale.")] = False,
 ) -> None:
     """Write the schemas and the reference of the events, as the code has them."""
+    from bridge.contract.schemas import differences, write
+
     stale = differences(folder, docs) if check else write(folder, docs)
     for path in stale:
         typer.echo(f"{'stale' if check else 'written'}: {path}")

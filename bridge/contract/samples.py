@@ -7,9 +7,6 @@ from functools import cache
 from importlib.resources import files
 from typing import NamedTuple
 
-RECALLED = "C2C.CallbackAfterMsgWithDraw.v1"
-"""The sample of a recalled message, with which `bridge dev` and `bridge demo` show the whole path."""
-
 
 class Sample(NamedTuple):
     """A callback that the platform's documentation shows."""
@@ -17,6 +14,14 @@ class Sample(NamedTuple):
     command: str
     """E.g. `C2C.CallbackAfterMsgWithDraw`."""
     body: bytes
+
+
+RECALLED = Sample(
+    "C2C.CallbackAfterMsgWithDraw",
+    b"""{"CallbackCommand":"C2C.CallbackAfterMsgWithDraw","From_Account":"jared","To_Account":"Jonh",\
+"MsgKey":"48374_2837546_1557481126","UnreadMsgNum":7,"EventTime":1557481126123}""",
+)
+"""README's example of a recalled message, with which `bridge dev` and `bridge demo` show the whole path."""
 
 
 @cache

@@ -13,6 +13,7 @@ from yarl import URL
 
 from bridge.ingress.verify import sign
 from bridge.settings import DeveloperSettings
+from common.program import command_line
 
 REPLY_TIMEOUT_S = 10.0
 
@@ -112,9 +113,10 @@ async def post(url: str, body: bytes) -> CallbackReply:
     except TimeoutError as error:
         raise NoReplyError(f"{address} did not answer within {REPLY_TIMEOUT_S:.0f} s") from error
     except aiohttp.ClientConnectorError as error:
+        bridge = command_line("bridge")
         raise NoReplyError(
             f"nothing answers at {address} ({error.os_error.strerror or error.os_error}). "
-            "Start `bridge dev` or `bridge serve`, or name another place with --url"
+            f"Start `{bridge} dev` or `{bridge} serve`, or name another place with --url"
         ) from error
     except aiohttp.ClientError as error:
         raise NoReplyError(f"{address} did not answer as HTTP does: {error or type(error).__name__}") from error

@@ -5,7 +5,7 @@ from __future__ import annotations
 import orjson
 import pytest
 
-from bridge.commands.send import changed
+from bridge.commands.sending import changed
 from bridge.devstack.posting import UsageError
 
 

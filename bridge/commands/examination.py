@@ -1,0 +1,175 @@
+"""What `bridge doctor` does: tries everything that the ingress depends on, and changes nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import tempfile
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import uvloop
+from aiokafka.errors import KafkaError
+from rich.text import Text
+from yarl import URL
+
+from bridge.http.server import listen
+from bridge.settings import BridgeSettings, InspectionSettings
+from common.kafka import diagnosis
+from common.kafka.clients import admin_client
+from common.kafka.topics import max_message_bytes
+from common.settings import load_settings, meaning_of
+from common.terminal import show_table
+
+SYNC_COUNT = 20
+SLOW_SYNC_MS = 50.0
+CONNECT_TIMEOUT_S = 2.0
+KAFKA_TIMEOUT_S = 5.0
+
+
+def run() -> None:
+    """Print what was found.
+
+    Raises:
+        SystemExit: with status 1, if there is a fault.
+    """
+    settings = load_settings(InspectionSettings)
+    diagnosis.watch()
+    if not uvloop.run(_examine(settings)):
+        raise SystemExit(1)
+
+
+class Finding(NamedTuple):
+    """The outcome of one check."""
+
+    subject: str
+    is_good: bool
+    detail: str
+
+
+Check = Callable[[InspectionSettings], Awaitable[Sequence[Finding]]]
+
+
+async def _examine(settings: InspectionSettings) -> bool:
+    """Run all checks and print them. Whether all is well."""
+    checks: list[Check] = [_apps, _port, _journal, _kafka, _decisions]
+    findings = [finding for check in checks for finding in await check(settings)]
+    show_table(
+        ("", "checked", "found"),
+        [
+            (Text("ok", "green") if finding.is_good else Text("fault", "red"), finding.subject, finding.detail)
+            for finding in findings
+        ],
+    )
+    return all(finding.is_good for finding in findings)
+
+
+async def _apps(settings: InspectionSettings) -> list[Finding]:
+    if not settings.apps:
+        return [Finding("apps", False, f"BRIDGE_APPS is not set. {meaning_of(BridgeSettings, 'apps')}")]
+    return [
+        Finding(
+            f"app {app}",
+            bool(tokens),
+            f"{len(tokens)} token{'s' * (len(tokens) > 1)}"
+            if tokens
+            else "no token: anybody who knows the URL can post. Switch on authentication in the console",
+        )
+        for app, tokens in settings.apps.items()
+    ]
+
+
+async def _port(settings: InspectionSettings) -> list[Finding]:
+    subject = f"port {settings.port}"
+    try:
+        listen(settings.host, settings.port).close()
+    except OSError:
+        return [Finding(subject, True, "in use: by the ingress, if it runs; else by another program, see BRIDGE_PORT")]
+    return [Finding(subject, True, "free")]
+
+
+async def _journal(settings: InspectionSettings) -> list[Finding]:
+    folder = settings.journal_dir
+    subject = f"journal in {folder}"
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        slowest_ms = _slowest_sync_ms(folder)
+        space = os.statvfs(folder)
+    except OSError as error:
+        return [Finding(subject, False, f"cannot be written ({error.strerror}): see BRIDGE_JOURNAL_DIR")]
+    free = space.f_bavail * space.f_frsize
+    wanted = settings.journal_max_bytes * settings.workers
+    return [
+        Finding(
+            subject,
+            slowest_ms < SLOW_SYNC_MS,
+            f"the slowest of {SYNC_COUNT} syncs took {slowest_ms:.1f} ms; replies wait for one while Kafka is away",
+        ),
+        Finding(
+            "space for it",
+            free > wanted,
+            f"{free / 2**30:.1f} GiB free; the journals may take {wanted / 2**30:.1f} GiB (BRIDGE_JOURNAL_MAX_BYTES)",
+        ),
+    ]
+
+
+def _slowest_sync_ms(folder: Path) -> float:
+    """The slowest of some syncs of a small write."""
+    slowest_s = 0.0
+    with tempfile.TemporaryFile(dir=folder) as file:
+        for _ in range(SYNC_COUNT):
+            file.write(b"x" * 4096)
+            file.flush()
+            began = time.perf_counter()
+            os.fsync(file.fileno())
+            slowest_s = max(slowest_s, time.perf_counter() - began)
+    return slowest_s * 1000
+
+
+async def _kafka(settings: InspectionSettings) -> list[Finding]:
+    subject = f"Kafka at {settings.kafka_bootstrap_servers}"
+    try:
+        async with admin_client(settings.kafka_client(), request_timeout_s=KAFKA_TIMEOUT_S) as admin:
+            existing = {topic["topic"]: topic for topic in await admin.describe_topics()}
+    except (KafkaError, OSError, TimeoutError, ValueError) as error:
+        return [Finding(subject, False, diagnosis.explain(error))]
+    return [
+        Finding(subject, True, "answers"),
+        *[await _topic(settings, topic.name, existing) for topic in settings.topics],
+    ]
+
+
+async def _decisions(settings: InspectionSettings) -> list[Finding]:
+    """Whether something listens where before-callbacks are decided. It is not asked: a question has effects."""
+    urls = {URL(url.get_secret_value()) for url in settings.decision_urls.values()}
+    found = []
+    for origin, host, port in sorted({(str(url.origin()), url.host or "", url.port or 0) for url in urls}):
+        subject = f"decisions by {origin}"
+        try:
+            async with asyncio.timeout(CONNECT_TIMEOUT_S):
+                _, writer = await asyncio.open_connection(host, port)
+            writer.close()
+            found.append(Finding(subject, True, "something listens"))
+        except (OSError, TimeoutError) as error:
+            told = f"cannot be reached ({type(error).__name__}): see BRIDGE_DECISION_URLS"
+            found.append(Finding(subject, False, f"{told}; until then: {settings.decision_on_failure}"))
+    return found
+
+
+async def _topic(settings: InspectionSettings, name: str, existing: dict[str, Any]) -> Finding:
+    subject = f"topic {name}"
+    if name not in existing:
+        wanted = next(topic for topic in settings.topics if topic.name == name)
+        return Finding(subject, True, f"missing; created at the start, or: {wanted.command('…')}")
+    limit = await max_message_bytes(settings.kafka_client(), name)
+    partitions = len(existing[name]["partitions"])
+    if limit is not None and limit < settings.max_body_bytes:
+        return Finding(
+            subject,
+            False,
+            f"takes records of {limit} bytes, but bodies may have {settings.max_body_bytes}:"
+            f" raise its max.message.bytes to {settings.max_record_bytes}",
+        )
+    return Finding(subject, True, f"{partitions} partitions, records of up to {limit or 'an unknown number of'} bytes")

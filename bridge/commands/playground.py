@@ -1,0 +1,153 @@
+"""What `bridge dev` does: runs the whole project on one machine, and shows what happens in it as it happens."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import re
+import shlex
+
+import orjson
+import typer
+
+from bridge.contract.record_line import describe_record
+from bridge.contract.samples import RECALLED
+from bridge.devstack.embedded import NotInstalledError
+from bridge.devstack.foreground import run_in_foreground
+from bridge.devstack.ports import is_free
+from bridge.devstack.posting import credentials, signed_url
+from bridge.devstack.service import Service, ServiceError
+from bridge.devstack.stack import BADGES, DEAD_LETTERS, EVENTS, Stack, running_stack
+from bridge.settings import DEV_APP, DeveloperSettings
+from common import logs
+from common.kafka import diagnosis
+from common.kafka.follower import Follower
+from common.program import command_line
+from common.settings import load_settings
+from common.terminal import Output, printable
+
+CLOCK_SKEW_S = 30 * 24 * 3600
+"""A line that was signed once can be pasted again as long as anybody leaves this running."""
+
+LOG_POLL_INTERVAL_S = 0.2
+
+_WORTH_SHOWING = re.compile(r"^\S+ (WARNING|ERROR|CRITICAL) |^Traceback|^error:")
+
+
+def run(*, host: str, port: int) -> None:
+    """Run it on this address for callbacks, until Ctrl-C.
+
+    Raises:
+        typer.Exit: with status 1, if it cannot start, or a part of it ends.
+    """
+    output = Output()
+    logs.configure(log_format="text", level="error")
+    diagnosis.watch()
+    settings = load_settings(DeveloperSettings)
+    if port and not is_free(host, port):
+        output.error(
+            f"port {port} of {host} is taken: end what listens there, or take another, as with `{command_line('bridge')} dev --port 0`"
+        )
+        raise typer.Exit(1)
+    try:
+        run_in_foreground(lambda: _run_stack(settings, output, host=host, port=port))
+    except NotInstalledError as error:
+        output.error(str(error))
+        raise typer.Exit(1) from None
+    except ServiceError as error:
+        output.error(f"the {error}")
+        output.show_log(error.service.name, error.service.last_words)
+        raise typer.Exit(1) from None
+
+
+async def _run_stack(settings: DeveloperSettings, output: Output, *, host: str, port: int) -> None:
+    """Run until cancelled.
+
+    Raises:
+        NotInstalledError: it cannot start.
+        ServiceError: a process does not start, or ended.
+    """
+    output.line("Starting an embedded broker and Redis, the ingress and the worker for badges …", "dim")
+    try:
+        async with running_stack(settings.apps, host=host, port=port, clock_skew_s=CLOCK_SKEW_S) as stack:
+            _introduce(stack, settings, output)
+            await stack.while_running(_watch(stack, output))
+    finally:
+        output.line("Stopped; nothing is left of it.", "dim")
+
+
+async def _watch(stack: Stack, output: Output) -> None:
+    """Show everything. Ends never."""
+    topics = [EVENTS, DEAD_LETTERS, BADGES]
+    follower = Follower(stack.kafka_client, topics, from_beginning=True, report=lambda _: None)
+    try:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(_show_records(follower, output))
+            for service in (stack.ingress, stack.worker):
+                group.create_task(_show_log(service, output))
+            group.create_task(_announce(stack, output))
+    except* ServiceError as errors:
+        raise errors.exceptions[0] from None
+
+
+async def _show_records(follower: Follower, output: Output) -> None:
+    async with contextlib.aclosing(follower.records()) as records:
+        async for record in records:
+            output.line(describe_record(record))
+
+
+async def _announce(stack: Stack, output: Output) -> None:
+    await stack.ready(stack.worker)
+    output.line("The worker has joined its group: badges follow their events from now on.", "dim")
+
+
+async def _show_log(service: Service, output: Output) -> None:
+    """Show what a process complains of, such as a callback that it refused."""
+    shown = 0
+    while True:
+        lines = service.output().splitlines(keepends=True)
+        whole = [line for line in lines if line.endswith("\n")]
+        for line in whole[shown:]:
+            if _WORTH_SHOWING.search(line):
+                output.line(f"{service.name}: {printable(line.rstrip())}", "yellow")
+        shown = len(whole)
+        await asyncio.sleep(LOG_POLL_INTERVAL_S)
+
+
+def _introduce(stack: Stack, settings: DeveloperSettings, output: Output) -> None:
+    output.line()
+    output.line(f"Post callbacks to {stack.url}", "bold green")
+    output.line()
+    bridge, consumers = command_line("bridge"), command_line("consumers")
+    output.line(
+        "For example, in another terminal (signed for as long as this runs;"
+        f" `{bridge} serve` takes a signature for 60 s):"
+    )
+    output.line()
+    output.line(_curl(stack.url, settings))
+    output.line()
+    output.line("or any other documented callback, signed anew:")
+    output.line()
+    output.line(f"{bridge} send C2C.CallbackAfterSendMsg --url {stack.url} --set UnreadMsgNum=3")
+    output.line()
+    output.line(f"For `{bridge} tail`, `{consumers} badge get ACCOUNT` and workers of yours in another terminal:")
+    output.line()
+    output.line(
+        f"export BRIDGE_KAFKA_BOOTSTRAP_SERVERS={stack.broker.bootstrap} "
+        f"CONSUMERS_KAFKA_BOOTSTRAP_SERVERS={stack.broker.bootstrap} CONSUMERS_REDIS_URL={stack.redis.url}"
+    )
+    output.line()
+    if not settings.are_apps_set:
+        output.line(f"The app is {DEV_APP}. Set BRIDGE_APPS for one of yours, to let the platform post here.", "dim")
+    output.line(f"Metrics: {stack.admin_url}/metrics (ingress), {stack.worker_admin_url}/metrics (worker).", "dim")
+    output.line(
+        "The broker is a stand-in in memory. Ctrl-C ends everything. Events, badges, dead letters and warnings:", "dim"
+    )
+    output.line()
+
+
+def _curl(url: str, settings: DeveloperSettings) -> str:
+    """A line for the shell that posts the sample."""
+    body = orjson.dumps(orjson.loads(RECALLED.body)).decode()
+    address = signed_url(url, credentials(settings), RECALLED.command)
+    return f"curl -sS -w '\\n' -d {shlex.quote(body)} {shlex.quote(address)}"
