@@ -9,8 +9,16 @@ import typer
 
 
 def dev(
-    port: Annotated[int, typer.Option(min=0, max=65535, help="Port for callbacks; 0: any that is free.")] = 8080,
-    host: Annotated[str, typer.Option(help="Address for callbacks; 0.0.0.0 to let other machines post.")] = "127.0.0.1",
+    port: Annotated[
+        int | None,
+        typer.Option(min=0, max=65535, help="Port for callbacks; 0: any that is free. Default: BRIDGE_PORT, or 8080."),
+    ] = None,
+    host: Annotated[
+        str | None,
+        typer.Option(
+            help="Address for callbacks; 0.0.0.0 to let other machines post. Default: BRIDGE_HOST, or 127.0.0.1."
+        ),
+    ] = None,
 ) -> None:
     """Run everything on this machine, Kafka and Redis included, until Ctrl-C; show what happens."""
     from bridge.commands.playground import run

@@ -14,6 +14,7 @@ from bridge.contract.record_line import describe_record
 from bridge.contract.samples import RECALLED
 from bridge.devstack.embedded import NotInstalledError
 from bridge.devstack.foreground import run_in_foreground
+from bridge.devstack.inherited import InheritedSettings, inherited_settings
 from bridge.devstack.ports import is_free
 from bridge.devstack.posting import credentials, signed_url
 from bridge.devstack.service import Service, ServiceError
@@ -34,8 +35,8 @@ LOG_POLL_INTERVAL_S = 0.2
 _WORTH_SHOWING = re.compile(r"^\S+ (WARNING|ERROR|CRITICAL) |^Traceback|^error:")
 
 
-def run(*, host: str, port: int) -> None:
-    """Run it on this address for callbacks, until Ctrl-C.
+def run(*, host: str | None, port: int | None) -> None:
+    """Run it until Ctrl-C, on this address for callbacks; None: that of the settings, as far as they are set.
 
     Raises:
         typer.Exit: with status 1, if it cannot start, or a part of it ends.
@@ -44,10 +45,13 @@ def run(*, host: str, port: int) -> None:
     logs.configure(log_format="text", level="error")
     diagnosis.watch()
     settings = load_settings(DeveloperSettings)
+    if "clock_skew_s" not in settings.model_fields_set:
+        settings = settings.model_copy(update={"clock_skew_s": CLOCK_SKEW_S})
+    host = host or (settings.host if "host" in settings.model_fields_set else "127.0.0.1")
+    port = settings.port if port is None else port
     if port and not is_free(host, port):
-        output.error(
-            f"port {port} of {host} is taken: end what listens there, or take another, as with `{command_line('bridge')} dev --port 0`"
-        )
+        other = f"{command_line('bridge')} dev --port 0"
+        output.error(f"port {port} of {host} is taken: end what listens there, or take another, as with `{other}`")
         raise typer.Exit(1)
     try:
         run_in_foreground(lambda: _run_stack(settings, output, host=host, port=port))
@@ -69,8 +73,11 @@ async def _run_stack(settings: DeveloperSettings, output: Output, *, host: str, 
     """
     output.line("Starting an embedded broker and Redis, the ingress and the worker for badges …", "dim")
     try:
-        async with running_stack(settings.apps, host=host, port=port, clock_skew_s=CLOCK_SKEW_S) as stack:
+        inherited = inherited_settings()
+        inherited.ingress["BRIDGE_CLOCK_SKEW_S"] = str(settings.clock_skew_s)
+        async with running_stack(settings.apps, host=host, port=port, inherited=inherited) as stack:
             _introduce(stack, settings, output)
+            _tell_of_settings(inherited, output)
             await stack.while_running(_watch(stack, output))
     finally:
         output.line("Stopped; nothing is left of it.", "dim")
@@ -119,10 +126,8 @@ def _introduce(stack: Stack, settings: DeveloperSettings, output: Output) -> Non
     output.line(f"Post callbacks to {stack.url}", "bold green")
     output.line()
     bridge, consumers = command_line("bridge"), command_line("consumers")
-    output.line(
-        "For example, in another terminal (signed for as long as this runs;"
-        f" `{bridge} serve` takes a signature for 60 s):"
-    )
+    valid = "for as long as this runs" if settings.clock_skew_s == CLOCK_SKEW_S else f"for {settings.clock_skew_s} s"
+    output.line(f"For example, in another terminal (signed {valid}; `{bridge} serve` takes a signature for 60 s):")
     output.line()
     output.line(_curl(stack.url, settings))
     output.line()
@@ -144,6 +149,12 @@ def _introduce(stack: Stack, settings: DeveloperSettings, output: Output) -> Non
         "The broker is a stand-in in memory. Ctrl-C ends everything. Events, badges, dead letters and warnings:", "dim"
     )
     output.line()
+
+
+def _tell_of_settings(inherited: InheritedSettings, output: Output) -> None:
+    if inherited.overridden:
+        output.line(f"These settings have no effect here: {', '.join(inherited.overridden)}.", "dim")
+        output.line()
 
 
 def _curl(url: str, settings: DeveloperSettings) -> str:

@@ -136,6 +136,6 @@ def _hint(reply: CallbackReply, settings: DeveloperSettings, *, own_token: bool)
     if own_token or settings.are_apps_set:
         return "the bridge has another app or token, or its clock differs from the one here"
     return (
-        f"BRIDGE_APPS is not set, so it was signed as `{command_line('bridge')} dev` accepts it. For another bridge set BRIDGE_APPS to "
-        "what that one has, or give --app and --token"
+        f"BRIDGE_APPS is not set, so it was signed as `{command_line('bridge')} dev` accepts it. For another bridge"
+        " set BRIDGE_APPS to what that one has, or give --app and --token"
     )

@@ -16,6 +16,7 @@ from pydantic import SecretStr
 
 from bridge.devstack.embedded import EmbeddedBroker, EmbeddedRedis, check_installed
 from bridge.devstack.guard import Workspace
+from bridge.devstack.inherited import NOTHING_INHERITED, InheritedSettings
 from bridge.devstack.ports import free_port
 from bridge.devstack.service import Service, ServiceError, environment
 from common.kafka.clients import ClientArguments
@@ -104,9 +105,18 @@ class Stack:
 
 @asynccontextmanager
 async def running_stack(
-    apps: Mapping[str, list[SecretStr]], *, host: str = "127.0.0.1", port: int = 0, clock_skew_s: int = 60
+    apps: Mapping[str, list[SecretStr]],
+    *,
+    host: str = "127.0.0.1",
+    port: int = 0,
+    inherited: InheritedSettings = NOTHING_INHERITED,
 ) -> AsyncIterator[Stack]:
-    """Start the stack, hand it out once callbacks are accepted, and end it. `port` 0: any that is free.
+    """Start the stack, hand it out once callbacks are accepted, and end it.
+
+    Args:
+        apps: whose callbacks are accepted.
+        host, port: where; port 0: any that is free.
+        inherited: settings of its processes besides their own.
 
     Raises:
         NotInstalledError: the extra `embedded` is not installed.
@@ -121,9 +131,7 @@ async def running_stack(
                 await service.start()
             for service in (broker, redis):
                 await service.ready()
-            stack = _stack(
-                workspace, broker, redis, apps, host=host, port=port or free_port(), clock_skew_s=clock_skew_s
-            )
+            stack = _stack(workspace, broker, redis, apps, host=host, port=port or free_port(), inherited=inherited)
             services += [stack.ingress, stack.worker]
             await stack.ingress.start()
             await stack.worker.start()
@@ -141,12 +149,13 @@ def _stack(
     *,
     host: str,
     port: int,
-    clock_skew_s: int,
+    inherited: InheritedSettings,
 ) -> Stack:
     """The stack with an ingress and a worker that are not started yet."""
     tokens = {app: [token.get_secret_value() for token in tokens] for app, tokens in apps.items()}
     ingress_admin, worker_admin = free_port(), free_port()
     ingress = {
+        **inherited.ingress,
         "BRIDGE_APPS": orjson.dumps(tokens).decode(),
         "BRIDGE_HOST": host,
         "BRIDGE_PORT": str(port),
@@ -156,9 +165,10 @@ def _stack(
         "BRIDGE_TOPIC": EVENTS,
         "BRIDGE_DLQ_TOPIC": DEAD_LETTERS,
         "BRIDGE_JOURNAL_DIR": str(workspace.folder / "journal"),
-        "BRIDGE_CLOCK_SKEW_S": str(clock_skew_s),
+        "BRIDGE_LOG_FORMAT": "text",
     }
     worker = {
+        **inherited.worker,
         "CONSUMERS_KAFKA_BOOTSTRAP_SERVERS": broker.bootstrap,
         "CONSUMERS_REDIS_URL": redis.url,
         "CONSUMERS_TOPIC": EVENTS,
@@ -166,6 +176,7 @@ def _stack(
         "CONSUMERS_BADGES_TOPIC": BADGES,
         "CONSUMERS_ADMIN_HOST": "127.0.0.1",
         "CONSUMERS_ADMIN_PORT": str(worker_admin),
+        "CONSUMERS_LOG_FORMAT": "text",
     }
     return Stack(
         workspace=workspace,

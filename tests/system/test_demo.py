@@ -33,7 +33,9 @@ def test_the_demo_shows_every_step_and_ends_by_itself_leaving_nothing(tmp_path: 
     assert steps == ["1", "2", "3", "4", "5", "6"]
     assert '200 OK {"ActionStatus":"OK"' in printed
     assert '"type": "im.c2c.message.recalled"' in printed
-    assert printed.count('"unread": 14') == 2, "the badge is shown as it is on its topic and in Redis"
+    assert '"subject": "Jonh"' in printed
+    assert '"msg_key": "48374_2837546_1557481126"' in printed
+    assert printed.count('"unread": 7') == 2, "the badge is shown as it is on its topic and in Redis"
     assert "All 6 steps were seen" in printed
     assert "\x1b" not in printed, "no styles where nobody looks"
     assert leftovers.processes(tmp_path) == []
@@ -59,7 +61,7 @@ from confluent_kafka import Producer
 
 def main():
     producer = Producer({"bootstrap.servers": os.environ["CONSUMERS_KAFKA_BOOTSTRAP_SERVERS"]})
-    producer.produce("im.badges", key="1400000000:13800001111", value='{"unread": 99}')
+    producer.produce("im.badges", key="1400000000:Jonh", value='{"unread": 99}')
     producer.flush()
     time.sleep(60)
 """

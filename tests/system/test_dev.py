@@ -54,8 +54,11 @@ def test_the_printed_line_works_when_pasted_and_what_follows_is_shown(dev: Proce
     for _ in range(2):
         pasted = subprocess.run(["sh", "-c", line], capture_output=True, text=True, timeout=10, check=True)
         assert pasted.stdout == '{"ActionStatus":"OK","ErrorInfo":"","ErrorCode":0}\n'
-    dev.wait_for_log(r"im\.c2c\.message\.recalled +13800001111 .*unread_total=14", timeout=15)
-    dev.wait_for_log(r"badge +13800001111 +unread=14", timeout=30)
+    dev.wait_for_log(r"im\.c2c\.message\.recalled +Jonh .*unread_total=7", timeout=15)
+    dev.wait_for_log(r"badge +Jonh +unread=7", timeout=30)
+    for unread in (3, 4):
+        assert send(url, "C2C.CallbackAfterMsgWithDraw", "--set", f"UnreadMsgNum={unread}") == 0
+        dev.wait_for_log(rf"badge +13800001111 +unread={unread}", timeout=15)
 
     assert send(url, "C2C.CallbackAfterSendMsg", "--set", "To_Account=Ann", "--set", "UnreadMsgNum=3") == 0
     dev.wait_for_log(r"badge +Ann +unread=3", timeout=15)
