@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -70,7 +71,8 @@ class AdminServer:
             try:
                 await web.TCPSite(self._runner, self._host, self._port).start()
             except OSError as error:
-                message = f"cannot serve health checks on {self._host} port {self._port}: see …_ADMIN_PORT"
+                why = os.strerror(error.errno or 0)
+                message = f"cannot serve health checks on {self._host} port {self._port}: {why}. See …_ADMIN_PORT"
                 raise OSError(error.errno, message) from error
 
     async def stop(self) -> None:

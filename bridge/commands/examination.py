@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
+import socket
 import tempfile
 import time
 from collections.abc import Awaitable, Callable, Sequence
@@ -21,12 +23,16 @@ from common.kafka import diagnosis
 from common.kafka.clients import admin_client
 from common.kafka.topics import max_message_bytes
 from common.settings import load_settings, meaning_of
-from common.terminal import show_table
+from common.terminal import plural, show_table
 
 SYNC_COUNT = 20
 SLOW_SYNC_MS = 50.0
 CONNECT_TIMEOUT_S = 2.0
 KAFKA_TIMEOUT_S = 5.0
+ADVERTISED = (
+    "The brokers send their clients to this address. Let them give one that is right here (their advertised.listeners),"
+    " or make this one reachable"
+)
 
 
 def run() -> None:
@@ -73,7 +79,7 @@ async def _apps(settings: InspectionSettings) -> list[Finding]:
         Finding(
             f"app {app}",
             bool(tokens),
-            f"{len(tokens)} token{'s' * (len(tokens) > 1)}"
+            plural(len(tokens), "token")
             if tokens
             else "no token: anybody who knows the URL can post. Switch on authentication in the console",
         )
@@ -91,21 +97,24 @@ async def _port(settings: InspectionSettings) -> list[Finding]:
 
 
 async def _journal(settings: InspectionSettings) -> list[Finding]:
+    """Whether the folder can be written, tried on a file without a name: nothing is left there, nor made."""
     folder = settings.journal_dir
     subject = f"journal in {folder}"
+    place = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
     try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        slowest_ms = _slowest_sync_ms(folder)
-        space = os.statvfs(folder)
+        slowest_ms = _slowest_sync_ms(place)
+        space = os.statvfs(place)
     except OSError as error:
         return [Finding(subject, False, f"cannot be written ({error.strerror}): see BRIDGE_JOURNAL_DIR")]
     free = space.f_bavail * space.f_frsize
     wanted = settings.journal_max_bytes * settings.workers
+    missing = "" if folder.exists() else "missing; made at the start. "
     return [
         Finding(
             subject,
             slowest_ms < SLOW_SYNC_MS,
-            f"the slowest of {SYNC_COUNT} syncs took {slowest_ms:.1f} ms; replies wait for one while Kafka is away",
+            f"{missing}The slowest of {SYNC_COUNT} syncs took {slowest_ms:.1f} ms; replies wait for one while Kafka is"
+            " away",
         ),
         Finding(
             "space for it",
@@ -130,15 +139,47 @@ def _slowest_sync_ms(folder: Path) -> float:
 
 async def _kafka(settings: InspectionSettings) -> list[Finding]:
     subject = f"Kafka at {settings.kafka_bootstrap_servers}"
+    faults: list[Finding] = []
     try:
         async with admin_client(settings.kafka_client(), request_timeout_s=KAFKA_TIMEOUT_S) as admin:
+            brokers = (await admin.describe_cluster())["brokers"]
+            faults = [fault for broker in brokers if (fault := await _broker(broker["host"], broker["port"]))]
             existing = {topic["topic"]: topic for topic in await admin.describe_topics()}
+        topics = [await _topic(settings, topic.name, existing) for topic in settings.topics]
     except (KafkaError, OSError, TimeoutError, ValueError) as error:
-        return [Finding(subject, False, diagnosis.explain(error))]
-    return [
-        Finding(subject, True, "answers"),
-        *[await _topic(settings, topic.name, existing) for topic in settings.topics],
-    ]
+        # Of a broker that cannot be reached enough is said already.
+        return faults or [Finding(subject, False, _advised(settings, diagnosis.explain(error)))]
+    return [Finding(subject, True, "answers"), *faults, *topics]
+
+
+def _advised(settings: InspectionSettings, problem: str) -> str:
+    """What to do besides, where the problem is with another address than those that we were given."""
+    given = [server.strip() for server in settings.kafka_bootstrap_servers.split(",")]
+    is_elsewhere = re.search(r":\d", problem) and not any(server in problem for server in given)
+    return f"{problem}. {ADVERTISED}" if is_elsewhere else problem
+
+
+async def _broker(host: str, port: int) -> Finding | None:
+    """A fault, if a broker cannot be reached at the address that it gives to its clients."""
+    problem = await _connection_problem(host, port)
+    if problem is None:
+        return None
+    return Finding(f"broker at {host}:{port}", False, f"cannot be reached ({problem}). {ADVERTISED}")
+
+
+async def _connection_problem(host: str, port: int) -> str | None:
+    """Why nobody can connect there; None: somebody can."""
+    try:
+        async with asyncio.timeout(CONNECT_TIMEOUT_S):
+            _, writer = await asyncio.open_connection(host, port)
+    except TimeoutError:
+        return f"no answer within {CONNECT_TIMEOUT_S:.0f} s"
+    except socket.gaierror:
+        return "its name is not known here"
+    except OSError as error:
+        return os.strerror(error.errno) if error.errno else "nothing listens there"
+    writer.close()
+    return None
 
 
 async def _decisions(settings: InspectionSettings) -> list[Finding]:
@@ -147,13 +188,10 @@ async def _decisions(settings: InspectionSettings) -> list[Finding]:
     found = []
     for origin, host, port in sorted({(str(url.origin()), url.host or "", url.port or 0) for url in urls}):
         subject = f"decisions by {origin}"
-        try:
-            async with asyncio.timeout(CONNECT_TIMEOUT_S):
-                _, writer = await asyncio.open_connection(host, port)
-            writer.close()
+        if (problem := await _connection_problem(host, port)) is None:
             found.append(Finding(subject, True, "something listens"))
-        except (OSError, TimeoutError) as error:
-            told = f"cannot be reached ({type(error).__name__}): see BRIDGE_DECISION_URLS"
+        else:
+            told = f"cannot be reached ({problem}): see BRIDGE_DECISION_URLS"
             found.append(Finding(subject, False, f"{told}; until then: {settings.decision_on_failure}"))
     return found
 
@@ -172,4 +210,5 @@ async def _topic(settings: InspectionSettings, name: str, existing: dict[str, An
             f"takes records of {limit} bytes, but bodies may have {settings.max_body_bytes}:"
             f" raise its max.message.bytes to {settings.max_record_bytes}",
         )
-    return Finding(subject, True, f"{partitions} partitions, records of up to {limit or 'an unknown number of'} bytes")
+    size = limit or "an unknown number of"
+    return Finding(subject, True, f"{plural(partitions, 'partition')}, records of up to {size} bytes")

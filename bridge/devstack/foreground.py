@@ -1,30 +1,33 @@
-"""Commands that run in the foreground of a terminal until Ctrl-C."""
+"""Commands that run in the foreground of a terminal until Ctrl-C, or until nobody reads what they print."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any
 
+from common import streams
 from common.asyncio_tools import on_stop_signal
+
+READ_CHECK_INTERVAL_S = 0.1
 
 
 def run_in_foreground(work: Callable[[], Coroutine[Any, Any, None]]) -> bool:
     """Do `work`, but cancel it at Ctrl-C, SIGTERM or when the terminal is closed; whether that happened.
 
     Raises:
-        whatever `work` raises, as BrokenPipeError when nobody reads the output any more.
+        SystemExit: with status 0, when nobody reads the output any more; `work` is cancelled before.
+        whatever `work` raises.
     """
 
     async def run() -> bool:
-        return await _until_signalled(work())
+        return await _until_unwanted(asyncio.ensure_future(work()))
 
     return asyncio.run(run())
 
 
-async def _until_signalled(work: Awaitable[None]) -> bool:
-    """A second signal cancels what `work` does to end: what it leaves undone is left to a `Guard`."""
-    task = asyncio.ensure_future(work)
+async def _until_unwanted(task: asyncio.Task[None]) -> bool:
+    """A second signal cancels what `task` does to end: what it leaves undone is left to a `Guard`."""
     signalled = False
 
     def stop() -> None:
@@ -32,11 +35,24 @@ async def _until_signalled(work: Awaitable[None]) -> bool:
         signalled = True
         task.cancel()
 
+    reader = asyncio.create_task(_no_reader())
+    reader.add_done_callback(lambda _: task.cancel())
     with on_stop_signal(stop, hangup=True):
         try:
             await task
         except asyncio.CancelledError:
+            if reader.done() and not signalled:
+                streams.end_unread()
             if not signalled:
                 raise
             return True
+        finally:
+            reader.cancel()
     return False
+
+
+async def _no_reader() -> None:
+    """Ends when nobody reads the output. What is waited for may never come, and then nothing is written that fails."""
+    while streams.is_output_read():  # noqa: ASYNC110 - nobody tells
+        await asyncio.sleep(READ_CHECK_INTERVAL_S)
+    streams.discard(1)

@@ -9,6 +9,8 @@ fetching, of sending, or the one that fetches metadata, for which all the others
 
 from __future__ import annotations
 
+import errno
+import re
 from typing import Any
 
 import aiokafka.conn
@@ -16,8 +18,35 @@ from aiokafka.conn import AIOKafkaConnection, CloseReason
 from aiokafka.errors import KafkaConnectionError, KafkaError
 
 
+class UnreachableError(KafkaConnectionError):  # type: ignore[misc]
+    """A broker cannot be reached; aiokafka's own errors do not say where it should be."""
+
+    def __init__(self, host: str, port: int, error: OSError) -> None:
+        self.address = f"{host}:{port}"
+        self.is_refused = isinstance(error, ConnectionRefusedError) or _were_all_refused(error)
+        super().__init__(f"{self.address}: {error}")
+
+
+def _were_all_refused(error: OSError) -> bool:
+    """Whether several addresses of one name were tried, of which the event loop tells only in a text."""
+    tried = re.findall(r"\[Errno (\d+)\]", str(error)) if error.errno is None else []
+    return bool(tried) and {int(number) for number in tried} == {errno.ECONNREFUSED}
+
+
 class MendedConnection(AIOKafkaConnection):  # type: ignore[misc]
     """A connection that raises KafkaConnectionError where a request cannot be written."""
+
+    async def connect(self) -> Any:
+        """Connect.
+
+        Raises:
+            UnreachableError: there is nobody to connect to.
+            KafkaError, TimeoutError: whoever is there is no broker of ours, or does not answer.
+        """
+        try:
+            return await super().connect()
+        except OSError as error:
+            raise UnreachableError(self.host, self.port, error) from error
 
     def send(self, request: Any, expect_response: bool = True) -> Any:
         """Write a request.

@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import logging
+import socket
 import ssl
 
-from aiokafka.errors import KafkaConnectionError, SaslAuthenticationFailed, TopicAuthorizationFailedError
+from aiokafka.errors import (
+    KafkaConnectionError,
+    NodeNotReadyError,
+    SaslAuthenticationFailed,
+    TopicAuthorizationFailedError,
+)
+
+from common.kafka.connection import UnreachableError
 
 ADVICE = {
     SaslAuthenticationFailed: "the broker refuses user name and password:"
     " see …KAFKA_SASL_USERNAME, …KAFKA_SASL_PASSWORD and …KAFKA_SASL_MECHANISM",
     ssl.SSLCertVerificationError: "the broker's certificate is not accepted: see …KAFKA_SSL_CAFILE",
     TopicAuthorizationFailedError: "the user is not allowed to use the topic: ask the broker's operator",
-    ConnectionRefusedError: "nothing listens there",
     TimeoutError: "it does not answer",
 }
 
@@ -44,18 +51,35 @@ def watch() -> None:
 
 
 def explain(error: BaseException) -> str:
-    """A failure of a Kafka client in words, with what to look at."""
+    """A failure of a Kafka client in words, with the address that it is about and what to look at."""
     cause: BaseException | None = error
-    if isinstance(error, KafkaConnectionError):
+    if isinstance(error, KafkaConnectionError | NodeNotReadyError) and not isinstance(error, UnreachableError):
         cause, _causes.last = _causes.last or error, None
+    unreachable = _chained(cause, UnreachableError)
+    if isinstance(unreachable, UnreachableError):
+        return _explain_unreachable(unreachable)
     for kind, advice in ADVICE.items():
         found = _chained(cause, kind)
         if found is not None:
             detail = " ".join(str(found).split())
-            return f"{advice} ({detail})" if detail and kind not in (TimeoutError, ConnectionRefusedError) else advice
-    if isinstance(cause, KafkaConnectionError):
+            return f"{advice} ({detail})" if detail and kind is not TimeoutError else advice
+    if isinstance(cause, KafkaConnectionError | NodeNotReadyError):
         return "nothing listens there, or it closes the connection: is …KAFKA_SECURITY_PROTOCOL right?"
     return " ".join(f"{type(cause).__name__}: {cause}".split())
+
+
+def _explain_unreachable(error: UnreachableError) -> str:
+    cause = error.__cause__
+    if error.is_refused:
+        return f"nothing listens there ({error.address})"
+    if isinstance(cause, ssl.SSLCertVerificationError):
+        return f"{ADVICE[ssl.SSLCertVerificationError]} ({error.address}: {cause.verify_message})"
+    if isinstance(cause, socket.gaierror):
+        return f"the name in {error.address} is not known here: it is of …KAFKA_BOOTSTRAP_SERVERS, or a broker's own"
+    if isinstance(cause, TimeoutError):
+        return f"{ADVICE[TimeoutError]} ({error.address})"
+    detail = " ".join(str(getattr(cause, "strerror", None) or cause or error).split())
+    return f"it cannot be reached ({error.address}: {detail})"
 
 
 def _chained(error: BaseException | None, kind: type[BaseException]) -> BaseException | None:

@@ -7,10 +7,11 @@ import contextlib
 from collections.abc import AsyncGenerator, Callable, Sequence
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
-from aiokafka.errors import KafkaConnectionError, KafkaError, NodeNotReadyError
+from aiokafka.errors import KafkaError
 
 from common.kafka.clients import MakeClientArguments
 from common.kafka.consumer import partitions_by_topic, stop_consumer
+from common.kafka.diagnosis import explain
 from common.retry import Backoff
 
 _ANSWER_S = 5.0
@@ -138,8 +139,6 @@ class Follower:
 
 
 def _explain(error: BaseException) -> str:
-    if isinstance(error, TimeoutError):
-        return "it does not answer"
-    if isinstance(error, asyncio.CancelledError | KafkaConnectionError | NodeNotReadyError | OSError):
+    if isinstance(error, asyncio.CancelledError):
         return "nothing listens there, or it closes the connection"
-    return f"{type(error).__name__}: {error}"
+    return explain(error)

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import struct
+import threading
 from pathlib import Path
+
+import pytest
+from aiokafka.protocol.metadata import MetadataResponse_v5
 
 from tests.support.broker import Broker
 from tests.support.commands import run_bridge
 from tests.support.decider import DecidingEndpoint
 from tests.support.process import free_port
 from tests.support.topic import Topics, create_topic
+
+API_VERSIONS, METADATA = 18, 3
 
 
 def doctor(folder: Path, **settings: str) -> tuple[int, str]:
@@ -62,6 +71,65 @@ def test_a_broker_that_is_away_is_named(tmp_path: Path) -> None:
     status, shown = doctor(tmp_path, BRIDGE_KAFKA_BOOTSTRAP_SERVERS=f"127.0.0.1:{free_port()}")
     assert status == 1
     assert "nothing listens there" in shown
+
+
+class MisleadingBroker:
+    """Answers its clients that they find the broker elsewhere; a context manager, whose value is its port."""
+
+    def __init__(self, host: str, port: int) -> None:
+        self._elsewhere = (1, host, port, None)
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(asyncio.IncompleteReadError):
+            while True:
+                length, api, _version, correlation_id = struct.unpack(">ihhi", await reader.readexactly(12))
+                await reader.readexactly(length - 8)
+                if api == API_VERSIONS:
+                    body = struct.pack(">hihhh", 0, 1, METADATA, 5, 5)
+                else:
+                    body = MetadataResponse_v5(0, [self._elsewhere], "cluster", 1, []).encode()
+                answer = struct.pack(">i", correlation_id) + body
+                writer.write(struct.pack(">i", len(answer)) + answer)
+        writer.close()
+
+    def __enter__(self) -> int:
+        self._loop = asyncio.new_event_loop()
+        self._server = self._loop.run_until_complete(asyncio.start_server(self.serve, "127.0.0.1", 0))
+        self._thread = threading.Thread(target=self._loop.run_forever)
+        self._thread.start()
+        return int(self._server.sockets[0].getsockname()[1])
+
+    def __exit__(self, *_: object) -> None:
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._server.close()
+        for task in asyncio.all_tasks(self._loop):
+            task.cancel()
+        self._loop.run_until_complete(asyncio.sleep(0.01))
+        self._loop.close()
+
+
+@pytest.mark.parametrize(
+    ("host", "why"), [("nowhere.invalid", "is not known here"), ("127.0.0.1", "nothing listens there")]
+)
+def test_a_broker_that_sends_its_clients_elsewhere_is_told_with_that_address(
+    host: str, why: str, tmp_path: Path
+) -> None:
+    port = free_port()
+    with MisleadingBroker(host, port) as bootstrap:
+        status, shown = doctor(tmp_path, BRIDGE_KAFKA_BOOTSTRAP_SERVERS=f"127.0.0.1:{bootstrap}")
+    assert status == 1
+    [fault] = [line for line in shown.splitlines() if line.startswith("fault")]
+    assert f"{host}:{port}" in fault
+    assert why in fault
+    assert "advertised.listeners" in fault
+
+
+def test_nothing_is_changed_not_even_a_folder_is_made(tmp_path: Path) -> None:
+    folder = tmp_path / "a" / "journal"
+    _, shown = doctor(tmp_path, BRIDGE_JOURNAL_DIR=str(folder), BRIDGE_KAFKA_BOOTSTRAP_SERVERS="127.0.0.1:1")
+    assert f"journal in {folder}\tmissing; made at the start" in shown
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_that_no_app_is_set_is_a_finding_among_the_others(tmp_path: Path) -> None:
