@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import errno
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -71,7 +71,7 @@ class AdminServer:
             try:
                 await web.TCPSite(self._runner, self._host, self._port).start()
             except OSError as error:
-                why = os.strerror(error.errno or 0)
+                why = "it is taken" if error.errno == errno.EADDRINUSE else error.strerror
                 message = f"cannot serve health checks on {self._host} port {self._port}: {why}. See …_ADMIN_PORT"
                 raise OSError(error.errno, message) from error
 

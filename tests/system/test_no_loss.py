@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import Callable
+from contextlib import ExitStack
 from functools import partial
 from typing import Any
 
@@ -162,3 +165,20 @@ def test_a_hung_process_is_started_again(ingress: MakeIngress, own_broker: Broke
     bridge.wait_for_log("(?s)(is accepting callbacks.*){3}", timeout=60)
     assert "its event loop has not moved for 3 s (BRIDGE_HUNG_AFTER_S)" in bridge.output()
     assert bridge.post(recalled("u", unread=1)).status == 200
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(400)
+def test_processes_that_the_machine_hardly_lets_run_are_not_taken_to_be_hung(ingress: MakeIngress) -> None:
+    """A tenth of one CPU or so: to start takes them many times as long as they may hang."""
+    cpu = min(os.sched_getaffinity(0))
+    spin = f"import os; os.sched_setaffinity(0, {{{cpu}}})\nwhile True: pass"
+    with ExitStack() as stack:
+        for _ in range(3):
+            stack.callback(stack.enter_context(subprocess.Popen([sys.executable, "-c", spin])).kill)
+        bridge = ingress("127.0.0.1:1", ready=False, BRIDGE_WORKERS="2", BRIDGE_HUNG_AFTER_S="1.1")
+        os.sched_setaffinity(bridge.pid, {cpu})
+        bridge.wait_for_log("(?s)(is accepting callbacks.*){2}", timeout=150)
+        assert bridge.post(recalled("u", unread=1), timeout=60).status in {200, 503}
+        assert "killed" not in bridge.output()
+        assert bridge.terminate(60) == 0
