@@ -49,10 +49,7 @@ def run(*, host: str | None, port: int | None) -> None:
         settings = settings.model_copy(update={"clock_skew_s": CLOCK_SKEW_S})
     host = host or (settings.host if "host" in settings.model_fields_set else "127.0.0.1")
     port = settings.port if port is None else port
-    if port and not is_free(host, port):
-        other = f"{command_line('bridge')} dev --port 0"
-        output.error(f"port {port} of {host} is taken: end what listens there, or take another, as with `{other}`")
-        raise typer.Exit(1)
+    _check_port(output, host, port)
     try:
         run_in_foreground(lambda: _run_stack(settings, output, host=host, port=port))
     except NotInstalledError as error:
@@ -62,6 +59,17 @@ def run(*, host: str | None, port: int | None) -> None:
         output.error(f"the {error}")
         output.show_log(error.service.name, error.service.last_words)
         raise typer.Exit(1) from None
+
+
+def _check_port(output: Output, host: str, port: int) -> None:
+    try:
+        if is_free(host, port):
+            return
+        other = f"{command_line('bridge')} dev --port 0"
+        output.error(f"port {port} of {host} is taken: end what listens there, or take another, as with `{other}`")
+    except OSError as error:
+        output.error(f"cannot listen on {host} port {port}: {error.strerror}. See --host and --port")
+    raise typer.Exit(1)
 
 
 async def _run_stack(settings: DeveloperSettings, output: Output, *, host: str, port: int) -> None:

@@ -27,4 +27,4 @@ def serve(
     try:
         uvloop.run(app.serve(settings) if settings.workers == 1 else Supervisor(settings).run())
     except OSError as error:
-        raise SystemExit(f"error: {error.strerror}") from error
+        raise SystemExit(f"error: {error.strerror or error}") from error

@@ -104,6 +104,14 @@ def test_when_one_process_ends_it_says_which_and_ends(dev: Process, tmp_path: Pa
     assert_gone(tmp_path)
 
 
+def test_a_host_that_is_not_ours_is_named() -> None:
+    for host in ("nowhere.invalid", "203.0.113.7"):
+        refused = run_bridge("dev", "--host", host)
+        assert refused.returncode == 1
+        assert refused.stderr.startswith(f"error: cannot listen on {host} port 8080: ")
+        assert "Traceback" not in refused.stderr
+
+
 def test_a_port_that_is_taken_is_named_with_the_way_out(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
