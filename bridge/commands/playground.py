@@ -27,8 +27,8 @@ from common.program import command_line
 from common.settings import load_settings
 from common.terminal import Output, printable
 
-CLOCK_SKEW_S = 30 * 24 * 3600
-"""A line that was signed once can be pasted again as long as anybody leaves this running."""
+CLOCK_SKEW_S = 7 * 24 * 3600
+"""The most that there may be: a line that was signed once can be pasted again as long as this is left running."""
 
 LOG_POLL_INTERVAL_S = 0.2
 

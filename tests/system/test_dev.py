@@ -22,7 +22,8 @@ from tests.support.waiting import wait_until
 def dev(tmp_path: Path) -> Iterator[Process]:
     """`bridge dev`, not started yet."""
     command: list[str | Path] = [BRIDGE, "dev", "--port", str(free_port())]
-    process = Process(command, log=tmp_path / "dev.log", env={"TMPDIR": str(tmp_path)})
+    settings = {"BRIDGE_KEEP_RAW": "true", "BRIDGE_JOURNAL_DIR": "/nowhere", "CONSUMERS_POISON_ATTEMPTS": "1"}
+    process = Process(command, log=tmp_path / "dev.log", env={"TMPDIR": str(tmp_path), **settings})
     yield process
     process.close()
 
@@ -92,6 +93,27 @@ def test_even_kill_9_leaves_no_process_and_no_folder(dev: Process, tmp_path: Pat
     assert len(leftovers.folders(tmp_path)) == 1
     os.kill(dev.pid, signal.SIGKILL)
     dev.wait(10)
+    assert_gone(tmp_path)
+
+
+def test_settings_that_are_given_reach_its_processes_and_those_that_cannot_are_named(
+    dev: Process, tmp_path: Path
+) -> None:
+    introduced(dev)
+    assert "These settings have no effect here: BRIDGE_JOURNAL_DIR.\n" in dev.output()
+    for name, setting in (" serve ", b"BRIDGE_KEEP_RAW=true"), (" run badges ", b"CONSUMERS_POISON_ATTEMPTS=1"):
+        [process] = [line for line in leftovers.processes(tmp_path) if name in line]
+        assert setting in Path(f"/proc/{process.split()[0]}/environ").read_bytes().split(b"\0")
+
+
+def test_when_nobody_reads_on_it_ends_everything_in_silence(dev: Process, tmp_path: Path) -> None:
+    reader, writer = os.pipe()
+    with subprocess.Popen(dev.command, env={**os.environ, **dev.env}, stdout=writer, stderr=subprocess.PIPE) as running:
+        os.close(writer)
+        wait_until(lambda: len(leftovers.processes(tmp_path)) > 2, timeout=40, what="the first of its processes")
+        os.close(reader)
+        assert running.communicate(timeout=60)[1] == b""
+    assert running.returncode == 0
     assert_gone(tmp_path)
 
 
