@@ -1,5 +1,7 @@
 # Every target does its own set-up: nothing but Python 3.11, make and, for a real broker, Docker or Java 17 with Maven.
 PYTHON ?= python3
+# With it each command would compile all that it imports, at every start.
+unexport PYTHONDONTWRITEBYTECODE
 VENV := .venv
 LOCKS := requirements
 RECENT := import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed, and $(PYTHON) is " + sys.version.split()[0] + ": run make PYTHON=/path/to/python3.11")

@@ -50,6 +50,7 @@ def kill_and_start(bridge: IngressProcess) -> None:
     bridge.start_ready()
 
 
+@pytest.mark.slow
 def test_kill_9_of_the_ingress_under_load_loses_nothing_that_it_acknowledged(
     ingress: MakeIngress, own_broker: Broker
 ) -> None:
@@ -95,6 +96,7 @@ def test_nothing_comes_out_of_order_through_an_outage_and_a_restart_with_a_backl
     assert not load.slow()
 
 
+@pytest.mark.slow
 def test_ten_minutes_of_backlog_drain_in_order_and_cost_no_memory(ingress: MakeIngress, own_broker: Broker) -> None:
     bridge = ingress(own_broker, BRIDGE_REPLY_DEADLINE_MS=PATIENT_MS)
     with Load(bridge.port, connections=CONNECTIONS) as load:
@@ -129,6 +131,7 @@ def test_every_reply_is_inside_the_deadline_while_kafka_is(
     judge(load, own_broker, bridge)
 
 
+@pytest.mark.slow
 def test_killing_one_of_two_processes_under_load_loses_nothing_and_refuses_nothing_that_reached_the_socket(
     ingress: MakeIngress, own_broker: Broker
 ) -> None:
@@ -156,6 +159,7 @@ def _is_replaced(bridge: IngressProcess, child: int) -> bool:
     return child not in children and len(children) == 2
 
 
+@pytest.mark.slow
 def test_a_hung_process_is_started_again(ingress: MakeIngress, own_broker: Broker) -> None:
     bridge = ingress(own_broker, ready=False, BRIDGE_WORKERS="2", BRIDGE_HUNG_AFTER_S="3")
     bridge.wait_for_log("(?s)is accepting callbacks.*is accepting callbacks", timeout=60)

@@ -23,6 +23,7 @@ def test_without_credentials_it_says_so_and_stays_up_and_ready(start_worker: Sta
     assert process.terminate() == 0
 
 
+@pytest.mark.slow
 def test_a_count_that_no_event_tells_reaches_redis_and_the_topic_through_kill_9_at_each_step(  # noqa: PLR0917 - fixtures
     own_broker: Broker,
     own_redis: RedisServer,

@@ -1,4 +1,4 @@
-"""A short form of `make torture` for every test run: the seed is new each time, and printed when it fails."""
+"""A short form of `make torture` for `make test-slow`: the seed is new each time, and printed when it fails."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from tests.torture.run import run
 RUN_S = 22.0
 
 
+@pytest.mark.slow
 @pytest.mark.broker
-@pytest.mark.timeout(400)
 def test_under_faults_of_every_kind_nothing_acknowledged_is_lost_or_in_disorder(tmp_path: Path) -> None:
     seed = random.randrange(1_000_000)
     log: list[str] = []
