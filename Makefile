@@ -5,8 +5,10 @@ unexport PYTHONDONTWRITEBYTECODE
 VENV := .venv
 LOCKS := requirements
 RECENT := import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed, and $(PYTHON) is " + sys.version.split()[0] + ": run make PYTHON=/path/to/python3.11")
+CHECKED = { command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) cannot be found: install Python 3.11 or newer"; exit 1; }; } \
+	&& $(PYTHON) -c '$(RECENT)' && $(PYTHON) -E -s -m
 # Without the user's own packages and PYTHON… variables.
-INSTALL = $(PYTHON) -c '$(RECENT)' && $(PYTHON) -E -s -m requirements.install
+INSTALL = $(CHECKED) requirements.install
 
 .PHONY: help setup demo test test-slow model-test compose-test torture bench outage soak examples lint format wheel lock \
 	clean
@@ -76,7 +78,7 @@ format: setup   ## let ruff format the code
 	$(VENV)/bin/ruff check --fix .
 
 lock:           ## resolve the dependencies of pyproject.toml into the lock files; ARGS=--upgrade takes newer versions
-	@$(PYTHON) -c '$(RECENT)' && $(PYTHON) -E -s -m requirements.lock $(ARGS)
+	@$(CHECKED) requirements.lock $(ARGS)
 
 clean:          ## remove what make made
 	rm -rf $(VENV) .cache build dist *.egg-info

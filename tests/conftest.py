@@ -12,9 +12,9 @@ from bridge.devstack import ports
 from tests.support.broker import Broker
 from tests.support.commands import IngressProcess, WorkerProcess
 from tests.support.im_platform import ImPlatform
+from tests.support.needed_kafka import NeededKafka
 from tests.support.process import ProcessEndedError
 from tests.support.progress import Progress
-from tests.support.real_kafka import RealKafka
 from tests.support.redis import RedisServer
 from tests.support.topic import Topics
 from tests.support.workers import StartWorker, started_workers
@@ -27,7 +27,7 @@ def pytest_configure(config: pytest.Config) -> None:
     for name in ("PYTHONDONTWRITEBYTECODE", "PYTHONUNBUFFERED"):
         # With the first every command starts three times as slow, and users have neither.
         os.environ.pop(name, None)
-    config.pluginmanager.register(RealKafka(config))
+    config.pluginmanager.register(NeededKafka(config))
     if worker := os.environ.get("PYTEST_XDIST_WORKER"):
         # A port that is free for a moment, its server killed, must not be taken by the tests beside.
         workers = int(os.environ["PYTEST_XDIST_WORKER_COUNT"])

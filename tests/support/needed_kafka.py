@@ -14,7 +14,7 @@ FIXTURES = {"broker", "own_broker", "make_broker"}
 WORKER_OUTPUT = "not_run"
 
 
-class RealKafka:
+class NeededKafka:
     """A plugin; see the module. With several workers (`-n`) it is in each, and in the process that leads them."""
 
     def __init__(self, config: pytest.Config) -> None:
