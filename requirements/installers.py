@@ -13,6 +13,12 @@ from pathlib import Path
 from typing import Protocol
 
 
+UNREACHABLE = (
+    "If the package index cannot be reached from here, name one that can: PIP_INDEX_URL=https://mirror/simple make …, "
+    "or index-url, proxy and cert in pip's configuration, which uv is told of too"
+)
+
+
 class InstallError(Exception):
     """A package could not be installed. The message has what the installer printed, or says what is missing."""
 
@@ -43,7 +49,8 @@ class Pip:
         done = self._start("install", "--quiet", "--no-user", *arguments)
         printed, _ = done.communicate()
         if done.returncode:
-            raise InstallError(printed.strip())
+            told = [line for line in printed.splitlines() if not line.startswith("WARNING: Retrying")]
+            raise InstallError("\n".join([*told, UNREACHABLE]))
 
     def read_settings(self) -> subprocess.Popen[str]:
         """Begin to ask pip for its settings, of files and variables; it takes a second."""

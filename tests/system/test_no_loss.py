@@ -23,6 +23,7 @@ from tests.support.verdict import verdict
 from tests.support.waiting import wait_until
 
 CONNECTIONS = 64
+BOTH_ACCEPT = "(?s)is accepting callbacks.*is accepting callbacks"
 
 
 def judge(load: Load, broker: Broker, bridge: IngressProcess) -> None:
@@ -136,6 +137,7 @@ def test_killing_one_of_two_processes_under_load_loses_nothing_and_refuses_nothi
     ingress: MakeIngress, own_broker: Broker
 ) -> None:
     bridge = ingress(own_broker, BRIDGE_WORKERS="2", BRIDGE_REPLY_DEADLINE_MS=PATIENT_MS)
+    bridge.wait_for_log(BOTH_ACCEPT)
     with Load(bridge.port, connections=CONNECTIONS) as load:
         load.wait_acknowledged(1000)
         shares = [bridge.metric("bridge_accepted_total", process=process) for process in "01"]
@@ -162,7 +164,7 @@ def _is_replaced(bridge: IngressProcess, child: int) -> bool:
 @pytest.mark.slow
 def test_a_hung_process_is_started_again(ingress: MakeIngress, own_broker: Broker) -> None:
     bridge = ingress(own_broker, ready=False, BRIDGE_WORKERS="2", BRIDGE_HUNG_AFTER_S="3")
-    bridge.wait_for_log("(?s)is accepting callbacks.*is accepting callbacks", timeout=60)
+    bridge.wait_for_log(BOTH_ACCEPT, timeout=60)
     hung = bridge.children()[0]
     os.kill(hung, signal.SIGSTOP)
     bridge.wait_for(partial(_is_replaced, bridge, hung), timeout=30, what="another process")
