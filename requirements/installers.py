@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-
 UNREACHABLE = (
     "If the package index cannot be reached from here, name one that can: PIP_INDEX_URL=https://mirror/simple make …, "
     "or index-url, proxy and cert in pip's configuration, which uv is told of too"
