@@ -1,0 +1,151 @@
+"""Pages agree with each other and with the code: links, translations, names of settings, metrics, commands, targets."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import re
+import shlex
+import sys
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from bridge.cli import main as bridge
+from bridge.settings import BridgeSettings
+from consumers.cli import main as consumers
+from consumers.settings import ConsumersSettings
+from tests.docs.markdown import CHINESE, GENERATED, Block, Page, page, pages, translated
+from tests.support.paths import ROOT
+
+EVERY_PAGE = pytest.mark.parametrize("page", pages(), ids=str)
+ENGLISH = [page for page in pages() if CHINESE not in page.path and (ROOT / translated(page.path)).exists()]
+OF_COMPOSE = {"BRIDGE_BIND"}
+"""Variables of docker-compose.yml that the processes do not know."""
+MOST_LINES_OF_README = 170
+PROGRAMS = {"bridge": bridge, "im-bridge": bridge, "consumers": consumers}
+
+
+def test_readme_is_short() -> None:
+    assert len(page("README.md").text.splitlines()) <= MOST_LINES_OF_README
+
+
+def test_readme_and_the_pages_for_newcomers_are_there_in_chinese() -> None:
+    assert {"README.md", "docs/quickstart.md", "docs/console.md", "docs/outage.md", "docs/faq.md"} <= {
+        page.path for page in ENGLISH
+    }
+    strays = {page.path for page in pages() if CHINESE in page.path} - {translated(page.path) for page in ENGLISH}
+    assert strays == set(), "each Chinese page has an English one"
+
+
+@pytest.mark.parametrize("english", ENGLISH, ids=str)
+def test_a_translation_has_the_same_headings_and_the_same_blocks(english: Page) -> None:
+    chinese = page(translated(english.path))
+    assert [level for level, _ in chinese.headings] == [level for level, _ in english.headings]
+    assert [_without_words(block) for block in chinese.blocks] == [_without_words(block) for block in english.blocks]
+
+
+def test_a_translation_is_one() -> None:
+    for english in ENGLISH:
+        chinese = page(translated(english.path))
+        letters = re.findall(r"[\u4e00-\u9fff]", chinese.text)
+        assert len(letters) > len(english.text) / 20, f"{chinese.path} is hardly Chinese"
+
+
+@EVERY_PAGE
+def test_every_link_leads_somewhere(page: Page) -> None:
+    for link in page.links():
+        path, _, anchor = link.partition("#")
+        target = (ROOT / page.path).parent / path if path else ROOT / page.path
+        if target.name == "security.md" and not target.exists():
+            continue
+        assert target.exists(), f"{page.path} links to {link}"
+        if anchor and target.relative_to(ROOT).as_posix() not in GENERATED:
+            assert anchor in _page_of(target).anchors(), f"{page.path} links to {link}"
+
+
+@EVERY_PAGE
+def test_every_setting_that_is_named_exists(page: Page) -> None:
+    known = {f"BRIDGE_{name.upper()}" for name in BridgeSettings.model_fields}
+    known |= {f"CONSUMERS_{name.upper()}" for name in ConsumersSettings.model_fields}
+    named = set(re.findall(r"\b(?:BRIDGE|CONSUMERS)_[A-Z0-9_]*[A-Z0-9]\b(?!_)", page.text))
+    unknown = {
+        name for name in named if name.removesuffix("_FILE") not in known | OF_COMPOSE and not _is_family(name, known)
+    }
+    assert unknown == set()
+
+
+@EVERY_PAGE
+def test_every_metric_that_is_named_exists(page: Page) -> None:
+    source = "\n".join(path.read_text() for path in [*ROOT.glob("bridge/**/*.py"), *ROOT.glob("consumers/**/*.py")])
+    for name in re.findall(r"\b(?:bridge|consumers)_[a-z_]+\b", page.text):
+        stem = name.removesuffix("_total").removeprefix("consumers_")
+        assert f'"{stem}"' in source, f"{page.path} names the metric {name}"
+
+
+@pytest.mark.parametrize("block", [block for page in pages() for block in page.shell()], ids=str)
+def test_every_command_and_option_of_ours_that_is_named_exists(block: Block) -> None:
+    for words in _commands(block.code):
+        program, *arguments = words
+        subcommands: list[str] = []
+        while arguments and not arguments[0].startswith("-") and arguments[0] in _described(program, *subcommands):
+            subcommands.append(arguments.pop(0))
+        assert subcommands, f"{block}: {program} has no command {arguments[:1]}"
+        for option in (word.partition("=")[0] for word in arguments if word.startswith("--")):
+            assert option in _described(program, *subcommands), f"{block}: {program} {subcommands} has no {option}"
+
+
+@pytest.mark.parametrize("block", [block for page in pages() for block in page.shell()], ids=str)
+def test_every_target_of_make_that_is_named_exists(block: Block) -> None:
+    targets = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    for target in re.findall(r"^make ([a-z-]+)", block.code, re.MULTILINE):
+        assert target in targets, str(block)
+
+
+def test_compose_publishes_nothing_but_to_this_machine() -> None:
+    compose = (ROOT / "docker-compose.yml").read_text()
+    published = re.findall(r'^ +ports: \["(.+)"\]', compose, re.MULTILINE)
+    assert published == ["${BRIDGE_BIND:-127.0.0.1}:${BRIDGE_PORT:-8080}:8080", "127.0.0.1:${KAFKA_PORT:-9092}:19092"]
+    assert compose.count("ports:") == len(published)
+
+
+def _page_of(path: Path) -> Page:
+    return page(path.resolve().relative_to(ROOT).as_posix())
+
+
+def _is_family(name: str, known: set[str]) -> bool:
+    """Whether it stands for several, as `BRIDGE_KAFKA_…` does."""
+    return any(setting.startswith(f"{name}_") for setting in known)
+
+
+def _without_words(block: Block) -> tuple[str, str, str, str]:
+    """What a translation keeps: all but comments and reasons."""
+    code = "\n".join(line.partition("  # ")[0].rstrip() for line in block.code.splitlines())
+    return block.language, code, block.kind, block.file
+
+
+def _commands(code: str) -> list[list[str]]:
+    """The calls of our own commands, with their arguments."""
+    found = []
+    for line in code.replace("\\\n", " ").splitlines():
+        for part in re.split(r"&&|\|\||;|\|", line):
+            try:
+                words = shlex.split(part, comments=True)
+            except ValueError:  # part of a text
+                continue
+            for position, word in enumerate(words):
+                if word in PROGRAMS or ("/bin/" in word and Path(word).name in PROGRAMS):
+                    found.append([Path(word).name, *words[position + 1 :]])
+                    break
+    return found
+
+
+@cache
+def _described(program: str, *subcommands: str) -> set[str]:
+    """The words of the help of a command, options with their hyphens."""
+    printed = io.StringIO()
+    with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(printed), contextlib.suppress(SystemExit):
+        patch.setattr(sys, "argv", [program, *subcommands, "--help"])
+        PROGRAMS[program]()
+    return set(re.findall(r"--[\w-]+|\w[\w-]*", printed.getvalue()))
