@@ -1,1 +1,1 @@
-"""What README and docs/ say is tried: their commands are run, their code is checked, their translations kept in step."""
+"""What README and docs/ say is tried: commands are run, code is checked, translations are kept in step."""

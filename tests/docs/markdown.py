@@ -3,13 +3,13 @@
 A block of `sh` is run as it stands, in the order of the page, in one shell, unless a comment directly above it says
 otherwise. Readers do not see the comment, translators copy it:
 
-    <!-- test: terminal, until "REGEX" -->   runs until Ctrl-C in a terminal of its own; the page goes on at that output
+    <!-- test: terminal, until "REGEX" -->   runs until Ctrl-C in a terminal of its own; on with the page at that output
     <!-- test: repeated, REASON -->          is given again until it succeeds
     <!-- test: needs kcat -->                is run where that program is, and only checked elsewhere
     <!-- test: docker -->                    is run where Docker answers, with the other such blocks of its page
     <!-- test: checked, REASON -->           is not run: its syntax, commands, options and files are checked
-    <!-- test: new terminal -->              is run in the clone, without what was exported before, after what runs in other
-                                             terminals was ended; may stand above another comment
+    <!-- test: new terminal -->              is run without what was exported, after what runs in terminals was ended;
+                                             may stand above another
     <!-- file: NAME -->                      the reader saves this block under that name
 """
 
@@ -19,7 +19,6 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 
 from tests.support.paths import ROOT
 

@@ -1,4 +1,4 @@
-"""A reader who does what a page says: a clone, a shell, and addresses and folders of his own where a page has examples."""
+"""A reader who does what a page says: in a clone, with servers and folders of his own."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class Reader:
         _copy_clone(self.clone)
 
     def install(self) -> list[Block]:
-        """Have what README's installation leaves, its packages lent by the clone; the blocks that start its processes."""
+        """Have what README's installation leaves, with the packages of the clone. Returns what starts it."""
         readme = page("README.md").shell()
         (settings,) = (block.code for block in readme if "cat >/etc/im-bridge/.env" in block.code)
         for name in ("opt", "etc", "journals"):
@@ -115,11 +115,11 @@ def on_this_machine(folder: Path, *, kafka: str, redis: str) -> Reader:
     """Who has servers of his own, is not root, and whose ports 8080, 9090 and 9091 may be taken."""
     port, admin_port, worker_admin_port = free_port(), free_port(), free_port()
     own = {name: shlex.quote(str(folder / name)) for name in ("opt", "etc", "journals")}
-    journals = f"BRIDGE_JOURNAL_DIR={own['journals']}\nBRIDGE_HOST=127.0.0.1\nBRIDGE_PORT={port}\nBRIDGE_ADMIN_PORT={admin_port}"
+    addresses = f"BRIDGE_HOST=127.0.0.1\nBRIDGE_PORT={port}\nBRIDGE_ADMIN_PORT={admin_port}"
     edits = {
         "kafka-1.example.com:9092,kafka-2.example.com:9092": kafka,
         "redis://redis.example.com:6379/0": redis,
-        "BRIDGE_JOURNAL_DIR=/var/lib/im-bridge": journals,
+        "BRIDGE_JOURNAL_DIR=/var/lib/im-bridge": f"BRIDGE_JOURNAL_DIR={own['journals']}\n{addresses}",
         "CONSUMERS_ADMIN_PORT=9091": f"CONSUMERS_ADMIN_PORT={worker_admin_port}",
         "/opt/im-bridge": own["opt"],
         "/etc/im-bridge": own["etc"],
@@ -139,7 +139,7 @@ def _step(block: Block, path: Path) -> str:
     if block.kind == "terminal":
         # What a terminal says to paste into the others, as `bridge dev` does, is pasted.
         return (
-            f"{told}: >{log}\n( . {source} ) >{log} 2>&1 &\nterminals=\"$terminals $!\"\n"
+            f'{told}: >{log}\n( . {source} ) >{log} 2>&1 &\nterminals="$terminals $!"\n'
             f"seen {log} {shlex.quote(block.detail)} $!\n"
             f'eval "$(grep "^export " {log} || true)"\n'
         )

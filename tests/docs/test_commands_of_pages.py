@@ -1,4 +1,4 @@
-"""Every command of README and docs/ does what a reader expects who pastes it: it succeeds, or is right as far as told."""
+"""Every command of README and docs/ does what a reader expects who pastes it, one after the other."""
 
 from __future__ import annotations
 
