@@ -4,6 +4,9 @@
 verdict; its exit status is 0 if every promise was kept.
 """
 
+import contextlib
+import re
+import socket
 import sys
 import time
 from collections.abc import Callable
@@ -24,6 +27,8 @@ from tests.support.waiting import wait_until
 CONNECTIONS = 48
 RATE_PER_S = 300
 ADOPTION_TIMEOUT_S = 60.0
+UNPROVEN_KEPT_S = 15.0
+_TIME = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}")
 
 Badges = dict[str, dict[str, Any]]
 
@@ -170,7 +175,42 @@ def judge(stack: ComposeStack, damage: Damage) -> list[KeptPromise]:
         KeptPromise(
             "the log names the development token", f"development token {DEV_TOKEN}" in log, "in that of the ingress"
         ),
+        *judge_front(stack),
     ]
+
+
+def judge_front(stack: ComposeStack) -> list[KeptPromise]:
+    """What the front does for those that are nobody's platform, and what it says."""
+    published = stack.compose("port", "front", "8080").strip()
+    unfinished = seconds_until_closed(stack.port, b"POST / HTTP/1.1\r\nHost: front\r\n")
+    no_end = seconds_until_closed(stack.port, b"POST / HTTP/1.1\r\nHost: front\r\nContent-Length: 9\r\n\r\n{}")
+    refused = seconds_until_closed(stack.port, b"POST / HTTP/1.1\r\nHost: front\r\nContent-Length: 2\r\n\r\n{}")
+    log = stack.compose("logs", "--no-log-prefix", "front").splitlines()
+    timed = [line for line in log if _TIME.match(line.removeprefix("\x1b[2K"))]
+    return [
+        KeptPromise("the port is open to this machine alone", published == f"127.0.0.1:{stack.port}", published),
+        KeptPromise(
+            "who sends no whole request, or is refused, does not keep his connection",
+            max(unfinished, no_end, refused) < UNPROVEN_KEPT_S,
+            f"closed after {unfinished:.1f} s (no head), {no_end:.1f} s (no body), {refused:.1f} s (refused)",
+        ),
+        KeptPromise(
+            "each line of the front's log has its time",
+            bool(log) and len(timed) == len(log),
+            f"{len(timed)} of {len(log)} lines",
+        ),
+    ]
+
+
+def seconds_until_closed(port: int, request: bytes) -> float:
+    """How long the front keeps a connection on which this was sent; no longer than `UNPROVEN_KEPT_S` is waited."""
+    with socket.create_connection(("127.0.0.1", port), timeout=UNPROVEN_KEPT_S) as connection:
+        connection.sendall(request)
+        begun = time.monotonic()
+        with contextlib.suppress(OSError):
+            while connection.recv(65_536):
+                pass
+        return time.monotonic() - begun
 
 
 def _by_status(load: Load) -> str:

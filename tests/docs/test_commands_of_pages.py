@@ -23,7 +23,8 @@ def run_here(page: Page) -> bool:
 
 def needs_installation(page: Page) -> bool:
     """Whether a page is for who did what README says about an installation."""
-    return "/opt/im-bridge/bin/" in page.text and "venv /opt/im-bridge" not in page.text
+    code = "".join(block.code for block in page.shell())
+    return ("/opt/im-bridge/bin/" in code or ":9090/" in code) and "venv /opt/im-bridge" not in code
 
 
 @pytest.mark.slow
