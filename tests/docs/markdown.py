@@ -5,6 +5,7 @@ otherwise. Readers do not see the comment, translators copy it:
 
     <!-- test: terminal, until "REGEX" -->   runs until Ctrl-C in a terminal of its own; on with the page at that output
     <!-- test: repeated, REASON -->          is given again until it succeeds
+    <!-- test: shown, "REGEX" -->            makes that come in one of the terminals
     <!-- test: needs kcat -->                is run where that program is, and only checked elsewhere
     <!-- test: docker -->                    is run where Docker answers, with the other such blocks of its page
     <!-- test: checked, REASON -->           is not run: its syntax, commands, options and files are checked
@@ -29,7 +30,6 @@ _FENCE = re.compile(r"^```(\w*)$")
 _DIRECTIVE = re.compile(r"^<!-- (test|file): (.+) -->$")
 _HEADING = re.compile(r"^(#{1,6}) (.+)$")
 _LINK = re.compile(r"\]\(([^)\s]+)\)")
-KINDS = ("run", "terminal", "repeated", "needs", "docker", "checked")
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Block:
     language: str
     code: str
     kind: str
-    """One of KINDS; of no meaning for what is not `sh`."""
+    """`run`, or the first word of such a comment; of no meaning for what is not `sh`."""
     detail: str
     """What follows the kind: a regular expression, a reason, a program."""
     file: str
@@ -138,8 +138,8 @@ def _comments(path: str, lines: list[str], above: int) -> Iterator[tuple[str, st
 
 
 def _kind(path: str, text: str) -> tuple[str, str]:
-    if found := re.fullmatch(r'terminal, until "(.+)"', text):
-        return "terminal", found[1]
+    if found := re.fullmatch(r'(terminal|shown)(?:, until|,) "(.+)"', text):
+        return found[1], found[2]
     if found := re.fullmatch(r"(repeated|checked), (.+)|(needs) (.+)|(docker)", text):
         kind, detail, *_ = (*(part for part in found.groups() if part), "")
         return kind, detail

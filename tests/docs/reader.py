@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 import shutil
 import sys
@@ -35,6 +36,13 @@ seen() {{ # of which terminal, what, who writes it
     sleep 0.2
   done
   echo "FAILED: /$2/ did not come in the terminal:"; cat "$1"; exit 1
+}}
+anywhere() {{ # in the terminals of these files, comes that
+  for _ in $(seq {_PATIENCE_S * 5}); do
+    cat "${{@:2}}" | grep -qE -- "$1" && return 0
+    sleep 0.2
+  done
+  echo "FAILED: /$1/ did not come in a terminal:"; tail -n 30 "${{@:2}}"; exit 1
 }}
 insist() {{ # on a block that may come too early
   for _ in $(seq {_PATIENCE_S}); do
@@ -112,8 +120,8 @@ class Reader:
 
 
 def on_this_machine(folder: Path, *, kafka: str, redis: str) -> Reader:
-    """Who has servers of his own, is not root, and whose ports 8080, 9090 and 9091 may be taken."""
-    port, admin_port, worker_admin_port = free_port(), free_port(), free_port()
+    """Who has servers of his own, is not root, and whose ports 8000, 8080, 9090 and 9091 may be taken."""
+    port, admin_port, worker_admin_port, handler_port = (free_port() for _ in range(4))
     own = {name: shlex.quote(str(folder / name)) for name in ("opt", "etc", "journals")}
     addresses = f"BRIDGE_HOST=127.0.0.1\nBRIDGE_PORT={port}\nBRIDGE_ADMIN_PORT={admin_port}"
     edits = {
@@ -125,6 +133,8 @@ def on_this_machine(folder: Path, *, kafka: str, redis: str) -> Reader:
         "/etc/im-bridge": own["etc"],
         "/var/lib/im-bridge": own["journals"],
         "bridge dev\n": f"bridge dev --port {port}\n",
+        "127.0.0.1:8000": f"127.0.0.1:{handler_port}",
+        "port=8000": f"port={handler_port}",
         ":8080": f":{port}",
         ":9090": f":{admin_port}",
         ":9091": f":{worker_admin_port}",
@@ -137,14 +147,16 @@ def _step(block: Block, path: Path) -> str:
     log = shlex.quote(f"{path}.log")
     told = f"echo; echo {shlex.quote(f'== {block}')}\n" + ("new_terminal\n" if block.in_new_terminal else "")
     if block.kind == "terminal":
-        # What a terminal says to paste into the others, as `bridge dev` does, is pasted.
+        # A terminal shows each line at once. What it says to paste into the others, as `bridge dev` does, is pasted.
         return (
-            f'{told}: >{log}\n( . {source} ) >{log} 2>&1 &\nterminals="$terminals $!"\n'
+            f'{told}: >{log}\n( export PYTHONUNBUFFERED=1; . {source} ) >{log} 2>&1 &\nterminals="$terminals $!"\n'
             f"seen {log} {shlex.quote(block.detail)} $!\n"
             f'eval "$(grep "^export " {log} || true)"\n'
         )
     if block.kind == "repeated":
         return f"{told}insist {source}\n"
+    if block.kind == "shown":
+        return f"{told}. {source}\nanywhere {shlex.quote(block.detail)} {shlex.quote(str(path.parent))}/*.log\n"
     if block.kind == "checked":
         return ""
     run = f". {source}\n"
@@ -166,7 +178,7 @@ def _copy_clone(clone: Path) -> None:
     own, lent = clone / ".venv", Path(sys.prefix)
     own.mkdir()
     for part in lent.iterdir():
-        if part.name.startswith("."):  # the marks of make, newer than what they depend on
-            own.joinpath(part.name).write_bytes(part.read_bytes() if part.is_file() else b"")
-        else:
-            own.joinpath(part.name).symlink_to(part)
+        own.joinpath(part.name).symlink_to(part)
+    for mark in re.findall(r"^\$\(VENV\)/(\.\w+):", (ROOT / "Makefile").read_text(), re.MULTILINE):
+        own.joinpath(mark).unlink(missing_ok=True)
+        own.joinpath(mark).touch()  # newer than what it depends on

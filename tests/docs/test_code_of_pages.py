@@ -28,7 +28,7 @@ def test_all_python_code_is_typed(tmp_path: Path) -> None:
     for block in PYTHON:
         assert block.file, f"{block} has no name"
         (tmp_path / block.file).write_text(block.code)
-    command = [sys.executable, "-m", "mypy", "--strict", "--config-file", ROOT / "pyproject.toml"]
+    command = [sys.executable, "-m", "mypy", "--strict", "--config-file", str(ROOT / "pyproject.toml")]
     files = [block.file for block in PYTHON]
     env = {**os.environ, "MYPYPATH": str(ROOT)}  # mypy does not see an editable installation
     done = subprocess.run([*command, *files], cwd=tmp_path, env=env, capture_output=True, text=True, check=False)

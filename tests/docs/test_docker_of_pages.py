@@ -25,10 +25,9 @@ WITH_DOCKER = [
 
 def answers() -> bool:
     """Whether Docker does what the pages need: an engine and compose."""
-    compose = shutil.which("docker") and subprocess.run(
-        ["docker", "compose", "version"], capture_output=True, check=False
-    )
-    return bool(compose) and compose.returncode == 0 and docker_answers()
+    if not shutil.which("docker") or not docker_answers():
+        return False
+    return subprocess.run(["docker", "compose", "version"], capture_output=True, check=False).returncode == 0
 
 
 @pytest.fixture

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
 import re
 import shlex
-import sys
+import subprocess
 from functools import cache
 from pathlib import Path
 
 import pytest
 
-from bridge.cli import main as bridge
 from bridge.settings import BridgeSettings
-from consumers.cli import main as consumers
 from consumers.settings import ConsumersSettings
 from tests.docs.markdown import CHINESE, GENERATED, Block, Page, page, pages, translated
+from tests.support.commands import BRIDGE
 from tests.support.paths import ROOT
 
 EVERY_PAGE = pytest.mark.parametrize("page", pages(), ids=str)
@@ -24,7 +21,7 @@ ENGLISH = [page for page in pages() if CHINESE not in page.path and (ROOT / tran
 OF_COMPOSE = {"BRIDGE_BIND"}
 """Variables of docker-compose.yml that the processes do not know."""
 MOST_LINES_OF_README = 170
-PROGRAMS = {"bridge": bridge, "im-bridge": bridge, "consumers": consumers}
+PROGRAMS = ("bridge", "im-bridge", "consumers")
 
 
 def test_readme_is_short() -> None:
@@ -144,8 +141,6 @@ def _commands(code: str) -> list[list[str]]:
 @cache
 def _described(program: str, *subcommands: str) -> set[str]:
     """The words of the help of a command, options with their hyphens."""
-    printed = io.StringIO()
-    with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(printed), contextlib.suppress(SystemExit):
-        patch.setattr(sys, "argv", [program, *subcommands, "--help"])
-        PROGRAMS[program]()
-    return set(re.findall(r"--[\w-]+|\w[\w-]*", printed.getvalue()))
+    executable = BRIDGE.with_name("consumers") if program == "consumers" else BRIDGE
+    done = subprocess.run([executable, *subcommands, "--help"], capture_output=True, text=True, timeout=60, check=True)
+    return set(re.findall(r"--[\w-]+|\w[\w-]*", done.stdout))
