@@ -6,6 +6,8 @@ import re
 from functools import lru_cache
 from typing import Any
 
+from bridge.normalize.numbers import whole_number
+
 MAX_ATTRIBUTE_CHARS = 256
 SECONDS_BELOW = 100_000_000_000
 """A time below this is one in seconds (until the year 5138), any other is one in milliseconds (from 1973)."""
@@ -56,12 +58,16 @@ def event_time_ms(value: Any) -> int | None:
 
     The platform sends milliseconds or seconds, as a number or as text.
     """
-    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 20:
-        value = int(value)
-    if not isinstance(value, int) or isinstance(value, bool) or value <= 0:
+    number = whole_number(value)
+    if number is None or number <= 0:
         return None
-    milliseconds = value * 1000 if value < SECONDS_BELOW else value
+    milliseconds = number * 1000 if number < SECONDS_BELOW else number
     return milliseconds if milliseconds < TIME_MS_BELOW else None
+
+
+def is_in_ms(event_time: Any) -> bool:
+    """Whether an EventTime of a body is in milliseconds, not in seconds."""
+    return (whole_number(event_time) or 0) >= SECONDS_BELOW
 
 
 def text_or_empty(value: Any) -> str:

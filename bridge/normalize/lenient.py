@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from functools import cache
 from typing import Any, NamedTuple
@@ -10,9 +9,7 @@ from typing import Any, NamedTuple
 from bridge.events import Data, Part
 from bridge.events.introspection import alternatives_of, fields_of, is_part, item_type
 from bridge.events.strict import ENVELOPE_FIELDS
-
-WHOLE = re.compile(r"-?(?:0|[1-9][0-9]{0,18})")
-"""Texts that stand for a whole number and for nothing else."""
+from bridge.normalize.numbers import GREATEST, LEAST, whole_number
 
 
 class Surprise(NamedTuple):
@@ -137,7 +134,7 @@ def _coerce(value: Any, declared: Any, path: str, surprises: list[Surprise]) -> 
         TypeError, ValueError: it has no form in that type.
     """
     item, is_part, accepted = _shape(declared)
-    if type(value) in accepted:
+    if type(value) in accepted and (type(value) is not int or LEAST <= value <= GREATEST):
         return value, None
     if item is not None:
         if not isinstance(value, list):
@@ -169,11 +166,17 @@ def _shape(declared: Any) -> tuple[Any, bool, tuple[Any, ...]]:
 
 
 def _scalar(value: Any, declared: Any) -> Any:
-    is_whole = isinstance(value, int) and not isinstance(value, bool)
-    if declared is str and is_whole:
-        return str(value)
-    if declared is int and isinstance(value, str) and WHOLE.fullmatch(value) and value != "-0":
-        return int(value)
-    if declared is bool and (is_whole or isinstance(value, str)) and value in (0, 1, "0", "1"):
-        return bool(int(value))
+    number = whole_number(value)
+    if declared is bool:
+        if number in {0, 1}:
+            return bool(number)
+        if value in ("true", "false"):
+            return value == "true"
+    elif declared is str:
+        if type(value) is int:
+            return str(value)
+        if number is not None:  # Text is text already, so this was 7.0.
+            return str(number)
+    elif number is not None:  # A whole number, or that or text.
+        return number
     raise TypeError

@@ -15,13 +15,14 @@ from bridge.contract.examples import made_body
 from bridge.events import DATA_TYPES, registry
 from bridge.journal.record import Record
 from bridge.normalize.attributes import event_time_ms
+from bridge.normalize.numbers import whole_number
 from bridge.normalize.repair import UnreadableError
 from tests.support.callbacks import PostedCallback, samples
 from tests.support.events import EVENTS, Noted, checked_event, records_of
 
 
 def leaves(value: Any) -> Iterator[str]:
-    """Every value at the end of a branch, in a form that does not tell `7` from `"7"` and `1` from `true`."""
+    """Every value at the end of a branch, in a form that does not tell `7` from `"7"` or `7.0`, and `1` from `true`."""
     if isinstance(value, dict):
         for item in value.values():
             yield from leaves(item)
@@ -29,7 +30,8 @@ def leaves(value: Any) -> Iterator[str]:
         for item in value:
             yield from leaves(item)
     elif value is not None:
-        yield str(int(value)) if isinstance(value, bool) else str(value)
+        number = int(value) if isinstance(value, bool) else whole_number(value)
+        yield str(value if number is None else number)
 
 
 def lost(body: Any, records: list[Record]) -> Counter[str]:
@@ -52,7 +54,7 @@ def lost(body: Any, records: list[Record]) -> Counter[str]:
 def _attributes(item: dict[str, Any], kept: Counter[str]) -> Iterator[str]:
     for name, value in item.items():
         if name.lower() == "eventtime" and event_time_ms(value) is not None:
-            yield str(value)
+            yield from leaves(value)
         if name.lower() == "callbackcommand" and any(str(value).lower() == one.lower() for one in kept):
             yield str(value)
 

@@ -53,6 +53,11 @@ def test_the_key_is_the_subject() -> None:
         ("1670574414123", "2022-12-09T08:26:54.123Z"),
         (1_670_574_414, "2022-12-09T08:26:54.000Z"),
         ("1670574414", "2022-12-09T08:26:54.000Z"),
+        (1_670_574_414_123.0, "2022-12-09T08:26:54.123Z"),
+        (1_670_574_414.0, "2022-12-09T08:26:54.000Z"),
+        ("1670574414123.0", "2022-12-09T08:26:54.123Z"),
+        ("1670574414.0", "2022-12-09T08:26:54.000Z"),
+        ("1.670574414123e12", "2022-12-09T08:26:54.123Z"),
     ],
 )
 def test_event_time_is_read_as_number_or_text_in_milliseconds_or_seconds(given: Any, written: str) -> None:
@@ -61,7 +66,7 @@ def test_event_time_is_read_as_number_or_text_in_milliseconds_or_seconds(given: 
     assert "unknown" not in event["data"]
 
 
-@pytest.mark.parametrize("given", [0, -1, "soon", 10**17, 1.5, True, [], "\uff19" * 10])
+@pytest.mark.parametrize("given", [0, -1, "soon", 10**17, 1.5, True, [], "\uff19" * 10, 1e300, 0.0, "1e99", "-7"])
 def test_an_event_time_that_is_none_counts_as_absent_and_is_passed_on(given: Any) -> None:
     event = json_of(RECALLED, {"To_Account": "a", "EventTime": given})
     assert event["time"] == event["receivedtime"] == NOON_MS
@@ -163,11 +168,25 @@ def test_a_value_of_a_surprising_type_is_passed_on_and_its_field_is_absent() -> 
     [
         ("UnreadMsgNum", "7", "unread_total", 7),
         ("UnreadMsgNum", "-1", "unread_total", -1),
+        ("UnreadMsgNum", 7.0, "unread_total", 7),
+        ("UnreadMsgNum", -1.0, "unread_total", -1),
+        ("UnreadMsgNum", 0.0, "unread_total", 0),
+        ("UnreadMsgNum", -0.0, "unread_total", 0),
+        ("UnreadMsgNum", "7.0", "unread_total", 7),
+        ("UnreadMsgNum", "7e0", "unread_total", 7),
+        ("UnreadMsgNum", "70E-1", "unread_total", 7),
+        ("UnreadMsgNum", 2**63 - 1, "unread_total", 2**63 - 1),
+        ("UnreadMsgNum", 2.0**53, "unread_total", 2**53),
+        ("UnreadMsgNum", str(2**63 - 1), "unread_total", 2**63 - 1),
         ("MsgSeq", "4294967295", "msg_seq", 4_294_967_295),
         ("OnlineOnlyFlag", 1, "online_only", True),
         ("OnlineOnlyFlag", 0, "online_only", False),
         ("OnlineOnlyFlag", "1", "online_only", True),
         ("OnlineOnlyFlag", True, "online_only", True),
+        ("OnlineOnlyFlag", 1.0, "online_only", True),
+        ("OnlineOnlyFlag", "true", "online_only", True),
+        ("OnlineOnlyFlag", "false", "online_only", False),
+        ("To_Account", 42.0, "to_account", "42"),
         ("To_Account", 144_115_212_830_834_855, "to_account", "144115212830834855"),
     ],
 )
@@ -187,6 +206,21 @@ def test_a_value_with_one_clear_form_in_its_type_is_read(field: str, given: Any,
         ("UnreadMsgNum", "\uff17"),
         ("UnreadMsgNum", 7.5),
         ("UnreadMsgNum", True),
+        ("UnreadMsgNum", "7.5"),
+        ("UnreadMsgNum", "7."),
+        ("UnreadMsgNum", ".7e1"),
+        ("UnreadMsgNum", "07.0"),
+        ("UnreadMsgNum", "-0"),
+        ("UnreadMsgNum", "1e30"),
+        ("UnreadMsgNum", "1e999999999"),
+        ("UnreadMsgNum", "7" * 5000),
+        ("UnreadMsgNum", "Infinity"),
+        ("UnreadMsgNum", 1e300),
+        ("UnreadMsgNum", 2.0**53 + 2),
+        ("UnreadMsgNum", 2**63),
+        ("UnreadMsgNum", 2**64 - 1),
+        ("OnlineOnlyFlag", "True"),
+        ("OnlineOnlyFlag", 0.5),
         ("OnlineOnlyFlag", 2),
         ("OnlineOnlyFlag", "yes"),
         ("To_Account", 1.5),
@@ -195,6 +229,38 @@ def test_a_value_with_one_clear_form_in_its_type_is_read(field: str, given: Any,
 )
 def test_a_value_without_one_clear_form_is_passed_on(field: str, given: Any) -> None:
     assert json_of(SENT, {"From_Account": "x", field: given})["data"]["unknown"] == {field: given}
+
+
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [
+        (b"7.0", 7),
+        (b"7e0", 7),
+        (b"70E-1", 7),
+        (b"7.00000000000000000000000000", 7),
+        (b"-0", 0),
+        (b"1e400", None),
+        (b"-1e400", None),
+        (b"NaN", None),
+        (b"1e-400", 0),
+        (b"9" * 4000, None),
+        (b"9" * 4000 + b".0", None),
+        (b"1e" + b"9" * 4000, None),
+        (b"7e" + b"0" * 4000, 7),
+    ],
+)
+def test_a_number_is_whole_however_it_is_written_and_no_number_is_too_much(written: bytes, read: int | None) -> None:
+    body = b'{"CallbackCommand":"%b","From_Account":"a","To_Account":"b","MsgKey":"k","UnreadMsgNum":%b,"EventTime":%b}'
+    event = json_of(RECALLED, body % (RECALLED.encode(), written, written))
+    assert event["data"].get("unread_total") == read
+    assert ("UnreadMsgNum" in event["data"].get("unknown", {})) == (read is None)
+
+
+def test_a_value_that_is_a_number_or_text_is_whole_too() -> None:
+    body = {"From_Account": "a", "ProfileItem": [{"Tag": "Tag_Profile_IM_Gender", "Value": 5.0}]}
+    (item,) = json_of("Profile.CallbackPortraitSet", body)["data"]["profile_item"]
+    assert item["value"] == 5
+    assert type(item["value"]) is int
 
 
 def test_null_is_the_same_as_absent() -> None:
