@@ -47,7 +47,8 @@ def made_body(entry: registry.Entry) -> bytes:
     """A body with every documented field."""
     fields: dict[str, Any] = {"CallbackCommand": entry.callback.command}
     fields |= {field.tencent: _value(field.name, field.tencent, field.type) for field in entry.fields}
-    if not entry.callback.identity or "event_time" in entry.callback.identity:
+    identity = entry.callback.identity
+    if not identity or "event_time" in identity or "event_time?" in identity:
         fields["EventTime"] = EVENT_TIME_MS
     return orjson.dumps({entry.callback.batch: [fields]} if entry.callback.batch else fields)
 

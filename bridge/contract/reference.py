@@ -23,7 +23,9 @@ is the event's `subject`. JSON Schemas lie in [`schemas/`](../schemas), for Pyth
   surprising type, under the platform's names and in place. It is absent where all is well, and unstable.
 - **Identity** is what the event's `id` is made of. *Exact*: every delivery of the same callback has the same id.
   *Weak*: the documentation names nothing unique, and the time of receipt counts too, as it does where a field of an
-  exact identity is absent: two events are never taken for one, but a second delivery has an id of its own.
+  exact identity is absent: two events are never taken for one, but a second delivery has an id of its own. *Exact with
+  EventTime*: it takes the millisecond of the event, so it is weak where EventTime is absent or in seconds. Each section
+  says why its identity is unique. How a value is written does not matter: `7`, `7.0` and `"7"` give the same id.
 - **Before** and **after**: the platform asks before it does something. The bridge allows it, unless an endpoint of
   yours [decides](#decisions). Such an event ends in `.requested` and says nothing about whether it happened.
 - Message bodies are passed on as the platform has them.
@@ -95,7 +97,7 @@ def _index() -> Iterator[str]:
     for entry in _ordered():
         callback = entry.callback
         link = f"[`{callback.type}`](#{_anchor(callback.type)})"
-        yield f"| `{callback.command}` | {link} | {_key(entry)} | {'exact' if callback.exact else 'weak'} |"
+        yield f"| `{callback.command}` | {link} | {_key(entry)} | {_exactness(entry)} |"
     yield f"| any other | [`{UNKNOWN_TYPE}`](#{_anchor(UNKNOWN_TYPE)}) | best guess | weak |"
 
 
@@ -163,14 +165,18 @@ def _key(entry: registry.Entry) -> str:
     return " or ".join(f"`{path}`" for path in entry.callback.subject) or "the SdkAppid"
 
 
-def _identity(entry: registry.Entry) -> str:
+def _exactness(entry: registry.Entry) -> str:
     if not entry.callback.exact:
         return "weak"
+    return "exact with EventTime" if "event_time" in entry.callback.identity else "exact"
+
+
+def _identity(entry: registry.Entry) -> str:
     parts = [
         f"`{path.removesuffix('?')}`" + (" if present" if path.endswith("?") else "")
         for path in entry.callback.identity
     ]
-    return "exact: " + ", ".join(parts)
+    return ": ".join([_exactness(entry), *filter(None, [", ".join(parts)])]) + f". {entry.callback.identity_reason}"
 
 
 def _aliases(entry: registry.Entry) -> str:

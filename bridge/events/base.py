@@ -39,8 +39,15 @@ class Callback(NamedTuple):
     """Where the data names the account or group it is about, best first, e.g. `info.to_account`: the event's subject
     and Kafka key. Empty: it is about the app, whose SdkAppid it is then."""
     identity: tuple[str, ...]
-    """Fields that together make the event unique, e.g. `msg_seq_list.msg_seq`; `event_time` is the body's EventTime.
-    One that ends in `?` counts where it is present; without any other the event counts as a new one."""
+    """What together makes the event unique, e.g. `msg_seq_list.msg_seq`: each must differ between two events, or all of
+    them agree only where the events say the same. One that ends in `?` counts where it is present; without any other
+    the event counts as a new one.
+
+    `event_time` is the body's EventTime, and counts as absent where it is in seconds, in which much may happen;
+    `event_time?` counts in either unit. `platform?` is OptPlatform of the URL. Parts that are passed on as they came
+    (`list[Any]`) cannot be in it: written anew on the way, the same callback would get another id."""
+    identity_reason: str
+    """Why that is unique, or why nothing is: a sentence for the reference."""
     exact: bool = True
     """Whether the documentation makes the identity unique; else every callback counts as a new event."""
     source: str = ""

@@ -15,7 +15,9 @@ class C2CMessageReceived(Data, frozen=True):
         command="Bot.OnC2CMessage",
         type="im.bot.c2c_message.received",
         subject=("to_account", "from_account"),
-        identity=("from_account", "to_account", "msg_key"),
+        identity=("from_account", "to_account", "msg_key", "send_msg_result?"),
+        identity_reason="MsgKey is unique between two users; a message whose delivery failed may be sent again under"
+        " its own, so the result counts.",
         source="1047/68952",
     )
 
@@ -45,7 +47,9 @@ class GroupMessageReceived(Data, frozen=True):
         command="Bot.OnGroupMessage",
         type="im.bot.group_message.received",
         subject=("group_id",),
-        identity=("group_id", "topic_id?", "msg_seq", "msg_time"),
+        identity=("group_id", "from_account", "msg_random", "msg_seq", "msg_time", "topic_id?", "at_robots_account?"),
+        identity_reason="MsgSeq counts stored messages only, so online-only ones of a second share it: sender and"
+        " random number tell them apart. Several bots may be told of one message.",
         source="1047/68953",
     )
 
@@ -77,6 +81,7 @@ class SignalMessageReceived(Data, frozen=True):
         type="im.chatbot.signal_message.received",
         subject=("to_account", "from_account"),
         identity=("from_account", "to_account", "msg_key"),
+        identity_reason="MsgKey is made of sequence number, random number and second, and unique between two users.",
         source="no page; from an SDK",
     )
 

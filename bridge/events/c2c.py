@@ -16,6 +16,8 @@ class MessageSendRequested(Data, frozen=True):
         type="im.c2c.message_send.requested",
         subject=("to_account",),
         identity=("from_account", "to_account", "msg_key"),
+        identity_reason="MsgKey is made of sequence number, random number and second; of two messages between the"
+        " same users that agree in all of them the platform keeps one.",
         source="269/1632, 1047/34364",
         reply=Reply.ALLOW,
         can_drop=True,
@@ -42,7 +44,9 @@ class MessageSent(Data, frozen=True):
         command="C2C.CallbackAfterSendMsg",
         type="im.c2c.message.sent",
         subject=("to_account",),
-        identity=("from_account", "to_account", "msg_key"),
+        identity=("from_account", "to_account", "msg_key", "send_msg_result?"),
+        identity_reason="MsgKey is unique between two users; a message whose delivery failed may be sent again under"
+        " its own, so the result counts.",
         source="1047/34365",
     )
 
@@ -78,6 +82,8 @@ class ConversationRead(Data, frozen=True):
         type="im.c2c.conversation.read",
         subject=("report_account",),
         identity=("report_account", "peer_account", "last_read_time", "event_time"),
+        identity_reason="To read up to the same second twice in a millisecond says the same; without EventTime (the"
+        " international site has none) it may have happened again.",
         source="269/61696, 1047/43465",
     )
 
@@ -104,6 +110,7 @@ class MessageRecalled(Data, frozen=True):
         type="im.c2c.message.recalled",
         subject=("to_account",),
         identity=("from_account", "to_account", "msg_key"),
+        identity_reason="A message can be recalled once: the platform refuses a second time (20023).",
         source="269/61697, 1047/43466",
     )
 
@@ -138,7 +145,8 @@ class ReadReceiptSent(Data, frozen=True):
         command="C2C.CallbackAfterMsgReadReceipt",
         type="im.c2c.read_receipt.sent",
         subject=("operator_account",),
-        identity=("operator_account", "c2c_msg_info.msg_key", "event_time"),
+        identity=("operator_account", "peer_account", "c2c_msg_info.msg_key", "event_time"),
+        identity_reason="MsgKey is unique between two users only: two senders may have used the same.",
         source="269/128223",
     )
 
@@ -154,7 +162,9 @@ class MessageModified(Data, frozen=True):
         command="C2C.CallbackAfterModifyMsg",
         type="im.c2c.message.modified",
         subject=("to_account",),
-        identity=("from_account", "to_account", "msg_key", "event_time"),
+        identity=("from_account", "to_account", "msg_key", "event_time", "operator_account?"),
+        identity_reason="A message can be changed again and again: each change has its own millisecond, or was made"
+        " by somebody else.",
         source="269/128224",
     )
 
@@ -183,7 +193,9 @@ class AllConversationsRead(Data, frozen=True):
         command="C2C.CallbackAfterMsgReadAll",
         type="im.c2c.all_conversations.read",
         subject=("report_account",),
-        identity=("report_account", "event_time"),
+        identity=("report_account", "event_time", "group_read_info.group_id?", "group_read_info.msg_seq?"),
+        identity_reason="Two devices of a user may do it in one millisecond: how far each group was read tells them"
+        " apart, or they say the same.",
         source="269/128225",
     )
 
@@ -200,7 +212,9 @@ class MessageExtensionChanged(Data, frozen=True):
         command="C2C.CallbackAfterC2CMsgExtension",
         type="im.c2c.message_extension.changed",
         subject=("to_account",),
-        identity=("from_account", "to_account", "msg_key", "seq"),
+        identity=("from_account", "to_account", "msg_key", "seq", "event_time", "operate_type?"),
+        identity_reason="Each change raises Seq; whether it starts again after all were deleted is not documented, so"
+        " the time counts.",
         source="1047/76006",
     )
 

@@ -32,7 +32,8 @@ class CallStarted(Data, frozen=True):
         command="Call.CallbackAfterStartCall",
         type="im.call.call.started",
         subject=("call_info.call_id",),
-        identity=("call_info.call_id",),
+        identity=("call_info.call_id", "event_time?"),
+        identity_reason="CallId is the call's own; should it come twice for one call, the time tells them apart.",
         source="647/68941",
     )
 
@@ -65,7 +66,9 @@ class CallEnded(Data, frozen=True):
         command="Call.CallbackAfterEndCall",
         type="im.call.call.ended",
         subject=("call_record.call_id",),
-        identity=("call_record.call_id",),
+        identity=("call_record.call_id", "event_time?"),
+        identity_reason="CallId is the call's own, and a call ends once; should it come twice for one call, the time"
+        " tells them apart.",
         source="647/68940",
     )
 
@@ -87,6 +90,7 @@ class MembersChanged(Data, frozen=True):
         type="im.call.members.changed",
         subject=("call_id",),
         identity=("call_id", "changed_user_list.user_account", "changed_user_list.action_type", "event_time"),
+        identity_reason="Nobody does the same in a call twice in a millisecond.",
         source="647/69215",
     )
 
@@ -102,7 +106,8 @@ class OldCallEnded(Data, frozen=True):
         command="call_end",
         type="im.call.old_call.ended",
         subject=("call_id", "user_account"),
-        identity=("call_id", "user_account", "event_time"),
+        identity=("call_id", "user_account", "event_time?", "end_time?", "call_result?"),
+        identity_reason="A call ends once for each of its users; its times are in seconds.",
         source="647/60130",
         reply=Reply.ERROR_MESSAGE,
     )

@@ -5,10 +5,10 @@ from __future__ import annotations
 import typing
 from collections.abc import Callable, Sequence
 from operator import attrgetter
-from typing import Any
+from typing import Any, Protocol
 
-from bridge.events.base import Callback, Data
-from bridge.events.introspection import fields_of
+from bridge.events.base import Data, Part
+from bridge.events.introspection import alternatives_of, fields_of, item_type
 
 
 def path_getter(path: str) -> Callable[[Any], Any]:
@@ -45,46 +45,102 @@ def subject_getter(paths: tuple[str, ...]) -> Callable[[Data], str | None]:
     return subject
 
 
-def identity_getter(callback: Callback) -> Callable[[Data, int | None], Sequence[Any] | None]:
-    """What reads the values that make an event unique, given the body's EventTime in milliseconds.
-
-    It gives None where there are none: a field is absent, or the documentation names nothing that is unique.
-    """
-    paths = callback.identity
-    if len(paths) > 1 and all(path.isidentifier() and path != "event_time" for path in paths):
-        # Most of the traffic is messages, known by two plain fields or more: for them it has to be quick.
-        get: Callable[[Data], tuple[Any, ...]] = attrgetter(*paths)
-
-        def identity(data: Data, _time_ms: int | None) -> Sequence[Any] | None:
-            values = get(data)
-            return None if None in values or "" in values or [] in values else values
-
-        return identity
-    return _identity_by_path(callback)
+ENVELOPE_PATHS = frozenset(("event_time", "platform"))
+"""What an identity may name that is not in the data."""
 
 
-def _identity_by_path(callback: Callback) -> Callable[[Data, int | None], Sequence[Any] | None]:
-    getters = [
-        (None if path == "event_time" else path_getter(path.removesuffix("?")), path.endswith("?"))
-        for path in callback.identity
-    ]
+class Identity(Protocol):
+    """Reads the values that make an event unique."""
 
-    def identity(data: Data, time_ms: int | None) -> Sequence[Any] | None:
+    def __call__(self, data: Data, time_ms: int | None, is_in_ms: bool, platform: str, /) -> Sequence[Any] | None:
+        """The values, None where there are none: a field is absent, or nothing is unique.
+
+        Args:
+            data: of the event.
+            time_ms: EventTime of the body, Unix milliseconds; None where it has none.
+            is_in_ms: whether it came in milliseconds: many events of a kind may happen in a second.
+            platform: OptPlatform of the URL, empty where it names none.
+        """
+
+
+_Part = Callable[[Data, int | None, bool, str], Any]
+
+
+def identity_getter(data: type[Data]) -> Identity:
+    """What reads the identity that the callback of this class declares."""
+    callback = data.callback
+    if not callback.exact:
+        return lambda _data, _time_ms, _is_in_ms, _platform: None
+    by_path = _identity_by_path(data)
+    required = [path for path in callback.identity if not path.endswith("?")]
+    optional = [path.removesuffix("?") for path in callback.identity if path.endswith("?")]
+    is_plain = all(path.isidentifier() and path not in ENVELOPE_PATHS for path in (*required, *optional))
+    if not is_plain or len(required) < 2 or [*required, *(f"{path}?" for path in optional)] != [*callback.identity]:
+        return by_path
+    # Most of the traffic is messages, known by two plain fields or more, and perhaps others: it has to be quick.
+    get: Callable[[Data], tuple[Any, ...]] = attrgetter(*required)
+    get_optional = [attrgetter(path) for path in optional]
+
+    def identity(data: Data, time_ms: int | None, is_in_ms: bool, platform: str) -> Sequence[Any] | None:
+        values = get(data)
+        if None in values or "" in values or [] in values:
+            return by_path(data, time_ms, is_in_ms, platform)
+        for get_one in get_optional:
+            value = get_one(data)
+            values = (*values, "" if value is None or value == [] else value)
+        return values
+
+    return identity
+
+
+def _identity_by_path(data: type[Data]) -> Identity:
+    getters = [_identity_part(data, path) for path in data.callback.identity]
+
+    def identity(data: Data, time_ms: int | None, is_in_ms: bool, platform: str) -> Sequence[Any] | None:
         values = []
-        for get, optional in getters:
-            value = time_ms if get is None else get(data)
-            if _is_absent(value):
-                if not optional:
+        for get, is_optional in getters:
+            value = get(data, time_ms, is_in_ms, platform)
+            if _is_absent(value) or (not is_optional and isinstance(value, list) and None in value):
+                if not is_optional:
                     return None
                 value = ""
             values.append(value)
         return values
 
-    return identity if callback.exact else lambda _data, _time_ms: None
+    return identity
+
+
+def _identity_part(data: type[Data], path: str) -> tuple[_Part, bool]:
+    """What reads one part of an identity, and whether it counts only where it is present."""
+    name, is_optional = path.removesuffix("?"), path.endswith("?")
+    if name == "platform":
+        return lambda _data, _time_ms, _is_in_ms, platform: platform.lower(), is_optional
+    if name == "event_time":
+        if is_optional:
+            return lambda _data, time_ms, _is_in_ms, _platform: time_ms, is_optional
+        return lambda _data, time_ms, is_in_ms, _platform: time_ms if is_in_ms else None, is_optional
+    get = path_getter(name)
+    if alternatives_of(_type_at(data, name)):
+        # 5 and "5" are the same value where both types are documented: a gateway may have written the one as the other.
+        return lambda data, _time_ms, _is_in_ms, _platform: _as_text(get(data)), is_optional
+    return lambda data, _time_ms, _is_in_ms, _platform: get(data), is_optional
+
+
+def _type_at(part: type[Part], path: str) -> Any:
+    """The declared type of the field at the end of a path."""
+    name, _, rest = path.partition(".")
+    declared = next(field.type for field in fields_of(part) if field.name == name)
+    return _type_at(item_type(declared) or declared, rest) if rest else declared
+
+
+def _as_text(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_as_text(item) for item in value]
+    return value if value is None else str(value)
 
 
 def _is_absent(value: Any) -> bool:
-    return value is None or value == "" or (isinstance(value, list) and (not value or None in value))
+    return value is None or value in ("", [])
 
 
 def missing_getter(data: type[Data]) -> Callable[[Data], Sequence[str]]:

@@ -28,6 +28,7 @@ class CreationRequested(Data, frozen=True):
         type="im.official_account.creation.requested",
         subject=("operator_account", "owner_account"),
         identity=("operator_account", "owner_account", "name", "event_time"),
+        identity_reason="A user asks for an account of the same name once in a millisecond.",
         source=SOURCE,
         reply=Reply.ALLOW,
     )
@@ -45,6 +46,7 @@ class AccountCreated(Data, frozen=True):
         type="im.official_account.account.created",
         subject=("official_account",),
         identity=("official_account", "event_time"),
+        identity_reason="An account is created once in a millisecond, and may be created anew under its old id later.",
         source=SOURCE,
     )
 
@@ -61,7 +63,17 @@ class InfoChanged(Data, frozen=True):
         command="OfficialAccount.CallbackAfterOfficialAccountInfoChanged",
         type="im.official_account.info.changed",
         subject=("official_account",),
-        identity=("official_account", "event_time"),
+        identity=(
+            "official_account",
+            "event_time",
+            "operator_account?",
+            "name?",
+            "introduction?",
+            "face_url?",
+            "organization?",
+        ),
+        identity_reason="It may be changed several times in one millisecond: who did it and what it is now tells"
+        " these apart.",
         source=SOURCE,
     )
 
@@ -83,6 +95,7 @@ class AccountDestroyed(Data, frozen=True):
         type="im.official_account.account.destroyed",
         subject=("official_account",),
         identity=("official_account", "event_time"),
+        identity_reason="An account is dissolved once, and may be created anew under its old id and dissolved later.",
         source=SOURCE,
     )
 
@@ -98,7 +111,8 @@ class SubscriptionRequested(Data, frozen=True):
         command="OfficialAccount.CallbackBeforeAddSubscriber",
         type="im.official_account.subscription.requested",
         subject=("official_account",),
-        identity=("official_account", "subscribe_account_list.subscriber_account", "event_time"),
+        identity=("official_account", "subscribe_account_list.subscriber_account", "event_time", "operator_account?"),
+        identity_reason="The same users are about to subscribe once in a millisecond.",
         source="1047/60799",
         reply=Reply.ALLOW,
     )
@@ -116,6 +130,7 @@ class SubscribersAdded(Data, frozen=True):
         type="im.official_account.subscribers.added",
         subject=("official_account",),
         identity=("official_account", "subscribe_account_list.subscriber_account", "event_time"),
+        identity_reason="Nobody can subscribe twice in a millisecond without ending it between.",
         source="1047/60800",
     )
 
@@ -132,6 +147,7 @@ class AccountFilled(Data, frozen=True):
         type="im.official_account.account.filled",
         subject=("official_account",),
         identity=("official_account", "event_time"),
+        identity_reason="It says nothing but that; twice in a millisecond is the same.",
         source=SOURCE,
     )
 
@@ -146,6 +162,7 @@ class SubscribersDeleted(Data, frozen=True):
         type="im.official_account.subscribers.deleted",
         subject=("official_account",),
         identity=("official_account", "subscribe_account_list.subscriber_account", "event_time"),
+        identity_reason="Nobody can end it twice in a millisecond without subscribing between.",
         source=SOURCE,
     )
 
@@ -163,6 +180,7 @@ class MessageSendRequested(Data, frozen=True):
         subject=("official_account",),
         identity=(),
         exact=False,
+        identity_reason="It has neither id nor number of the message, and an account may send the same message twice.",
         source="1047/60803",
         reply=Reply.ALLOW,
         can_drop=True,
@@ -181,7 +199,9 @@ class MessageSent(Data, frozen=True):
         command="OfficialAccount.CallbackAfterSendMsg",
         type="im.official_account.message.sent",
         subject=("official_account",),
-        identity=("official_account", "msg_key"),
+        identity=("official_account", "msg_key", "event_time"),
+        identity_reason="Whether the number in MsgKey counts online-only messages is not documented, and it has the"
+        " second only: so the millisecond counts.",
         source="1047/60804",
     )
 
@@ -207,6 +227,8 @@ class MessagesRecalled(Data, frozen=True):
         type="im.official_account.messages.recalled",
         subject=("official_account",),
         identity=("official_account", "withdraw_msg_list.msg_key"),
+        identity_reason="Only stored messages can be recalled, each of them once, and these have a MsgKey of their"
+        " own.",
         source="1047/60805",
     )
 

@@ -17,6 +17,7 @@ class RequestLimitApproached(Data, frozen=True):
         subject=(),
         identity=(),
         exact=False,
+        identity_reason="It has no time, and the same API may be called too often again.",
         source="269/105418, 1047/60256",
     )
 
@@ -41,7 +42,9 @@ class ReviewCompleted(Data, frozen=True):
         command="ContentCallback.ResultNotify",
         type="im.content.review.completed",
         subject=("from_account",),
-        identity=("ctxcb_request_id",),
+        identity=("ctxcb_request_id", "content_type?", "file_url?", "ctxcb_result?", "ctxcb_suggestion?"),
+        identity_reason="CtxcbRequestId is the review's own; should it cover several contents or come to a second"
+        " verdict, these tell them apart.",
         source="269/95616, 1047/78240, 1047/77840",
     )
 

@@ -20,7 +20,9 @@ class OfflinePushReported(Data, frozen=True):
         command="Push.OfflinePush",
         type="im.push.offline_push.reported",
         subject=("to_account",),
-        identity=("push_id", "push_stage", "to_account", "push_platform?"),
+        identity=("push_id", "push_stage", "to_account", "push_platform?", "event_time?", "error_code?"),
+        identity_reason="A push reaches a stage once on each device; of several devices of a user, the vendor's"
+        " service and the time tell them apart.",
         source="269/102567, 1047/67552",
         batch="Events",
     )
@@ -47,7 +49,9 @@ class AllMemberPushReported(Data, frozen=True):
         command="Push.AllMemberPush",
         type="im.push.all_member_push.reported",
         subject=("to_account",),
-        identity=("task_id", "to_account", "push_stage", "push_kind?", "push_platform?"),
+        identity=("task_id", "to_account", "push_stage", "push_kind?", "push_platform?", "event_time?", "error_code?"),
+        identity_reason="A push reaches a stage once on each device; of several devices of a user, the vendor's"
+        " service and the time tell them apart.",
         source="269/102568, 1047/67551",
         batch="Events",
     )

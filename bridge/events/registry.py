@@ -11,12 +11,11 @@ from __future__ import annotations
 import typing
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import msgspec
 
 from bridge.events import DATA_TYPES, Callback, Data, Reply
-from bridge.events.getters import identity_getter, missing_getter, subject_getter
+from bridge.events.getters import Identity, identity_getter, missing_getter, subject_getter
 from bridge.events.introspection import Field, fields_of, is_part, is_verbatim, item_type
 from bridge.events.strict import Body, builder, strict_class
 
@@ -36,24 +35,30 @@ class Entry:
     build: Callable[[Body], Data]
     """The same under our names and types."""
     subject: Callable[[Data], str | None]
-    identity: Callable[[Data, int | None], Sequence[Any] | None]
-    """The values that make the event unique, given the body's EventTime; None where there are none."""
+    identity: Identity
+    optional_identity: frozenset[str]
+    """The platform's names, in lower case, of what counts in the identity where it is present."""
     missing: Callable[[Data], Sequence[str]]
     """The platform's names of the fields that are absent and should not be."""
 
 
 def _entry(data: type[Data]) -> Entry:
+    fields = fields_of(data)
+    optional = {path.partition(".")[0].removesuffix("?") for path in data.callback.identity if path.endswith("?")}
     body = typing.cast(type[Body], strict_class(data))
     return Entry(
         callback=data.callback,
         data=data,
-        fields=fields_of(data),
+        fields=fields,
         is_verbatim=is_verbatim(data),
         body=body,
         decode=msgspec.json.Decoder(body).decode,
         build=builder(data),
         subject=subject_getter(data.callback.subject),
-        identity=identity_getter(data.callback),
+        identity=identity_getter(data),
+        optional_identity=frozenset(
+            name.lower() for field in fields if field.name in optional for name in (field.tencent, *field.others)
+        ),
         missing=missing_getter(data),
     )
 

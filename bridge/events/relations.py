@@ -26,7 +26,8 @@ class FriendAddRequested(Data, frozen=True):
         command="Sns.CallbackPrevFriendAdd",
         type="im.sns.friend_add.requested",
         subject=("from_account",),
-        identity=("from_account", "friend_item.to_account", "event_time"),
+        identity=("from_account", "friend_item.to_account", "event_time", "requester_account?"),
+        identity_reason="A user asks the same users once in a millisecond.",
         source="1047/43468",
         reply=Reply.ALLOW_EACH,
         asks_about="friend_item.to_account",
@@ -57,7 +58,14 @@ class FriendResponseRequested(Data, frozen=True):
         command="Sns.CallbackPrevFriendResponse",
         type="im.sns.friend_response.requested",
         subject=("from_account",),
-        identity=("from_account", "response_friend_item.to_account", "event_time"),
+        identity=(
+            "from_account",
+            "response_friend_item.to_account",
+            "event_time",
+            "requester_account?",
+            "response_friend_item.response_action?",
+        ),
+        identity_reason="A user answers the same users once in a millisecond, or something else.",
         source="1047/43467",
         reply=Reply.ALLOW_EACH,
         asks_about="response_friend_item.to_account",
@@ -85,6 +93,7 @@ class FriendsAdded(Data, frozen=True):
         subject=("pair_list.from_account",),
         identity=(),
         exact=False,
+        identity_reason="It has no time and no id, and the same users may become friends again.",
         source="1047/34359",
     )
 
@@ -117,6 +126,7 @@ class FriendsDeleted(Data, frozen=True):
         subject=("pair_list.from_account",),
         identity=(),
         exact=False,
+        identity_reason="It has no time and no id, and the same users may end their friendship again.",
         source="1047/34360",
     )
 
@@ -132,6 +142,7 @@ class BlacklistEntriesAdded(Data, frozen=True):
         subject=("pair_list.from_account",),
         identity=(),
         exact=False,
+        identity_reason="It has no time and no id, and the same users may be put on the list again.",
         source="1047/34361",
     )
 
@@ -147,6 +158,7 @@ class BlacklistEntriesDeleted(Data, frozen=True):
         subject=("pair_list.from_account",),
         identity=(),
         exact=False,
+        identity_reason="It has no time and no id, and the same users may be taken off the list again.",
         source="1047/34362",
     )
 
@@ -167,6 +179,7 @@ class AccountsFollowed(Data, frozen=True):
         type="im.follow.accounts.followed",
         subject=("from_account",),
         identity=("from_account", "follow_list.to_account", "event_time"),
+        identity_reason="Nobody can follow an account twice in a millisecond without ending it between.",
         source="269/118915, 1047/70355",
     )
 
@@ -182,6 +195,7 @@ class AccountsUnfollowed(Data, frozen=True):
         type="im.follow.accounts.unfollowed",
         subject=("from_account",),
         identity=("from_account", "to_accounts", "event_time"),
+        identity_reason="Nobody can end it twice in a millisecond without following between.",
         source="1047/70356",
     )
 

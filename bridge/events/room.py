@@ -56,7 +56,8 @@ class LiveRoomCreated(Data, frozen=True):
         command="Live.CallbackAfterCreateRoom",
         type="im.live.room.created",
         subject=("room_info.room_id",),
-        identity=("room_info.room_id", "room_info.create_time"),
+        identity=("room_info.room_id", "room_info.create_time", "event_time?"),
+        identity_reason="A room is created once in a second, and may be created anew under its old id later.",
         source="647/64422",
     )
 
@@ -72,6 +73,7 @@ class LiveRoomDestroyed(Data, frozen=True):
         type="im.live.room.destroyed",
         subject=("room_id",),
         identity=("room_id", "event_time"),
+        identity_reason="A room is dissolved once, and may be created anew under its old id and dissolved later.",
         source="647/64423",
     )
 
@@ -87,7 +89,9 @@ class LiveRoomChanged(Data, frozen=True):
         command="Live.CallbackAfterUpdateRoomInfo",
         type="im.live.room.changed",
         subject=("room_info.room_id",),
-        identity=("room_info.room_id", "event_time"),
+        identity=("room_info.room_id", "event_time", "operator_account?", "room_info?"),
+        identity_reason="It may be changed several times in one millisecond: who did it and what it is now tells"
+        " these apart.",
         source="647/67938",
     )
 
@@ -109,7 +113,9 @@ class MetadataSet(Data, frozen=True):
         command="Live.CallbackAfterSetMetadata",
         type="im.live.metadata.set",
         subject=("room_id",),
-        identity=("room_id", "metadata.key", "event_time"),
+        identity=("room_id", "metadata.key", "event_time", "operator_account?", "metadata.value?"),
+        identity_reason="It may be set several times in one millisecond: who did it and what it is now tells these"
+        " apart.",
         source="647/68222",
     )
 
@@ -126,6 +132,7 @@ class MetadataDeleted(Data, frozen=True):
         type="im.live.metadata.deleted",
         subject=("room_id",),
         identity=("room_id", "keys", "event_time"),
+        identity_reason="Nothing can be deleted twice in a millisecond without being set between.",
         source="647/68223",
     )
 
@@ -142,6 +149,7 @@ class RoomQuotaApproached(Data, frozen=True):
         type="im.live.room_quota.approached",
         subject=(),
         identity=("room_count", "event_time"),
+        identity_reason="It says nothing but how many rooms there are; twice in a millisecond is the same.",
         source="647/70485",
     )
 
@@ -157,7 +165,8 @@ class LiveMemberStateChanged(Data, frozen=True):
         command="Live.CallbackMemberStateChanged",
         type="im.live.member_state.changed",
         subject=("room_id",),
-        identity=("room_id", "member_list.member_account", "state", "event_time"),
+        identity=("room_id", "member_list.member_account", "state", "event_time", "cause?"),
+        identity_reason="Nobody can come or go twice in a millisecond without the opposite between.",
         source="647/64424",
         aliases=("Live.CallbackAfterMemberStateChanged",),
     )
@@ -175,7 +184,8 @@ class LiveOwnerChanged(Data, frozen=True):
         command="Live.CallbackAfterChangeOwner",
         type="im.live.owner.changed",
         subject=("room_id",),
-        identity=("room_id", "new_owner_account", "event_time"),
+        identity=("room_id", "new_owner_account", "event_time", "old_owner_account?"),
+        identity_reason="Nobody can become the owner twice in a millisecond, but from another one.",
         source="647/72553",
     )
 
@@ -193,6 +203,7 @@ class LiveAdminsChanged(Data, frozen=True):
         type="im.live.admins.changed",
         subject=("room_id",),
         identity=("room_id", "admin_accounts", "option_type", "event_time"),
+        identity_reason="Nobody can be added or removed twice in a millisecond without the opposite between.",
         source="647/72554",
     )
 
@@ -210,6 +221,7 @@ class BattleCreated(Data, frozen=True):
         type="im.live.battle.created",
         subject=("battle_id",),
         identity=("battle_id", "event_time"),
+        identity_reason="BattleId is the battle's own, and it is created once.",
         source="647/68259",
     )
 
@@ -239,6 +251,7 @@ class BattleStarted(Data, frozen=True):
         type="im.live.battle.started",
         subject=("battle_id",),
         identity=("battle_id", "event_time"),
+        identity_reason="BattleId is the battle's own, and it begins once.",
         source="647/68260",
     )
 
@@ -258,6 +271,7 @@ class BattleEnded(Data, frozen=True):
         type="im.live.battle.ended",
         subject=("battle_id",),
         identity=("battle_id", "event_time"),
+        identity_reason="BattleId is the battle's own, and it ends once.",
         source="647/68261",
     )
 
@@ -294,6 +308,7 @@ class GiftSendRequested(Data, frozen=True):
         subject=("room_id",),
         identity=(),
         exact=False,
+        identity_reason="A user may send the same gift many times a second, and nothing numbers them.",
         source="647/72210",
         reply=Reply.ALLOW,
     )
@@ -322,7 +337,9 @@ class SeatsChanged(Data, frozen=True):
         command="Mic.CallbackAfterSeatInfoChanged",
         type="im.mic.seats.changed",
         subject=("room_id",),
-        identity=("room_id", "event_time"),
+        identity=("room_id", "event_time", "operator_account?", "seat_list?"),
+        identity_reason="Several seats may change in one millisecond: who did it and how the seats are now tells"
+        " these apart.",
         source="647/64425, 647/60736",
     )
 
@@ -339,6 +356,7 @@ class MeetingRoomCreated(Data, frozen=True):
         type="im.room.room.created",
         subject=("room_info.room_id",),
         identity=("room_info.room_id", "event_time"),
+        identity_reason="A room is created once in a millisecond, and may be created anew under its old id later.",
         source="647/60733",
     )
 
@@ -356,7 +374,9 @@ class MeetingRoomChanged(Data, frozen=True):
         command="Room.CallbackAfterUpdateRoomInfo",
         type="im.room.room.changed",
         subject=("room_info.room_id",),
-        identity=("room_info.room_id", "event_time"),
+        identity=("room_info.room_id", "event_time", "operator_account?", "room_info?"),
+        identity_reason="It may be changed several times in one millisecond: who did it and what it is now tells"
+        " these apart.",
         source="647/60731",
     )
 

@@ -28,7 +28,16 @@ class StateChanged(Data, frozen=True):
         command="State.StateChange",
         type="im.state.user.changed",
         subject=("info.to_account",),
-        identity=("info.to_account", "info.action", "info.reason", "event_time"),
+        identity=(
+            "info.to_account",
+            "info.action",
+            "info.reason",
+            "event_time",
+            "platform?",
+            "kicked_device.platform?",
+        ),
+        identity_reason="Several devices of a user may come or go in one millisecond: their platforms tell them"
+        " apart. `platform` is the URL's OptPlatform.",
         source="269/2570, 1047/34357",
     )
 
@@ -52,7 +61,8 @@ class ProfileFieldsSet(Data, frozen=True):
         command="Profile.CallbackPortraitSet",
         type="im.profile.fields.set",
         subject=("from_account",),
-        identity=("from_account", "profile_item.tag", "event_time"),
+        identity=("from_account", "profile_item.tag", "event_time", "operator_account?", "profile_item.value?"),
+        identity_reason="A field may be set twice in one millisecond: who did it and what it is now tells these apart.",
         source="1047/48733",
     )
 

@@ -9,7 +9,7 @@ import msgspec
 
 from bridge.events import UNKNOWN_TYPE, Data, registry
 from bridge.normalize import lenient
-from bridge.normalize.attributes import attribute, event_time_ms, is_attribute, text_or_empty
+from bridge.normalize.attributes import attribute, event_time_ms, is_attribute, is_in_ms, text_or_empty
 from bridge.normalize.drift import Drift
 from bridge.normalize.identity import best_subject, fallback_subject
 from bridge.normalize.repair import UnreadableError, dump, is_plain, load
@@ -42,7 +42,9 @@ class ContentReader:
     def __init__(self, drift: Drift) -> None:
         self._drift = drift
 
-    def read(self, entry: registry.Entry | None, command: str, body: bytes, repaired: bool) -> Content:
+    def read(
+        self, entry: registry.Entry | None, command: str, body: bytes, repaired: bool, platform: str = ""
+    ) -> Content:
         """What a body says.
 
         Args:
@@ -50,24 +52,27 @@ class ContentReader:
             command: the command in the URL, empty where it names none.
             body: of one event.
             repaired: whether the body was mended before, so that it is no longer as it came.
+            platform: OptPlatform of the URL, empty where it names none.
 
         Raises:
             UnreadableError: it is no JSON object.
         """
-        content = None if entry is None or repaired else self._read_strictly(body, entry, command)
+        content = None if entry is None or repaired else self._read_strictly(body, entry, command, platform)
         if content is None:
-            content = self._read_leniently(body, entry, command, repaired)
+            content = self._read_leniently(body, entry, command, repaired, platform)
         return content
 
-    def _read_strictly(self, body: bytes, entry: registry.Entry, command: str) -> Content | None:
+    def _read_strictly(self, body: bytes, entry: registry.Entry, command: str, platform: str) -> Content | None:
         """What a body in exactly the documented form says; None for any other."""
         try:
             strict = entry.decode(body)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             return None
-        time_ms = None
-        if strict.event_time is not None and (time_ms := event_time_ms(strict.event_time)) is None:
-            return None
+        time_ms, in_ms = None, False
+        if (event_time := strict.event_time) is not None:
+            if (time_ms := event_time_ms(event_time)) is None:
+                return None
+            in_ms = is_in_ms(event_time)
         if entry.is_verbatim and not is_plain(body):
             return None
         data = entry.build(strict)
@@ -82,13 +87,15 @@ class ContentReader:
             entry.callback.command,
             entry.callback.type,
             entry.subject(data) or fallback_subject(entry, data),
-            entry.identity(data, time_ms),
+            entry.identity(data, time_ms, in_ms, platform),
             time_ms,
             body_command,
             data,
         )
 
-    def _read_leniently(self, body: bytes, entry: registry.Entry | None, command: str, was_repaired: bool) -> Content:
+    def _read_leniently(
+        self, body: bytes, entry: registry.Entry | None, command: str, was_repaired: bool, platform: str
+    ) -> Content:
         """What any other body says. Raises as `read`."""
         fields, repaired = load(body)
         repaired = repaired or was_repaired
@@ -102,12 +109,12 @@ class ContentReader:
         for surprise in reading.surprises:
             self._drift.note(surprise.kind, entry.callback.command, surprise.field, surprise.value)
         data = reading.data
-        time_ms = event_time_ms(reading.event_time)
+        time_ms, in_ms = event_time_ms(reading.event_time), is_in_ms(reading.event_time)
         return Content(
             entry.callback.command,
             entry.callback.type,
             entry.subject(data) or fallback_subject(entry, data),
-            entry.identity(data, time_ms),
+            None if _hides_identity(entry, data) else entry.identity(data, time_ms, in_ms, platform),
             time_ms,
             self._differing(text_or_empty(reading.command), command, entry),
             data,
@@ -144,6 +151,11 @@ def command_in(body: bytes) -> str:
         return text_or_empty(load(body).fields.get("CallbackCommand"))
     except UnreadableError:
         return ""
+
+
+def _hides_identity(entry: registry.Entry, data: Data) -> bool:
+    """Whether what could tell the event from others is there, and nobody understands it."""
+    return data.unknown is not None and any(name.lower() in entry.optional_identity for name in data.unknown)
 
 
 def _becomes_attribute(name: str, value: Any) -> bool:

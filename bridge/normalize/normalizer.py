@@ -92,11 +92,15 @@ class Normalizer:
         command = query.command
         entry = registry.find(command)
         if entry is not None and not entry.callback.batch:
-            content = self._reader.read(entry, command, body, repaired)
+            content = self._reader.read(entry, command, body, repaired, query.get("optplatform"))
             return [self._record(received, content, body)]
         items = split_batch(body, entry.callback.batch if entry else USUAL_BATCH, is_sure=entry is not None)
         if items is None:
-            return [self._record(received, self._reader.read(entry, command, body, repaired), body)]
+            return [
+                self._record(
+                    received, self._reader.read(entry, command, body, repaired, query.get("optplatform")), body
+                )
+            ]
         if not any(item.is_object for item in items):
             raise UnreadableError("empty_batch", "the body has no events")
         return [self._record_of_batch(received, item._replace(repaired=repaired or item.repaired)) for item in items]
@@ -128,9 +132,12 @@ class Normalizer:
         return Record(self._dlq_topic, query.app_id.encode(), body, headers, received.time_ns // 1_000_000)
 
     def _record_of_batch(self, received: Received, item: BatchItem) -> Record:
-        command = received.query.command
+        query = received.query
+        command = query.command
         try:
-            content = self._reader.read(registry.find(command), command, item.body, item.repaired)
+            content = self._reader.read(
+                registry.find(command), command, item.body, item.repaired, query.get("optplatform")
+            )
             return self._record(received, content, item.body, item.position)
         except UnreadableError as error:
             alone = msgspec.structs.replace(received, body=item.body)

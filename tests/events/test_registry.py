@@ -1,13 +1,15 @@
 """The registry: one entry per documented command, and what every entry must keep."""
 
 import re
+from typing import Any
 
 import orjson
 import pytest
 
 from bridge.contract.examples import made_body
 from bridge.events import DATA_TYPES, Data, Reply, bot, c2c, group, registry
-from bridge.events.introspection import Field, fields_of, is_part, item_type
+from bridge.events.getters import ENVELOPE_PATHS
+from bridge.events.introspection import Field, fields_of, is_part, is_verbatim, item_type
 from bridge.normalize import lenient
 from bridge.normalize.repair import load
 from tests.support.callbacks import samples
@@ -131,11 +133,17 @@ class TestEveryEntry:
     def test_names_only_fields_that_exist(self, entry: registry.Entry) -> None:
         callback = entry.callback
         for path in (*callback.subject, *callback.identity, *filter(None, [callback.asks_about])):
-            if path != "event_time":
+            if path.removesuffix("?") not in ENVELOPE_PATHS:
                 assert list(registry.platform_path(entry, path.removesuffix("?")))
 
     def test_has_a_unique_event_or_says_that_it_has_none(self, entry: registry.Entry) -> None:
         assert bool(entry.callback.identity) == entry.callback.exact
+        assert entry.callback.identity_reason.endswith(".")
+
+    def test_is_known_by_nothing_that_is_passed_on_as_it_came(self, entry: registry.Entry) -> None:
+        for path in entry.callback.identity:
+            if path.removesuffix("?") not in ENVELOPE_PATHS:
+                assert not is_verbatim(_type_at(entry, path.removesuffix("?")))
 
     def test_explains_itself(self, entry: registry.Entry) -> None:
         assert entry.data.__doc__
@@ -162,6 +170,15 @@ class TestEveryEntry:
                 "ErrorCode": "error_code",
             }
             assert field.name == canonical.get(field.tencent, field.name)
+
+
+def _type_at(entry: registry.Entry, path: str) -> Any:
+    fields: tuple[Field, ...] = entry.fields
+    for name in path.split("."):
+        declared = next(field.type for field in fields if field.name == name)
+        inner = item_type(declared) or declared
+        fields = fields_of(inner) if is_part(inner) else ()
+    return declared
 
 
 def _all_fields(fields: tuple[Field, ...]) -> list[Field]:

@@ -7,6 +7,8 @@ from typing import Any
 import orjson
 import pytest
 
+from bridge.contract.examples import documented_bodies, made_body
+from bridge.events import registry
 from tests.support.callbacks import RECALLED, SENT, sample
 from tests.support.events import NOON_NS, event_of, normalizer, received, records_of
 
@@ -34,8 +36,8 @@ def test_without_its_field_the_subject_is_the_best_that_the_body_has() -> None:
     assert event_of("New.Thing", {"Owner_Account": "owner", "GroupId": "@TGS#1"}).subject == "@TGS#1"
 
 
-def _id(command: str, body: dict[str, Any], time_ns: int = NOON_NS) -> str:
-    (record,) = normalizer().event(received(command, body, time_ns=time_ns))
+def _id(command: str, body: dict[str, Any], time_ns: int = NOON_NS, **query: Any) -> str:
+    (record,) = normalizer().event(received(command, body, time_ns=time_ns, **query))
     return str(orjson.loads(record.value)["id"])
 
 
@@ -71,6 +73,125 @@ def test_a_redelivered_callback_has_the_same_id(name: str) -> None:
 def test_where_nothing_is_unique_every_callback_is_a_new_event(name: str) -> None:
     callback = sample(name)
     assert _id(callback.command, callback.json, 1) != _id(callback.command, callback.json, 2)
+
+
+ONLINE_ONLY = [("ann", 1), ("ann", 2), ("bob", 1), ("cem", 1)]
+"""Four messages of one second, of three senders, by sender and random number."""
+
+
+@pytest.mark.parametrize("command", ["Group.CallbackAfterSendMsg", "Bot.OnGroupMessage"])
+@pytest.mark.parametrize("topic", [{}, {"TopicId": ""}, {"TopicId": "@TGS#_1@TOPIC#_2"}])
+def test_online_only_messages_of_a_second_are_different_events(command: str, topic: dict[str, Any]) -> None:
+    common = {"GroupId": "g", "MsgSeq": 7, "MsgTime": 1_557_481_126, "OnlineOnlyFlag": 1, **topic}
+    bodies = [common | {"From_Account": sender, "Random": random} for sender, random in ONLINE_ONLY]
+    assert len({_id(command, body) for body in bodies}) == len(bodies)
+    assert _id(command, bodies[0], 1) == _id(command, bodies[0], 2)
+
+
+@pytest.mark.parametrize("absent", ["Random", "From_Account", "MsgSeq", "MsgTime", "GroupId"])
+def test_a_group_message_without_a_part_of_its_identity_is_a_new_event_each_time(absent: str) -> None:
+    body = sample("Group.CallbackAfterSendMsg.v4").json
+    for body[absent] in (None, "", {"odd": 1}):
+        assert _id("Group.CallbackAfterSendMsg", body, 1) != _id("Group.CallbackAfterSendMsg", body, 2)
+
+
+@pytest.mark.parametrize("topic", [{"TopicId": ["odd"]}, {"topicid": {"odd": 1}}, {"TopicId": 1.5}])
+def test_what_would_tell_events_apart_and_is_not_understood_takes_none_for_another(topic: dict[str, Any]) -> None:
+    body = {name: value for name, value in sample("Group.CallbackAfterSendMsg.v4").json.items() if name != "TopicId"}
+    assert _id("Group.CallbackAfterSendMsg", body | topic, 1) != _id("Group.CallbackAfterSendMsg", body | topic, 2)
+
+
+EXACT = [entry for entry in registry.ENTRIES if entry.callback.exact]
+
+
+def _made(entry: registry.Entry) -> dict[str, Any]:
+    body: dict[str, Any] = orjson.loads(made_body(entry))
+    (item,) = body[entry.callback.batch] if entry.callback.batch else (body,)
+    return dict(item)
+
+
+@pytest.mark.parametrize("entry", EXACT, ids=lambda entry: entry.callback.command)
+def test_each_part_of_an_exact_identity_makes_an_event_differ(entry: registry.Entry) -> None:
+    command, body = entry.callback.command, _made(entry)
+    ids = [_id(command, body, 1)]
+    assert _id(command, body, 2) == ids[0]
+    for path in entry.callback.identity:
+        if path == "platform?":
+            ids.append(_id(command, body, 1, OptPlatform="Web"))
+        else:
+            other = orjson.loads(orjson.dumps(body))
+            name = path.removesuffix("?")
+            _change(other, ["EventTime"] if name == "event_time" else list(registry.platform_path(entry, name)))
+            ids.append(_id(command, other, 1))
+            assert _id(command, other, 2) == ids[-1]
+    assert len(set(ids)) == len(ids) == 1 + len(entry.callback.identity)
+
+
+def _change(value: Any, names: list[str]) -> None:
+    """Put another value of the same type at the end of the path."""
+    while isinstance(value, list):
+        value = value[0]
+    name, *rest = names
+    if rest:
+        _change(value[name], rest)
+    elif isinstance(value[name], list) and not isinstance(value[name][0], dict):
+        value[name] = [*value[name], value[name][0]]
+    elif isinstance(value[name], dict | list):
+        inner = value[name] if isinstance(value[name], dict) else value[name][0]
+        text = next(name for name, item in inner.items() if isinstance(item, str) and not name.endswith("Id"))
+        inner[text] += " and more"
+    else:
+        value[name] += " and more" if isinstance(value[name], str) else 1
+
+
+@pytest.mark.parametrize("form", [float, str], ids=["7.0", "text"])
+@pytest.mark.parametrize("entry", EXACT, ids=lambda entry: entry.callback.command)
+def test_a_body_that_a_gateway_has_written_anew_has_the_same_id(entry: registry.Entry, form: Any) -> None:
+    bodies = [_made(entry)]
+    if not entry.callback.batch:
+        bodies += [orjson.loads(body) for body in documented_bodies().get(entry.callback.command, ())]
+    for body in bodies:
+        came = _id(entry.callback.command, body, 1)
+        if came == _id(entry.callback.command, body, 2):
+            assert _id(entry.callback.command, _rewritten(body, form), 1) == came
+
+
+def _rewritten(value: Any, form: Any) -> Any:
+    """The same body with its whole numbers in another form, and its fields in another order."""
+    if isinstance(value, dict):
+        return {name: _rewritten(item, form) for name, item in reversed(value.items())}
+    if isinstance(value, list):
+        return [_rewritten(item, form) for item in value]
+    return form(value) if type(value) is int else value
+
+
+@pytest.mark.parametrize("time", [1_557_481_126, "1557481126", 1_557_481_126.0])
+@pytest.mark.parametrize("entry", EXACT, ids=lambda entry: entry.callback.command)
+def test_an_event_time_in_seconds_does_not_take_two_events_for_one(entry: registry.Entry, time: Any) -> None:
+    body = _made(entry) | {"EventTime": time}
+    is_exact = _id(entry.callback.command, body, 1) == _id(entry.callback.command, body, 2)
+    assert is_exact == ("event_time" not in entry.callback.identity)
+
+
+def test_two_devices_that_log_in_in_the_same_millisecond_are_two_events() -> None:
+    body = {"Info": {"Action": "Login", "To_Account": "a", "Reason": "Register"}, "EventTime": 1_557_481_126_123}
+    ids = {_id("State.StateChange", body, OptPlatform=platform) for platform in ("iOS", "IOS", "Web", None)}
+    assert len(ids) == 3
+
+
+def test_a_message_that_was_delivered_after_it_had_failed_is_another_event() -> None:
+    body = sample("C2C.CallbackAfterSendMsg.v3").json
+    assert _id(SENT, body | {"SendMsgResult": 0}) != _id(SENT, body | {"SendMsgResult": 20006})
+
+
+def test_receipts_of_which_only_one_message_names_its_readers_are_told_apart() -> None:
+    def receipts(*readers: str) -> dict[str, Any]:
+        named = {"MsgSeq": 1, "ReadReceiptMembers": [{"Member_Account": reader} for reader in readers]}
+        return {"GroupId": "g", "EventTime": 1_557_481_126_123, "GroupMsgReceiptList": [named, {"MsgSeq": 2}]}
+
+    command = "Group.CallbackAfterReadReceipt"
+    assert _id(command, receipts("a"), 1) == _id(command, receipts("a"), 2)
+    assert _id(command, receipts("a")) != _id(command, receipts("b"))
 
 
 def test_events_that_differ_in_any_identity_field_have_different_ids() -> None:

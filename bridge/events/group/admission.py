@@ -17,6 +17,7 @@ class CreationRequested(Data, frozen=True):
         subject=("operator_account", "owner_account"),
         identity=(),
         exact=False,
+        identity_reason="The group has no id yet, and the same user may ask for a group of the same name twice.",
         source="1047/34368",
         reply=Reply.ALLOW,
     )
@@ -42,6 +43,7 @@ class GroupCreated(Data, frozen=True):
         type="im.group.group.created",
         subject=("group_id",),
         identity=("group_id", "event_time"),
+        identity_reason="A group is created once in a millisecond, and may be created anew under its old id later.",
         source="1047/34369",
     )
 
@@ -62,6 +64,7 @@ class JoinRequested(Data, frozen=True):
         type="im.group.join.requested",
         subject=("group_id",),
         identity=("group_id", "requester_account", "event_time"),
+        identity_reason="A user asks for a group once in a millisecond.",
         source="1047/34370",
         reply=Reply.ALLOW,
     )
@@ -81,6 +84,7 @@ class InvitationRequested(Data, frozen=True):
         type="im.group.invitation.requested",
         subject=("group_id",),
         identity=("group_id", "operator_account", "destination_members.member_account", "event_time"),
+        identity_reason="A user invites the same users once in a millisecond.",
         source="1047/34371",
         reply=Reply.ALLOW,
     )
@@ -101,6 +105,7 @@ class MembersJoined(Data, frozen=True):
         type="im.group.members.joined",
         subject=("group_id",),
         identity=("group_id", "new_member_list.member_account", "event_time"),
+        identity_reason="Nobody can join twice in a millisecond without leaving between.",
         source="1047/34372",
     )
 
@@ -119,6 +124,7 @@ class MembersLeft(Data, frozen=True):
         type="im.group.members.left",
         subject=("group_id",),
         identity=("group_id", "exit_member_list.member_account", "event_time"),
+        identity_reason="Nobody can leave twice in a millisecond without joining between.",
         source="1047/34373",
     )
 

@@ -16,6 +16,8 @@ class MessageSendRequested(Data, frozen=True):
         type="im.group.message_send.requested",
         subject=("group_id",),
         identity=("group_id", "topic_id?", "from_account", "msg_random", "event_time"),
+        identity_reason="There is no MsgSeq before a message is sent; its sender chooses the random number, and does"
+        " not use it twice in a millisecond.",
         source="1047/34374",
         reply=Reply.ALLOW,
         can_drop=True,
@@ -41,8 +43,9 @@ class MessageSent(Data, frozen=True):
         command="Group.CallbackAfterSendMsg",
         type="im.group.message.sent",
         subject=("group_id",),
-        # A group with an id of the app's choice can be created anew, and counts its messages from 1 then.
-        identity=("group_id", "topic_id?", "msg_seq", "msg_time"),
+        identity=("group_id", "from_account", "msg_random", "msg_seq", "msg_time", "topic_id?"),
+        identity_reason="MsgSeq counts stored messages only, so online-only ones of a second share it: sender and"
+        " random number tell them apart. The time does where a group is created anew under its old id.",
         source="1047/34375",
     )
 
@@ -79,6 +82,8 @@ class MessagesRecalled(Data, frozen=True):
         type="im.group.messages.recalled",
         subject=("group_id",),
         identity=("group_id", "topic_id?", "msg_seq_list.msg_seq", "event_time"),
+        identity_reason="Only stored messages can be recalled, and these have a MsgSeq of their own; the time tells"
+        " them apart where a group is created anew under its old id.",
         source="no list names it; the page about recalled group messages",
     )
 
@@ -96,7 +101,9 @@ class MessageModified(Data, frozen=True):
         command="Group.CallbackAfterModifyMsg",
         type="im.group.message.modified",
         subject=("group_id",),
-        identity=("group_id", "topic_id?", "msg_seq", "event_time"),
+        identity=("group_id", "topic_id?", "msg_seq", "event_time", "operator_account?"),
+        identity_reason="A stored message, known by its MsgSeq, can be changed again and again: each change has its"
+        " own millisecond, or was made by somebody else.",
         source="269/129193",
     )
 
@@ -115,7 +122,9 @@ class MessageExtensionChanged(Data, frozen=True):
         command="Group.CallbackAfterGroupMsgExtension",
         type="im.group.message_extension.changed",
         subject=("group_id",),
-        identity=("group_id", "msg_seq", "seq", "event_time"),
+        identity=("group_id", "msg_seq", "seq", "event_time", "operate_type?"),
+        identity_reason="Each change raises Seq; whether it starts again after all were deleted is not documented, so"
+        " the time counts.",
         source="1047/76007",
     )
 
@@ -152,7 +161,10 @@ class ReadReceiptsSent(Data, frozen=True):
             "group_msg_receipt_list.msg_seq",
             "group_msg_receipt_list.members_read?",
             "event_time",
+            "group_msg_receipt_list.read_receipt_members.member_account?",
         ),
+        identity_reason="Many members may read the same messages in one millisecond: who they were and how many had"
+        " read by then tells them apart.",
         source="1047/60395",
     )
 
@@ -170,7 +182,9 @@ class MessageRejected(Data, frozen=True):
         command="Group.CallbackSendMsgException",
         type="im.group.message.rejected",
         subject=("group_id",),
-        identity=("group_id", "topic_id?", "from_account", "msg_random", "event_time"),
+        identity=("group_id", "topic_id?", "from_account", "msg_random", "event_time", "error_code?"),
+        identity_reason="There is no MsgSeq for a message that was refused; its sender chooses the random number, and"
+        " does not use it twice in a millisecond.",
         source="1047/49462",
     )
 

@@ -16,6 +16,7 @@ class GroupFilled(Data, frozen=True):
         type="im.group.group.filled",
         subject=("group_id",),
         identity=("group_id", "event_time"),
+        identity_reason="It says nothing but that; twice in a millisecond is the same.",
         source="1047/34376",
     )
 
@@ -30,6 +31,7 @@ class GroupDestroyed(Data, frozen=True):
         type="im.group.group.destroyed",
         subject=("group_id",),
         identity=("group_id", "event_time"),
+        identity_reason="A group is dissolved once, and may be created anew under its old id and dissolved later.",
         source="1047/34377",
     )
 
@@ -50,7 +52,18 @@ class InfoChanged(Data, frozen=True):
         command="Group.CallbackAfterGroupInfoChanged",
         type="im.group.info.changed",
         subject=("group_id",),
-        identity=("group_id", "event_time"),
+        identity=(
+            "group_id",
+            "event_time",
+            "operator_account?",
+            "name?",
+            "introduction?",
+            "notification?",
+            "face_url?",
+            "user_defined_data_list?",
+        ),
+        identity_reason="Several administrators may change it in one millisecond: who did it and what it is now tells"
+        " these apart.",
         source="1047/34378",
     )
 
@@ -71,7 +84,9 @@ class MemberChanged(Data, frozen=True):
         command="Group.CallbackAfterMemberFieldChanged",
         type="im.group.member.changed",
         subject=("group_id",),
-        identity=("group_id", "modified_account", "event_time"),
+        identity=("group_id", "modified_account", "event_time", "operator_account?", "role?", "name_card?"),
+        identity_reason="Role and name of a member may be changed in one millisecond: what they are now tells these"
+        " apart.",
         source="269/105353, 1047/60393",
     )
 
@@ -99,7 +114,16 @@ class AttributesChanged(Data, frozen=True):
         command="Group.CallbackAfterGroupAttrChanged",
         type="im.group.attributes.changed",
         subject=("group_id",),
-        identity=("group_id", "group_attr.key?", "event_time"),
+        identity=(
+            "group_id",
+            "group_attr.key?",
+            "event_time",
+            "operator_account?",
+            "option_type?",
+            "group_attr.value?",
+        ),
+        identity_reason="Several members may change an attribute in one millisecond: who did it and what it is now"
+        " tells these apart.",
         source="269/105354, 1047/60394",
     )
 
@@ -117,7 +141,8 @@ class OwnerChanged(Data, frozen=True):
         command="Group.CallbackAfterChangeGroupOwner",
         type="im.group.owner.changed",
         subject=("group_id",),
-        identity=("group_id", "new_owner_account", "event_time"),
+        identity=("group_id", "new_owner_account", "event_time", "old_owner_account?"),
+        identity_reason="Nobody can become the owner twice in a millisecond, but from another one.",
         source="1047/60396",
     )
 
@@ -137,6 +162,7 @@ class MemberStateChanged(Data, frozen=True):
         subject=("group_id",),
         identity=(),
         exact=False,
+        identity_reason="Members come and go again and again, and most versions of the documentation have no time.",
         source="1047/48734",
     )
 
@@ -154,6 +180,7 @@ class DailyQuotaApproached(Data, frozen=True):
         type="im.group.daily_quota.approached",
         subject=(),
         identity=("quota_used", "event_time"),
+        identity_reason="It says nothing but how much is used; twice in a millisecond is the same.",
         source="1047/57455",
     )
 

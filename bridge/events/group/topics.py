@@ -17,6 +17,7 @@ class TopicCreationRequested(Data, frozen=True):
         subject=("operator_account",),
         identity=(),
         exact=False,
+        identity_reason="The topic has no id yet, and the same user may ask for one of the same name twice.",
         source="1047/49463",
         reply=Reply.ALLOW,
     )
@@ -35,6 +36,8 @@ class TopicCreated(Data, frozen=True):
         type="im.group.topic.created",
         subject=("group_id",),
         identity=("group_id", "topic_id", "event_time"),
+        identity_reason="A topic may be created anew under its old id, so the time must tell them apart. No page"
+        " documents EventTime here: without it each callback is a new event.",
         source="1047/49464",
     )
 
@@ -55,6 +58,8 @@ class TopicsDestroyed(Data, frozen=True):
         type="im.group.topics.destroyed",
         subject=("group_id",),
         identity=("group_id", "topic_id_list", "event_time"),
+        identity_reason="A topic may be created anew under its old id, so the time must tell them apart. No page"
+        " documents EventTime here: without it each callback is a new event.",
         source="1047/49465",
     )
 
@@ -73,6 +78,7 @@ class TopicInfoChanged(Data, frozen=True):
         subject=("group_id",),
         identity=(),
         exact=False,
+        identity_reason="A topic is changed again and again, to and fro.",
         source="1047/49466",
     )
 
