@@ -20,6 +20,8 @@ from common.settings import Settings, retention_ms
 MEBIBYTE = 1024 * 1024
 MAX_SECONDS = 7 * 86_400
 """No time among the settings is longer: what is, is a slip, and clocks overflow."""
+DEAD_LETTER_BYTES = 64 * 1024
+"""What a dead letter has beside the body: the query above all."""
 DEV_APP = "1400000000"
 DEV_TOKEN = "dev-token"  # noqa: S105 - what `bridge dev` accepts where nothing is configured
 
@@ -113,6 +115,14 @@ class BridgeSettings(Settings):
         12.0, gt=0, le=72, description="Callbacks whose time differs by more than this are refused and never kept."
     )
     max_body_bytes: int = Field(MEBIBYTE, ge=1024, description="Largest body that is accepted.")
+    max_record_bytes: int = Field(
+        0,
+        ge=0,
+        validate_default=True,
+        description="""Largest record that the topics take; a callback whose event is larger becomes a dead letter.
+        Topics that we create get it as `max.message.bytes`; those that exist must have at least that.
+        0 = twice BRIDGE_MAX_BODY_BYTES and 256 KiB, and no less than 1.25 MiB.""",
+    )
     max_in_flight: int = Field(10_000, ge=1, description="Most callbacks that wait for their reply at a time.")
     head_timeout_s: float = Field(
         10.0, gt=0, description="A connection that has not brought the head of a first request by then is closed."
@@ -191,6 +201,22 @@ class BridgeSettings(Settings):
             raise ValueError(f"{value} is more than a week ({MAX_SECONDS} s)")
         return value
 
+    @field_validator("max_record_bytes")
+    @classmethod
+    def _check_record_bytes(cls, record_bytes: int, info: ValidationInfo) -> int:
+        body_bytes = info.data.get("max_body_bytes")
+        if body_bytes is None:  # It is wrong, which is told.
+            return record_bytes
+        if record_bytes == 0:
+            return max(2 * int(body_bytes), MEBIBYTE) + MEBIBYTE // 4
+        if record_bytes < body_bytes + DEAD_LETTER_BYTES:
+            raise ValueError(
+                f"{record_bytes} bytes are too few for bodies of BRIDGE_MAX_BODY_BYTES ({body_bytes}): a body that"
+                f" cannot become an event is kept as it came, in a record of up to {body_bytes + DEAD_LETTER_BYTES}"
+                " bytes. Raise this one, or lower the other"
+            )
+        return record_bytes
+
     @field_validator("decision_urls")
     @classmethod
     def _check_decision_urls(cls, urls: dict[str, SecretStr]) -> dict[str, SecretStr]:
@@ -260,11 +286,6 @@ class BridgeSettings(Settings):
             self._topic(self.topic, self.topic_retention_hours),
             self._topic(self.dlq_topic, self.dlq_retention_hours),
         ]
-
-    @property
-    def max_record_bytes(self) -> int:
-        """Largest record that a topic of ours takes: a body may grow when it becomes an event."""
-        return max(2 * self.max_body_bytes, MEBIBYTE) + MEBIBYTE // 4
 
     def _topic(self, name: str, retention_hours: int) -> Topic:
         return Topic(

@@ -32,7 +32,7 @@ from bridge.journal.groups import Resolve
 from bridge.journal.journal import JournalFullError
 from bridge.journal.record import Record
 from bridge.normalize.content import command_in
-from bridge.normalize.normalizer import Normalizer, Received, with_decision
+from bridge.normalize.normalizer import Normalizer, Received, RecordTooLargeError, with_decision
 from bridge.normalize.repair import UnreadableError
 from bridge.query import parse_query
 from bridge.settings import BridgeSettings
@@ -176,11 +176,23 @@ class Ingress:
         return None
 
     def _normalize(self, command: str, received: Received) -> Normalized:
+        """The records of a callback. Raises as `_dead_letter`."""
         try:
             return Normalized(command, self._normalizer.event(received))
         except UnreadableError as error:
             detail = str(error)
-            return Normalized(command, [self._normalizer.dead_letter(received, error.reason, detail)], detail)
+            return Normalized(command, [self._dead_letter(received, error.reason, detail)], detail)
+
+    def _dead_letter(self, received: Received, reason: str, detail: str) -> Record:
+        """The record that keeps a callback as it came.
+
+        Raises:
+            RefusedError: it would be larger than a record may be.
+        """
+        try:
+            return self._normalizer.dead_letter(received, reason, detail)
+        except RecordTooLargeError as error:
+            raise RefusedError(refusals.record_too_large(str(error))) from error
 
     def _append(self, records: Sequence[Record], resolve: Resolve, *, until: float | None = None) -> None:
         """Hand records to the journal; `resolve` is told whether all are durable, by the time `until` of the loop.
@@ -275,7 +287,7 @@ class Ingress:
         """
         if not self._stale.admits(len(received.body) + len(received.query.raw)):
             raise RefusedError(refusals.STALE_NOT_KEPT)
-        letter = self._normalizer.dead_letter(received, refusals.STALE_TIME.reason, refusals.STALE_TIME.message)
+        letter = self._dead_letter(received, refusals.STALE_TIME.reason, refusals.STALE_TIME.message)
         letter.headers.append(("skew-seconds", b"%.0f" % skew_s))
         try:
             self._append([letter], partial(self._resolve_stale, request))

@@ -98,6 +98,12 @@ def too_large(max_bytes: int) -> Refusal:
     return Refusal(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too_large", f"the body exceeds {max_bytes} bytes")
 
 
+def record_too_large(message: str) -> Refusal:
+    """Neither the event nor the dead letter of a body fits into a record, as the message says."""
+    advice = "raise BRIDGE_MAX_RECORD_BYTES, and max.message.bytes of the topics, or lower BRIDGE_MAX_BODY_BYTES"
+    return Refusal(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "record_too_large", message, advice)
+
+
 def journal_full(message: str) -> Refusal:
     """The journal takes nothing more, as its message says."""
     return Refusal(HTTPStatus.SERVICE_UNAVAILABLE, "journal_full", message)

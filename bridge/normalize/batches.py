@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import msgspec
 
-from bridge.normalize.repair import UnreadableError, dump, load
+from bridge.normalize.bounds import MAX_VALUES
+from bridge.normalize.repair import UnreadableError, check_bounds, dump, load
+
+MAX_ITEMS = 500
+"""Most events of a batch. The documentation says a hundred."""
+MAX_SHARED_BYTES = 512 * 1024
+"""Most bytes that all items together get of what stands beside the list: it is copied into each."""
 
 _raw_fields = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _raw_items = msgspec.json.Decoder(list[msgspec.Raw]).decode
@@ -35,31 +42,56 @@ def split_batch(body: bytes, name: str, *, is_sure: bool) -> list[BatchItem] | N
             objects under that name.
 
     Raises:
-        UnreadableError: the body is no JSON object.
+        UnreadableError: the body is no JSON object, or has too many items, or would grow too much.
     """
     if f'"{name}"'.encode() not in body:
         return None
+    write: Callable[[Any], bytes]
+    is_object: Callable[[Any], bool]
     try:
+        check_bounds(body)
         fields: dict[str, Any] = dict(_raw_fields(body))
-        values: list[Any] = _raw_items(fields[name])
-        items = [BatchItem(bytes(value), False, position) for position, value in enumerate(values)]
+        values: Any = _raw_items(fields.pop(name))
+        repaired, write, is_object = False, bytes, _is_raw_object
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, KeyError):
         fields, repaired = load(body)
-        if not isinstance(fields.get(name), list):
+        values = fields.pop(name, None)
+        if not isinstance(values, list):
             return None
-        items = [BatchItem(dump(value), repaired, position) for position, value in enumerate(fields[name])]
-        fields = {other: dump(value) for other, value in fields.items()}
-    del fields[name]
-    if not is_sure and (fields or not all(item.is_object for item in items)):
+        write, is_object = dump, _is_object
+    if not is_sure and (fields or not all(map(is_object, values))):
         return None
-    return [_with_common(item, fields) for item in items] if fields else items
+    if len(values) > MAX_ITEMS:
+        raise UnreadableError("too_many_events", f"the body is a batch of more than {MAX_ITEMS} events")
+    items = [BatchItem(write(value), repaired, position) for position, value in enumerate(values)]
+    return _with_common(items, {other: write(value) for other, value in fields.items()}) if fields else items
 
 
-def _with_common(item: BatchItem, common: dict[str, bytes]) -> BatchItem:
-    """The item with what stands beside the list, which is true of all of them."""
+def _is_raw_object(value: msgspec.Raw) -> bool:
+    return bytes(value).startswith(b"{")
+
+
+def _is_object(value: Any) -> bool:
+    return isinstance(value, dict)
+
+
+def _with_common(items: list[BatchItem], common: dict[str, bytes]) -> list[BatchItem]:
+    """The items with what stands beside the list, which is true of all of them."""
+    raw = b"{%b}" % b",".join(b"%b:%b" % (dump(name), value) for name, value in common.items())
+    if len(raw) * len(items) > MAX_SHARED_BYTES or _separators(raw) * len(items) > MAX_VALUES:
+        raise UnreadableError("too_large", "the fields beside the list of a batch are too large to be copied into each")
+    shared = load(raw).fields
+    return [_joined(item, shared) for item in items]
+
+
+def _separators(raw: bytes) -> int:
+    """No fewer than the values it holds."""
+    return raw.count(b",") + raw.count(b"[") + raw.count(b"{")
+
+
+def _joined(item: BatchItem, shared: dict[str, Any]) -> BatchItem:
     try:
         fields, repaired = load(item.body)
     except UnreadableError:
         return item
-    shared = {name: load(b'{"_":%b}' % bytes(value)).fields["_"] for name, value in common.items()}
     return BatchItem(dump(shared | fields), repaired or item.repaired, item.position)

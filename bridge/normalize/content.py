@@ -10,8 +10,10 @@ import msgspec
 from bridge.events import UNKNOWN_TYPE, Data, registry
 from bridge.normalize import lenient
 from bridge.normalize.attributes import attribute, event_time_ms, is_attribute, is_in_ms, text_or_empty
+from bridge.normalize.bounds import SMALL_BYTES
 from bridge.normalize.drift import Drift
 from bridge.normalize.identity import best_subject, fallback_subject
+from bridge.normalize.lenient import MAX_SURPRISES
 from bridge.normalize.repair import UnreadableError, dump, is_plain, load
 
 
@@ -41,6 +43,11 @@ class ContentReader:
 
     def __init__(self, drift: Drift) -> None:
         self._drift = drift
+        self._to_note = MAX_SURPRISES
+
+    def begin(self) -> None:
+        """The bodies that are read from now on come from another callback."""
+        self._to_note = MAX_SURPRISES
 
     def read(
         self, entry: registry.Entry | None, command: str, body: bytes, repaired: bool, platform: str = ""
@@ -64,6 +71,8 @@ class ContentReader:
 
     def _read_strictly(self, body: bytes, entry: registry.Entry, command: str, platform: str) -> Content | None:
         """What a body in exactly the documented form says; None for any other."""
+        if (entry.is_verbatim or len(body) > SMALL_BYTES) and not is_plain(body):
+            return None
         try:
             strict = entry.decode(body)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
@@ -73,11 +82,9 @@ class ContentReader:
             if (time_ms := event_time_ms(event_time)) is None:
                 return None
             in_ms = is_in_ms(event_time)
-        if entry.is_verbatim and not is_plain(body):
-            return None
         data = entry.build(strict)
         for field in entry.missing(data):
-            self._drift.note("missing_field", entry.callback.command, field)
+            self._note("missing_field", entry.callback.command, field)
         body_command = None
         if strict.callback_command is not None and strict.callback_command != command:
             if not is_attribute(strict.callback_command):
@@ -107,7 +114,7 @@ class ContentReader:
             return self._read_unknown(fields, command, body_command, repaired)
         reading = lenient.read(fields, entry.data, _becomes_attribute)
         for surprise in reading.surprises:
-            self._drift.note(surprise.kind, entry.callback.command, surprise.field, surprise.value)
+            self._note(surprise.kind, entry.callback.command, surprise.field, surprise.value)
         data = reading.data
         time_ms, in_ms = event_time_ms(reading.event_time), is_in_ms(reading.event_time)
         return Content(
@@ -123,7 +130,7 @@ class ContentReader:
 
     def _read_unknown(self, fields: dict[str, Any], command: str, body_command: str, repaired: bool) -> Content:
         command = attribute(command) or attribute(body_command) or "unknown"
-        self._drift.note("unknown_command", command, "", fields)
+        self._note("unknown_command", command, "", fields)
         return Content(
             command,
             UNKNOWN_TYPE,
@@ -135,18 +142,35 @@ class ContentReader:
             repaired,
         )
 
+    def _note(self, kind: str, command: str, field: str = "", value: Any = None) -> None:
+        """Tell of a difference: of one callback only so many, for it may hold many events that differ in all."""
+        if self._to_note > 0:
+            self._to_note -= 1
+            self._drift.note(kind, command, field, value)
+
     def _differing(self, body_command: str, command: str, entry: registry.Entry | None) -> str | None:
         """The command in the body, if it is another one than the URL's."""
         if not body_command or body_command.lower() == command.lower():
             return None
         if entry is not None and registry.find(body_command) is entry:
             return attribute(body_command)  # Documented to differ: no drift.
-        self._drift.note("command", command, "CallbackCommand")
+        self._note("command", command, "CallbackCommand")
         return attribute(body_command)
+
+
+class _Named(msgspec.Struct, gc=False):
+    command: str | None = msgspec.field(name="CallbackCommand", default=None)
+
+
+_named = msgspec.json.Decoder(_Named).decode
 
 
 def command_in(body: bytes) -> str:
     """The command that a body names, empty if it names none."""
+    try:
+        return _named(body).command or ""
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        pass  # A lax reader may find it.
     try:
         return text_or_empty(load(body).fields.get("CallbackCommand"))
     except UnreadableError:

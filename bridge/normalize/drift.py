@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
+from itertools import islice
 from typing import Any
 
 from bridge import metrics
@@ -17,6 +18,8 @@ MAX_ITEMS = 500
 """How many kinds of difference get a label of their own; the rest is counted as `other`."""
 MAX_NAME_CHARS = 80
 MAX_SAMPLE_CHARS = 300
+MAX_SAMPLE_FIELDS = 50
+"""More fields of an object would not fit into that."""
 
 _Key = tuple[str, str, str]
 
@@ -69,7 +72,8 @@ def _shape(value: Any, depth: int) -> str:
     if isinstance(value, dict):
         if depth >= 3:
             return f"<object of {len(value)}>"
-        return "{" + ", ".join(f"{_name(name)}: {_shape(item, depth + 1)}" for name, item in value.items()) + "}"
+        fields = islice(value.items(), MAX_SAMPLE_FIELDS)
+        return "{" + ", ".join(f"{_name(name)}: {_shape(item, depth + 1)}" for name, item in fields) + "}"
     return "null" if value is None else f"<{type(value).__name__}>"
 
 

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
+from itertools import islice
 from typing import Any, NamedTuple
 
+import msgspec
+
 from bridge.events import Data, Part
-from bridge.events.introspection import alternatives_of, fields_of, is_part, item_type
-from bridge.events.strict import ENVELOPE_FIELDS
+from bridge.events.introspection import alternatives_of, fields_of, item_type
+from bridge.events.introspection import is_part as _is_part
+from bridge.events.strict import ENVELOPE_FIELDS, builder, strict_class
 from bridge.normalize.numbers import GREATEST, LEAST, whole_number
 
 
@@ -32,6 +36,11 @@ class Reading(NamedTuple):
     """CallbackCommand as it came, None where absent."""
     surprises: list[Surprise]
 
+
+MANY_ITEMS = 100
+"""A list of so many objects is first tried as a whole, as it is when the body as a whole is as documented."""
+MAX_SURPRISES = 50
+"""Most that are told of a body: it may differ in each of many thousand items."""
 
 Accepts = Callable[[str, Any], bool]
 
@@ -74,36 +83,37 @@ def _split(
         name = names.pop(field.name, None)
         value = None if name is None else unknown.pop(name)
         if name is None or value is None:
-            if not field.optional:
+            if not field.optional and len(surprises) < MAX_SURPRISES:
                 surprises.append(Surprise("missing_field", path + field.tencent))
             continue
         nested: list[Surprise] = []
         try:
             known[field.name], rest = _coerce(value, field.type, path + field.tencent, nested)
         except (TypeError, ValueError):
-            surprises.append(Surprise("type", path + field.tencent, value))
+            nested, rest = [Surprise("type", path + field.tencent, value)], None
             unknown[name] = value
-            continue
-        surprises += nested
+        surprises += nested[: MAX_SURPRISES - len(surprises)]
         if rest:
             unknown[name] = rest
-    if unknown:
+    if unknown and len(surprises) < MAX_SURPRISES:
         documented = _documented(part)
-        surprises += [
-            Surprise("unknown_field", path + name, value)
-            for name, value in unknown.items()
-            if name.lower() not in documented
-        ]
+        new = (item for item in unknown.items() if item[0].lower() not in documented)
+        more = islice(new, MAX_SURPRISES - len(surprises))
+        surprises += [Surprise("unknown_field", path + name, value) for name, value in more]
     return known, unknown
 
 
 def _names_of(fields: dict[str, Any], part: type[Part]) -> dict[str, str]:
     """Our name → the name under which a field is there: the documented one before others, its exact form before all."""
+    documented_fields = fields_of(part)
+    exact = {field.name: field.tencent for field in documented_fields if field.tencent in fields}
+    if len(exact) in {len(fields), len(documented_fields)}:
+        return exact  # No other name can be meant.
     documented = _documented(part)
     found: dict[str, tuple[int, str]] = {}
     for name in fields:
-        for rank, exact, ours in documented.get(name.lower(), ()):
-            candidate = (rank if name == exact else rank + 100, name)
+        for rank, form, ours in documented.get(name.lower(), ()):
+            candidate = (rank if name == form else rank + 100, name)
             if ours not in found or candidate < found[ours]:
                 found[ours] = candidate
     return {ours: name for ours, (_, name) in found.items()}
@@ -139,6 +149,8 @@ def _coerce(value: Any, declared: Any, path: str, surprises: list[Surprise]) -> 
     if item is not None:
         if not isinstance(value, list):
             raise TypeError
+        if len(value) >= MANY_ITEMS and (parts := _read_strictly(value, item)) is not None:
+            return parts, None
         pairs = [_coerce(one, item, path, surprises) for one in value]
         rests = [rest for _, rest in pairs]
         return [one for one, _ in pairs], rests if any(rests) else None
@@ -150,9 +162,22 @@ def _coerce(value: Any, declared: Any, path: str, surprises: list[Surprise]) -> 
     if declared is Any:
         return value, None
     coerced = _scalar(value, declared)
-    if not (declared is bool and isinstance(value, int)):
+    if not (declared is bool and isinstance(value, int)) and len(surprises) < MAX_SURPRISES:
         surprises.append(Surprise("type", path, value))
     return coerced, None
+
+
+def _read_strictly(values: list[Any], item: Any) -> list[Part] | None:
+    """Objects in exactly the documented form; None if one of them is in another."""
+    if not _is_part(item):
+        return None
+    try:
+        return [*map(_build(item), msgspec.convert(values, list[strict_class(item)]))]  # type: ignore[misc]
+    except msgspec.ValidationError:
+        return None
+
+
+_build = cache(builder)
 
 
 @cache
@@ -160,7 +185,7 @@ def _shape(declared: Any) -> tuple[Any, bool, tuple[Any, ...]]:
     """Type of the items of a list, whether it is an object, and the types of values that fit as they are."""
     return (
         item_type(declared),
-        is_part(declared),
+        _is_part(declared),
         (declared, *alternatives_of(declared)),
     )
 

@@ -25,6 +25,11 @@ from common.timestamps import rfc3339
 EVENT_CONTENT_TYPE = ("content-type", b"application/cloudevents+json")
 USUAL_BATCH = "Events"
 """Name of the list in a batch that has no entry."""
+MOST_DECISION_BYTES = 128
+"""`with_decision` adds less than that."""
+KAFKA_OVERHEAD_BYTES = 512
+"""A batch of one record has less than that beside the record's key, value and headers."""
+_NO_LIMIT = 2**63
 _EVENT_START = b'{"specversion":"1.0"'
 """What the value of each event begins with."""
 
@@ -40,6 +45,10 @@ class Received(msgspec.Struct, frozen=True, gc=False):
     """W3C trace context, if a proxy in front sent one."""
 
 
+class RecordTooLargeError(Exception):
+    """The callback cannot be kept: not even its dead letter fits into a record. The message says how large it is."""
+
+
 class Normalizer:
     """Makes records of callbacks.
 
@@ -49,6 +58,8 @@ class Normalizer:
         schema_base: what `dataschema` begins with.
         drop_fields: the platform's names of fields that must reach neither disk nor topic.
         keep_raw: whether events carry the original body and query in headers.
+        max_record_bytes: what the topics take. A callback that becomes a larger record, or several that are larger than
+            two of the largest, is a dead letter.
         drift: told where bodies differ from the documentation.
     """
 
@@ -60,6 +71,7 @@ class Normalizer:
         schema_base: str,
         drop_fields: Iterable[str] = (),
         keep_raw: bool = False,
+        max_record_bytes: int = _NO_LIMIT,
         drift: Drift | None = None,
     ) -> None:
         self._topic = topic
@@ -67,6 +79,7 @@ class Normalizer:
         self._schema_base = schema_base
         self._filter = FieldFilter(drop_fields)
         self._keep_raw = keep_raw
+        self._max_record_bytes = max_record_bytes - KAFKA_OVERHEAD_BYTES - MOST_DECISION_BYTES
         self._reader = ContentReader(drift or Drift())
         self._encode = msgspec.json.Encoder().encode
 
@@ -79,17 +92,19 @@ class Normalizer:
             schema_base=settings.schema_base,
             drop_fields=settings.drop_fields.split(","),
             keep_raw=settings.keep_raw,
+            max_record_bytes=settings.max_record_bytes,
         )
 
     def event(self, received: Received) -> list[Record]:
         """The records of the callback: one event, or of a batch one for each item, some of which may be dead letters.
 
         Raises:
-            UnreadableError: nothing in the body can become an event.
+            UnreadableError: nothing in the body can become an event, or what it becomes is too large.
         """
         query = received.query
         body, repaired = self._filter.apply(received.body) if self._filter.is_active else (received.body, False)
         command = query.command
+        self._reader.begin()
         entry = registry.find(command)
         if entry is not None and not entry.callback.batch:
             content = self._reader.read(entry, command, body, repaired, query.get("optplatform"))
@@ -103,13 +118,16 @@ class Normalizer:
             ]
         if not any(item.is_object for item in items):
             raise UnreadableError("empty_batch", "the body has no events")
-        return [self._record_of_batch(received, item._replace(repaired=repaired or item.repaired)) for item in items]
+        return self._records_of_batch(received, items, repaired=repaired)
 
     def dead_letter(self, received: Received, reason: str, detail: str) -> Record:
         """The record that keeps a callback which cannot become an event: its bytes as they came, and why.
 
         Where fields must be dropped, they are; where nobody can tell what is in the body, its size and SHA-256 stand
         for it.
+
+        Raises:
+            RecordTooLargeError: it does not fit into a record, since its query or its fields without those grew.
         """
         query = received.query
         headers = [
@@ -129,7 +147,20 @@ class Normalizer:
                 headers.append(("body-bytes", str(len(body)).encode()))
                 headers.append(("body-sha256", hashlib.sha256(body).hexdigest().encode()))
                 body = b""
-        return Record(self._dlq_topic, query.app_id.encode(), body, headers, received.time_ns // 1_000_000)
+        letter = Record(self._dlq_topic, query.app_id.encode(), body, headers, received.time_ns // 1_000_000)
+        if letter.size > self._max_record_bytes:
+            raise RecordTooLargeError(f"its dead letter has {letter.size} bytes, more than {self._max_record_bytes}")
+        return letter
+
+    def _records_of_batch(self, received: Received, items: list[BatchItem], *, repaired: bool) -> list[Record]:
+        records, size = [], 0
+        for item in items:
+            record = self._record_of_batch(received, item._replace(repaired=repaired or item.repaired))
+            size += record.size
+            if size > 2 * self._max_record_bytes:
+                raise UnreadableError("too_large", "the events of the batch are larger together than they may be")
+            records.append(record)
+        return records
 
     def _record_of_batch(self, received: Received, item: BatchItem) -> Record:
         query = received.query
@@ -141,7 +172,10 @@ class Normalizer:
             return self._record(received, content, item.body, item.position)
         except UnreadableError as error:
             alone = msgspec.structs.replace(received, body=item.body)
-            return self.dead_letter(alone, error.reason, f"event {item.position + 1} of a batch: {error}")
+            try:
+                return self.dead_letter(alone, error.reason, f"event {item.position + 1} of a batch: {error}")
+            except RecordTooLargeError as too_large:
+                raise UnreadableError("too_large", str(too_large)) from error
 
     def _record(self, received: Received, content: Content, body: bytes, position: int = 0) -> Record:
         query = received.query
@@ -180,7 +214,12 @@ class Normalizer:
             headers.append(("traceparent", received.traceparent.encode()))
         if self._keep_raw:
             headers += [("raw-body", body), ("raw-query", _query_to_keep(query))]
-        return Record(self._topic, subject.encode(), self._encode(event), headers, received_ms)
+        record = Record(self._topic, subject.encode(), self._encode(event), headers, received_ms)
+        if record.size > self._max_record_bytes:
+            raise UnreadableError(
+                "too_large", f"its event has {record.size} bytes, more than the {self._max_record_bytes} of a record"
+            )
+        return record
 
 
 def with_decision(record: Record, decision: str, code: int) -> Record:

@@ -17,20 +17,22 @@ import codecs
 import json
 import math
 import re
-from itertools import accumulate
 from typing import Any, NamedTuple
 
 import orjson
 
-MAX_DEPTH = 128
-"""Deepest nesting that is accepted: common readers refuse what is nested a few hundred levels deep."""
+from bridge.normalize.bounds import MAX_DEPTH, SMALL_BYTES, excess
+
+MAX_HALVES = 10_000
+"""So many halves of surrogate pairs, each encoded by itself, are put together again: it takes a microsecond each."""
 
 _LONG = b"0" * 19
 _OUTLINE = bytes(ord("0") if byte in b"0123456789" else ord("[") if byte in b"[{" else 0x20 for byte in range(256))
 """All digits become one digit, and all opening brackets one bracket, so that fast searches find them."""
-_STRINGS = re.compile(rb'"(?:[^"\\]++|\\.)*+"?', re.DOTALL)
-_NOT_BRACKETS = bytes(byte for byte in range(256) if byte not in b"[{]}")
-_STEPS = {ord("["): 1, ord("{"): 1, ord("]"): -1, ord("}"): -1}
+_ENCODED_HALF = bytes(0xED if byte == 0xED else 0xA0 if 0xA0 <= byte <= 0xBF else 0 for byte in range(256))
+"""Half of a surrogate pair, encoded by itself, is ED and then a byte from A0 to BF, and another."""
+_HALF = re.compile("[\ud800-\udfff]")
+_ESCAPED_HALF = re.compile(r"\\u[dD][89abABc-fC-F]")
 
 
 class UnreadableError(Exception):
@@ -50,40 +52,48 @@ class Loaded(NamedTuple):
 
 
 def is_plain(body: bytes) -> bool:
-    """Whether a strict reader loses nothing and no later one is in trouble: no long number, no deep nesting."""
+    """Whether a strict reader loses nothing and nobody is in trouble: no long number, nothing deep, not too much."""
     outline = body.translate(_OUTLINE)
-    return outline.count(b"[") <= MAX_DEPTH and _LONG not in outline
+    if _LONG in outline:
+        return False
+    return (len(body) <= SMALL_BYTES and outline.count(b"[") <= MAX_DEPTH) or excess(body) is None
+
+
+def check_bounds(body: bytes) -> None:
+    """See to it that reading a body in UTF-8 takes no longer than it may.
+
+    Raises:
+        UnreadableError: it is nested too deeply, or holds too many values.
+    """
+    if (found := excess(body)) is not None:
+        raise UnreadableError(found.reason, found.message)
 
 
 def load(body: bytes) -> Loaded:
     """Read the object of a body.
 
     Raises:
-        UnreadableError: it is empty, not JSON, not an object, or nested too deeply.
+        UnreadableError: it is empty, not JSON, not an object, nested too deeply, or holds too many values.
     """
-    outline = body.translate(_OUTLINE)
-    if outline.count(b"[") > MAX_DEPTH and _is_deep(body):
-        raise UnreadableError("too_deep", f"the body is nested more than {MAX_DEPTH} levels deep")
+    is_utf16 = body.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    if is_utf16:
+        body = body.decode("utf-16", "replace").encode()
+    check_bounds(body)
     try:
         fields, is_strict = orjson.loads(body), True
     except orjson.JSONDecodeError:
         fields, is_strict = None, False
     repaired = False
-    if not is_strict or _LONG in outline:
+    if not is_strict or _LONG in body.translate(_OUTLINE):
         fields, repaired = _load_laxly(body)
     if not isinstance(fields, dict):
         raise UnreadableError("not_an_object", f"the body is a JSON {type(fields).__name__}, not an object")
-    return Loaded(fields, repaired or not is_strict)
+    return Loaded(fields, repaired or is_utf16 or not is_strict)
 
 
 def dump(value: Any) -> bytes:
     """What `load` read, as strict JSON."""
     return orjson.dumps(value)
-
-
-def _is_deep(body: bytes) -> bool:
-    brackets = _STRINGS.sub(b"", body).translate(None, _NOT_BRACKETS)
-    return any(depth > MAX_DEPTH for depth in accumulate(map(_STEPS.__getitem__, brackets)))
 
 
 def _load_laxly(body: bytes) -> tuple[Any, bool]:
@@ -95,21 +105,26 @@ def _load_laxly(body: bytes) -> tuple[Any, bool]:
         strict=False, parse_int=mender.whole, parse_float=mender.fraction, parse_constant=mender.constant
     )
     try:
-        return mender.mend(decoder.decode(text)), mender.has_mended
+        value = decoder.decode(text)
     except json.JSONDecodeError as error:
         raise UnreadableError("not_json", f"the body is no JSON: {error.msg} at character {error.pos}") from error
     except RecursionError as error:
         raise UnreadableError("too_deep", "the body is nested too deeply") from error
+    if _HALF.search(text) or _ESCAPED_HALF.search(text):
+        value = mender.mend(value)
+    return value, mender.has_mended
 
 
 def _decode(body: bytes) -> str:
-    if body.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        return body.decode("utf-16", "replace")
-    try:
-        # Some writers encode each half of a surrogate pair by itself.
-        return body.decode("utf-8", "surrogatepass")
-    except UnicodeDecodeError:
-        return body.decode("utf-8", "replace")
+    halves = body.translate(_ENCODED_HALF).count(b"\xed\xa0") if b"\xed" in body else 0
+    if 0 < halves <= MAX_HALVES:
+        try:
+            # Some writers encode each half of a surrogate pair by itself.
+            text = body.decode("utf-8", "surrogatepass")
+            return text.encode("utf-16", "surrogatepass").decode("utf-16", "surrogatepass")
+        except UnicodeDecodeError:
+            pass
+    return body.decode("utf-8", "replace")
 
 
 class _Mender:
@@ -146,9 +161,7 @@ class _Mender:
         return value
 
     def _mend_text(self, text: str) -> str:
-        try:
-            text.encode()
-        except UnicodeEncodeError:
-            self.has_mended = True
-            return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
-        return text
+        if text.isascii() or not _HALF.search(text):
+            return text
+        self.has_mended = True
+        return _HALF.sub("\ufffd", text)
