@@ -63,67 +63,67 @@ class Identity(Protocol):
         """
 
 
-_Part = Callable[[Data, int | None, bool, str], Any]
-
-
 def identity_getter(data: type[Data]) -> Identity:
     """What reads the identity that the callback of this class declares."""
-    callback = data.callback
-    if not callback.exact:
+    paths = data.callback.identity
+    if not data.callback.exact:
         return lambda _data, _time_ms, _is_in_ms, _platform: None
-    by_path = _identity_by_path(data)
-    required = [path for path in callback.identity if not path.endswith("?")]
-    optional = [path.removesuffix("?") for path in callback.identity if path.endswith("?")]
-    is_plain = all(path.isidentifier() and path not in ENVELOPE_PATHS for path in (*required, *optional))
-    if not is_plain or len(required) < 2 or [*required, *(f"{path}?" for path in optional)] != [*callback.identity]:
-        return by_path
-    # Most of the traffic is messages, known by two plain fields or more, and perhaps others: it has to be quick.
+    *required, last = paths
+    optional = last.removesuffix("?") if last.endswith("?") else None
+    if optional is None:
+        required.append(last)
+    plain = [*required, optional] if optional else required
+    if len(required) < 2 or not all(path.isidentifier() and path not in ENVELOPE_PATHS for path in plain):
+        return _identity_by_path(data)
+    # Most of the traffic is messages, known by two plain fields or more, and perhaps another: it has to be quick.
     get: Callable[[Data], tuple[Any, ...]] = attrgetter(*required)
-    get_optional = [attrgetter(path) for path in optional]
+    get_optional = attrgetter(optional) if optional else None
 
-    def identity(data: Data, time_ms: int | None, is_in_ms: bool, platform: str) -> Sequence[Any] | None:
+    def identity(data: Data, _time_ms: int | None, _is_in_ms: bool, _platform: str) -> Sequence[Any] | None:
         values = get(data)
         if None in values or "" in values or [] in values:
-            return by_path(data, time_ms, is_in_ms, platform)
-        for get_one in get_optional:
-            value = get_one(data)
-            values = (*values, "" if value is None or value == [] else value)
-        return values
+            return None
+        if get_optional is None:
+            return values
+        value = get_optional(data)
+        return (*values, "" if value is None or value == [] else value)
 
     return identity
 
 
 def _identity_by_path(data: type[Data]) -> Identity:
-    getters = [_identity_part(data, path) for path in data.callback.identity]
+    getters = [(path, _getter_of(data, path.removesuffix("?")), path.endswith("?")) for path in data.callback.identity]
 
     def identity(data: Data, time_ms: int | None, is_in_ms: bool, platform: str) -> Sequence[Any] | None:
         values = []
-        for get, is_optional in getters:
-            value = get(data, time_ms, is_in_ms, platform)
-            if _is_absent(value) or (not is_optional and isinstance(value, list) and None in value):
+        for path, get, is_optional in getters:
+            if get is not None:
+                value = get(data)
+            elif path == "event_time":
+                value = time_ms if is_in_ms else None
+            else:
+                value = platform.lower() if path == "platform?" else time_ms
+            if value is None or value in ("", []):
                 if not is_optional:
                     return None
                 value = ""
+            elif not is_optional and isinstance(value, list) and None in value:
+                return None
             values.append(value)
         return values
 
     return identity
 
 
-def _identity_part(data: type[Data], path: str) -> tuple[_Part, bool]:
-    """What reads one part of an identity, and whether it counts only where it is present."""
-    name, is_optional = path.removesuffix("?"), path.endswith("?")
-    if name == "platform":
-        return lambda _data, _time_ms, _is_in_ms, platform: platform.lower(), is_optional
-    if name == "event_time":
-        if is_optional:
-            return lambda _data, time_ms, _is_in_ms, _platform: time_ms, is_optional
-        return lambda _data, time_ms, is_in_ms, _platform: time_ms if is_in_ms else None, is_optional
-    get = path_getter(name)
-    if alternatives_of(_type_at(data, name)):
+def _getter_of(data: type[Data], path: str) -> Callable[[Data], Any] | None:
+    """What reads a part of an identity off the data; None where it is not in there."""
+    if path in ENVELOPE_PATHS:
+        return None
+    get = path_getter(path)
+    if alternatives_of(_type_at(data, path)):
         # 5 and "5" are the same value where both types are documented: a gateway may have written the one as the other.
-        return lambda data, _time_ms, _is_in_ms, _platform: _as_text(get(data)), is_optional
-    return lambda data, _time_ms, _is_in_ms, _platform: get(data), is_optional
+        return lambda data: _as_text(get(data))
+    return get
 
 
 def _type_at(part: type[Part], path: str) -> Any:
@@ -137,10 +137,6 @@ def _as_text(value: Any) -> Any:
     if isinstance(value, list):
         return [_as_text(item) for item in value]
     return value if value is None else str(value)
-
-
-def _is_absent(value: Any) -> bool:
-    return value is None or value in ("", [])
 
 
 def missing_getter(data: type[Data]) -> Callable[[Data], Sequence[str]]:

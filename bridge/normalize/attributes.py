@@ -58,16 +58,16 @@ def event_time_ms(value: Any) -> int | None:
 
     The platform sends milliseconds or seconds, as a number or as text.
     """
-    number = whole_number(value)
+    number = value if type(value) is int else whole_number(value)
     if number is None or number <= 0:
         return None
     milliseconds = number * 1000 if number < SECONDS_BELOW else number
     return milliseconds if milliseconds < TIME_MS_BELOW else None
 
 
-def is_in_ms(event_time: Any) -> bool:
-    """Whether an EventTime of a body is in milliseconds, not in seconds."""
-    return (whole_number(event_time) or 0) >= SECONDS_BELOW
+def is_in_ms(event_time: Any, time_ms: int) -> bool:
+    """Whether an EventTime of a body, which is this time, came in milliseconds, not in seconds."""
+    return time_ms % 1000 != 0 or whole_number(event_time) == time_ms
 
 
 def text_or_empty(value: Any) -> str:

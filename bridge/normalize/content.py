@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -43,11 +44,15 @@ class ContentReader:
 
     def __init__(self, drift: Drift) -> None:
         self._drift = drift
+        self._to_note = math.inf
+
+    def begin_batch(self) -> None:
+        """From now on all bodies come from one callback: of that only so much is told, though each may differ."""
         self._to_note = MAX_SURPRISES
 
-    def begin(self) -> None:
-        """The bodies that are read from now on come from another callback."""
-        self._to_note = MAX_SURPRISES
+    def end_batch(self) -> None:
+        """From now on each body is a callback again."""
+        self._to_note = math.inf
 
     def read(
         self, entry: registry.Entry | None, command: str, body: bytes, repaired: bool, platform: str = ""
@@ -81,7 +86,7 @@ class ContentReader:
         if (event_time := strict.event_time) is not None:
             if (time_ms := event_time_ms(event_time)) is None:
                 return None
-            in_ms = is_in_ms(event_time)
+            in_ms = is_in_ms(event_time, time_ms)
         data = entry.build(strict)
         for field in entry.missing(data):
             self._note("missing_field", entry.callback.command, field)
@@ -116,7 +121,8 @@ class ContentReader:
         for surprise in reading.surprises:
             self._note(surprise.kind, entry.callback.command, surprise.field, surprise.value)
         data = reading.data
-        time_ms, in_ms = event_time_ms(reading.event_time), is_in_ms(reading.event_time)
+        time_ms = event_time_ms(reading.event_time)
+        in_ms = time_ms is not None and is_in_ms(reading.event_time, time_ms)
         return Content(
             entry.callback.command,
             entry.callback.type,
@@ -143,7 +149,6 @@ class ContentReader:
         )
 
     def _note(self, kind: str, command: str, field: str = "", value: Any = None) -> None:
-        """Tell of a difference: of one callback only so many, for it may hold many events that differ in all."""
         if self._to_note > 0:
             self._to_note -= 1
             self._drift.note(kind, command, field, value)

@@ -27,6 +27,8 @@ USUAL_BATCH = "Events"
 """Name of the list in a batch that has no entry."""
 MOST_DECISION_BYTES = 128
 """`with_decision` adds less than that."""
+MOST_HEADER_BYTES = 4096
+"""Key and headers of an event have less than that, but for what keeps its original."""
 KAFKA_OVERHEAD_BYTES = 512
 """A batch of one record has less than that beside the record's key, value and headers."""
 _NO_LIMIT = 2**63
@@ -80,6 +82,7 @@ class Normalizer:
         self._filter = FieldFilter(drop_fields)
         self._keep_raw = keep_raw
         self._max_record_bytes = max_record_bytes - KAFKA_OVERHEAD_BYTES - MOST_DECISION_BYTES
+        self._small_value_bytes = 0 if keep_raw else self._max_record_bytes - MOST_HEADER_BYTES
         self._reader = ContentReader(drift or Drift())
         self._encode = msgspec.json.Encoder().encode
 
@@ -104,7 +107,6 @@ class Normalizer:
         query = received.query
         body, repaired = self._filter.apply(received.body) if self._filter.is_active else (received.body, False)
         command = query.command
-        self._reader.begin()
         entry = registry.find(command)
         if entry is not None and not entry.callback.batch:
             content = self._reader.read(entry, command, body, repaired, query.get("optplatform"))
@@ -154,12 +156,16 @@ class Normalizer:
 
     def _records_of_batch(self, received: Received, items: list[BatchItem], *, repaired: bool) -> list[Record]:
         records, size = [], 0
-        for item in items:
-            record = self._record_of_batch(received, item._replace(repaired=repaired or item.repaired))
-            size += record.size
-            if size > 2 * self._max_record_bytes:
-                raise UnreadableError("too_large", "the events of the batch are larger together than they may be")
-            records.append(record)
+        self._reader.begin_batch()
+        try:
+            for item in items:
+                record = self._record_of_batch(received, item._replace(repaired=repaired or item.repaired))
+                size += record.size
+                if size > 2 * self._max_record_bytes:
+                    raise UnreadableError("too_large", "the events of the batch are larger together than they may be")
+                records.append(record)
+        finally:
+            self._reader.end_batch()
         return records
 
     def _record_of_batch(self, received: Received, item: BatchItem) -> Record:
@@ -215,7 +221,7 @@ class Normalizer:
         if self._keep_raw:
             headers += [("raw-body", body), ("raw-query", _query_to_keep(query))]
         record = Record(self._topic, subject.encode(), self._encode(event), headers, received_ms)
-        if record.size > self._max_record_bytes:
+        if len(record.value) > self._small_value_bytes and record.size > self._max_record_bytes:
             raise UnreadableError(
                 "too_large", f"its event has {record.size} bytes, more than the {self._max_record_bytes} of a record"
             )
