@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, Self
 
 import msgspec
@@ -27,11 +27,13 @@ USUAL_BATCH = "Events"
 """Name of the list in a batch that has no entry."""
 MOST_DECISION_BYTES = 128
 """`with_decision` adds less than that."""
-MOST_HEADER_BYTES = 4096
-"""Key and headers of an event have less than that, but for what keeps its original."""
+SMALL_RECORD_BYTES = 8 * 1024
+"""Any topic takes that, whoever made it, so that nobody need be asked."""
 KAFKA_OVERHEAD_BYTES = 512
 """A batch of one record has less than that beside the record's key, value and headers."""
 _NO_LIMIT = 2**63
+TopicLimit = Callable[[str], int | None]
+"""Topic → largest record that it takes, as Kafka says; None where that is not known."""
 _EVENT_START = b'{"specversion":"1.0"'
 """What the value of each event begins with."""
 
@@ -62,6 +64,7 @@ class Normalizer:
         keep_raw: whether events carry the original body and query in headers.
         max_record_bytes: what the topics take. A callback that becomes a larger record, or several that are larger than
             two of the largest, is a dead letter.
+        topic_limit: asked what a topic really takes, as far as is known, where a record is not small.
         drift: told where bodies differ from the documentation.
     """
 
@@ -74,6 +77,7 @@ class Normalizer:
         drop_fields: Iterable[str] = (),
         keep_raw: bool = False,
         max_record_bytes: int = _NO_LIMIT,
+        topic_limit: TopicLimit | None = None,
         drift: Drift | None = None,
     ) -> None:
         self._topic = topic
@@ -81,13 +85,15 @@ class Normalizer:
         self._schema_base = schema_base
         self._filter = FieldFilter(drop_fields)
         self._keep_raw = keep_raw
-        self._max_record_bytes = max_record_bytes - KAFKA_OVERHEAD_BYTES - MOST_DECISION_BYTES
-        self._small_value_bytes = 0 if keep_raw else self._max_record_bytes - MOST_HEADER_BYTES
+        self._max_record_bytes = max_record_bytes - KAFKA_OVERHEAD_BYTES
+        self._topic_limit = topic_limit
+        # The value is nearly all of a record, but for one that keeps its original.
+        self._small_value_bytes = 0 if keep_raw else min(SMALL_RECORD_BYTES, max_record_bytes) // 2
         self._reader = ContentReader(drift or Drift())
         self._encode = msgspec.json.Encoder().encode
 
     @classmethod
-    def from_settings(cls, settings: BridgeSettings) -> Self:
+    def from_settings(cls, settings: BridgeSettings, topic_limit: TopicLimit | None = None) -> Self:
         """The one that the settings describe."""
         return cls(
             topic=settings.topic,
@@ -96,6 +102,7 @@ class Normalizer:
             drop_fields=settings.drop_fields.split(","),
             keep_raw=settings.keep_raw,
             max_record_bytes=settings.max_record_bytes,
+            topic_limit=topic_limit,
         )
 
     def event(self, received: Received) -> list[Record]:
@@ -150,9 +157,18 @@ class Normalizer:
                 headers.append(("body-sha256", hashlib.sha256(body).hexdigest().encode()))
                 body = b""
         letter = Record(self._dlq_topic, query.app_id.encode(), body, headers, received.time_ns // 1_000_000)
-        if letter.size > self._max_record_bytes:
-            raise RecordTooLargeError(f"its dead letter has {letter.size} bytes, more than {self._max_record_bytes}")
+        if (excess := self._excess(letter)) is not None:
+            raise RecordTooLargeError(f"its dead letter has {excess}")
         return letter
+
+    def _excess(self, record: Record) -> str | None:
+        """How many bytes too many a record has; None if its topic takes it."""
+        limit = self._max_record_bytes
+        if self._topic_limit is not None and record.size > self._small_value_bytes:
+            known = self._topic_limit(record.topic)
+            limit = limit if known is None else min(limit, known)
+        limit -= MOST_DECISION_BYTES
+        return None if record.size <= limit else f"{record.size} bytes, and its topic takes {limit}"
 
     def _records_of_batch(self, received: Received, items: list[BatchItem], *, repaired: bool) -> list[Record]:
         records, size = [], 0
@@ -221,10 +237,8 @@ class Normalizer:
         if self._keep_raw:
             headers += [("raw-body", body), ("raw-query", _query_to_keep(query))]
         record = Record(self._topic, subject.encode(), self._encode(event), headers, received_ms)
-        if len(record.value) > self._small_value_bytes and record.size > self._max_record_bytes:
-            raise UnreadableError(
-                "too_large", f"its event has {record.size} bytes, more than the {self._max_record_bytes} of a record"
-            )
+        if len(record.value) > self._small_value_bytes and (excess := self._excess(record)) is not None:
+            raise UnreadableError("too_large", f"its event has {excess}")
         return record
 
 

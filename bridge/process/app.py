@@ -40,7 +40,7 @@ class Bridge:
         self._settings = settings
         self._publisher = Publisher(settings)
         self._journal = Journal.from_settings(settings, outlet=self._publisher)
-        self._ingress = Ingress(settings, self._journal)
+        self._ingress = Ingress(settings, self._journal, self._publisher.max_record_bytes)
         self._server = HttpServer.from_settings(settings, self._ingress, self._journal.flush)
         self._acceptor: Acceptor | None = None
         self._admin = AdminServer(

@@ -85,6 +85,11 @@ class Publisher:
             return "away"
         return "confirming" if events.confirms else "slow"
 
+    def max_record_bytes(self, topic: str) -> int | None:
+        """The largest record (key, value, headers) that a topic takes, as its broker said lately; None: not known."""
+        publisher = self._topics.get(topic)
+        return None if publisher is None else publisher.max_record_bytes
+
     def _add(self, queue: TopicQueue, source: Source) -> None:
         quarantine = Quarantine(source.folder, dlq_topic=self._settings.dlq_topic)
         publisher = TopicPublisher(

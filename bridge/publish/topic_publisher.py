@@ -38,6 +38,8 @@ REQUEST_TIMEOUT_S = 10.0
 PARTITIONS_TIMEOUT_S = 1.5 * REQUEST_TIMEOUT_S
 """It is asked for a topic that does not exist until the request's time is over."""
 STABLE_AFTER_S = 20.0
+BATCH_OVERHEAD_BYTES = 512
+"""What a batch of one record takes beside its key, value and headers, at most."""
 
 
 class TopicUnusableError(Exception):
@@ -76,6 +78,7 @@ class TopicPublisher:
         self._round_size = RoundSize()
         self._rejection_search = RejectionSearch()
         self._session: ProducerSession | None = None
+        self._max_message_bytes: int | None = None
         self._published = metrics.PUBLISHED.labels(self._topic)
 
     def wake(self) -> None:
@@ -92,6 +95,11 @@ class TopicPublisher:
     def confirms(self) -> bool:
         """Whether Kafka is confirming records at present, as far as can be known."""
         return self._session is not None and self._session.confirms
+
+    @property
+    def max_record_bytes(self) -> int | None:
+        """The largest record that the topic takes, as the broker said when it was asked last; None: it did not."""
+        return None if self._max_message_bytes is None else max(0, self._max_message_bytes - BATCH_OVERHEAD_BYTES)
 
     async def run(self) -> None:
         """Publish for ever."""
@@ -121,6 +129,7 @@ class TopicPublisher:
             await self._put_in_quarantine(rejected.pending, rejected.reason)
             self._rejection_search.forget_found()
         connected = await self._connect()
+        self._max_message_bytes = connected.max_message_bytes
         try:
             self._session = ProducerSession(
                 connected,

@@ -276,6 +276,19 @@ def test_an_event_that_just_fits_still_fits_with_a_decision() -> None:
     assert limit - 700 < largest < limit
 
 
+def test_what_a_topic_really_takes_counts_as_soon_as_it_is_known() -> None:
+    limits: dict[str, int] = {}
+    chosen = Normalizer.from_settings(SETTINGS, limits.get)
+    body = orjson.dumps({"To_Account": "a", "New": "x" * 200_000})
+    for limits["im.events"], topic in [(10**9, "im.events"), (100_000, DLQ), (10**9, "im.events")]:
+        (record,) = every_record(chosen, SENT, body)
+        assert record.topic == topic
+    limits |= {"im.events": 100_000, DLQ: 100_000}
+    with pytest.raises(RecordTooLargeError, match="takes 99872"):
+        every_record(chosen, SENT, body)
+    assert [record.topic for record in every_record(chosen, SENT, b'{"To_Account":"a"}')] == ["im.events"]
+
+
 def test_a_dead_letter_that_swells_beyond_a_record_is_not_kept() -> None:
     tight = settings(max_record_bytes=SETTINGS.max_body_bytes + DEAD_LETTER_BYTES, drop_fields="Secret")
     normalizer = Normalizer.from_settings(tight)
