@@ -9,6 +9,8 @@ from typing import Any
 from bridge.contract.examples import body_of, documented_bodies, events_of, pretty
 from bridge.events import UNKNOWN_TYPE, Data, Event, Reply, registry
 from bridge.events.introspection import Field, alternatives_of, fields_of, is_part, item_type
+from bridge.normalize.batches import MAX_ITEMS
+from bridge.normalize.bounds import MAX_DEPTH, MAX_VALUES
 
 INTRODUCTION = """\
 # Events
@@ -40,6 +42,24 @@ is the event's `subject`. JSON Schemas lie in [`schemas/`](../schemas), for Pyth
   that nobody can read cannot be searched for them: its dead letter is empty and has the headers `body-bytes` and
   `body-sha256`.
 - What differs from this page is counted in the metric `bridge_drift_total`, by kind, command and field.
+"""
+
+DEAD_LETTERS = f"""
+## Dead letters
+
+What cannot become an event is kept on the topic `im.events.dlq` as it came. Among its headers are `reason`, a short code,
+and `detail`, a sentence.
+
+| `reason` | what it is |
+| --- | --- |
+| `empty`, `not_json`, `not_an_object` | a body, or an event of a batch, that is no JSON object, even to a lax reader |
+| `too_deep` | a body that is nested more than {MAX_DEPTH} levels deep |
+| `too_many_values` | a body that holds more than {MAX_VALUES:,} values, each of which would hold up all others |
+| `empty_batch` | a batch without events |
+| `too_many_events` | a batch of more than {MAX_ITEMS} events; the documentation says 100 |
+| `too_large` | its event would have more bytes than `BRIDGE_MAX_RECORD_BYTES` or its topic's `max.message.bytes` \
+allow, or the events of a batch together more than twice as many. A control character takes six bytes in JSON |
+| `stale_time` | an authentic callback whose RequestTime is not of now |
 """
 
 DECISIONS = """
@@ -80,6 +100,7 @@ def _lines() -> Iterator[str]:
     yield INTRODUCTION
     yield from _index()
     yield from _envelope()
+    yield DEAD_LETTERS.rstrip()
     yield DECISIONS
     for entry in _ordered():
         yield from _section(entry)

@@ -238,7 +238,7 @@ class Normalizer:
             headers += [("raw-body", body), ("raw-query", _query_to_keep(query))]
         record = Record(self._topic, subject.encode(), self._encode(event), headers, received_ms)
         if len(record.value) > self._small_value_bytes and (excess := self._excess(record)) is not None:
-            raise UnreadableError("too_large", f"its event has {excess}")
+            raise UnreadableError("too_large", f"its event has {excess}: see BRIDGE_MAX_RECORD_BYTES")
         return record
 
 

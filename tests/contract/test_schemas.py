@@ -20,6 +20,7 @@ from bridge.commands.schemas import schemas as command
 from bridge.contract import reference, schemas
 from bridge.contract.examples import body_of, events_of
 from bridge.events import DATA_TYPES, UNKNOWN_TYPE, registry
+from bridge.ingress import refusals
 from tests.support.callbacks import samples
 from tests.support.paths import ROOT
 
@@ -45,6 +46,14 @@ def test_each_class_that_the_reference_names_can_be_imported_under_that_name() -
     named = re.findall(r"^\| class \| `(.+)\.(\w+)` \|$", reference.document(), re.MULTILINE)
     found = [getattr(importlib.import_module(module), name) for module, name in named]
     assert set(found) == set(DATA_TYPES.values())
+
+
+def test_the_reference_has_the_reason_of_each_dead_letter() -> None:
+    sources = "".join(path.read_text() for path in (ROOT / "bridge" / "normalize").glob("*.py"))
+    reasons = set(re.findall(r'(?:UnreadableError|Excess)\(\s*"(\w+)"', sources)) | {refusals.STALE_TIME.reason}
+    assert {"not_json", "too_deep", "too_many_values", "too_large"} <= reasons
+    table = reference.DEAD_LETTERS.partition("| --- | --- |")[2]
+    assert set(re.findall(r"`([a-z_]+)`", " ".join(line.split(" | ")[0] for line in table.splitlines()))) == reasons
 
 
 def test_a_stale_a_missing_and_a_left_over_file_are_found_and_put_right(tmp_path: Path) -> None:
