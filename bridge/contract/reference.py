@@ -47,7 +47,7 @@ is the event's `subject`. JSON Schemas lie in [`schemas/`](../schemas), for Pyth
 DEAD_LETTERS = f"""
 ## Dead letters
 
-What cannot become an event is kept on the topic `im.events.dlq` as it came. Among its headers are `reason`, a short code,
+What cannot become an event is kept on the topic `im.events.dlq` as it came. Among its headers are `reason`, a code,
 and `detail`, a sentence.
 
 | `reason` | what it is |
