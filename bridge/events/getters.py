@@ -52,14 +52,16 @@ ENVELOPE_PATHS = frozenset(("event_time", "platform"))
 class Identity(Protocol):
     """Reads the values that make an event unique."""
 
-    def __call__(self, data: Data, time_ms: int | None, is_in_ms: bool, platform: str, /) -> Sequence[Any] | None:
+    def __call__(
+        self, data: Data, time_ms: int | None, is_in_ms: bool, platform: str | None, /
+    ) -> Sequence[Any] | None:
         """The values, None where there are none: a field is absent, or nothing is unique.
 
         Args:
             data: of the event.
             time_ms: EventTime of the body, Unix milliseconds; None where it has none.
             is_in_ms: whether it came in milliseconds: many events of a kind may happen in a second.
-            platform: OptPlatform of the URL, empty where it names none.
+            platform: OptPlatform of the URL in lower case, None where it names none.
         """
 
 
@@ -79,7 +81,7 @@ def identity_getter(data: type[Data]) -> Identity:
     get: Callable[[Data], tuple[Any, ...]] = attrgetter(*required)
     get_optional = attrgetter(optional) if optional else None
 
-    def identity(data: Data, _time_ms: int | None, _is_in_ms: bool, _platform: str) -> Sequence[Any] | None:
+    def identity(data: Data, _time_ms: int | None, _is_in_ms: bool, _platform: str | None) -> Sequence[Any] | None:
         values = get(data)
         if None in values or "" in values or [] in values:
             return None
@@ -94,7 +96,7 @@ def identity_getter(data: type[Data]) -> Identity:
 def _identity_by_path(data: type[Data]) -> Identity:
     getters = [(path, _getter_of(data, path.removesuffix("?")), path.endswith("?")) for path in data.callback.identity]
 
-    def identity(data: Data, time_ms: int | None, is_in_ms: bool, platform: str) -> Sequence[Any] | None:
+    def identity(data: Data, time_ms: int | None, is_in_ms: bool, platform: str | None) -> Sequence[Any] | None:
         values = []
         for path, get, is_optional in getters:
             if get is not None:
@@ -102,7 +104,7 @@ def _identity_by_path(data: type[Data]) -> Identity:
             elif path == "event_time":
                 value = time_ms if is_in_ms else None
             else:
-                value = platform.lower() if path == "platform?" else time_ms
+                value = platform if path == "platform?" else time_ms
             if value is None or value in ("", []):
                 if not is_optional:
                     return None

@@ -55,7 +55,7 @@ class ContentReader:
         self._to_note = math.inf
 
     def read(
-        self, entry: registry.Entry | None, command: str, body: bytes, repaired: bool, platform: str = ""
+        self, entry: registry.Entry | None, command: str, body: bytes, repaired: bool, platform: str | None = None
     ) -> Content:
         """What a body says.
 
@@ -64,7 +64,7 @@ class ContentReader:
             command: the command in the URL, empty where it names none.
             body: of one event.
             repaired: whether the body was mended before, so that it is no longer as it came.
-            platform: OptPlatform of the URL, empty where it names none.
+            platform: OptPlatform of the URL as an attribute, None where it names none.
 
         Raises:
             UnreadableError: it is no JSON object.
@@ -74,7 +74,7 @@ class ContentReader:
             content = self._read_leniently(body, entry, command, repaired, platform)
         return content
 
-    def _read_strictly(self, body: bytes, entry: registry.Entry, command: str, platform: str) -> Content | None:
+    def _read_strictly(self, body: bytes, entry: registry.Entry, command: str, platform: str | None) -> Content | None:
         """What a body in exactly the documented form says; None for any other."""
         if (entry.is_verbatim or len(body) > SMALL_BYTES) and not is_plain(body):
             return None
@@ -106,7 +106,7 @@ class ContentReader:
         )
 
     def _read_leniently(
-        self, body: bytes, entry: registry.Entry | None, command: str, was_repaired: bool, platform: str
+        self, body: bytes, entry: registry.Entry | None, command: str, was_repaired: bool, platform: str | None
     ) -> Content:
         """What any other body says. Raises as `read`."""
         fields, repaired = load(body)

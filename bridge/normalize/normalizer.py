@@ -113,21 +113,19 @@ class Normalizer:
         """
         query = received.query
         body, repaired = self._filter.apply(received.body) if self._filter.is_active else (received.body, False)
-        command = query.command
-        entry = registry.find(command)
+        entry = registry.find(query.command)
         if entry is not None and not entry.callback.batch:
-            content = self._reader.read(entry, command, body, repaired, query.get("optplatform"))
-            return [self._record(received, content, body)]
+            return [self._record(received, self._read(received, entry, body, repaired), body)]
         items = split_batch(body, entry.callback.batch if entry else USUAL_BATCH, is_sure=entry is not None)
         if items is None:
-            return [
-                self._record(
-                    received, self._reader.read(entry, command, body, repaired, query.get("optplatform")), body
-                )
-            ]
+            return [self._record(received, self._read(received, entry, body, repaired), body)]
         if not any(item.is_object for item in items):
             raise UnreadableError("empty_batch", "the body has no events")
         return self._records_of_batch(received, items, repaired=repaired)
+
+    def _read(self, received: Received, entry: registry.Entry | None, body: bytes, repaired: bool) -> Content:
+        query = received.query
+        return self._reader.read(entry, query.command, body, repaired, platform(query.get("optplatform")))
 
     def dead_letter(self, received: Received, reason: str, detail: str) -> Record:
         """The record that keeps a callback which cannot become an event: its bytes as they came, and why.
@@ -185,12 +183,8 @@ class Normalizer:
         return records
 
     def _record_of_batch(self, received: Received, item: BatchItem) -> Record:
-        query = received.query
-        command = query.command
         try:
-            content = self._reader.read(
-                registry.find(command), command, item.body, item.repaired, query.get("optplatform")
-            )
+            content = self._read(received, registry.find(received.query.command), item.body, item.repaired)
             return self._record(received, content, item.body, item.position)
         except UnreadableError as error:
             alone = msgspec.structs.replace(received, body=item.body)

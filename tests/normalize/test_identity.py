@@ -9,6 +9,8 @@ import pytest
 
 from bridge.contract.examples import documented_bodies, made_body
 from bridge.events import registry
+from bridge.normalize.normalizer import Received
+from bridge.query import parse_query
 from tests.support.callbacks import RECALLED, SENT, sample
 from tests.support.events import NOON_NS, event_of, normalizer, received, records_of
 
@@ -177,6 +179,13 @@ def test_two_devices_that_log_in_in_the_same_millisecond_are_two_events() -> Non
     body = {"Info": {"Action": "Login", "To_Account": "a", "Reason": "Register"}, "EventTime": 1_557_481_126_123}
     ids = {_id("State.StateChange", body, OptPlatform=platform) for platform in ("iOS", "IOS", "Web", None)}
     assert len(ids) == 3
+
+
+def test_a_platform_that_is_no_unicode_makes_no_trouble() -> None:
+    query = parse_query("SdkAppid=1&CallbackCommand=State.StateChange&OptPlatform=\udcff")
+    body = sample("State.StateChange.v1").body
+    (record,) = normalizer().event(Received(query, body, NOON_NS))
+    assert orjson.loads(record.value)["platform"] == "?"
 
 
 def test_a_message_that_was_delivered_after_it_had_failed_is_another_event() -> None:
