@@ -32,6 +32,8 @@ class Content(msgspec.Struct, frozen=True, gc=False):
     body_command: str | None
     """The command in the body, where it differs."""
     data: Data | msgspec.Raw
+    platform: str | None
+    """OptPlatform of the URL as an attribute, None where it names none."""
     repaired: bool = False
 
 
@@ -103,6 +105,7 @@ class ContentReader:
             time_ms,
             body_command,
             data,
+            platform,
         )
 
     def _read_leniently(
@@ -116,7 +119,7 @@ class ContentReader:
             entry = registry.find(body_command)
             command = body_command
         if entry is None:
-            return self._read_unknown(fields, command, body_command, repaired)
+            return self._read_unknown(fields, command, body_command, repaired, platform)
         reading = lenient.read(fields, entry.data, _becomes_attribute)
         for surprise in reading.surprises:
             self._note(surprise.kind, entry.callback.command, surprise.field, surprise.value)
@@ -131,10 +134,13 @@ class ContentReader:
             time_ms,
             self._differing(text_or_empty(reading.command), command, entry),
             data,
+            platform,
             repaired,
         )
 
-    def _read_unknown(self, fields: dict[str, Any], command: str, body_command: str, repaired: bool) -> Content:
+    def _read_unknown(
+        self, fields: dict[str, Any], command: str, body_command: str, repaired: bool, platform: str | None
+    ) -> Content:
         command = attribute(command) or attribute(body_command) or "unknown"
         self._note("unknown_command", command, "", fields)
         return Content(
@@ -145,6 +151,7 @@ class ContentReader:
             event_time_ms(fields.get("EventTime")),
             self._differing(body_command, command, None),
             msgspec.Raw(dump(fields)),
+            platform,
             repaired,
         )
 

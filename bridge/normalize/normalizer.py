@@ -115,7 +115,8 @@ class Normalizer:
         body, repaired = self._filter.apply(received.body) if self._filter.is_active else (received.body, False)
         entry = registry.find(query.command)
         if entry is not None and not entry.callback.batch:
-            return [self._record(received, self._read(received, entry, body, repaired), body)]
+            content = self._reader.read(entry, query.command, body, repaired, platform(query.get("optplatform")))
+            return [self._record(received, content, body)]
         items = split_batch(body, entry.callback.batch if entry else USUAL_BATCH, is_sure=entry is not None)
         if items is None:
             return [self._record(received, self._read(received, entry, body, repaired), body)]
@@ -219,7 +220,7 @@ class Normalizer:
             dataschema=f"{self._schema_base}{content.type}.json",
             callbackcommand=content.command,
             receivedtime=received_text,
-            platform=platform(query.get("optplatform")),
+            platform=content.platform,
             clientip=attribute(query.get("clientip")),
             bodycommand=content.body_command,
             repaired=True if content.repaired else None,
