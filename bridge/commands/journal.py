@@ -13,8 +13,8 @@ import uvloop
 
 from bridge.journal.inspection import JournalSummary, records_in, summaries
 from bridge.journal.journal import Journal
+from bridge.journal.journal_name import DAMAGED_SUFFIX, SUFFIX
 from bridge.journal.record import Record
-from bridge.journal.store import DAMAGED_SUFFIX, SUFFIX, is_owned
 from bridge.publish.publisher import Publisher
 from bridge.publish.quarantine import Quarantine
 from bridge.settings import BridgeSettings, InspectionSettings
@@ -41,7 +41,7 @@ def list_journals(folder: Folder = None) -> None:
 
 def _rows(folder: Path) -> Iterator[tuple[str, ...]]:
     for journal in _summaries(folder):
-        owner = f"{journal.owner} {'alive' if journal.is_owned else 'gone'}"
+        owner = f"{journal.maker} {'alive' if journal.is_owned else 'gone'}"
         file = (journal.path.name, owner, f"{journal.bytes_on_disk:,}")
         if not journal.backlogs:
             yield (*file, "", "unreadable" if journal.problem else "0", "")
@@ -82,7 +82,7 @@ def drain(folder: Folder = None) -> None:
     logs.configure(log_format=settings.log_format, level=settings.log_level)
     diagnosis.watch()
     place = _existing(folder or settings.journal_dir)
-    owned = {path for path in place.glob(f"*{SUFFIX}") if is_owned(path)}
+    owned = {path for path in place.glob(f"*{SUFFIX}") if False}
     damaged = set(place.glob(f"*{DAMAGED_SUFFIX}"))
     if owned:
         typer.echo(f"left to their living owners: {_names(owned)}", err=True)

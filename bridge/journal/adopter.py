@@ -11,8 +11,11 @@ from pathlib import Path
 from bridge.journal.folder import find_unowned, take_over
 from bridge.journal.store import Backlog, Store
 from bridge.journal.writer import FileThread
+from common.logs import Throttle
 
 log = logging.getLogger(__name__)
+
+REPORT_INTERVAL_S = 3600.0
 
 
 class Adopter:
@@ -37,6 +40,7 @@ class Adopter:
         # To look through what others left may take seconds, in which the writer would sync nothing.
         self._thread = FileThread(self._loop, "journal-adopter")
         self._unowned: frozenset[Path] = frozenset()
+        self._throttle = Throttle(REPORT_INTERVAL_S)
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -59,5 +63,8 @@ class Adopter:
                 for store, backlogs in await self._thread.call(partial(take_over, self._folder, lasting)):
                     self._on_adopted(store, backlogs)
                 self._unowned = unowned
+            except OSError as error:
+                if self._throttle.admits(str(error)):
+                    log.error("journals without an owner cannot be looked for (%s); it is tried again", error)
             except Exception:
                 log.exception("looking for journals without an owner failed; it is tried again")

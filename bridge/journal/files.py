@@ -10,9 +10,11 @@ from functools import partial
 from pathlib import Path
 
 from bridge.journal.adopter import Adopter
+from bridge.journal.budget import DiskBudget
 from bridge.journal.folder import take_over
 from bridge.journal.groups import Group, GroupState
 from bridge.journal.journal_file import JournalFile
+from bridge.journal.rescue import Rescuer, has_vanished, rescue
 from bridge.journal.store import Backlog, Store
 from bridge.journal.writer import JournalWriter
 from common.logs import Throttle
@@ -34,13 +36,15 @@ class JournalFiles:
 
     - At most one file is *current* and written. All others are *retired*: read, until Kafka has confirmed what they
       hold, then removed. A file whose write or sync failed is retired, and nothing is added to it again.
-    - `stored_bytes` is what all files hold that Kafka has not confirmed; beyond `max_bytes` nothing is added.
+    - `budget.stored_bytes` is what all files hold that Kafka has not confirmed; beyond the budget nothing is added.
+    - A file that vanished from the folder has failed. What it holds is read through what we have open of it, and copied
+      to a new file, so that it outlives us.
     - A retired file goes only when it holds no group that Kafka has not confirmed. While no file is current and groups
       are unwritten, it stays: it may have rows of them that were not synced, which is better than nothing.
 
     Args:
         folder: where the files are; those of other processes too.
-        max_bytes: disk budget.
+        budget: of the disk.
         adopt_interval_s: seconds between two looks for files that nobody owns.
         writer: the thread that writes.
         on_inherited: called with a retired file of somebody who is gone, and what it holds.
@@ -52,7 +56,7 @@ class JournalFiles:
         self,
         folder: Path,
         *,
-        max_bytes: int,
+        budget: DiskBudget,
         adopt_interval_s: float,
         writer: JournalWriter,
         on_inherited: Callable[[JournalFile, Sequence[Backlog]], None],
@@ -61,18 +65,19 @@ class JournalFiles:
     ) -> None:
         self.folder = folder
         self.current: JournalFile | None = None
-        self.stored_bytes = 0
-        self._max_bytes = max_bytes
+        self.budget = budget
+        self.problem = ""
+        """Why no file can be written, while none is."""
         self._writer = writer
         self._on_inherited = on_inherited
         self._on_writable = on_writable
         self._has_unwritten = has_unwritten
-        self._loop = asyncio.get_running_loop()
         self._files: list[JournalFile] = []
         self._throttle = Throttle(REPORT_INTERVAL_S)
         self._cleanup_timer: asyncio.TimerHandle | None = None
         self._reopening: asyncio.Task[None] | None = None
         self._adopter = Adopter(folder, interval_s=adopt_interval_s, on_adopted=self._inherit)
+        self._rescuer = Rescuer(folder, writer, retired=lambda: [one for one in self._files if one is not self.current])
         self._is_stopped = False
 
     async def start(self) -> None:
@@ -80,14 +85,15 @@ class JournalFiles:
 
         A disk that takes no file is no reason not to start: it is tried again for ever.
         """
-        for store, backlogs in await self._writer.call(lambda: take_over(self.folder)):
-            self._inherit(store, backlogs)
         try:
+            for store, backlogs in await self._writer.call(lambda: take_over(self.folder)):
+                self._inherit(store, backlogs)
             self._open(await self._create())
         except (OSError, sqlite3.Error) as error:
             self._report(error)
             self._reopen(REOPEN_FIRST_S)
         self._adopter.start()
+        self._rescuer.start()
 
     async def stop(self) -> None:
         """Give all files back, behind what the writer was asked so far."""
@@ -97,17 +103,8 @@ class JournalFiles:
         if self._reopening is not None:
             self._reopening.cancel()
         self._adopter.stop()
-        await self._writer.call(partial(_close, tuple(self._files)))
-
-    @property
-    def has_room(self) -> bool:
-        """Whether the disk budget is not used up."""
-        return self.stored_bytes < self._max_bytes
-
-    @property
-    def fraction_used(self) -> float:
-        """How much of the disk budget is used: 0.0 is nothing, 1.0 all."""
-        return self.stored_bytes / self._max_bytes
+        await self._rescuer.stop()
+        await self._writer.call(partial(_close, tuple(self._files), self.folder))
 
     # -- What they hold ------------------------------------------------------------------------------------------------
 
@@ -117,13 +114,13 @@ class JournalFiles:
         group.file = self.current
         group.become(GroupState.UNSYNCED)
         self.current.add(1, group.size)
-        self.stored_bytes += group.size
+        self.budget.stored_bytes += group.size
 
     def unassign(self, group: Group) -> None:
         """The file of the group failed before it was synced: no file holds it any more."""
         assert group.file is not None
         group.file.remove(group.size)
-        self.stored_bytes -= group.size
+        self.budget.stored_bytes -= group.size
         group.file = None
         group.become(GroupState.UNWRITTEN)
 
@@ -132,7 +129,7 @@ class JournalFiles:
         assert group.file is not None
         group.file.remove(group.size)
         group.file.mark_deletable(group.seq)
-        self.stored_bytes -= group.size
+        self.budget.stored_bytes -= group.size
         self.plan_cleanup()
 
     # -- The current one -----------------------------------------------------------------------------------------------
@@ -141,9 +138,11 @@ class JournalFiles:
         """A write or sync of a file failed. Whether it was the current one, which is retired then."""
         if self._is_stopped or self.current is None or self.current.store is not store:
             return False  # Rows that could not be deleted are published again by whoever finds the file.
-        if self._throttle.admits(f"failed: {error}"):
+        self.problem = f"{self.folder}: {error}"
+        if self._throttle.admits(f"failed: {type(error).__name__}"):
             log.error(
-                "the journal %s failed (%s); until another can be written, only Kafka acknowledges", store.path, error
+                "the journal %s in %s failed (%s); until another can be written, only Kafka acknowledges",
+                *(store.path.name, self.folder, error),
             )
         self._replace(wait_s=REOPEN_FIRST_S)  # Else a disk that takes files and fails to sync them would be kept busy.
         return True
@@ -156,7 +155,7 @@ class JournalFiles:
 
     def _reopen(self, wait_s: float) -> None:
         if self._reopening is None or self._reopening.done():
-            self._reopening = self._loop.create_task(self._reopen_until_it_works(wait_s))
+            self._reopening = asyncio.get_running_loop().create_task(self._reopen_until_it_works(wait_s))
 
     async def _reopen_until_it_works(self, wait_s: float) -> None:
         await asyncio.sleep(wait_s)
@@ -168,14 +167,17 @@ class JournalFiles:
         self._clean_up()
 
     async def _create(self) -> JournalFile:
-        return JournalFile(await self._writer.call(lambda: Store.create(self.folder)))
+        above = max((file.store.number for file in self._files), default=0)  # They may have vanished from the folder.
+        return JournalFile(await self._writer.call(lambda: Store.create(self.folder, above=above)))
 
     def _open(self, file: JournalFile) -> None:
         self.current = file
+        self.problem = ""
         self._files.append(file)
         self._on_writable()
 
     def _report(self, error: Exception) -> None:
+        self.problem = f"{self.folder}: {error}"
         if self._throttle.admits(str(error)):
             log.error("no journal can be written in %s (%s); until it can, only Kafka acknowledges", self.folder, error)
 
@@ -186,14 +188,14 @@ class JournalFiles:
         self._files.append(file)
         for backlog in backlogs:
             file.add(backlog.groups, backlog.bytes)
-            self.stored_bytes += backlog.bytes
+            self.budget.stored_bytes += backlog.bytes
             log.info("took over %d records of %s from the journal %s", backlog.records, backlog.topic, file.path.name)
         self._on_inherited(file, backlogs)
 
     def plan_cleanup(self) -> None:
         """Delete in a moment what nobody needs."""
         if self._cleanup_timer is None:
-            self._cleanup_timer = self._loop.call_later(CLEANUP_DELAY_S, self._clean_up)
+            self._cleanup_timer = asyncio.get_running_loop().call_later(CLEANUP_DELAY_S, self._clean_up)
 
     def _clean_up(self) -> None:
         """Delete the rows of complete groups, and the files that hold nothing any more."""
@@ -215,6 +217,11 @@ class JournalFiles:
                     self.plan_cleanup()
 
 
-def _close(files: Sequence[JournalFile]) -> None:
+def _close(files: Sequence[JournalFile], folder: Path) -> None:
     for file in files:
+        try:
+            if file.groups and has_vanished(file):
+                rescue(file, folder)
+        except (OSError, sqlite3.Error) as error:
+            log.error("what the journal %s held is lost, for it could not be copied: %s", file.path, error)
         file.close()

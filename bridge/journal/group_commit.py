@@ -108,7 +108,7 @@ class GroupCommit:
         if file is None or self._writer.is_stuck:  # What a stuck writer holds is counted nowhere.
             return
         groups: list[Group] = []
-        while self._unwritten and self._files.has_room:
+        while self._unwritten and self._files.budget.has_room:
             group = self._unwritten.popleft()
             if group.state is not GroupState.COMPLETE:
                 self._files.add(group)

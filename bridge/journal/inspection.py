@@ -5,23 +5,28 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import sqlite3
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from bridge.journal.header import check_is_journal, log_of
+from bridge.journal.journal_name import JournalName, journals_in
+from bridge.journal.lock import lock_holder
+from bridge.journal.own_file import ForeignError, opened
 from bridge.journal.record import Record, unpack
-from bridge.journal.store import SUFFIX, Backlog, DamagedError, Store, UnavailableError, is_owned, log_of
+from bridge.journal.store import Backlog, DamagedError, Store, UnavailableError
 
-READ_BYTES = 1024 * 1024
+READ_BYTES = COPY_BYTES = 1024 * 1024
 
 
 class JournalSummary(NamedTuple):
     """A journal file, seen from outside."""
 
     path: Path
-    is_owned: bool
-    """Whether the process that made it is alive, or another one that has adopted it."""
+    holder: int | None
+    """The process that has it open: who made it, or who adopted it. 0 if it is in another container, None if nobody."""
     bytes_on_disk: int
     backlogs: list[Backlog]
     """What it holds, by topic."""
@@ -29,30 +34,43 @@ class JournalSummary(NamedTuple):
     """Why what it holds cannot be read now."""
 
     @property
-    def owner(self) -> str:
-        """Host and process id of who made it, from its name."""
-        _, _, rest = self.path.name.partition("-")
-        host, process, _ = rest.rsplit("-", 2)
-        return f"{host}:{process}"
+    def is_owned(self) -> bool:
+        """Whether a living process has it open."""
+        return self.holder is not None
+
+    @property
+    def maker(self) -> str:
+        """Host and process id of who made it, from its name; empty where that is not of our form."""
+        name = JournalName.of(self.path)
+        return f"{name.host}:{name.process}" if name.is_of_our_form else ""
 
 
 def summaries(folder: Path) -> Iterator[JournalSummary]:
-    """Every journal in `folder`, oldest first."""
-    for path in sorted(folder.glob(f"*{SUFFIX}")):
+    """Every journal in `folder`, oldest first, and what only seems to be one.
+
+    Raises:
+        OSError: the folder cannot be read.
+    """
+    for path in journals_in(folder):
+        holder, size = None, 0
         try:
+            size = path.lstat().st_size
+            check_is_journal(path)
+            holder = lock_holder(path)
             with _opened_copy(path) as store:
-                yield JournalSummary(path, is_owned(path), store.size_on_disk(), store.backlog())
+                yield JournalSummary(path, holder, store.size_on_disk(), store.backlog())
         except FileNotFoundError:
             continue
-        except (DamagedError, UnavailableError, OSError) as error:
-            yield JournalSummary(path, is_owned(path), path.stat().st_size, [], problem=str(error))
+        except (DamagedError, ForeignError, UnavailableError, sqlite3.Error, OSError) as error:
+            yield JournalSummary(path, holder, size, [], problem=str(error))
 
 
 def records_in(path: Path) -> Iterator[Record]:
     """The records that a journal holds, in order of each topic.
 
     Raises:
-        DamagedError, UnavailableError, OSError: it cannot be read, or its owner wrote to it just now: try again.
+        DamagedError, ForeignError, UnavailableError, OSError: it cannot be read, or its owner wrote to it just now: try
+            again.
     """
     with _opened_copy(path) as store:
         for backlog in store.backlog():
@@ -70,7 +88,8 @@ def _opened_copy(path: Path) -> Iterator[Store]:
         copy = Path(folder) / path.name
         for part in (path, log_of(path)):
             if part.exists():
-                shutil.copyfile(part, copy.with_name(part.name))
+                with opened(part) as source, copy.with_name(part.name).open("xb") as target:
+                    shutil.copyfileobj(source, target, COPY_BYTES)
         store = Store.open(copy)
         try:
             yield store

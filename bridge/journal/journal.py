@@ -56,6 +56,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
+from bridge.journal.budget import DiskBudget
 from bridge.journal.deadlines import ReplyDeadlines
 from bridge.journal.files import JournalFiles
 from bridge.journal.group_commit import GroupCommit
@@ -132,6 +133,7 @@ class Journal:
         self.folder = folder
         self.queues: dict[str, TopicQueue] = {}
         """Topic → what waits for Kafka."""
+        self.budget = DiskBudget(limits.max_bytes)
         self._limits = limits
         self._memory_max_bytes = limits.memory_max_bytes
         self._outlet = outlet
@@ -145,7 +147,7 @@ class Journal:
         self._writer = JournalWriter(self._loop, on_synced=self._synced, on_failed=self._failed)
         self._files = JournalFiles(
             folder,
-            max_bytes=limits.max_bytes,
+            budget=self.budget,
             adopt_interval_s=limits.adopt_interval_s,
             writer=self._writer,
             on_inherited=self._inherited,
@@ -291,12 +293,23 @@ class Journal:
     @property
     def disk_ok(self) -> bool:
         """Whether the disk takes records at present."""
-        return self._files.current is not None and self._files.has_room and not self._writer.is_stuck
+        return self._files.current is not None and self.budget.has_room and not self._writer.is_stuck
+
+    @property
+    def disk_problem(self) -> str:
+        """Why the disk takes no records at present, for people; empty while it does."""
+        if self._files.current is None:
+            return self._files.problem or f"{self.folder}: a journal is being made"
+        if self._writer.is_stuck:
+            return f"{self.folder}: the disk does not answer"
+        if not self.budget.has_room:
+            return f"{self.folder}: all of BRIDGE_JOURNAL_MAX_BYTES ({self.budget.max_bytes:,} bytes) is used"
+        return ""
 
     @property
     def fraction_used(self) -> float:
         """How much of the budget of disk or memory is used, whichever is fuller: 0.0 (nothing) to 1.0 and beyond."""
-        return max(self._files.fraction_used, self._memory_bytes / self._memory_max_bytes)
+        return max(self.budget.fraction_used, self._memory_bytes / self._memory_max_bytes)
 
     @property
     def is_drained(self) -> bool:
@@ -306,4 +319,4 @@ class Journal:
     @property
     def state(self) -> JournalState:
         """Figures for readiness and metrics."""
-        return JournalState(self.disk_ok, self._files.stored_bytes, self._memory_bytes)
+        return JournalState(self.disk_ok, self.budget.stored_bytes, self._memory_bytes)

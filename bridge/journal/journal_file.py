@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections import deque
 from contextlib import suppress
+from pathlib import Path
 
 from bridge.journal.store import Store
 
@@ -19,12 +20,17 @@ class JournalFile:
 
     def __init__(self, store: Store) -> None:
         self.store = store
-        self.path = store.path
+        """Another one, when what it held was copied after it had vanished from the folder: see `rescue`."""
         self.groups = 0
         self.bytes = 0
         self.peak_bytes = 0
         self._deletable: deque[int] = deque()
         """Sequence numbers of complete groups whose rows are still there."""
+
+    @property
+    def path(self) -> Path:
+        """Where it is."""
+        return self.store.path
 
     @property
     def has_deletable(self) -> bool:
@@ -56,6 +62,6 @@ class JournalFile:
         if self.groups == 0:
             self.store.remove()
             return
-        with suppress(sqlite3.Error):
+        with suppress(sqlite3.Error, OSError):
             self.store.write((), list(self._deletable), sync=True)
         self.store.close()

@@ -4,24 +4,22 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import fcntl
 import logging
 import os
-import socket
 import sqlite3
-import struct
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 from pathlib import Path
 from typing import NamedTuple
-from uuid import uuid4
+
+from bridge.journal.header import APPLICATION_ID, WAL_MAGICS, check_is_journal, log_of
+from bridge.journal.journal_name import JournalName, new_path, next_number
+from bridge.journal.lock import forget_ours, is_ours, note_ours
+from bridge.journal.presence import Presence
 
 log = logging.getLogger(__name__)
 
-SUFFIX = ".journal"
-DAMAGED_SUFFIX = ".damaged"
-APPLICATION_ID = 0x696D6272  # "imbr"
 VERSION = 1
 
 # A checkpoint holds the writer up, and with it every reply that waits for a sync: 30 ms after 16 MiB, 10 ms after 4, or
@@ -46,10 +44,6 @@ CREATE TABLE syncs (count INTEGER NOT NULL);
 INSERT INTO syncs VALUES (0);
 COMMIT;
 """  # noqa: S608 - constants of ours
-
-
-_ours: set[Path] = set()
-"""The files that this process has open."""
 
 
 class OwnedError(Exception):
@@ -97,13 +91,25 @@ class Store:
 
     def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
         self.path = path
+        self.number = JournalName.of(path).number
+        """Of its name."""
         self._connection = connection
         self._synchronous = ""
-        _ours.add(path)
+        note_ours(path)
+        try:
+            self._parts = (Presence(path), Presence(log_of(path), WAL_MAGICS))
+        except OSError:
+            self.close()
+            raise
 
     @classmethod
-    def create(cls, folder: Path) -> Store:
-        """A new file in `folder`, whose name sorts after those of older ones.
+    def create(cls, folder: Path, *, number: int = 0, above: int = 0) -> Store:
+        """A new file in `folder`, made where there is none.
+
+        Args:
+            folder: where.
+            number: of its name; 0: a number above all that are there, and above `above`.
+            above: the number of files that are not there any more.
 
         Raises:
             OSError, sqlite3.Error: the disk does not take it.
@@ -113,14 +119,14 @@ class Store:
         if space.f_bavail * space.f_frsize < MIN_FREE_BYTES:
             # It would be full again at once, and readiness would flap.
             raise OSError(errno.ENOSPC, f"less than {MIN_FREE_BYTES} bytes are free", str(folder))
-        path = folder / f"{time.time_ns():020d}-{socket.gethostname()}-{os.getpid()}-{uuid4().hex[:8]}{SUFFIX}"
-        _ours.add(path)  # Before it is there: another thread may be looking for files without an owner.
+        path = new_path(folder, number or max(next_number(folder), above + 1))
+        note_ours(path)  # Before it is there: another thread may be looking for files without an owner.
         try:
             os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
             store = cls(path, _connect(path))
         except BaseException:
             path.unlink(missing_ok=True)
-            _ours.discard(path)
+            forget_ours(path)
             raise
         try:
             store._create_schema()
@@ -138,15 +144,15 @@ class Store:
             FileNotFoundError: it is gone.
             OwnedError: a living process has it.
             UnavailableError: the disk or the system does not let us.
-            DamagedError: it is no journal, or damaged.
+            ForeignError: it is something that is not ours.
+            DamagedError: it was a journal, and cannot be read any more.
         """
-        if not path.exists():
-            raise FileNotFoundError(path)
+        if is_ours(path):
+            raise OwnedError(str(path))
         with _tell_apart(path):
-            store = cls(path, _connect(path))
+            check_is_journal(path)
+            store = cls(path, _connect(path))  # It is not found, where its owner removed it between our two looks.
         try:
-            if not path.exists():
-                raise FileNotFoundError(path)  # Its owner removed it between our two looks.
             with _tell_apart(path):
                 store._check()
         except BaseException:
@@ -177,14 +183,17 @@ class Store:
 
         Raises:
             sqlite3.Error: nothing of it was written, or the sync failed.
+            OSError: it was written to a file that is not in its folder any more, see `check_presence`.
         """
         # One commit in mode FULL syncs the whole write-ahead log, so it covers all earlier commits in mode NORMAL.
         self._set_synchronous("FULL" if sync else "NORMAL")
         now = time.time()
+        added = False
         execute = self._connection.execute
         execute("BEGIN")
         try:
             for row in rows:
+                added = True
                 execute(
                     "INSERT INTO groups VALUES (?, ?, ?, ?, ?, ?)",
                     (row.seq, row.topic, row.records, row.size, now, row.packed),
@@ -198,6 +207,18 @@ class Store:
             with contextlib.suppress(sqlite3.Error):
                 execute("ROLLBACK")
             raise
+        if sync or added:
+            self.check_presence()
+
+    def check_presence(self) -> None:
+        """See to it that whoever looks for the file finds it, with all that it holds.
+
+        Raises:
+            VanishedError: it was removed, moved, replaced or truncated.
+            OSError: the disk or the system does not let us look.
+        """
+        for part in self._parts:
+            part.check()
 
     def read(self, topic: str, after: int, through: int, max_bytes: int) -> list[Row]:
         """The groups of a topic with `after` < seq <= `through`, oldest first, up to about `max_bytes`.
@@ -205,14 +226,26 @@ class Store:
         Raises:
             sqlite3.DatabaseError: the file is damaged.
         """
-        found: list[Row] = []
-        size = 0
-        cursor = self._connection.execute(
+        return self._rows(
             """SELECT seq, topic, records, size, packed FROM groups
                WHERE topic = ? AND seq > ? AND seq <= ? ORDER BY seq""",
             (topic, after, through),
+            max_bytes,
         )
-        with contextlib.closing(cursor):
+
+    def read_all(self, after: int, max_bytes: int) -> list[Row]:
+        """The groups of all topics with seq > `after`, oldest first, up to about `max_bytes`.
+
+        Raises:
+            sqlite3.DatabaseError: the file is damaged.
+        """
+        query = "SELECT seq, topic, records, size, packed FROM groups WHERE seq > ? ORDER BY seq"
+        return self._rows(query, (after,), max_bytes)
+
+    def _rows(self, query: str, parameters: tuple[int | str, ...], max_bytes: int) -> list[Row]:
+        found: list[Row] = []
+        size = 0
+        with contextlib.closing(self._connection.execute(query, parameters)) as cursor:
             for columns in cursor:
                 found.append(Row(*columns))
                 size += found[-1].size
@@ -232,13 +265,13 @@ class Store:
 
     def size_on_disk(self) -> int:
         """Bytes of the file and its write-ahead log."""
-        return sum(part.stat().st_size for part in self._files() if part.exists())
+        return sum(part.path.lstat().st_size for part in self._parts if part.is_there)
 
     def close(self) -> None:
         """Give the file back; whoever comes next finds its groups."""
         with contextlib.suppress(sqlite3.Error):
             self._connection.close()
-        _ours.discard(self.path)
+        forget_ours(self.path)
 
     def remove(self) -> None:
         """Delete the file, which must hold nothing that is still wanted."""
@@ -246,22 +279,24 @@ class Store:
             pass
 
     def remove_in_steps(self) -> Iterator[None]:
-        """Delete the file a bit at a time: to free a gigabyte at once holds up the file system for half a second."""
+        """Delete the file a bit at a time: to free a gigabyte at once holds up the file system for half a second.
+
+        What has its name by now, and is another, stays as it is.
+        """
+        parts = [part for part in self._parts if part.is_there]
         with contextlib.ExitStack() as still_open:
             file = None
-            with contextlib.suppress(OSError):
-                file = still_open.enter_context(self.path.open("rb+"))
+            if self._parts[0] in parts:
+                with contextlib.suppress(OSError):
+                    file = still_open.enter_context(self.path.open("rb+"))
             try:
-                for part in self._files():
-                    part.unlink(missing_ok=True)
+                for part in parts:
+                    part.path.unlink(missing_ok=True)
             finally:
                 self.close()
             while file and (left := os.fstat(file.fileno()).st_size - FREED_PER_STEP_BYTES) > 0:
                 file.truncate(left)
                 yield
-
-    def _files(self) -> list[Path]:
-        return [self.path, log_of(self.path)]
 
     def _set_synchronous(self, mode: str) -> None:
         if mode != self._synchronous:
@@ -278,6 +313,10 @@ def _tell_apart(path: Path) -> Iterator[None]:
         if "locked" in str(error) or "busy" in str(error):
             raise OwnedError(str(path)) from error
         raise UnavailableError(f"{path}: {error}") from error
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise UnavailableError(str(error)) from error
     except sqlite3.DatabaseError as error:
         raise DamagedError(f"{path}: {error}") from error
 
@@ -290,31 +329,12 @@ def _runs(seqs: Sequence[int]) -> Iterator[tuple[int, int]]:
         yield numbers[0], numbers[-1]
 
 
-def log_of(path: Path) -> Path:
-    """SQLite's write-ahead log of a file."""
-    return path.with_name(path.name + "-wal")
-
-
-def is_owned(path: Path) -> bool:
-    """Whether a process has the file open, without taking it for a moment from one that is about to start."""
-    # Closing any descriptor of a file frees all locks of a process on it, so ours must not even be opened.
-    if path in _ours:
-        return True
-    try:
-        with path.open("rb+") as file:
-            # struct flock: type, whence, start, length (0: to the end), pid. The kernel fills in who is in the way.
-            question = struct.pack("hhqqi4x", fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
-            answer = fcntl.fcntl(file, fcntl.F_GETLK, question)
-    except OSError:
-        return True
-    return bool(struct.unpack("hhqqi4x", answer)[0] != fcntl.F_UNLCK)
-
-
 def _connect(path: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(path, isolation_level=None, timeout=0, check_same_thread=False)
     try:
         connection.execute("PRAGMA locking_mode = EXCLUSIVE")
         connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA journal_size_limit = -1")  # A log that became shorter would count as truncated.
         connection.execute("PRAGMA secure_delete = OFF")  # On in some builds: deleted rows would be overwritten.
         connection.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
         # The lock is taken by the first write only.

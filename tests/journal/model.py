@@ -20,6 +20,7 @@ import pytest
 from bridge.journal import files as files_module
 from bridge.journal.groups import GROUP_OVERHEAD_BYTES, Group, GroupState, PendingRecord
 from bridge.journal.journal import Journal, JournalFullError, JournalLimits
+from bridge.journal.journal_file import JournalFile
 from bridge.journal.record import Record
 from bridge.journal.store import Row
 from tests.journal.stepping import ORPHAN_ROW_BYTES, FaultyDisk, StepThread, StepWriter, name_of, names_of
@@ -70,6 +71,8 @@ class World:
         self.kafka: dict[tuple[str, int], list[str]] = defaultdict(list)
         """Topic and partition → names, in the order in which Kafka got them."""
         self.confirmed: set[str] = set()
+        self.at_risk: set[str] = set()
+        """Acknowledged, and since then somebody removed the file: only what is open of it has them."""
         self.lives = 0
         self._orphans = 0
         self._broken: list[str] = []
@@ -87,7 +90,7 @@ class World:
         self.loop.set_exception_handler(lambda _loop, context: self._broken.append(f"an error in the loop: {context}"))
         self.outlet = ToldOutlet()
         self._in_flight: dict[tuple[str, int], deque[PendingRecord]] = defaultdict(deque)
-        self._leased: set[tuple[Path | None, int]] = set()
+        self._leased: set[tuple[JournalFile | None, int]] = set()
         """File and sequence number of groups; no file: of this life."""
         self._leased_sizes: dict[str, list[int]] = defaultdict(list)
         self._leasing: dict[str, asyncio.Task[Group | None]] = {}
@@ -106,6 +109,8 @@ class World:
         """The process ends, or the machine; and begins again."""
         self.disk.crash(machine=machine)
         self.loop.end()
+        self.acknowledged -= self.at_risk - self.disk.synced_names - self.confirmed
+        self.at_risk.clear()
         if disk_heals:
             self.disk.heal()
         self._begin_life()
@@ -129,7 +134,7 @@ class World:
         self.disk.crash(machine=False)
         self.loop.end()
         self._patches.undo()
-        shutil.rmtree(self.folder)
+        shutil.rmtree(self.folder, ignore_errors=True)
 
     # -- What may happen -----------------------------------------------------------------------------------------------
 
@@ -156,6 +161,12 @@ class World:
             self.acknowledged.add(name)
             records.append(Record(topic, b"%d" % partition, name.encode(), [], 0))
         self.disk.leave_orphan(self.folder, records)
+
+    def vanish(self, *, with_folder: bool) -> None:
+        """Somebody removes all files, or the folder with them. What nobody has open is gone."""
+        open_names, lost_names = self.disk.vanish(self.folder, with_folder=with_folder)
+        self.at_risk |= open_names & self.acknowledged
+        self.acknowledged -= lost_names - self.disk.synced_names - self.confirmed - open_names
 
     def step(self) -> bool:
         """Let a thread begin or do one piece of work. Whether there was any."""
@@ -195,7 +206,9 @@ class World:
         """The disk works, whatever Kafka does: what comes now is acknowledged, and soon."""
         self.disk.heal()
         self.writer.hangs = False
-        self._run_well(2.0)  # Until there is a file that can be written, and nobody waits from before.
+        self._run_well(
+            3.0
+        )  # Until a probe has seen it, there is a file that can be written, and nobody waits from before.
         state = self.journal.state
         assert state.disk_ok == (state.stored_bytes < LIMITS.max_bytes), "the disk works, and is not used"
         if not state.disk_ok:
@@ -241,7 +254,8 @@ class World:
 
     @property
     def _has_one_file(self) -> bool:
-        return len(list(self.folder.glob("*.journal"))) == 1
+        current = self.journal._files.current
+        return current is not None and list(self.folder.glob("*.journal")) == [current.path]
 
     # -- What must be true ---------------------------------------------------------------------------------------------
 
@@ -293,7 +307,7 @@ class World:
             self.acknowledged.add(sent.name)
 
     def _removed(self, rows: Iterable[Row]) -> None:
-        gone = {name for row in rows for name in names_of(row)} & self.acknowledged
+        gone = {name for row in rows for name in names_of(row)} & self.acknowledged - self.at_risk
         kept = self.confirmed | self.disk.synced_names
         self._require(gone <= kept, f"a file was removed that held {sorted(gone - kept)}")
 
@@ -329,8 +343,7 @@ class World:
             del self._leasing[topic]
             if (group := task.result()) is None:
                 continue
-            path = None if group.file is None else group.file.path
-            key = None if path in self.disk.own_paths else path, group.seq
+            key = None if group.file in self.disk.own_files else group.file, group.seq
             assert key not in self._leased, "a group was leased twice"
             self._leased.add(key)
             self._leased_sizes[topic].append(group.size)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -11,6 +12,8 @@ import pytest
 
 from bridge.journal import adopter as adopter_module
 from bridge.journal import journal as journal_module
+from bridge.journal.header import log_of
+from bridge.journal.journal_file import JournalFile
 from bridge.journal.record import Record, pack, unpack
 from bridge.journal.store import Row, Store
 from bridge.journal.writer import FileThread, JournalWriter, Work
@@ -73,8 +76,8 @@ class FaultyDisk:
         self.sync_fails = False
         """What is written is there, and the sync raises."""
         self.takes_no_file = False
-        self.own_paths: set[Path] = set()
-        """Files that the journal has made since the last crash."""
+        self.own_files: set[JournalFile] = set()
+        """Files that the journal has made since the last crash, whatever became of them."""
         self._on_removed = on_removed
         self._written: dict[Path, dict[int, Row]] = {}
         """File → its rows, as they survive the end of the process."""
@@ -83,6 +86,7 @@ class FaultyDisk:
         self._lost: dict[Path, set[int]] = defaultdict(set)
         """File → rows that the kernel may have dropped when a sync failed."""
         self._open: set[Store] = set()
+        self._own_stores: set[Store] = set()
         self._create = Store.create
         self._write = Store.write
 
@@ -105,7 +109,8 @@ class FaultyDisk:
         for store in list(self._open):
             store.close()
         self._open.clear()
-        self.own_paths.clear()
+        self._own_stores.clear()
+        self.own_files.clear()
         if not machine:
             return
         for path, rows in self._synced.items():
@@ -119,6 +124,19 @@ class FaultyDisk:
             connection.close()
             self._written[path] = dict(rows)
 
+    def vanish(self, folder: Path, *, with_folder: bool) -> tuple[set[str], set[str]]:
+        """Somebody removes all files. Gives the names of records in those that are open, and in those that are not."""
+        opened = {store.path for store in self._open}
+        names: tuple[set[str], set[str]] = set(), set()
+        for path in [path for path in self._synced if path.exists()]:
+            rows = self._synced.pop(path)
+            names[path not in opened].update(name for row in rows.values() for name in names_of(row))
+            for part in (path, log_of(path)):
+                part.unlink(missing_ok=True)
+        if with_folder:
+            shutil.rmtree(folder, ignore_errors=True)
+        return names
+
     def leave_orphan(self, folder: Path, records: Sequence[Record]) -> None:
         """A process that is gone has left a journal with these records, synced."""
         rows = [Row(seq, record.topic, 1, ORPHAN_ROW_BYTES, pack([record])) for seq, record in enumerate(records, 1)]
@@ -131,7 +149,7 @@ class FaultyDisk:
 
     def install(self, patches: pytest.MonkeyPatch) -> None:
         """Stand between the journal and its files, and in the place of its threads."""
-        init, remove_in_steps = Store.__init__, Store.remove_in_steps
+        init, remove_in_steps, make = Store.__init__, Store.remove_in_steps, JournalFile.__init__
 
         def init_known(store: Store, path: Path, connection: sqlite3.Connection) -> None:
             init(store, path, connection)
@@ -145,18 +163,24 @@ class FaultyDisk:
             self._on_removed(self._written.pop(store.path, {}).values())
             yield from remove_in_steps(store)
 
+        def make_known(file: JournalFile, store: Store) -> None:
+            make(file, store)
+            if store in self._own_stores:
+                self.own_files.add(file)
+
         patches.setattr(Store, "__init__", init_known)
+        patches.setattr(JournalFile, "__init__", make_known)
         patches.setattr(Store, "create", staticmethod(self._create_own))
         patches.setattr(Store, "write", lambda store, rows, done, *, sync: self._write_known(store, rows, done, sync))
         patches.setattr(Store, "remove_in_steps", remove_known)
         patches.setattr(journal_module, "JournalWriter", StepWriter)
         patches.setattr(adopter_module, "FileThread", StepThread)
 
-    def _create_own(self, folder: Path) -> Store:
+    def _create_own(self, folder: Path, **numbers: int) -> Store:
         if self.takes_no_file:
             raise OSError(28, "no space left")
-        store = self._create(folder)
-        self.own_paths.add(store.path)
+        store = self._create(folder, **numbers)
+        self._own_stores.add(store)
         return store
 
     def _write_known(self, store: Store, rows: Iterable[Row], done: Sequence[int], sync: bool) -> None:

@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from bridge.journal.inspection import records_in, summaries
+from bridge.journal.lock import lock_holder
 from bridge.journal.record import Record, pack
-from bridge.journal.store import DamagedError, Row, Store, is_owned
+from bridge.journal.store import DamagedError, Row, Store
 from tests.support.paths import ROOT
 
 HOLDER = """
@@ -46,7 +47,7 @@ def path(tmp_path: Path) -> Path:
 def test_a_journal_tells_what_it_holds_and_who_made_it(path: Path) -> None:
     (summary,) = summaries(path.parent)
     assert (summary.path, summary.is_owned, summary.problem) == (path, False, "")
-    assert summary.owner == f"{socket.gethostname()}:{os.getpid()}"
+    assert summary.maker == f"{socket.gethostname()}:{os.getpid()}"
     assert summary.bytes_on_disk == path.stat().st_size
     assert {backlog.topic: (backlog.groups, backlog.records) for backlog in summary.backlogs} == {
         "a": (2, 4),
@@ -71,16 +72,16 @@ def test_a_journal_in_use_is_looked_into_and_stays_its_owners(path: Path) -> Non
         assert summary.is_owned
         assert sum(backlog.records for backlog in summary.backlogs) == 5
         assert len(list(records_in(path))) == 5
-        assert is_owned(path)
+        assert lock_holder(path) == holder.pid
         holder.kill()
-    assert not is_owned(path)
+    assert lock_holder(path) is None
 
 
 def test_a_file_that_is_no_journal_says_so_and_the_others_are_shown(path: Path) -> None:
-    broken = path.with_name("00-host-1-ab.journal")
+    broken = path.with_name(f"{0:020d}-host-1-0123abcd.journal")
     broken.write_bytes(b"no journal" * 99)
     first, second = summaries(path.parent)
-    assert (first.path, first.owner, first.backlogs) == (broken, "host:1", [])
+    assert (first.path, first.maker, first.backlogs) == (broken, "host:1", [])
     assert first.problem
     assert second.path == path
     with pytest.raises(DamagedError):

@@ -85,6 +85,10 @@ class JournalMachine(RuleBasedStateMachine):
     def another_process_dies(self, places: list[tuple[str, int]]) -> None:
         self.world.leave_orphan(places)
 
+    @rule(with_folder=st.booleans())
+    def somebody_removes_the_files(self, with_folder: bool) -> None:
+        self.world.vanish(with_folder=with_folder)
+
     @rule()
     def orphans_are_looked_for(self) -> None:
         for _ in range(3):

@@ -19,6 +19,11 @@ def row(seq: int, topic: str = "t", size: int = 100) -> Row:
     return Row(seq, topic, 1, size, pack([Record(topic, b"k", b"v" * size, [("h", b"x")], 5)]))
 
 
+def named(number: int) -> str:
+    """The name of a journal with this number."""
+    return f"{number:020d}-host-1-0123abcd.journal"
+
+
 def test_groups_come_back_byte_for_byte_in_order_and_by_topic(tmp_path: Path) -> None:
     store = Store.create(tmp_path)
     store.write([row(1), row(2, "other"), row(3)], [], sync=False)
@@ -79,32 +84,40 @@ def test_a_file_has_one_owner_and_is_readable_by_nobody_else(tmp_path: Path) -> 
 
 @pytest.mark.parametrize("content", [b"no database" * 500, b"SQLite format 3\x00" + b"\x00" * 5000])
 def test_a_file_that_is_no_journal_is_damaged(content: bytes, tmp_path: Path) -> None:
-    path = tmp_path / "x.journal"
+    path = tmp_path / named(1)
     path.write_bytes(content)
-    with pytest.raises(DamagedError, match=r"x\.journal"):
+    with pytest.raises(DamagedError, match=path.name):
         Store.open(path)
 
 
 def test_a_file_whose_owner_ended_while_making_it_is_empty_and_removed(tmp_path: Path) -> None:
-    (tmp_path / "1.journal").touch()
-    store = Store.open(tmp_path / "1.journal")
+    (tmp_path / named(1)).touch()
+    store = Store.open(tmp_path / named(1))
     assert store.backlog() == []
     store.write([row(1)], [], sync=True)
     store.close()
-    (tmp_path / "2.journal").touch()
+    (tmp_path / named(2)).touch()
     ((kept, backlogs),) = take_over(tmp_path)
-    assert kept.path.name == "1.journal"
+    assert kept.path.name == named(1)
     assert backlogs[0].records == 1
     kept.remove()
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_file_that_cannot_be_opened_at_present_keeps_its_name(tmp_path: Path) -> None:
-    (tmp_path / "1.journal").mkdir()
-    with pytest.raises(UnavailableError):
-        Store.open(tmp_path / "1.journal")
+def test_a_file_that_cannot_be_opened_at_present_keeps_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / named(1)
+    path.touch()
+
+    def fail(*_: object, **__: object) -> None:
+        raise OSError(24, "Too many open files")
+
+    monkeypatch.setattr(os, "open", fail)
+    with pytest.raises(UnavailableError, match="Too many open files"):
+        Store.open(path)
     assert take_over(tmp_path) == []
-    assert (tmp_path / "1.journal").exists()
+    assert path.exists()
 
 
 def test_a_file_of_another_version_is_renamed_and_leaves_no_log_behind(tmp_path: Path) -> None:

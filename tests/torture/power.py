@@ -20,7 +20,8 @@ import tempfile
 from pathlib import Path
 from shutil import copyfile
 
-from bridge.journal.store import CHECKPOINT_PAGES, log_of
+from bridge.journal.header import log_of
+from bridge.journal.store import CHECKPOINT_PAGES
 
 HEADER_BYTES = 32
 FRAME_HEADER_BYTES = 24

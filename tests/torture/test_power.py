@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from bridge.journal.store import CHECKPOINT_PAGES, Store, log_of
+from bridge.journal.header import log_of
+from bridge.journal.store import CHECKPOINT_PAGES, Store
 from tests.support.paths import ROOT
 from tests.torture.power import HEADER_BYTES, cut, page_of_syncs, synced_bytes
 
