@@ -86,15 +86,19 @@ def _opened_copy(path: Path) -> Iterator[Store]:
     """A copy of a journal, which may be in use: its owner holds a lock, and copying asks for none."""
     with tempfile.TemporaryDirectory(prefix=".bridge-journal-", dir=_roomiest(path.parent)) as folder:
         copy = Path(folder) / path.name
-        for part in (path, log_of(path)):
-            if part.exists():
-                with opened(part) as source, copy.with_name(part.name).open("xb") as target:
-                    shutil.copyfileobj(source, target, COPY_BYTES)
+        _copy(path, copy)
+        with contextlib.suppress(FileNotFoundError):
+            _copy(log_of(path), log_of(copy))
         store = Store.open(copy)
         try:
             yield store
         finally:
             store.close()
+
+
+def _copy(path: Path, target: Path) -> None:
+    with opened(path) as source, target.open("xb") as file:
+        shutil.copyfileobj(source, file, COPY_BYTES)
 
 
 def _roomiest(folder: Path) -> Path:

@@ -61,6 +61,7 @@ class Bridge:
             ready=is_serving and (disk_ok or self._publisher.confirms),
             detail={
                 "disk": "ok" if disk_ok else "failing",
+                **({} if disk_ok else {"disk_problem": self._journal.disk_problem}),
                 "kafka": self._publisher.state,
                 "state": "stopping" if self._stopping else "serving" if is_serving else "starting",
             },

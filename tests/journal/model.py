@@ -206,9 +206,7 @@ class World:
         """The disk works, whatever Kafka does: what comes now is acknowledged, and soon."""
         self.disk.heal()
         self.writer.hangs = False
-        self._run_well(
-            3.0
-        )  # Until a probe has seen it, there is a file that can be written, and nobody waits from before.
+        self._run_well(3.0)  # Until there is a file that can be written, and nobody waits from before.
         state = self.journal.state
         assert state.disk_ok == (state.stored_bytes < LIMITS.max_bytes), "the disk works, and is not used"
         if not state.disk_ok:

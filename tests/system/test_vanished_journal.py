@@ -1,0 +1,104 @@
+"""Promise 1 when somebody removes, moves or replaces the journal of a process that runs, from outside the program."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import MakeIngress
+from tests.support.broker import Broker
+from tests.support.callbacks import recalled
+from tests.support.commands import IngressProcess
+from tests.support.disk import can_mount, mount, unmount
+from tests.support.http import request
+from tests.support.journal_faults import Hurt, remove_file, replace_file, replace_folder, truncate_log
+from tests.support.topic import wait_for_events
+
+
+def post(bridge: IngressProcess, name: str, count: int) -> set[str]:
+    """Post callbacks. Gives the accounts of those that were acknowledged."""
+    accounts = [f"{name}{number}" for number in range(count)]
+    return {account for account in accounts if bridge.post(recalled(account, unread=1)).status == 200}
+
+
+def publish_after_kill(bridge: IngressProcess, broker: Broker, expected: int) -> set[str]:
+    """Kill it, start it again with Kafka there. Gives the accounts that reach the topic."""
+    bridge.kill()
+    bridge.topics.create(broker.bootstrap)
+    bridge.env["BRIDGE_KAFKA_BOOTSTRAP_SERVERS"] = broker.bootstrap
+    bridge.start_ready()
+    found = wait_for_events(broker.bootstrap, bridge.topics.events, lambda messages: len(messages) >= expected)
+    return {message.event["subject"] for message in found}
+
+
+@pytest.mark.parametrize("hurt", [remove_file, replace_file, replace_folder])
+def test_what_was_acknowledged_before_and_after_the_journal_was_taken_away_survives_kill_9(
+    hurt: Hurt, ingress: MakeIngress, broker: Broker
+) -> None:
+    bridge = ingress("127.0.0.1:1")
+    acknowledged = post(bridge, "before", 20)
+    hurt(bridge.journal_dir)
+    acknowledged |= post(bridge, "after", 40)
+    assert len(acknowledged) == 60
+    bridge.wait_for_log(rf"journal .* in {bridge.journal_dir} failed \(.* was (removed|replaced)")
+    bridge.wait_for_log("what the journal .* held was copied to")
+    assert request("GET", bridge.admin_url + "/readyz").json["disk"] == "ok"
+    assert publish_after_kill(bridge, broker, 60) >= acknowledged
+
+
+def test_what_is_acknowledged_after_the_journal_was_truncated_survives_kill_9(
+    ingress: MakeIngress, broker: Broker
+) -> None:
+    bridge = ingress("127.0.0.1:1")
+    assert len(post(bridge, "before", 20)) == 20
+    truncate_log(bridge.journal_dir)
+    acknowledged = post(bridge, "after", 40)
+    assert len(acknowledged) == 40
+    assert publish_after_kill(bridge, broker, 40) >= acknowledged
+
+
+def test_a_journal_that_is_mounted_over_is_made_anew_where_the_next_process_looks(
+    ingress: MakeIngress, broker: Broker, tmp_path: Path
+) -> None:
+    if not can_mount():
+        pytest.skip("a file system cannot be mounted here")
+    bridge = ingress("127.0.0.1:1")
+    acknowledged = post(bridge, "before", 20)
+    mount(bridge.journal_dir, size_bytes=16 * 1024 * 1024)
+    try:
+        acknowledged |= post(bridge, "after", 40)
+        bridge.wait_for_log("what the journal .* held was copied to")
+        assert publish_after_kill(bridge, broker, 60) >= acknowledged
+        bridge.terminate()
+    finally:
+        unmount(bridge.journal_dir)
+
+
+def test_while_no_journal_can_be_made_nothing_is_acknowledged_and_readiness_names_the_folder(
+    ingress: MakeIngress, broker: Broker
+) -> None:
+    bridge = ingress("127.0.0.1:1")
+    acknowledged = post(bridge, "before", 5)
+    shutil.rmtree(bridge.journal_dir)
+    bridge.journal_dir.touch()  # Now no folder can be made there.
+    assert post(bridge, "refused", 5) == set()
+    ready = request("GET", bridge.admin_url + "/readyz")
+    assert ready.status == 503
+    assert ready.json["disk"] == "failing"
+    assert str(bridge.journal_dir) in ready.json["disk_problem"]
+    bridge.journal_dir.unlink()
+    bridge.wait_for(lambda: request("GET", bridge.admin_url + "/readyz").status == 200, what="it to be ready again")
+    acknowledged |= post(bridge, "after", 5)
+    assert len(acknowledged) == 10
+    bridge.wait_for_log("what the journal .* held was copied to")
+    assert publish_after_kill(bridge, broker, 10) >= acknowledged
+
+
+def test_a_graceful_stop_copies_what_was_taken_away_a_moment_before(ingress: MakeIngress, broker: Broker) -> None:
+    bridge = ingress("127.0.0.1:1")
+    acknowledged = post(bridge, "before", 20)
+    shutil.rmtree(bridge.journal_dir)
+    assert bridge.terminate() == 0
+    assert publish_after_kill(bridge, broker, 20) >= acknowledged
