@@ -129,6 +129,10 @@ QUARANTINED = Counter(
     ["topic"],
     registry=REGISTRY,
 )
+QUARANTINE_FILES = Gauge("bridge_quarantine_files", "Records that Kafka refuses for good, on disk.", registry=REGISTRY)
+QUARANTINE_BYTES = Gauge(
+    "bridge_quarantine_bytes", "What they take on disk; see BRIDGE_QUARANTINE_MAX_BYTES.", registry=REGISTRY
+)
 JOURNAL_BYTES = Gauge("bridge_journal_bytes", "What the journal holds on disk for Kafka.", registry=REGISTRY)
 MEMORY_BYTES = Gauge("bridge_memory_bytes", "What is neither on disk nor in Kafka yet.", registry=REGISTRY)
 DISK_OK = Gauge("bridge_disk_ok", "1 while the journal's disk takes records.", registry=REGISTRY)

@@ -65,6 +65,11 @@ class BridgeSettings(Settings):
     journal_max_bytes: int = Field(
         2048 * MEBIBYTE, ge=MEBIBYTE, description="Disk budget of a process's journal; beyond it callbacks are refused."
     )
+    quarantine_max_bytes: int = Field(
+        256 * MEBIBYTE,
+        ge=MEBIBYTE,
+        description="What records that Kafka refuses for good may take on disk; what is beyond counts as the journal.",
+    )
     adopt_interval_s: float = Field(
         60.0, gt=0, description="How often a process looks for journals whose owner is gone, to publish them."
     )

@@ -35,7 +35,7 @@ def list_journals(folder: Folder = None) -> None:
     """List each journal: its owner, its size, and what it holds for Kafka."""
     place = _existing(folder)
     show_table(("journal", "owner", "bytes", "topic", "events", "oldest"), _rows(place))
-    quarantined = len(list(Quarantine(place, dlq_topic="")))
+    quarantined = len(list(Quarantine(place, dlq_topic="", max_bytes=0)))
     typer.echo(f"{quarantined} records that Kafka refuses for good are in quarantine in {place / 'refused'}")
 
 
@@ -65,7 +65,7 @@ def show(
     """Print the records that are held: topic, key and value, one a line."""
     place = _existing(folder)
     if refused:
-        records: Iterator[Record] = (item.record for item in Quarantine(place, dlq_topic=""))
+        records: Iterator[Record] = (item.record for item in Quarantine(place, dlq_topic="", max_bytes=0))
     else:
         records = (record for journal in _summaries(place) if journal.backlogs for record in records_in(journal.path))
     for number, record in enumerate(records):

@@ -47,7 +47,7 @@ TRANSITIONS = {
 class PendingRecord:
     """A record that Kafka has not confirmed yet, as a member of its group."""
 
-    __slots__ = ("_resolve", "confirmed", "group", "record", "size")
+    __slots__ = ("_resolve", "confirmed", "group", "is_set_aside", "record", "size")
 
     def __init__(self, record: Record, group: Group, resolve: Resolve | None) -> None:
         self.record = record
@@ -55,6 +55,8 @@ class PendingRecord:
         self.group = group
         self._resolve = resolve
         self.confirmed = False
+        self.is_set_aside = False
+        """Kafka will never take it, and somebody else is about to keep it: it is not sent."""
 
     def resolve(self, durable: bool) -> None:
         """Tell whoever waits for it, unless that was done before."""
@@ -92,6 +94,11 @@ class Group:
         """Bytes, about."""
         self.unconfirmed = 0
         """How many of its records Kafka has not confirmed."""
+
+    @property
+    def is_acknowledged(self) -> bool:
+        """Whether somebody was told, or may have been told by a predecessor, that the disk holds it for good."""
+        return self.state is GroupState.SYNCED
 
     @classmethod
     def read_back(cls, row: Row, file: JournalFile) -> Group:

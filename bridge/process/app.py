@@ -63,6 +63,7 @@ class Bridge:
                 "disk": "ok" if disk_ok else "failing",
                 **({} if disk_ok else {"disk_problem": self._journal.disk_problem}),
                 "kafka": self._publisher.state,
+                "quarantine": self._publisher.quarantine.state,
                 "state": "stopping" if self._stopping else "serving" if is_serving else "starting",
             },
         )
@@ -108,6 +109,9 @@ class Bridge:
             state = self._journal.state
             kafka_ok = self._publisher.confirms
             metrics.JOURNAL_BYTES.set(state.stored_bytes)
+            quarantined = self._publisher.quarantine.usage
+            metrics.QUARANTINE_FILES.set(quarantined.files)
+            metrics.QUARANTINE_BYTES.set(quarantined.bytes)
             metrics.MEMORY_BYTES.set(state.memory_bytes)
             metrics.IN_FLIGHT.set(self._ingress.in_flight)
             metrics.CLOCK_SKEW.set(self._ingress.clock_skew_s)

@@ -11,8 +11,8 @@ batch that is not confirmed for long (all brokers may have moved to other addres
 `producer_session`. This may duplicate, and never reorders first occurrences.
 
 A record that the broker refuses for good is looked for (`rejection_search`), kept on disk and announced on the
-dead-letter topic (`quarantine`), so that it holds up nothing behind it. Where even the disk does not take it, it does:
-it was acknowledged.
+dead-letter topic (`quarantine`), so that it holds up nothing behind it. Where the disk does not take it now, those
+behind it pass, and it is tried again.
 
 A backlog leaves slowly on purpose (`pacing`): its replies went long ago, and whoever comes now is to find the event
 loop free.
@@ -21,6 +21,7 @@ loop free.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from typing import Literal
 
 from bridge.journal.topic_queue import TopicQueue
@@ -33,6 +34,8 @@ from common.logs import Throttle
 
 REPORT_INTERVAL_S = 60.0
 STATE_INTERVAL_S = 0.25
+QUARANTINE_INTERVAL_S = 15.0
+"""Between two looks at how much is in quarantine, where others put something or take it away."""
 
 
 class Publisher:
@@ -50,6 +53,9 @@ class Publisher:
         self._settings = settings
         self._throttle = Throttle(REPORT_INTERVAL_S)
         self._arrivals = Arrivals()
+        self.quarantine = Quarantine(
+            settings.journal_dir, dlq_topic=settings.dlq_topic, max_bytes=settings.quarantine_max_bytes
+        )
         self._source: Source | None = None
         self._topics: dict[str, TopicPublisher] = {}
         self._tasks: list[asyncio.Task[None]] = []
@@ -57,9 +63,11 @@ class Publisher:
     def start(self, source: Source) -> None:
         """Publish what is in the journal and what it is given, for ever; connect in the background."""
         self._source = source
+        self.quarantine.move_to(source.folder)
         for topic in (self._settings.topic, self._settings.dlq_topic, *source.queues):
             self.available(source.queue(topic), False)
         self._tasks.append(asyncio.get_running_loop().create_task(self._watch()))
+        self._tasks.append(asyncio.get_running_loop().create_task(self._watch_quarantine(source)))
 
     async def stop(self) -> None:
         """Give up what is in flight; it stays in the journal."""
@@ -91,12 +99,19 @@ class Publisher:
         return None if publisher is None else publisher.max_record_bytes
 
     def _add(self, queue: TopicQueue, source: Source) -> None:
-        quarantine = Quarantine(source.folder, dlq_topic=self._settings.dlq_topic)
         publisher = TopicPublisher(
-            queue, source, quarantine, self._settings, arrivals=self._arrivals, throttle=self._throttle
+            queue, source, self.quarantine, self._settings, arrivals=self._arrivals, throttle=self._throttle
         )
         self._topics[queue.topic] = publisher
         self._tasks.append(asyncio.get_running_loop().create_task(publisher.run()))
+
+    async def _watch_quarantine(self, source: Source) -> None:
+        while True:
+            with contextlib.suppress(OSError):  # Whoever keeps something there is told.
+                # Not behind the journal's file work: many files may be there, and replies wait for a sync.
+                self.quarantine.note(await asyncio.to_thread(self.quarantine.counted))
+            source.budget.elsewhere_bytes = self.quarantine.excess_bytes
+            await asyncio.sleep(QUARANTINE_INTERVAL_S)
 
     async def _watch(self) -> None:
         while True:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import time
@@ -12,14 +13,16 @@ from uuid import uuid4
 
 import msgspec
 
+from bridge.journal.own_file import ForeignError, opened
 from bridge.journal.record import Record, pack, unpack
 from bridge.journal.store import sync_folder
+from common.logs import Throttle
 
 log = logging.getLogger(__name__)
 
 FOLDER = "refused"
 SUFFIX = ".record"
-MAX_FILES = 10_000
+REPORT_INTERVAL_S = 60.0
 
 
 class QuarantinedRecord(NamedTuple):
@@ -29,33 +32,87 @@ class QuarantinedRecord(NamedTuple):
     record: Record
 
 
+class QuarantineUsage(NamedTuple):
+    """How much is in quarantine."""
+
+    files: int
+    bytes: int
+
+
 class Quarantine:
     """The folder of records that Kafka refuses for good. What is in it stays until somebody moves it away.
+
+    It has a budget of its own, so that it takes nothing from the journal. It takes what is beyond it all the same,
+    because it was acknowledged, and because one record must never hold up a topic; that counts as the journal's.
 
     Args:
         journal_dir: root of the journals; the folder is inside.
         dlq_topic: topic of the announcements.
+        max_bytes: the budget.
     """
 
-    def __init__(self, journal_dir: Path, *, dlq_topic: str) -> None:
-        self._folder = journal_dir / FOLDER
+    def __init__(self, journal_dir: Path, *, dlq_topic: str, max_bytes: int) -> None:
+        self.folder = journal_dir / FOLDER
+        self.max_bytes = max_bytes
+        self.usage = QuarantineUsage(0, 0)
+        """As it was last counted, and what was put into it since."""
         self._dlq_topic = dlq_topic
+        self._throttle = Throttle(REPORT_INTERVAL_S)
 
-    def keep(self, record: Record, reason: str) -> Record:
-        """Keep a record as a file, synced. Gives the record that announces it.
+    def move_to(self, journal_dir: Path) -> None:
+        """The journals are there, not where the settings say."""
+        self.folder = journal_dir / FOLDER
+
+    @property
+    def excess_bytes(self) -> int:
+        """How much is beyond the budget."""
+        return max(0, self.usage.bytes - self.max_bytes)
+
+    @property
+    def state(self) -> dict[str, int | bool]:
+        """For readiness."""
+        files, size = self.usage
+        return {"files": files, "bytes": size, "limit_bytes": self.max_bytes, "full": size >= self.max_bytes}
+
+    def counted(self) -> QuarantineUsage:
+        """How much is in it now: others may have put something there, or moved it away. Touches the disk.
 
         Raises:
-            OSError: the disk does not take it, or the folder is full.
+            OSError: it cannot be looked at.
         """
-        path = self._folder / f"{time.time_ns():020d}-{uuid4().hex[:8]}{SUFFIX}"
-        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if sum(1 for _ in self._folder.iterdir()) >= MAX_FILES:
-            raise OSError(f"{self._folder} holds {MAX_FILES} records already: move them elsewhere")
+        files = size = 0
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError), os.scandir(self.folder) as entries:
+            for entry in entries:
+                if entry.name.endswith(SUFFIX):
+                    files += 1
+                    size += entry.stat(follow_symlinks=False).st_size
+        return QuarantineUsage(files, size)
+
+    def note(self, usage: QuarantineUsage) -> None:
+        """This is how much is in it. Says what to do where that is too much."""
+        self.usage = usage
+        if usage.bytes >= self.max_bytes and self._throttle.admits("full"):
+            log.error(
+                "the quarantine %s is full: %d files of %d bytes, of BRIDGE_QUARANTINE_MAX_BYTES=%d. What comes on top"
+                " is kept, and counts for BRIDGE_JOURNAL_MAX_BYTES. See why Kafka refuses them (bridge journal show"
+                " --refused; mostly max.message.bytes of the topic), then move the files elsewhere",
+                *(self.folder, *usage, self.max_bytes),
+            )
+
+    def keep(self, record: Record, reason: str) -> Record:
+        """Keep a record as a file, synced. Gives the record that announces it. Touches the disk.
+
+        Raises:
+            OSError: the disk does not take it.
+        """
+        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        path = self.folder / f"{time.time_ns():020d}-{uuid4().hex[:8]}{SUFFIX}"
         with os.fdopen(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb") as file:
-            file.write(pack([record]))
+            size = file.write(pack([record]))
             file.flush()
             os.fsync(file.fileno())
-        sync_folder(self._folder)
+        sync_folder(self.folder)
+        self.usage = QuarantineUsage(self.usage.files + 1, self.usage.bytes + size)
         log.error(
             "Kafka refuses a record of %s for good (%s); it was put into quarantine: %s",
             record.topic,
@@ -79,10 +136,11 @@ class Quarantine:
 
     def __iter__(self) -> Iterator[QuarantinedRecord]:
         """The records in it, oldest first; files that cannot be read are left out, and told."""
-        for path in sorted(self._folder.glob(f"*{SUFFIX}")):
+        for path in sorted(self.folder.glob(f"*{SUFFIX}")):
             try:
-                (record,) = unpack(path.read_bytes())
-            except (OSError, ValueError, msgspec.DecodeError) as error:
+                with opened(path) as file:
+                    (record,) = unpack(file.read())
+            except (ForeignError, OSError, ValueError, msgspec.DecodeError) as error:
                 log.warning("%s cannot be read: %s", path, error)
                 continue
             yield QuarantinedRecord(path, record)

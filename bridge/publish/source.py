@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Protocol, TypeVar
 
+from bridge.journal.budget import DiskBudget
 from bridge.journal.groups import PendingRecord, Resolve
 from bridge.journal.record import Record
 from bridge.journal.topic_queue import TopicQueue
@@ -23,6 +24,10 @@ class Source(Protocol):
     @property
     def queues(self) -> Mapping[str, TopicQueue]:
         """Topic → what waits for Kafka."""
+
+    @property
+    def budget(self) -> DiskBudget:
+        """Of the disk."""
 
     @property
     def disk_ok(self) -> bool:

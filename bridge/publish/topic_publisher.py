@@ -79,6 +79,8 @@ class TopicPublisher:
         self._rejection_search = RejectionSearch()
         self._session: ProducerSession | None = None
         self._max_message_bytes: int | None = None
+        self._set_aside: set[asyncio.Task[None]] = set()
+        """For each record that the disk did not take: it is tried again."""
         self._published = metrics.PUBLISHED.labels(self._topic)
 
     def wake(self) -> None:
@@ -103,6 +105,13 @@ class TopicPublisher:
 
     async def run(self) -> None:
         """Publish for ever."""
+        try:
+            await self._run()
+        finally:
+            for task in self._set_aside:
+                task.cancel()
+
+    async def _run(self) -> None:
         loop = asyncio.get_running_loop()
         waits = Backoff()
         while True:
@@ -147,19 +156,37 @@ class TopicPublisher:
     async def _put_in_quarantine(self, pending: PendingRecord, reason: str) -> None:
         """Keep a record that Kafka refuses for good, announce it, and let those behind it pass.
 
-        Where the disk does not take it, it holds them up: it was acknowledged.
+        Where nobody was told that it is durable, and there is no room for it at all, nobody will be. Where the disk
+        does not take it now, it is tried again, and passed over meanwhile.
         """
-        announcement = await retry(
-            lambda: self._source.on_disk(lambda: self._quarantine.keep(pending.record, reason)),
-            on=OSError,
-            report=lambda error: self._report(
-                f"a record that Kafka refuses for good cannot be put into quarantine ({error}): it holds up all others"
-            ),
-        )
+        if not self._source.budget.has_room and not pending.group.is_acknowledged:
+            self._report(f"a record that Kafka refuses for good ({reason}) is refused: quarantine and journal are full")
+            pending.resolve(False)
+            self._window.confirm([pending])
+            return
+        try:
+            await self._keep(pending, reason)
+        except OSError as error:
+            self._report_not_kept(error)
+            pending.is_set_aside = True
+            task = asyncio.get_running_loop().create_task(self._keep_in_the_end(pending, reason))
+            self._set_aside.add(task)
+            task.add_done_callback(self._set_aside.discard)
+
+    async def _keep_in_the_end(self, pending: PendingRecord, reason: str) -> None:
+        await retry(lambda: self._keep(pending, reason), on=OSError, report=self._report_not_kept, first_s=1.0)
+
+    async def _keep(self, pending: PendingRecord, reason: str) -> None:
+        announcement = await self._source.on_disk(lambda: self._quarantine.keep(pending.record, reason))
+        self._quarantine.note(self._quarantine.usage)
+        self._source.budget.elsewhere_bytes = self._quarantine.excess_bytes
         if self._topic != self._settings.dlq_topic:
             self._source.append(announcement, forced=True)
         metrics.QUARANTINED.labels(self._topic).inc()
         self._window.confirm([pending])
+
+    def _report_not_kept(self, error: Exception) -> None:
+        self._report(f"a record that Kafka refuses for good cannot be put into quarantine ({error}): it is passed over")
 
     # -- Connecting ----------------------------------------------------------------------------------------------------
 

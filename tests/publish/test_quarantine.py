@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
 from bridge.journal.record import Record
-from bridge.publish import quarantine as module
 from bridge.publish.quarantine import Quarantine
 
+MAX_BYTES = 1024 * 1024
 RECORD = Record("im.events", b"ann", b"\x00\xff" * 100, [("content-type", b"text/plain")], 1_700_000_000_000)
 
 
 def test_a_record_is_kept_byte_for_byte_and_announced_without_its_content(tmp_path: Path) -> None:
-    quarantine = Quarantine(tmp_path, dlq_topic="im.events.dlq")
+    quarantine = Quarantine(tmp_path, dlq_topic="im.events.dlq", max_bytes=MAX_BYTES)
     announcement = quarantine.keep(RECORD, "too large")
     (kept,) = quarantine
     assert kept.record == RECORD
@@ -27,24 +28,51 @@ def test_a_record_is_kept_byte_for_byte_and_announced_without_its_content(tmp_pa
 
 
 def test_records_come_in_the_order_in_which_they_were_refused(tmp_path: Path) -> None:
-    quarantine = Quarantine(tmp_path, dlq_topic="dlq")
+    quarantine = Quarantine(tmp_path, dlq_topic="dlq", max_bytes=MAX_BYTES)
     for number in range(3):
         quarantine.keep(Record("t", b"", b"%d" % number, [], 0), "refused")
     assert [kept.record.value for kept in quarantine] == [b"0", b"1", b"2"]
 
 
 def test_a_file_that_cannot_be_read_hides_no_other(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    quarantine = Quarantine(tmp_path, dlq_topic="dlq")
+    quarantine = Quarantine(tmp_path, dlq_topic="dlq", max_bytes=MAX_BYTES)
     quarantine.keep(RECORD, "refused")
     (tmp_path / "refused" / "0-broken.record").write_bytes(b"\xc1")
     assert [kept.record for kept in quarantine] == [RECORD]
     assert "0-broken.record cannot be read" in caplog.text
 
 
-def test_a_full_folder_takes_nothing_more_and_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "MAX_FILES", 2)
-    quarantine = Quarantine(tmp_path, dlq_topic="dlq")
-    for _ in range(2):
-        quarantine.keep(RECORD, "refused")
-    with pytest.raises(OSError, match="move them elsewhere"):
-        quarantine.keep(RECORD, "refused")
+def test_what_is_beyond_the_budget_is_kept_counted_and_told_with_what_to_do(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    quarantine = Quarantine(tmp_path, dlq_topic="dlq", max_bytes=400)
+    quarantine.keep(RECORD, "refused")
+    quarantine.note(quarantine.usage)
+    assert not quarantine.state["full"]
+    assert "is full" not in caplog.text
+    quarantine.keep(RECORD, "refused")
+    quarantine.note(quarantine.usage)
+    size = sum(kept.path.stat().st_size for kept in quarantine)
+    assert quarantine.state == {"files": 2, "bytes": size, "limit_bytes": 400, "full": True}
+    assert quarantine.excess_bytes == size - 400
+    assert "BRIDGE_QUARANTINE_MAX_BYTES=400" in caplog.text
+    assert str(tmp_path / "refused") in caplog.text
+
+
+def test_what_others_put_there_or_took_away_is_seen_at_the_next_look(tmp_path: Path) -> None:
+    quarantine = Quarantine(tmp_path, dlq_topic="dlq", max_bytes=MAX_BYTES)
+    assert quarantine.counted() == (0, 0)
+    Quarantine(tmp_path, dlq_topic="dlq", max_bytes=MAX_BYTES).keep(RECORD, "refused")
+    assert quarantine.counted().files == 1
+    (kept,) = quarantine
+    kept.path.unlink()
+    assert quarantine.counted() == (0, 0)
+
+
+def test_what_is_no_file_of_ours_is_not_followed(tmp_path: Path) -> None:
+    quarantine = Quarantine(tmp_path, dlq_topic="dlq", max_bytes=MAX_BYTES)
+    quarantine.keep(RECORD, "refused")
+    (tmp_path / "refused" / "0.record").symlink_to("/dev/zero")
+    os.mkfifo(tmp_path / "refused" / "1.record")
+    assert [kept.record for kept in quarantine] == [RECORD]
+    assert quarantine.counted().bytes < 1000

@@ -228,24 +228,6 @@ def test_a_record_that_the_broker_refuses_goes_to_quarantine_and_stops_nothing_b
     assert list(dict.fromkeys(m.event["data"]["unread_total"] for m in events if m.key == b"same")) == [1, 2]
 
 
-def test_a_refused_record_that_the_disk_does_not_take_holds_up_those_behind_it_until_it_does(
-    ingress: MakeIngress, broker: Broker, topics: Topics
-) -> None:
-    create_topic(broker.bootstrap, topics.events, config={"max.message.bytes": "10000"})
-    bridge = ingress(broker)
-    in_the_way = bridge.journal_dir / "refused"
-    in_the_way.touch()
-    for callback in (large("same"), recalled("same", unread=2)):
-        assert bridge.post(callback).json == OK
-    bridge.wait_for_log("cannot be put into quarantine .*File exists")
-    assert read_all(broker.bootstrap, topics.events) == []
-    assert read_all(broker.bootstrap, topics.dlq) == []
-    in_the_way.unlink()
-    assert wait_for_events(broker.bootstrap, topics.dlq, len)[0].key == b"same"
-    assert [m.event["data"]["unread_total"] for m in wait_for_events(broker.bootstrap, topics.events, len)] == [2]
-    assert len(list(in_the_way.iterdir())) == 1
-
-
 def test_small_records_that_the_broker_refuses_are_found_one_by_one(ingress: MakeIngress, own_broker: Broker) -> None:
     bridge = ingress(own_broker)
     assert bridge.post(recalled("first", unread=1)).json == OK
