@@ -26,8 +26,7 @@ def journal(
     *command: str | Path, kafka: str = NOWHERE, code: int = 0, dlq: str = "im.events.dlq"
 ) -> subprocess.CompletedProcess[str]:
     """Ends with `code`, and without a traceback. BRIDGE_APPS is not set: where a journal is rescued, nobody has it."""
-    settings = {"BRIDGE_KAFKA_BOOTSTRAP_SERVERS": kafka, "BRIDGE_DLQ_TOPIC": dlq}
-    ended = run_bridge("journal", *command, COLUMNS="200", **settings)
+    ended = run_bridge("journal", *command, COLUMNS="200", BRIDGE_KAFKA_BOOTSTRAP_SERVERS=kafka, BRIDGE_DLQ_TOPIC=dlq)
     assert ended.returncode == code, ended.stderr
     assert "Traceback" not in ended.stderr
     return ended
