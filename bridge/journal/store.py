@@ -321,6 +321,12 @@ def _tell_apart(path: Path) -> Iterator[None]:
         raise DamagedError(f"{path}: {error}") from error
 
 
+def is_damaged(error: sqlite3.DatabaseError) -> bool:
+    """Whether a file will never be read where it failed, rather than a disk that may be well again."""
+    code = getattr(error, "sqlite_errorcode", None)  # Not of errors that the module itself raises.
+    return code == sqlite3.SQLITE_IOERR_SHORT_READ or not isinstance(error, sqlite3.OperationalError)
+
+
 def _runs(seqs: Sequence[int]) -> Iterator[tuple[int, int]]:
     """The first and the last of each run of consecutive numbers: a backlog that drains is deleted in few statements."""
     ordered = sorted(seqs)

@@ -6,19 +6,25 @@ import asyncio
 import logging
 import sqlite3
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
+from typing import NamedTuple
 
 import msgspec
 
 from bridge.journal.groups import Group, GroupState
 from bridge.journal.journal_file import JournalFile
+from bridge.journal.store import Row, is_damaged
 from bridge.journal.writer import FileThread
 from common.logs import Throttle
 
 log = logging.getLogger(__name__)
 
 READ_AGAIN_S = 1.0
+ONE_BY_ONE_ROWS = 200
+"""So many rows of a damaged file are looked for at a time: replies that wait for a sync wait for them."""
+NAMED_ROWS = 20
 READS = 16
 """In how many parts a read-ahead is read: replies that wait for a sync wait for the one under way."""
 
@@ -30,6 +36,16 @@ class Range:
     file: JournalFile
     after: int
     through: int
+
+
+class FoundInFile(NamedTuple):
+    """What was read of a range."""
+
+    groups: list[Group]
+    unreadable: list[tuple[int, str]]
+    """Sequence numbers of rows that are there and damaged, and what is wrong with them."""
+    through: int
+    """The sequence number up to which all was read."""
 
 
 class TopicQueue:
@@ -122,24 +138,67 @@ class TopicQueue:
         """Replace the range at the head by its first groups and what remains of it."""
         through = rows.through  # It may grow while we read.
         try:
-            groups = await self._thread.call(lambda: self._groups_of(rows))
+            found = await self._thread.call(lambda: self._found_in(rows, through))
         except sqlite3.OperationalError as error:  # The disk fails, and may be well again.
             if self._throttle.admits(str(error)):
                 log.error("the journal %s cannot be read now (%s); it is tried again", rows.file.path, error)
             await asyncio.sleep(READ_AGAIN_S)
             return
-        except (sqlite3.DatabaseError, msgspec.DecodeError) as error:
+        if found.unreadable:
             log.error(
-                "the journal %s cannot be read any more (%s): events %d to %d of %s stay in the file, which is kept",
-                *(rows.file.path, error, rows.after + 1, rows.through, self.topic),
+                "the journal %s cannot be read any more in places: %d groups of events of %s stay in the file, which is"
+                " kept, and those behind them are published. Their rows are %s (%s)",
+                *(rows.file.path, len(found.unreadable), self.topic),
+                *(", ".join(str(seq) for seq, _ in found.unreadable[:NAMED_ROWS]), found.unreadable[0][1]),
             )
-            groups = []
-        rows.after = groups[-1].seq if groups else through
+        rows.after = found.through
         if rows.after >= rows.through:
             self._backlog.popleft()
-        self._backlog.extendleft(reversed(groups))
-        self._backlog_bytes += sum(group.size for group in groups)
+        self._backlog.extendleft(reversed(found.groups))
+        self._backlog_bytes += sum(group.size for group in found.groups)
 
-    def _groups_of(self, rows: Range) -> list[Group]:
-        read = rows.file.store.read(self.topic, rows.after, rows.through, self._read_ahead_bytes // READS)
-        return [Group.read_back(row, rows.file) for row in read]
+    def _found_in(self, rows: Range, through: int) -> FoundInFile:
+        read = partial(rows.file.store.read, self.topic, max_bytes=self._read_ahead_bytes // READS)
+        try:
+            found = read(rows.after, through)
+        except sqlite3.DatabaseError as error:
+            if not is_damaged(error):
+                raise
+            return self._found_one_by_one(rows, through)
+        groups, unreadable = _decoded(found, rows.file)
+        return FoundInFile(groups, unreadable, found[-1].seq if found else through)
+
+    def _found_one_by_one(self, rows: Range, through: int) -> FoundInFile:
+        """What can be read of a file that is damaged in places, row by row."""
+        last = min(through, rows.after + ONE_BY_ONE_ROWS)
+        groups: list[Group] = []
+        unreadable: list[tuple[int, str]] = []
+        for seq in range(rows.after + 1, last + 1):
+            try:
+                found = rows.file.store.read(self.topic, seq - 1, seq, 1)
+            except sqlite3.DatabaseError as error:
+                if not is_damaged(error):
+                    raise
+                unreadable.append((seq, str(error)))
+                continue
+            decoded, undecodable = _decoded(found, rows.file)
+            groups += decoded
+            unreadable += undecodable
+        return FoundInFile(groups, unreadable, last)
+
+
+def _decoded(rows: Sequence[Row], file: JournalFile) -> tuple[list[Group], list[tuple[int, str]]]:
+    """Their groups, and sequence numbers and problems of those that are damaged."""
+    groups: list[Group] = []
+    unreadable: list[tuple[int, str]] = []
+    for row in rows:
+        try:
+            group = Group.read_back(row, file)
+        except (msgspec.DecodeError, UnicodeDecodeError, TypeError) as error:
+            unreadable.append((row.seq, str(error)))
+            continue
+        if group.records:
+            groups.append(group)
+        else:  # It would wait for ever for what cannot be confirmed.
+            unreadable.append((row.seq, "it holds no records"))
+    return groups, unreadable

@@ -46,6 +46,44 @@ async def test_a_backlog_that_cannot_be_read_now_is_read_when_the_disk_is_well_a
     store.close()
 
 
+async def test_a_row_that_cannot_be_read_any_more_stays_in_the_file_and_holds_up_no_other(
+    thread: FileThread, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    store = Store.create(tmp_path)
+    rows = [_row(1), Row(2, TOPIC, 1, 10, b"\xc1 no records"), _row(3), _row(4)._replace(packed=pack([])), _row(5)]
+    store.write(rows, [], sync=False)
+    file = JournalFile(store)
+    queue = TopicQueue(TOPIC, 1024 * 1024, thread, lambda _queue, _live: None)
+    queue.inherit(file, 5)
+    assert [group.seq for group in await _all_of(queue)] == [1, 3, 5]
+    assert "Their rows are 2, 4" in caplog.text
+    assert [row.seq for row in store.read(TOPIC, 1, 2, 1)] == [2]
+    store.close()
+
+
+async def test_of_a_file_that_is_damaged_in_places_all_the_rest_is_read(
+    thread: FileThread, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    store = Store.create(tmp_path)
+    store.write([_row(seq, size=5000) for seq in range(1, 301)], [], sync=True)
+    store.close()
+    content = bytearray(store.path.read_bytes())
+    page_bytes = 4096
+    hurt = content.index(b"x" * 4000, len(content) // 2) // page_bytes  # The rest of a row, on a page of its own.
+    leaf = next(page for page in range(hurt, 0, -1) if content[page * page_bytes] == 0x0D)
+    content[leaf * page_bytes : leaf * page_bytes + 8] = b"\xff" * 8
+    store.path.write_bytes(content)
+    store = Store.open(store.path)
+    queue = TopicQueue(TOPIC, 1024 * 1024 * 100, thread, lambda _queue, _live: None)
+    queue.inherit(JournalFile(store), 300)
+    found = [group.seq for group in await _all_of(queue, limit=400)]
+    assert 250 < len(found) < 300
+    assert found == sorted(found)
+    assert {1, 300} <= set(found)
+    assert "cannot be read any more" in caplog.text
+    store.close()
+
+
 async def test_a_backlog_comes_before_what_is_live_and_each_group_comes_once(
     thread: FileThread, tmp_path: Path
 ) -> None:
