@@ -29,6 +29,10 @@ PUBLISH_S = 1.5
 """At a stop, how long Kafka may take to confirm what is left when all requests are answered."""
 JOURNAL_S = 1.5
 """At a stop, how long the disk may take to sync what Kafka has not confirmed in its time."""
+JOURNAL_SHARE = 4
+"""Of a stop that has less time than all of these, the journal has a quarter."""
+LAST_S = 0.25
+"""At a stop, how long what comes after the journal may take."""
 METRICS_INTERVAL_S = 0.5
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
@@ -85,8 +89,27 @@ class Bridge:
         self._acceptor.start()
         self._metrics_task = asyncio.create_task(self._keep_metrics())
 
-    async def stop(self) -> None:
-        """Answer what was sent to us, make it durable, and end; each step has its time limit."""
+    async def stop(self, within_s: float) -> None:
+        """Answer what was sent to us, make it durable, and end; each step has its time limit.
+
+        The journal's is kept for it, whatever the steps before it take: what it does not sync, the machine may lose.
+
+        Args:
+            within_s: for all of it.
+        """
+        journal_s = min(JOURNAL_S, within_s / JOURNAL_SHARE)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(within_s - journal_s - LAST_S):
+                await self._finish()
+        await self._journal.stop(journal_s)
+        if self._metrics_task is not None:
+            self._metrics_task.cancel()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(LAST_S):
+                await self._admin.stop()
+
+    async def _finish(self) -> None:
+        """Accept no more, give all replies, and let Kafka confirm what it still does."""
         self._stopping = True
         self._server.ask_to_close()
         if self._acceptor is not None:
@@ -99,10 +122,6 @@ class Bridge:
             await _until(lambda: self._journal.is_drained, PUBLISH_S)
         await self._ingress.close()
         await self._publisher.stop()
-        await self._journal.stop(JOURNAL_S)
-        if self._metrics_task is not None:
-            self._metrics_task.cancel()
-        await self._admin.stop()
 
     async def _keep_metrics(self) -> None:
         while True:
@@ -164,9 +183,7 @@ async def serve(
             log.info("accepting callbacks on %s port %d", *listener.getsockname()[:2])
         await stop.wait()
         log.info("stopping")
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(settings.stop_timeout_s):
-                await bridge.stop()
+        await bridge.stop(settings.stop_timeout_s)
         log.info("stopped")
 
 
