@@ -128,6 +128,10 @@ class ProducerSession:
         """Something can be leased."""
         self._wake.set()
 
+    def limit_changed(self, max_message_bytes: int) -> None:
+        """The topic takes batches of so many bytes now."""
+        self._connected = self._connected._replace(max_message_bytes=max_message_bytes)
+
     @property
     def confirms(self) -> bool:
         """Whether Kafka is confirming records at present, as far as can be known."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import logging
 
@@ -38,6 +39,7 @@ REQUEST_TIMEOUT_S = 10.0
 PARTITIONS_TIMEOUT_S = 1.5 * REQUEST_TIMEOUT_S
 """It is asked for a topic that does not exist until the request's time is over."""
 STABLE_AFTER_S = 20.0
+LIMIT_INTERVAL_S = 300.0
 BATCH_OVERHEAD_BYTES = 512
 """What a batch of one record takes beside its key, value and headers, at most."""
 
@@ -139,6 +141,7 @@ class TopicPublisher:
             self._rejection_search.forget_found()
         connected = await self._connect()
         self._max_message_bytes = connected.max_message_bytes
+        watching = asyncio.get_running_loop().create_task(self._watch_limit())
         try:
             self._session = ProducerSession(
                 connected,
@@ -151,7 +154,19 @@ class TopicPublisher:
             await self._session.run()
         finally:
             self._session = None
+            watching.cancel()
             await abandon(connected.producer)
+
+    async def _watch_limit(self) -> None:
+        """Know the largest record of the topic, also when somebody changes it."""
+        while True:
+            await asyncio.sleep(LIMIT_INTERVAL_S)
+            with contextlib.suppress(KafkaError, OSError, TimeoutError):
+                async with asyncio.timeout(REQUEST_TIMEOUT_S):
+                    limit = await max_message_bytes(self._settings.kafka_client(), self._topic)
+                if limit is not None and self._session is not None:
+                    self._max_message_bytes = limit
+                    self._session.limit_changed(limit)
 
     async def _put_in_quarantine(self, pending: PendingRecord, reason: str) -> None:
         """Keep a record that Kafka refuses for good, announce it, and let those behind it pass.

@@ -1,0 +1,104 @@
+"""What becomes of a record that Kafka refuses for good, and how large one may be."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from bridge.journal.groups import GroupState, PendingRecord
+from bridge.journal.journal import Journal
+from bridge.journal.record import Record
+from bridge.publish.pacing import Arrivals
+from bridge.publish.quarantine import Quarantine
+from bridge.publish.topic_publisher import TopicPublisher
+from bridge.settings import BridgeSettings
+from common.logs import Throttle
+from tests.support.outlet import ToldOutlet
+
+RECORD = Record("im.events", b"ann", b"x" * 1000, [], 5)
+
+
+class Place:
+    """A publisher without a producer, its journal and its quarantine."""
+
+    def __init__(self, folder: Path) -> None:
+        settings = BridgeSettings.model_validate({"apps": {"1": ["token"]}, "journal_dir": folder})
+        self.journal = Journal.from_settings(settings, outlet=ToldOutlet())
+        self.quarantine = Quarantine(folder, dlq_topic=settings.dlq_topic, max_bytes=1500)
+        queue = self.journal.queue(RECORD.topic)
+        self.publisher = TopicPublisher(
+            queue, self.journal, self.quarantine, settings, arrivals=Arrivals(), throttle=Throttle()
+        )
+        self.replies: list[bool] = []
+
+    async def leased(self) -> PendingRecord:
+        """A record that was appended, and is to be sent."""
+        self.journal.append(RECORD, self.replies.append)
+        self.journal.flush()
+        group = await self.publisher._window.lease()
+        assert group is not None
+        return group.records[0]
+
+    async def refuse(self) -> None:
+        """Kafka refuses the next record for good."""
+        await self.publisher._put_in_quarantine(await self.leased(), "too large")
+
+
+@pytest.fixture
+async def place(tmp_path: Path) -> AsyncIterator[Place]:
+    made = Place(tmp_path)
+    await made.journal.start()
+    yield made
+    await made.journal.stop(10.0)
+
+
+async def test_what_is_beyond_the_budget_of_the_quarantine_counts_as_the_journals(place: Place) -> None:
+    await place.refuse()
+    assert place.journal.budget.elsewhere_bytes == 0
+    await place.refuse()
+    assert place.replies == [True, True]
+    assert place.quarantine.counted().files == 2
+    assert place.journal.budget.elsewhere_bytes == place.quarantine.excess_bytes > 0
+    assert place.journal.fraction_used > 0
+
+
+async def test_where_there_is_no_room_at_all_who_was_not_answered_yet_is_refused(place: Place) -> None:
+    place.journal.budget.elsewhere_bytes = place.journal.budget.max_bytes
+    assert not place.journal.disk_ok
+    assert "BRIDGE_JOURNAL_MAX_BYTES" in place.journal.disk_problem
+    await place.refuse()
+    assert place.replies == [False]
+    assert place.quarantine.counted().files == 0
+    assert not place.publisher._window.groups
+
+
+async def test_where_there_is_no_room_at_all_what_was_acknowledged_is_kept(place: Place) -> None:
+    pending = await place.leased()
+    place.journal._files.add(pending.group)
+    pending.group.become(GroupState.SYNCED)
+    place.journal.budget.elsewhere_bytes = place.journal.budget.max_bytes
+    await place.publisher._put_in_quarantine(pending, "too large")
+    assert place.quarantine.counted().files == 1
+
+
+async def test_what_the_disk_does_not_take_is_not_sent_again_and_kept_when_it_does(
+    place: Place, tmp_path: Path
+) -> None:
+    (tmp_path / "refused").touch()
+    pending = await place.leased()
+    await place.publisher._put_in_quarantine(pending, "too large")
+    assert (pending.is_set_aside, pending.confirmed, place.replies) == (True, False, [])
+    (tmp_path / "refused").unlink()
+    (trying,) = place.publisher._set_aside
+    await asyncio.wait_for(trying, 30)
+    assert (pending.confirmed, place.replies) == (True, [True])
+    assert place.quarantine.counted().files == 1
+
+
+async def test_the_largest_record_is_what_the_topic_takes_as_far_as_the_broker_told(place: Place) -> None:
+    unknown = place.publisher.max_record_bytes
+    place.publisher._max_message_bytes = 1_000_000
+    assert (unknown, place.publisher.max_record_bytes) == (None, 999_488)
