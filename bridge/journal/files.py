@@ -19,6 +19,7 @@ from bridge.journal.store import Backlog, Store
 from bridge.journal.writer import JournalWriter
 from common.logs import Throttle
 from common.retry import retry
+from common.text import plural
 
 log = logging.getLogger(__name__)
 
@@ -144,6 +145,7 @@ class JournalFiles:
                 "the journal %s in %s failed (%s); until another can be written, only Kafka acknowledges",
                 *(store.path.name, self.folder, error),
             )
+        self._rescuer.look_now()
         self._replace(wait_s=REOPEN_FIRST_S)  # Else a disk that takes files and fails to sync them would be kept busy.
         return True
 
@@ -189,7 +191,8 @@ class JournalFiles:
         for backlog in backlogs:
             file.add(backlog.groups, backlog.bytes)
             self.budget.stored_bytes += backlog.bytes
-            log.info("took over %d records of %s from the journal %s", backlog.records, backlog.topic, file.path.name)
+            records = plural(backlog.records, "record")
+            log.info("took over %s of %s from the journal %s", records, backlog.topic, file.path.name)
         self._on_inherited(file, backlogs)
 
     def plan_cleanup(self) -> None:

@@ -38,7 +38,15 @@ the dirty pages and would report success. Its synced rows are still good; its un
 are written to a new file as soon as one can be made. Meanwhile only Kafka acknowledges. A file that grew in an outage
 is replaced when it is empty, since SQLite files do not shrink.
 
-The lock of a file is its ownership: SQLite holds it in exclusive mode, and the kernel frees it however a process ends.
+A file that is not in its folder any more, or was truncated, has failed too, whatever the disk says of its syncs: nobody
+would find it after our end (`presence`). Each sync looks before it acknowledges. What such a file holds is read through
+what we have open of it, and copied to a new one (`rescue`).
+
+Files are numbered in the order in which they were made (`journal_name`), so that the next process takes them over in
+that order. What lies in the folder and is no file of ours is neither opened nor changed (`own_file`, `header`).
+
+The lock of a file is its ownership: SQLite holds it in exclusive mode, and the kernel frees it however a process ends
+(`lock`).
 
 All of this runs on the event loop, except what touches a file: that runs in the writer thread, in the order of its
 queue (`writer`). So a row can be read after it was handed over, and a group that is complete when its turn to be

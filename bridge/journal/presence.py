@@ -29,6 +29,7 @@ class Presence:
 
     def __init__(self, path: Path, beginnings: Sequence[bytes] = ()) -> None:
         self.path = path
+        self._name = os.fspath(path)  # With every group that is written: a Path costs as much again as to look.
         self._beginnings = beginnings
         status = path.lstat()
         self._file = FileId.of(status)
@@ -50,10 +51,10 @@ class Presence:
             OSError: the disk or the system does not let us look.
         """
         try:
-            status = self.path.lstat()
+            status = os.lstat(self._name)
         except (FileNotFoundError, NotADirectoryError):
             raise VanishedError(f"{self.path} was removed or moved while it was written") from None
-        if FileId.of(status) != self._file:
+        if (status.st_dev, status.st_ino) != self._file:
             kind = "another file" if stat.S_ISREG(status.st_mode) else "something else"
             raise VanishedError(f"{self.path} was replaced by {kind} while it was written")
         if status.st_size < self._size or not self._begins_well(status.st_size):
@@ -63,7 +64,7 @@ class Presence:
     def _begins_well(self, size: int) -> bool:
         if not (size and self._beginnings):
             return True
-        descriptor = os.open(self.path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        descriptor = os.open(self._name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
         try:
             return os.pread(descriptor, len(self._beginnings[0]), 0) in self._beginnings
         finally:

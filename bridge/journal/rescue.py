@@ -40,6 +40,7 @@ class Rescuer:
         self._thread = thread
         self._retired = retired
         self._throttle = Throttle(REPORT_INTERVAL_S)
+        self._failed = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._copy: Store | None = None
         """The one that is being made."""
@@ -47,6 +48,10 @@ class Rescuer:
     def start(self) -> None:
         """Look now and then from now on."""
         self._task = asyncio.get_running_loop().create_task(self._run())
+
+    def look_now(self) -> None:
+        """A file has failed just now."""
+        self._failed.set()
 
     async def stop(self) -> None:
         """Look no more. What is vanished then must be copied by `rescue`."""
@@ -59,7 +64,10 @@ class Rescuer:
 
     async def _run(self) -> None:
         while True:
-            await asyncio.sleep(LOOK_INTERVAL_S)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(LOOK_INTERVAL_S):
+                    await self._failed.wait()
+            self._failed.clear()
             if not (files := [file for file in self._retired() if file.groups]):
                 continue
             for file in await self._thread.call(partial(_vanished, files)):

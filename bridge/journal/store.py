@@ -183,17 +183,15 @@ class Store:
 
         Raises:
             sqlite3.Error: nothing of it was written, or the sync failed.
-            OSError: it was written to a file that is not in its folder any more, see `check_presence`.
+            OSError: it was synced to a file that is not in its folder any more, see `check_presence`.
         """
         # One commit in mode FULL syncs the whole write-ahead log, so it covers all earlier commits in mode NORMAL.
         self._set_synchronous("FULL" if sync else "NORMAL")
         now = time.time()
-        added = False
         execute = self._connection.execute
         execute("BEGIN")
         try:
             for row in rows:
-                added = True
                 execute(
                     "INSERT INTO groups VALUES (?, ?, ?, ?, ?, ?)",
                     (row.seq, row.topic, row.records, row.size, now, row.packed),
@@ -207,7 +205,7 @@ class Store:
             with contextlib.suppress(sqlite3.Error):
                 execute("ROLLBACK")
             raise
-        if sync or added:
+        if sync:  # It acknowledges, which a write alone does not.
             self.check_presence()
 
     def check_presence(self) -> None:
