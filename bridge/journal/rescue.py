@@ -76,6 +76,8 @@ class Rescuer:
                 except (OSError, sqlite3.Error) as error:
                     if self._throttle.admits(f"{file.path}: {error}"):
                         log.error("what the journal %s held could not be copied (%s); trying again", file.path, error)
+                except Exception:
+                    log.exception("copying the journal %s failed; it is tried again", file.path)
 
     async def _rescue(self, file: JournalFile) -> None:
         original = file.store

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,9 @@ from tests.support.commands import IngressProcess
 from tests.support.disk import can_mount, mount, unmount
 from tests.support.http import request
 from tests.support.journal_faults import Hurt, remove_file, replace_file, replace_folder, truncate_log
-from tests.support.topic import wait_for_events
+from tests.support.load import Load
+from tests.support.topic import read_all, wait_for_events
+from tests.support.verdict import verdict
 
 
 def post(bridge: IngressProcess, name: str, count: int) -> set[str]:
@@ -102,3 +105,33 @@ def test_a_graceful_stop_copies_what_was_taken_away_a_moment_before(ingress: Mak
     shutil.rmtree(bridge.journal_dir)
     assert bridge.terminate() == 0
     assert publish_after_kill(bridge, broker, 20) >= acknowledged
+
+
+@pytest.mark.slow
+def test_removing_the_folder_again_and_again_under_load_with_kafka_frozen_loses_nothing_and_keeps_the_order(
+    ingress: MakeIngress, own_broker: Broker
+) -> None:
+    bridge = ingress(own_broker)
+    with Load(bridge.port, connections=16, rate=500) as load:
+        load.wait_acknowledged(200)
+        own_broker.freeze()
+        load.wait_acknowledged(300)
+        for number in range(1, 4):
+            shutil.rmtree(bridge.journal_dir)
+            load.wait_acknowledged(300)
+            bridge.wait_for(partial(copies_are_made, bridge, number), what="what was acknowledged to be copied")
+        bridge.kill()
+        own_broker.thaw()
+        bridge.start_ready()
+        load.wait_acknowledged(200)
+    bridge.wait_for(
+        lambda: bridge.metric("bridge_journal_bytes") + bridge.metric("bridge_memory_bytes") == 0, what="the end"
+    )
+    result = verdict(load.acknowledged, [m.event for m in read_all(own_broker.bootstrap, bridge.topics.events)])
+    assert result.ok, f"{len(result.lost)} lost, {len(result.out_of_order)} out of order"
+
+
+def copies_are_made(bridge: IngressProcess, removals: int) -> bool:
+    """Whether all that was open at the last removal was copied: a file for each removal so far."""
+    copied = bridge.output().count("held was copied to")
+    return copied >= removals * (removals + 1) // 2
