@@ -140,7 +140,7 @@ class JournalFiles:
         if self._is_stopped or self.current is None or self.current.store is not store:
             return False  # Rows that could not be deleted are published again by whoever finds the file.
         self.problem = f"{self.folder}: {error}"
-        if self._throttle.admits(f"failed: {type(error).__name__}"):
+        if self._throttle.admits(f"failed: {error}"):
             log.error(
                 "the journal %s in %s failed (%s); until another can be written, only Kafka acknowledges",
                 *(store.path.name, self.folder, error),
