@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import ssl
 import sys
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from difflib import get_close_matches
 from json import JSONDecodeError
 from pathlib import Path
 from typing import Any, Literal, Self, TypeVar
 
 from dotenv import dotenv_values
-from pydantic import Field, FilePath, SecretStr, ValidationError, model_validator
-from pydantic.fields import FieldInfo
+from pydantic import Field, FilePath, PrivateAttr, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
 
+from common.renewed import FileVersions, RenewedContext, RenewedPassword, versions_of
+from common.secret_files import SecretFiles, variable_name
 from common.unique_names import refuse_repeated_names
+
+log = logging.getLogger(__name__)
 
 NEARLY = 0.7
 """How alike two names, without their prefix, must be for one to be the other misspelt, or cut short."""
@@ -29,45 +34,24 @@ SecurityProtocol = Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"]
 SaslMechanism = Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"]
 
 
-class SecretFiles(PydanticBaseSettingsSource):
-    """Reads `<NAME>_FILE`: the path of a file that holds the setting `<NAME>`, as containers mount secrets."""
+@dataclass
+class _Origin:
+    """Where settings came from, for reading them anew."""
 
-    def __init__(self, settings_cls: type[BaseSettings]) -> None:
-        super().__init__(settings_cls)
-        self._given = {**dotenv_values(".env"), **os.environ}
-
-    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
-        """What the file of a field holds (None where none is named), the field's name, and whether it is JSON.
-
-        Raises:
-            SettingsError: both the setting and its file are given, or the file cannot be read.
-        """
-        variable = variable_name(self.settings_cls, field_name)
-        path = self._given.get(f"{variable}_FILE")
-        if not path:
-            return None, field_name, False
-        if self._given.get(variable):
-            raise SettingsError(f"{variable} and {variable}_FILE are both set: remove one, or leave it empty")
-        try:
-            value = Path(path).read_text(encoding="utf-8").strip()
-        except OSError as error:
-            raise SettingsError(f"{variable}_FILE names {path}, which cannot be read: {error.strerror}") from error
-        return value, field_name, self.field_is_complex(field)
-
-    def __call__(self) -> dict[str, Any]:
-        """The value of every setting that comes from a file, by the name of its field. Raises SettingsError."""
-        found: dict[str, Any] = {}
-        for name, field in self.settings_cls.model_fields.items():
-            value, key, is_complex = self.get_field_value(field, name)
-            if value is not None:
-                found[key] = self.prepare_field_value(name, field, value, is_complex)
-        return found
+    arguments: dict[str, Any] = field(default_factory=dict)
+    files: dict[str, Path] = field(default_factory=dict)
+    """Field → the file of its `<NAME>_FILE`."""
+    read: FileVersions = ()
+    """The files as they were when they were read last."""
+    latest: Any = None
+    """The settings from what was read last; None: those themselves."""
 
 
 class Settings(BaseSettings):
     """Base of a process's settings. Strongest source first: arguments, environment, `<NAME>_FILE`, `.env`, default.
 
     A setting that is given both as a value and as a file is an error, whatever their order: one of them is a mistake.
+    What comes from a file may be replaced while we run: `latest`.
     """
 
     model_config = SettingsConfigDict(env_file=".env", env_ignore_empty=True, extra="ignore", frozen=True)
@@ -95,6 +79,13 @@ class Settings(BaseSettings):
     )
     log_format: Literal["text", "json"] = Field("text", description="`text` for people, `json` for collectors.")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Lowest level that is logged.")
+    _origin: _Origin = PrivateAttr(default_factory=_Origin)
+
+    def __init__(self, **arguments: Any) -> None:
+        files = SecretFiles(type(self)).files()
+        read = versions_of(files.values())
+        super().__init__(**arguments)
+        self._origin = _Origin(arguments, files, read)
 
     @classmethod
     def settings_customise_sources(
@@ -135,8 +126,48 @@ class Settings(BaseSettings):
             key, certificate = (variable_name(type(self), f"kafka_ssl_{kind}file") for kind in ("key", "cert"))
             yield f"{key} has no effect without {certificate}"
 
+    @field_validator("kafka_bootstrap_servers")
+    @classmethod
+    def _check_bootstrap_servers(cls, servers: str) -> str:
+        addresses = [address for address in map(str.strip, servers.split(",")) if address]
+        if not addresses:
+            raise ValueError("no broker is named: write host:port,host:port,…")
+        for address in addresses:
+            check_address(address)
+        return ",".join(addresses)
+
+    def latest(self) -> Self:
+        """These settings, with what the files of `<NAME>_FILE` hold now; all else is as it was at the start.
+
+        A file that cannot be read, or holds what is wrong, is told in the log, and what was read before stays.
+        """
+        origin = self._origin
+        now = versions_of(origin.files.values()) if origin.files else ()
+        if now != origin.read:
+            origin.read = now
+            origin.latest = self._read_anew(origin.latest or self)
+        return origin.latest or self
+
+    def _read_anew(self, known: Self) -> Self:
+        try:
+            fresh = type(self)(**self._origin.arguments)
+        except (ValidationError, SettingsError) as error:
+            for problem in _problems(type(self), error):
+                log.error("a file of a setting has changed and is not used, what it held before is: %s", problem)
+            return known
+        except (OSError, ValueError) as error:  # of another source than the files, such as .env
+            log.error("the files of settings cannot be read anew, what they held before is used: %s", error)
+            return known
+        of_files = {name: getattr(fresh, name) for name in self._origin.files}
+        changed = {name: value for name, value in of_files.items() if value != getattr(known, name)}
+        for name in changed:
+            log.info("%s_FILE has changed and was read anew", variable_name(type(self), name))
+        return known.model_copy(update=changed) if changed else known
+
     def kafka_client(self) -> dict[str, Any]:
-        """Arguments that every aiokafka client of this process takes; certificates are read anew at each call.
+        """Arguments that every aiokafka client of this process takes.
+
+        Certificates and password are read anew for each connection, also of clients that exist.
 
         Raises:
             OSError, ssl.SSLError: a certificate file cannot be read.
@@ -146,19 +177,50 @@ class Settings(BaseSettings):
             "security_protocol": self.kafka_security_protocol,
         }
         if "SSL" in self.kafka_security_protocol.split("_"):
-            context = ssl.create_default_context(cafile=self.kafka_ssl_cafile)
-            context.check_hostname = self.kafka_ssl_check_hostname
-            if self.kafka_ssl_certfile is not None:
-                context.load_cert_chain(self.kafka_ssl_certfile, self.kafka_ssl_keyfile)
-            arguments["ssl_context"] = context
+            files = (self.kafka_ssl_cafile, self.kafka_ssl_certfile, self.kafka_ssl_keyfile)
+            arguments["ssl_context"] = RenewedContext(self._make_ssl_context, filter(None, files))
         if self.kafka_security_protocol.startswith("SASL"):
-            password = self.kafka_sasl_password
             arguments |= {
                 "sasl_mechanism": self.kafka_sasl_mechanism,
                 "sasl_plain_username": self.kafka_sasl_username,
-                "sasl_plain_password": password.get_secret_value() if password else None,
+                "sasl_plain_password": RenewedPassword(self._kafka_password),
             }
         return arguments
+
+    def _make_ssl_context(self) -> ssl.SSLContext:
+        context = ssl.create_default_context(cafile=self.kafka_ssl_cafile)
+        context.check_hostname = self.kafka_ssl_check_hostname
+        if self.kafka_ssl_certfile is not None:
+            context.load_cert_chain(self.kafka_ssl_certfile, self.kafka_ssl_keyfile)
+        return context
+
+    def _kafka_password(self) -> str:
+        password = self.latest().kafka_sasl_password
+        return password.get_secret_value() if password else ""
+
+
+def check_address(address: str) -> None:
+    """See that a text is `host:port`, or `[IPv6]:port`.
+
+    Raises:
+        ValueError: it is not; the message says how it is written.
+    """
+    found = re.fullmatch(r"(?:\[[0-9A-Fa-f:.%\w]+\]|[^\s:/@\[\]?#]+)(?::(\d{1,5}))?", address)
+    if found is None or (found[1] is not None and not 1 <= int(found[1]) <= 65535):
+        raise ValueError(
+            f"{address!r} is no address of a broker: write host:port, without a scheme; several with commas between"
+        )
+
+
+def check_topic(name: str) -> str:
+    """See that Kafka takes a name for a topic, and give it back.
+
+    Raises:
+        ValueError: it does not.
+    """
+    if name in {".", ".."} or not re.fullmatch(r"[A-Za-z0-9._-]{1,249}", name):
+        raise ValueError(f"{name!r} is no name that Kafka takes: letters, digits, `.`, `_` and `-` only, 249 at most")
+    return name
 
 
 def retention_ms(hours: int) -> int:
@@ -167,11 +229,6 @@ def retention_ms(hours: int) -> int:
 
 
 AnySettings = TypeVar("AnySettings", bound=Settings)
-
-
-def variable_name(settings_class: type[BaseSettings], field_name: str) -> str:
-    """Environment variable of a field: `variable_name(BridgeSettings, "port")` is `BRIDGE_PORT`."""
-    return f"{settings_class.model_config.get('env_prefix', '')}{field_name}".upper()
 
 
 def meaning_of(settings_class: type[BaseSettings], field_name: str) -> str:
@@ -188,10 +245,8 @@ def load_settings(settings_class: type[AnySettings], **arguments: Any) -> AnySet
         print(f"warning: {name} is no setting and has no effect; is {meant} meant?", file=sys.stderr)  # noqa: T201
     try:
         return _told(settings_class(**arguments))
-    except ValidationError as error:
-        problems = [_problem(settings_class, item) for item in error.errors()]
-    except SettingsError as error:
-        problems = [_unreadable(settings_class, error)]
+    except (ValidationError, SettingsError) as error:
+        problems = _problems(settings_class, error)
     print("\n".join(f"error: {problem}" for problem in problems), file=sys.stderr)  # noqa: T201
     raise SystemExit(2)
 
@@ -200,6 +255,12 @@ def _told(settings: AnySettings) -> AnySettings:
     for remark in settings.remarks():
         print(f"warning: {remark}", file=sys.stderr)  # noqa: T201
     return settings
+
+
+def _problems(settings_class: type[Settings], error: ValidationError | SettingsError) -> list[str]:
+    if isinstance(error, ValidationError):
+        return [_problem(settings_class, item) for item in error.errors()]
+    return [_unreadable(settings_class, error)]
 
 
 def _misspelt(settings_class: type[Settings]) -> Iterator[tuple[str, str]]:
@@ -242,6 +303,6 @@ def _problem(settings_class: type[Settings], item: Any) -> str:
 def reference(settings_class: type[Settings]) -> Iterator[tuple[str, str, str]]:
     """Every setting as (environment variable, default, meaning), in the order of the class, its own fields first."""
     inherited = Settings.model_fields
-    for name, field in sorted(settings_class.model_fields.items(), key=lambda item: item[0] in inherited):
-        default = "required" if field.is_required() else "" if field.default is None else str(field.default)
+    for name, found in sorted(settings_class.model_fields.items(), key=lambda item: item[0] in inherited):
+        default = "required" if found.is_required() else "" if found.default is None else str(found.default)
         yield variable_name(settings_class, name), default, meaning_of(settings_class, name)

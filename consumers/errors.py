@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import re
+import sysconfig
 import traceback
+from pathlib import Path
 
 import aiohttp
 import redis.exceptions
@@ -19,31 +22,52 @@ from common.kafka.diagnosis import explain
 
 TOO_LARGE = (MessageSizeTooLargeError, RecordListTooLargeError, RecordTooLargeError)
 
+MAX_TRACEBACK_BYTES = 8192
+"""Of the header of a dead letter."""
+
+_PASSWORD_IN_URL = re.compile(r"(://[^\s/:@]*:)[^\s/@]+@")
+_LIBRARY_FOLDERS = ("/site-packages/", "/dist-packages/", sysconfig.get_paths()["stdlib"])
+_OWN_FOLDER = str(Path(__file__).parent)
+
 # Redis answers a command with these while it starts, fails over, is full, or is not set up yet.
-_PASSING_ANSWERS = (
-    "BUSY",
-    "CLUSTERDOWN",
-    "LOADING",
-    "MASTERDOWN",
-    "MISCONF",
-    "NOAUTH",
-    "NOPERM",
-    "NOREPLICAS",
-    "OOM",
-    "READONLY",
-    "TRYAGAIN",
-    "UNKILLABLE",
+_PASSING_CODES = frozenset(
+    {
+        "BUSY",
+        "CLUSTERDOWN",
+        "EXECABORT",
+        "LOADING",
+        "MASTERDOWN",
+        "MISCONF",
+        "NOAUTH",
+        "NOPERM",
+        "NOREPLICAS",
+        "OOM",
+        "READONLY",
+        "TRYAGAIN",
+        "UNKILLABLE",
+        "WRONGPASS",
+    }
 )
-_PASSING_REDIS = (
-    redis.exceptions.BusyLoadingError,
-    redis.exceptions.ClusterDownError,
-    redis.exceptions.ConnectionError,
-    redis.exceptions.NoPermissionError,
-    redis.exceptions.OutOfMemoryError,
-    redis.exceptions.ReadOnlyError,
-    redis.exceptions.TimeoutError,
-    redis.exceptions.TryAgainError,
+_CODE_OF_CLASS: tuple[tuple[type[redis.exceptions.RedisError], str], ...] = (
+    (redis.exceptions.MasterDownError, "MASTERDOWN"),
+    (redis.exceptions.ClusterDownError, "CLUSTERDOWN"),
+    (redis.exceptions.ClusterCrossSlotError, "CROSSSLOT"),
+    (redis.exceptions.MovedError, "MOVED"),
+    (redis.exceptions.AskError, "ASK"),
+    (redis.exceptions.ExecAbortError, "EXECABORT"),
+    (redis.exceptions.NoPermissionError, "NOPERM"),
+    (redis.exceptions.OutOfMemoryError, "OOM"),
+    (redis.exceptions.ReadOnlyError, "READONLY"),
+    (redis.exceptions.TryAgainError, "TRYAGAIN"),
 )
+"""The client takes these codes off the text."""
+_PASSING_REDIS = (redis.exceptions.ConnectionError, redis.exceptions.TimeoutError)
+# Up to 6.2 a script's error is wrapped: "Error running script (call to f_…): @user_script:1: @user_script: 1: -OOM …".
+_REDIS_CODE = re.compile(r"(?:^-?|@user_script:\s*\d+:\s*-?)([A-Z]{2,})\b")
+_NO_PERMISSION_IN_SCRIPT = re.compile(
+    r"ACL failure in script|The user executing the script can't (?:run this command|access)"
+)
+_BUSY_WITHOUT_CODE = re.compile(r"Script killed by user|max number of clients")
 
 
 class RetryLater(Exception):  # noqa: N818 - says what to do, not what went wrong
@@ -83,10 +107,35 @@ _PASSING = (
 def is_passing(error: BaseException) -> bool:
     """Whether waiting helps: connections that break, time-outs, servers that start, are full or have no leader."""
     if isinstance(error, redis.exceptions.ResponseError):
-        return isinstance(error, _PASSING_REDIS) or str(error).lstrip("-").startswith(_PASSING_ANSWERS)
+        return redis_code(error) in _PASSING_CODES
     if isinstance(error, KafkaError):
         return not isinstance(error, TOO_LARGE)
     return isinstance(error, _PASSING)
+
+
+def redis_code(error: BaseException) -> str:
+    """The code of an answer of Redis, such as `OOM`, also of one that is wrapped since a script met it; else empty.
+
+    Some have no code in some versions: NOPERM where a script may not do something, BUSY where it was killed, or where
+    too many clients are connected.
+    """
+    if not isinstance(error, redis.exceptions.RedisError):
+        return ""
+    if isinstance(error, redis.exceptions.AuthenticationError) and error.status_code != "NOAUTH":
+        return "WRONGPASS"
+    if error.status_code not in (None, "ERR"):
+        return str(error.status_code)
+    of_class = next((code for kind, code in _CODE_OF_CLASS if isinstance(error, kind)), None)
+    return of_class or _code_in(str(error))
+
+
+def _code_in(text: str) -> str:
+    if _NO_PERMISSION_IN_SCRIPT.search(text):
+        return "NOPERM"
+    if _BUSY_WITHOUT_CODE.search(text):
+        return "BUSY"
+    found = _REDIS_CODE.search(text)
+    return found[1] if found and found[1] != "ERR" else ""
 
 
 def describe(error: BaseException) -> str:
@@ -96,7 +145,17 @@ def describe(error: BaseException) -> str:
         return text[:300]
     if isinstance(error, KafkaError):
         return explain(error)[:300]
-    return f"{type(error).__name__}: {text}"[:300] if text else type(error).__name__
+    return _without_passwords(f"{type(error).__name__}: {text}")[:300] if text else type(error).__name__
+
+
+def describe_with_place(error: BaseException) -> str:
+    """The error in one line, and where a worker's own code raised it."""
+    place = place_of(error)
+    return f"{describe(error)} (at {place})" if place else describe(error)
+
+
+def _without_passwords(text: str) -> str:
+    return _PASSWORD_IN_URL.sub(r"\1**********@", text)
 
 
 def traceback_hash(error: BaseException) -> str:
@@ -104,3 +163,30 @@ def traceback_hash(error: BaseException) -> str:
     frames = traceback.extract_tb(error.__traceback__)
     place = "\n".join(f"{frame.filename.rpartition('/')[2]}:{frame.name}:{frame.lineno}" for frame in frames)
     return hashlib.sha256(f"{type(error).__qualname__}\n{place}".encode()).hexdigest()[:16]
+
+
+def place_of(error: BaseException) -> str:
+    """File and line where code that is neither ours nor of a library raised an error, as `notify.py:12`, or empty."""
+    if isinstance(error, SyntaxError) and error.filename:
+        return f"{_shown_path(error.filename)}:{error.lineno}"
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if not frame.filename.startswith("<")]
+    own = [frame for frame in frames if not _is_of_library(frame.filename)]
+    return next((f"{_shown_path(frame.filename)}:{frame.lineno}" for frame in reversed(own)), "")
+
+
+def traceback_text(error: BaseException, *, max_bytes: int = MAX_TRACEBACK_BYTES) -> str:
+    """The traceback of an error and of its causes; of one that is too long its end, which names the fault."""
+    text = _without_passwords("".join(traceback.format_exception(error)))
+    raw = text.encode(errors="backslashreplace")
+    if len(raw) > max_bytes:
+        raw = b"...\n" + raw[4 - max_bytes :]
+    return raw.decode(errors="ignore")
+
+
+def _is_of_library(filename: str) -> bool:
+    return any(part in filename for part in _LIBRARY_FOLDERS) or filename.startswith(_OWN_FOLDER)
+
+
+def _shown_path(filename: str) -> str:
+    path = Path(filename)
+    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else filename

@@ -9,6 +9,8 @@ replies is not looked at: the platform has its reply already.
 * 2xx: done. 408, 429, 5xx, any redirect, no reply: the post is repeated for ever, with waits. Any other 4xx: the
   handler refuses this callback; it becomes a dead letter, to be replayed with `consumers dlq replay forward`. A handler
   that refuses one callback after the other is taken to be broken, see CONSUMERS_BREAKER_DEAD_LETTERS.
+* The query is posted byte for byte as it came, but for what a request line cannot carry (a space, a `#`, what is no
+  ASCII): that is percent-encoded.
 * At least once: after a crash some callbacks are posted again. `X-Im-Bridge-Event-Id` is the same each time.
 * An event without the original (from before BRIDGE_KEEP_RAW was on) cannot be posted. It is skipped, with a warning and
   `consumers_forward_without_original_total`: it could not be posted later either, and would only fill the dead letters.
@@ -28,9 +30,11 @@ and refuses a timestamp that is some minutes off. The query is signed too, since
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import hmac
 import logging
+import re
 import time
 from collections.abc import Sequence
 from urllib.parse import urlsplit
@@ -49,6 +53,7 @@ log = logging.getLogger(__name__)
 
 _MAX_READ_REPLY_BYTES = 64 * 1024
 _WARNING_INTERVAL_S = 60.0
+_NOT_CARRIED = re.compile(rb"[^\x21-\x7e]|#")
 _PASSING_STATUS = frozenset({408, 429})
 
 
@@ -96,7 +101,7 @@ class Forward(BaseWorker[OriginalCallback]):
             self._skip(record)
             return None
         # The bridge keeps no signature, but whoever wrote the record may have been another one.
-        query = unsigned(headers["raw-query"].decode(errors="replace").removeprefix("?"))
+        query = unsigned(carried(headers["raw-query"]).removeprefix("?"))
         return OriginalCallback(event_id, query, headers["raw-body"], record.topic, record.partition, record.offset)
 
     async def start(self, context: Context) -> None:
@@ -109,9 +114,10 @@ class Forward(BaseWorker[OriginalCallback]):
         if settings.forward_url is None:
             raise WorkerRefusedError("CONSUMERS_FORWARD_URL is not set: give it the address of your handler, or --url")
         parts = urlsplit(settings.forward_url)
-        self._url, _, self._own_query = settings.forward_url.partition("?")
+        url, _, own_query = settings.forward_url.partition("?")
+        self._url, self._own_query = URL(url), carried(own_query.encode())
         self._shown_url = f"{parts.scheme}://{parts.hostname}{f':{parts.port}' if parts.port else ''}{parts.path}"
-        self._secret = settings.forward_secret.get_secret_value().encode() if settings.forward_secret else None
+        self._settings = settings
         self._metrics = context.metrics
         self._without_original = context.metrics.counter(
             "forward_without_original", "Events skipped for want of the original callback, see BRIDGE_KEEP_RAW."
@@ -124,6 +130,7 @@ class Forward(BaseWorker[OriginalCallback]):
             timeout=aiohttp.ClientTimeout(total=settings.forward_timeout_s),
             connector=aiohttp.TCPConnector(limit=0),
             cookie_jar=aiohttp.DummyCookieJar(),
+            auto_decompress=False,  # replies are not looked at
         )
 
     async def handle(self, batch: Sequence[OriginalCallback]) -> None:
@@ -165,15 +172,20 @@ class Forward(BaseWorker[OriginalCallback]):
         query = "&".join(part for part in (self._own_query, original.query) if part)
         try:
             async with self._session.post(
-                URL(f"{self._url}?{query}", encoded=True),
+                URL(f"{self._url}?{query}", encoded=True),  # or it would be written in another way than it was signed
                 data=original.body,
                 headers=self._headers(original, query),
                 allow_redirects=False,
             ) as response:
                 status = response.status
-                await response.content.read(_MAX_READ_REPLY_BYTES)  # else the connection could not be used again
+                if 200 <= status < 300:
+                    # Else the connection could not be used again; but the post is accepted, whatever comes of that.
+                    with contextlib.suppress(aiohttp.ClientError, OSError, TimeoutError):
+                        await response.content.read(_MAX_READ_REPLY_BYTES)
+                else:
+                    response.close()  # The next attempt looks up the host anew: this one may be on its way out.
         except ValueError as error:
-            raise PoisonError(original, f"its query is none that HTTP can carry ({type(error).__name__})") from error
+            raise PoisonError(original, f"its id is none that HTTP can carry ({type(error).__name__})") from error
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
             self._count("none", connected=False)
             raise RetryLater(f"{self._shown_url} does not answer ({type(error).__name__})") from error
@@ -191,13 +203,22 @@ class Forward(BaseWorker[OriginalCallback]):
             "X-Im-Bridge-Event-Id": original.event_id,
             "X-Im-Bridge-Timestamp": timestamp,
         }
-        if self._secret is not None:
-            headers["X-Im-Bridge-Signature"] = signature(self._secret, timestamp, query, original.body)
+        if secret := self._settings.latest().forward_secret:
+            key = secret.get_secret_value().encode()
+            headers["X-Im-Bridge-Signature"] = signature(key, timestamp, query, original.body)
         return headers
 
     def _count(self, status: str, *, connected: bool) -> None:
         self._posts.labels(self._metrics.worker, status).inc()
         self._metrics.set_connected("handler", connected)
+
+
+def carried(query: bytes) -> str:
+    """A raw query string with all that a request line cannot carry percent-encoded, and nothing else changed.
+
+    That is what is signed, and what is sent: spaces, `#`, control characters, and all that is not ASCII.
+    """
+    return _NOT_CARRIED.sub(lambda found: b"%%%02X" % found[0][0], query).decode("ascii")
 
 
 def signature(secret: bytes, timestamp: str, query: str, body: bytes) -> str:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+import re
+from typing import Annotated, Any, Self
 from urllib.parse import urlsplit, urlunsplit
 
 import orjson
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 from pydantic_settings import NoDecode, SettingsConfigDict
 
 from common.kafka.topics import Topic
-from common.settings import Settings, retention_ms
+from common.redis_url import check_redis_url
+from common.settings import Settings, check_topic, retention_ms
 
 KIBIBYTE = 1024
 MEBIBYTE = 1024 * KIBIBYTE
@@ -24,6 +26,9 @@ SITES = {
     "mumbai": "adminapiind.im.qcloud.com",
 }
 """Where apps live → host of the platform's REST API there."""
+
+
+MAX_GROUP_LENGTH = 249
 
 
 class SecretUrl(SecretStr):
@@ -49,11 +54,48 @@ class ImApp(BaseModel):
     host: str = "china"
     """Where the app lives: one of SITES, a host, or an address with its scheme where a proxy is between."""
 
+    @field_validator("identifier")
+    @classmethod
+    def _check_identifier(cls, identifier: str) -> str:
+        if not identifier.strip():
+            raise ValueError("identifier is empty: name an administrator of the app")
+        return identifier
+
+    @field_validator("host")
+    @classmethod
+    def _check_host(cls, host: str) -> str:
+        check_http_url(host if "://" in host else f"https://{SITES.get(host, host)}")
+        return host
+
     @property
     def url(self) -> str:
         """Address of the REST API, without a slash at its end."""
         host = SITES.get(self.host, self.host)
         return host.rstrip("/") if "://" in host else f"https://{host}"
+
+
+def check_http_url(url: str) -> str:
+    """See that a text is the address of an HTTP server, and give it back.
+
+    Raises:
+        ValueError: it is not; the message says what is wrong.
+    """
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError as error:
+        raise ValueError(f"the address cannot be read ({error}): write http://host:port/path") from None
+    if parts.scheme not in {"http", "https"}:
+        raise ValueError("the address must begin with http:// or https://")
+    if not parts.hostname or port == 0 or re.search(r"[\x00-\x20\x7f\\]", url):
+        raise ValueError(
+            "the address has no host, or characters that an address cannot have: write http://host:port/path"
+        )
+    if parts.fragment or url.endswith("#"):
+        raise ValueError(
+            "the address has a `#`, and what is behind it is never sent: write %23 for a `#` that is meant"
+        )
+    return url
 
 
 class ConsumersSettings(Settings):
@@ -90,7 +132,10 @@ class ConsumersSettings(Settings):
         description="How much of a partition is fetched at a time; twice that is in memory at most.",
     )
     handle_timeout_s: float = Field(
-        120.0, gt=0, description="A batch that takes a worker longer is given to it again, from its beginning."
+        120.0,
+        gt=0,
+        le=86_400,
+        description="A batch that takes a worker longer is given to it again, from its beginning.",
     )
     poison_attempts: int = Field(
         3, ge=1, le=100, description="How often an event that a worker fails on is tried before it is a dead letter."
@@ -104,6 +149,7 @@ class ConsumersSettings(Settings):
     breaker_window_s: float = Field(
         60.0,
         gt=0,
+        le=86_400,
         description="Within how many seconds CONSUMERS_BREAKER_DEAD_LETTERS counts.",
     )
     im_apps: Annotated[dict[str, ImApp], NoDecode] = Field(
@@ -117,6 +163,7 @@ class ConsumersSettings(Settings):
     reconcile_delay_s: float = Field(
         3.0,
         ge=0,
+        le=86_400,
         description="How long a badge is stale before the platform is asked: often a newer count comes.",
     )
     reconcile_calls_per_s: float = Field(
@@ -128,6 +175,7 @@ class ConsumersSettings(Settings):
     reconcile_lease_s: float = Field(
         60.0,
         ge=1,
+        le=86_400,
         description="After so long without a result a process that asks about a badge is taken to be gone.",
     )
     reconcile_timeout_s: float = Field(5.0, gt=0, le=30, description="How long the platform may take to answer a call.")
@@ -137,23 +185,37 @@ class ConsumersSettings(Settings):
     )
     forward_timeout_s: float = Field(10.0, gt=0, le=100, description="How long the handler may take to answer a post.")
     session_timeout_ms: int = Field(
-        15_000, ge=1000, description="A process that the broker has not heard from for so long loses its partitions."
+        15_000,
+        ge=1000,
+        le=1_800_000,
+        description="A process that the broker has not heard from for so long loses its partitions.",
     )
-    stop_timeout_s: float = Field(8.0, ge=1, description="A graceful stop takes no longer than this.")
+    stop_timeout_s: float = Field(8.0, ge=1, le=3600, description="A graceful stop takes no longer than this.")
+
+    @field_validator("topic", "badges_topic", "dlq_topic")
+    @classmethod
+    def _check_topic(cls, name: str) -> str:
+        return check_topic(name)
+
+    @field_validator("group_instance_id")
+    @classmethod
+    def _check_group_instance_id(cls, name: str | None) -> str | None:
+        return name if name is None else check_topic(name)
+
+    @field_validator("group")
+    @classmethod
+    def _check_group(cls, name: str | None) -> str | None:
+        if name is not None and (not name.isprintable() or name != name.strip() or len(name) > MAX_GROUP_LENGTH):
+            raise ValueError(
+                f"{name[:60]!r} is no name for a group: it has characters that cannot be seen, spaces at an end, or "
+                f"more than {MAX_GROUP_LENGTH} characters"
+            )
+        return name
 
     @field_validator("redis_url")
     @classmethod
     def _check_redis_url(cls, url: SecretUrl) -> SecretUrl:
-        parts = urlsplit(url.get_secret_value())
-        if parts.scheme not in {"redis", "rediss", "unix"}:
-            raise ValueError("the address must begin with redis://, rediss:// or unix://, as redis://localhost:6379/0")
-        try:
-            _ = parts.port
-        except ValueError as error:
-            raise ValueError(
-                "the port of the address is no number. Characters such as `/`, `#` or `?` in a password must be "
-                "written as %2F, %23 or %3F"
-            ) from error
+        check_redis_url(url.get_secret_value())
         return url
 
     @field_validator("im_apps", mode="before")
@@ -185,9 +247,13 @@ class ConsumersSettings(Settings):
     @field_validator("forward_url")
     @classmethod
     def _check_forward_url(cls, url: str | None) -> str | None:
-        if url is not None and urlsplit(url).scheme not in {"http", "https"}:
-            raise ValueError("the address must begin with http:// or https://")
-        return url
+        return url if url is None else check_http_url(url)
+
+    @model_validator(mode="after")
+    def _check_topics_differ(self) -> Self:
+        if len({self.topic, self.badges_topic, self.dlq_topic}) < 3:
+            raise ValueError("CONSUMERS_TOPIC, CONSUMERS_BADGES_TOPIC and CONSUMERS_DLQ_TOPIC must be different topics")
+        return self
 
     @property
     def badges(self) -> Topic:

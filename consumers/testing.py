@@ -1,10 +1,28 @@
 """Tries a worker out without Kafka: what does it do with these events?
 
-    async def test_a_recall_is_pushed():
-        async with WorkerHarness(Push()) as harness:
-            await harness.feed(event("im.c2c.message.recalled", "ann", to_account="ann", unread_total=3))
-        assert harness.handled
+    from consumers.testing import WorkerHarness, event
+    from consumers.worker import Worker
+
+    class Notify(Worker):
+        name = "notify"
+        event_types = frozenset({"im.c2c.message.recalled"})
+
+        def __init__(self):
+            self.told = []
+
+        async def handle(self, batch):
+            self.told += [(message.event.subject, message.event.data.unread_total) for message in batch]
+
+    async def test_the_receiver_of_a_recalled_message_is_told():
+        async with WorkerHarness(Notify()) as harness:
+            await harness.feed(
+                event("im.c2c.message.recalled", "ann", to_account="ann", unread_total=3),
+                event("im.group.created", "a group"),
+            )
+        assert harness.worker.told == [("ann", 3)]
         assert not harness.poison
+
+For a worker on `im.badges`, such as examples/push_worker.py, `badge` makes what it is fed.
 
 The worker is started, fed and stopped as the runtime does it: what it does not want is skipped, a batch that it fails
 on comes again in halves, an event that it cannot handle ends in `poison`, RetryLater and its like make the batch come
@@ -81,7 +99,7 @@ class WorkerHarness(Generic[M]):
         await self.worker.stop()
 
     async def feed(self, *values: Mapping[str, Any] | bytes | ConsumerRecord | None) -> None:
-        """Give the worker one batch: events (see `event`), values as they are, None (a tombstone), or whole records."""
+        """Give the worker one batch: events (see `event`), badges, values as they are, None (a tombstone), records."""
         records = [self._record(value) for value in values]
         stopping = asyncio.Event()
         waiting = _Waiting(self, stopping)
@@ -105,7 +123,7 @@ class WorkerHarness(Generic[M]):
     def _record(self, value: Mapping[str, Any] | bytes | ConsumerRecord | None) -> ConsumerRecord:
         if isinstance(value, ConsumerRecord):
             return value
-        key = str(value["subject"]).encode() if isinstance(value, Mapping) and "subject" in value else None
+        key = _key(value) if isinstance(value, Mapping) else None
         raw = orjson.dumps(dict(value)) if isinstance(value, Mapping) else value
         self._offset += 1
         now_ms = int(time.time() * 1000)
@@ -152,6 +170,35 @@ def event(
         "receivedtime": rfc3339(unix_ms(receipt)),
         "data": data,
     }
+
+
+def badge(
+    account: str, unread: int | None, *, app_id: str = "1400000000", stale: bool = False, event_id: str | None = None
+) -> dict[str, Any]:
+    """A badge as it stands on the topic `im.badges`.
+
+    Args:
+        account: whose; the key is `{app_id}:{account}`.
+        unread: the count; None: none is known.
+        app_id: SdkAppid.
+        stale: whether it has changed since, and no event said to what.
+        event_id: event that said so; a new one if not given.
+    """
+    known = unread is not None
+    return {
+        "app_id": app_id,
+        "account": account,
+        "unread": unread,
+        "time": rfc3339(unix_ms(datetime.now(UTC))) if known else None,
+        "event_id": (event_id or uuid.uuid4().hex) if known else None,
+        "stale": stale or not known,
+    }
+
+
+def _key(value: Mapping[str, Any]) -> bytes | None:
+    if "subject" in value:
+        return str(value["subject"]).encode()
+    return f"{value['app_id']}:{value['account']}".encode() if {"app_id", "account"} <= value.keys() else None
 
 
 class _Observed(BaseWorker[M]):

@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import sys
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Generic, NamedTuple, Protocol, TypeVar
 
@@ -69,6 +69,10 @@ class RecordProducer(Protocol):
         """
 
 
+async def _begins() -> bool:
+    return False
+
+
 @dataclass(frozen=True)
 class Context:
     """What the runtime lends a worker."""
@@ -79,6 +83,9 @@ class Context:
     alone: bool = True
     """Whether nobody else handles the same keys meanwhile. Not so where dead letters are replayed: the group's own
     processes are at work then."""
+    resumes: Callable[[], Awaitable[bool]] = _begins
+    """Asks Kafka whether the group goes on from offsets that it has committed before, and does not begin now. Raises
+    KafkaError while Kafka is away."""
 
 
 M = TypeVar("M")
@@ -145,8 +152,16 @@ class BaseWorker(ABC, Generic[M]):
     async def probe(self) -> None:
         """See that what it needs is there; called every few seconds, also while there is nothing to do.
 
-        It notes the outcome with `Metrics.set_connected`; an error that it raises has no effect.
+        It notes the outcome with `Metrics.set_connected`.
+
+        Raises:
+            RetryLater, ConnectionError, …: it is not there; the process waits for it, and is not ready meanwhile. Any
+                other error has no effect.
         """
+
+    def remarks(self) -> Mapping[str, str]:
+        """What `/readyz` says of it beside its state: a name and a sentence for each thing an operator must know."""
+        return {}
 
     async def stop(self) -> None:
         """Disconnect; bounded by the runtime to one second."""

@@ -34,8 +34,9 @@ class BadgeWork:
         if not events:
             return None
         [(owner, of_owner)] = events.items()
-        keys = ["im:badges:apps", f"im:badges:stale:{owner.app_id}", f"im:badge:{owner.key}"]
-        reply = await self._update(keys=keys, args=[16, msgspec.msgpack.encode(([owner.app_id], [1], [of_owner]))])
-        [(unread, time, event_id, stale)] = msgspec.msgpack.decode(reply)
+        keys = ["im:badges:apps", "im:badges:state", f"im:badges:stale:{owner.app_id}", f"im:badge:{owner.key}"]
+        packed = msgspec.msgpack.encode(([owner.app_id], [1], [of_owner]))
+        reply = await self._update(keys=keys, args=[16, packed, "look", ""])
+        _, [(unread, time, event_id, stale)] = msgspec.msgpack.decode(reply)
         badge = {"app_id": owner.app_id, "account": owner.account, "unread": unread, "time": time}
         return owner.key.encode(), orjson.dumps({**badge, "event_id": event_id, "stale": stale})

@@ -92,6 +92,10 @@ class Ingress:
         """Close the connections to the endpoints that decide."""
         await self._decider.close()
 
+    def take_new_tokens(self) -> None:
+        """Check by the tokens that BRIDGE_APPS_FILE holds now; to be called every now and then."""
+        self._verifier.use_tokens_of(self._settings.latest())
+
     # -- What adapters call --------------------------------------------------------------------------------------------
 
     def admit(self, request: CallbackRequest) -> Verdict:

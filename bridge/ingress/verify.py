@@ -48,7 +48,9 @@ class Verifier:
         max_stale_s: float,
         now: Callable[[], float] = time.time,
     ) -> None:
-        self._tokens = {app: [token.encode() for token in tokens] for app, tokens in apps.items()}
+        self._apps: object = None
+        """Of the settings that the tokens are from."""
+        self._tokens = _encoded(apps)
         self._max_skew_s = max_skew_s
         self._max_stale_s = max_stale_s
         self._now = now
@@ -58,10 +60,20 @@ class Verifier:
     @classmethod
     def from_settings(cls, settings: BridgeSettings) -> Self:
         """The one that the settings describe."""
-        tokens = {app: [token.get_secret_value() for token in tokens] for app, tokens in settings.apps.items()}
-        return cls(
-            tokens, max_skew_s=settings.clock_skew_s, max_stale_s=settings.stale_max_age_hours * SECONDS_PER_HOUR
+        made = cls(
+            _revealed(settings),
+            max_skew_s=settings.clock_skew_s,
+            max_stale_s=settings.stale_max_age_hours * SECONDS_PER_HOUR,
         )
+        made._apps = settings.apps
+        return made
+
+    def use_tokens_of(self, settings: BridgeSettings) -> None:
+        """Check by the tokens of other settings from now on: their file has changed. What they lack is refused."""
+        if settings.apps is not self._apps:
+            self._apps = settings.apps
+            self._tokens = _encoded(_revealed(settings))
+            self._signed.clear()
 
     def verify(self, query: Query) -> Verdict:
         """Whether the callback with this query is authentic and fresh."""
@@ -93,6 +105,14 @@ class Verifier:
         if tokens is None:
             return refusals.UNKNOWN_APP
         return None if is_signed else refusals.BAD_SIGNATURE
+
+
+def _revealed(settings: BridgeSettings) -> dict[str, list[str]]:
+    return {app: [token.get_secret_value() for token in tokens] for app, tokens in settings.apps.items()}
+
+
+def _encoded(apps: Mapping[str, Sequence[str]]) -> dict[str, list[bytes]]:
+    return {app: [token.encode() for token in tokens] for app, tokens in apps.items()}
 
 
 def sign(token: str, request_time: str) -> str:

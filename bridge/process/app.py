@@ -137,6 +137,7 @@ class Bridge:
             metrics.DISK_OK.set(state.disk_ok)
             metrics.KAFKA_OK.set(kafka_ok)
             metrics.DEGRADED.set(not (state.disk_ok and kafka_ok))
+            self._ingress.take_new_tokens()
             await asyncio.sleep(METRICS_INTERVAL_S)
 
 

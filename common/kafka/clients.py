@@ -5,11 +5,14 @@ What touches the private names of aiokafka is in this folder only: here, in prod
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
+from aiokafka import AIOKafkaClient
 from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import KafkaError
 
 from common.asyncio_tools import finish
 
@@ -17,7 +20,7 @@ ClientArguments = dict[str, Any]
 """Servers, protocol and credentials, as every client of aiokafka takes them; see `Settings.kafka_client`."""
 
 MakeClientArguments = Callable[[], ClientArguments]
-"""`Settings.kafka_client` itself: called for each connection, so that a renewed certificate is used from then on."""
+"""`Settings.kafka_client` itself: called for each client."""
 
 METADATA_MAX_AGE_MS = 30_000
 """How old what a producer or a consumer of a group knows of brokers and leaders may become."""
@@ -48,3 +51,16 @@ async def admin_client(arguments: ClientArguments, *, request_timeout_s: float =
         yield admin
     finally:
         await finish(admin.close(), within_s=_CLOSE_TIMEOUT_S)
+
+
+async def can_connect(arguments: ClientArguments, *, timeout_s: float) -> bool:
+    """Whether a client that is made now finds a broker that answers within `timeout_s`."""
+    client = AIOKafkaClient(**arguments)
+    try:
+        async with asyncio.timeout(timeout_s):
+            await client.bootstrap()
+    except (KafkaError, OSError, TimeoutError):
+        return False
+    finally:
+        await finish(client.close(), within_s=_CLOSE_TIMEOUT_S)
+    return True

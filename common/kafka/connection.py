@@ -17,6 +17,8 @@ import aiokafka.conn
 from aiokafka.conn import AIOKafkaConnection, CloseReason
 from aiokafka.errors import KafkaConnectionError, KafkaError
 
+from common.renewed import RenewedPassword
+
 
 class UnreachableError(KafkaConnectionError):  # type: ignore[misc]
     """A broker cannot be reached; aiokafka's own errors do not say where it should be."""
@@ -34,7 +36,12 @@ def _were_all_refused(error: OSError) -> bool:
 
 
 class MendedConnection(AIOKafkaConnection):  # type: ignore[misc]
-    """A connection that raises KafkaConnectionError where a request cannot be written."""
+    """A connection that raises KafkaConnectionError where a request cannot be written, with the password of now."""
+
+    def __init__(self, *arguments: Any, sasl_plain_password: str | None = None, **options: Any) -> None:
+        if isinstance(sasl_plain_password, RenewedPassword):
+            sasl_plain_password = sasl_plain_password.read()
+        super().__init__(*arguments, sasl_plain_password=sasl_plain_password, **options)
 
     async def connect(self) -> Any:
         """Connect.

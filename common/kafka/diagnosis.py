@@ -65,7 +65,9 @@ def explain(error: BaseException) -> str:
             return f"{advice} ({detail})" if detail and kind is not TimeoutError else advice
     if isinstance(cause, KafkaConnectionError | NodeNotReadyError):
         return "nothing listens there, or it closes the connection: is …KAFKA_SECURITY_PROTOCOL right?"
-    return " ".join(f"{type(cause).__name__}: {cause}".split())
+    text = " ".join(str(cause).split())
+    # Errors of aiokafka begin with their name themselves, some behind a number.
+    return text if type(cause).__name__ in text else f"{type(cause).__name__}: {text}".removesuffix(": ")
 
 
 def _explain_unreachable(error: UnreachableError) -> str:

@@ -18,14 +18,15 @@ _READ, _ALL_READ = ConversationRead.callback.type, AllConversationsRead.callback
 _TYPES = frozenset({_RECALLED, _SENT, _READ, _ALL_READ})
 _TO_RECEIVER = frozenset({_RECALLED, _SENT})
 
-_MAX_COUNT = 2**31 - 1
+MAX_COUNT = 2**31 - 1
+"""A larger count is none: the platform's are of 32 bits."""
 
 
 class _Data(msgspec.Struct, gc=False):
     to_account: str | None = None
     report_account: str | None = None
-    unread_total: int | None = None
-    send_msg_result: int | None = None
+    unread_total: int | float | None = None
+    send_msg_result: int | float | None = None
 
 
 class BadgeEvent(msgspec.Struct, gc=False):
@@ -72,6 +73,13 @@ def read_badge_event(value: bytes | None) -> BadgeEvent | None:
     return event if event.type in _TYPES else None
 
 
+def _whole(number: int | float | None) -> int | None:
+    """7.0 is 7: something on the way may write all numbers so. 7.5 is no count."""
+    if number is None or isinstance(number, int):
+        return number
+    return int(number) if number.is_integer() else None
+
+
 def collect(event: BadgeEvent, events: dict[Owner, Events]) -> None:
     """Add an event to those of its badge in `events`, in the form that `BadgeStore.update` takes.
 
@@ -81,7 +89,7 @@ def collect(event: BadgeEvent, events: dict[Owner, Events]) -> None:
     data = event.data
     kind = event.type
     account = data.to_account if kind in _TO_RECEIVER else data.report_account
-    unread = None if kind == _ALL_READ else data.unread_total
+    unread = None if kind == _ALL_READ else _whole(data.unread_total)
     if account is None or account != event.subject or (unread is not None and unread < 0):
         return
     if kind == _SENT and data.send_msg_result:
@@ -95,6 +103,6 @@ def collect(event: BadgeEvent, events: dict[Owner, Events]) -> None:
     of_owner += (
         unix_ms(received if by_receipt else time),
         event.id,
-        NO_COUNT if unread is None or unread > _MAX_COUNT else unread,
+        NO_COUNT if unread is None or unread > MAX_COUNT else unread,
         by_receipt,
     )

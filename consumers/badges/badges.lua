@@ -2,9 +2,12 @@
 -- their order, nor on how often it has seen each.
 --
 -- KEYS[1]: set of the app ids that have badges
--- KEYS[2…]: one for each of the n app ids of ARGV[2]: sorted set of its accounts whose badges are stale, by the time in
+-- KEYS[2]: the state of all badges, a hash of
+--   id         of the data: another one once Redis has lost all
+--   lost_at    when a loss was noticed, Unix milliseconds of our own clock; 0 where nothing is lost
+-- KEYS[3…]: one for each of the n app ids of ARGV[2]: sorted set of its accounts whose badges are stale, by the time in
 --   Unix milliseconds of our own clock from when on the platform may be asked; see stale.py
--- KEYS[n + 2…]: badges, hashes of
+-- KEYS[n + 3…]: badges, hashes of
 --   unread, time, event_id    newest count, its time in Unix milliseconds, its event; absent while no count is known
 --   stale                     1 if an event newer than that should have had a count and had none, else 0
 --   stale_time, stale_id      newest such event, empty while stale is 0
@@ -13,11 +16,19 @@
 -- ARGV[2]: MessagePack of {app ids, for each badge the number of its app, for each badge its events}; the events of a
 --   badge, none where it is only read, are one flat list of
 --   time in ms, id, unread (-1: should have had one), whether it is ordered by its receipt
+-- ARGV[3]: `watch`: a state that is missing was lost, with all badges; `look`: it may be missing; `rebuild`: the events
+--   are all that there are, so that nothing is lost any more
+-- ARGV[4]: id of a new state, for `watch`
 --
--- Returns MessagePack: for each badge {unread or false, time or false, event_id or false, stale}.
+-- A loss is as if at its time each badge had changed, and no event said to what. So a badge that is new then is stale
+-- until an event newer than the loss has a count: one that was held up cannot pass for the newest.
+--
+-- Returns MessagePack: {id or false, lost_at}, and for each badge {unread or false, time or false, event_id or false,
+-- stale}.
 
 local capacity = tonumber(ARGV[1])
 local apps, app_of, batch = unpack(cmsgpack.unpack(ARGV[2]))
+local mode, LOST = ARGV[3], 'redis-lost'
 local result = {}
 
 -- Byte by byte, because `<` of strings goes by the server's locale.
@@ -53,6 +64,15 @@ local function clock()
   return now
 end
 
+local state = redis.call('HMGET', KEYS[2], 'id', 'lost_at')
+local state_id, lost_at = state[1], tonumber(state[2]) or 0
+if not state_id and mode == 'watch' then
+  state_id, lost_at = ARGV[4], tonumber(clock())
+  redis.call('HSET', KEYS[2], 'id', state_id, 'lost_at', clock())
+elseif mode == 'watch' and #batch == 0 then
+  redis.call('HSET', KEYS[2], 'id', state_id)  -- Nothing but a write tells whether a write is possible.
+end
+
 local known_apps = {}
 local function remember_app(app)
   if not known_apps[app] then
@@ -62,13 +82,20 @@ local function remember_app(app)
 end
 
 for i, events in ipairs(batch) do
-  local key = KEYS[#apps + 1 + i]
+  local key = KEYS[#apps + 2 + i]
   local app = apps[app_of[i]]
-  local stored = redis.call('HMGET', key, 'unread', 'time', 'event_id', 'stale_time', 'stale_id', 'seen')
+  local stored = redis.call('HMGET', key, 'unread', 'time', 'event_id', 'stale_time', 'stale_id', 'seen', 'stale')
   local unread, time, event_id = tonumber(stored[1]), tonumber(stored[2]), stored[3]
   local stale_time, stale_id, seen = tonumber(stored[4]), stored[5], stored[6] or ''
   local was_stale = stale_time ~= nil
   local changed = false
+  if #events > 0 then
+    if mode == 'rebuild' and stale_id == LOST then
+      stale_time, stale_id, changed = nil, nil, true
+    elseif mode ~= 'rebuild' and lost_at > 0 and not stored[7] then
+      stale_time, stale_id, changed = lost_at, LOST, true
+    end
+  end
 
   for at = 1, #events, 4 do
     local new_time, new_id, new_unread, by_receipt = events[at], events[at + 1], events[at + 2], events[at + 3]
@@ -95,9 +122,9 @@ for i, events in ipairs(batch) do
     remember_app(app)
     local account = key:sub(#'im:badge:' + #app + 2)
     if stale_time then
-      redis.call('ZADD', KEYS[app_of[i] + 1], 'NX', clock(), account)
+      redis.call('ZADD', KEYS[app_of[i] + 2], 'NX', clock(), account)
     elseif was_stale then
-      redis.call('ZREM', KEYS[app_of[i] + 1], account)
+      redis.call('ZREM', KEYS[app_of[i] + 2], account)
     end
   end
   if changed then
@@ -119,4 +146,4 @@ for i, events in ipairs(batch) do
   result[i] = { unread or false, time or false, event_id or false, stale_time ~= nil }
 end
 
-return cmsgpack.pack(result)
+return cmsgpack.pack({ { state_id, lost_at }, result })

@@ -54,11 +54,11 @@ async def rebuild(settings: ConsumersSettings, report: ReportRebuild) -> Rebuild
         RetryLater: Kafka or Redis is away at the start. Later it waits for them.
         WorkerRefusedError: the topic does not exist, or Redis is a cluster.
         TopicsMissingError: the topic of badges does not exist and we may not create it.
-        redis.exceptions.ResponseError: what is stored is no badge.
+        ForeignKeyError: what is stored is no badge.
     """
     client = settings.kafka_client()
     producer = Producer(settings.kafka_client)
-    badges = Badges()
+    badges = Badges(rebuilds=True)
     progress = RebuildProgress()
 
     def note_position(read: int, total: int) -> None:
@@ -82,7 +82,9 @@ async def rebuild(settings: ConsumersSettings, report: ReportRebuild) -> Rebuild
                 raise WorkerRefusedError(
                     f"the topic {settings.topic} does not exist: set CONSUMERS_TOPIC to the topic of the events"
                 )
+            before = badges.state
             await _replay(reader, badges, settings.batch_max_events, progress, report)
+            await retry_and_report(lambda: badges.end_rebuild(before), progress, report)
     finally:
         with contextlib.suppress(Exception):
             await asyncio.gather(badges.stop(), producer.stop())

@@ -7,25 +7,32 @@ badge, one call to Redis a batch, and one record an account and batch on the top
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
+import logging
+from collections.abc import Iterable, Mapping, Sequence
 
 from aiokafka import ConsumerRecord
 
 from common.kafka.topics import Topic
+from common.timestamps import rfc3339
 from consumers.badges.badge_event import BadgeEvent, collect, read_badge_event
 from consumers.badges.publishing import changed_badges, publish_badges, publish_latest
-from consumers.badges.store import Badge, BadgeStore, Events, Owner
+from consumers.badges.store import Badge, BadgeStore, Events, Owner, StoreState, UpdateMode
 from consumers.errors import RetryLater
 from consumers.settings import ConsumersSettings
 from consumers.worker import BaseWorker, Context
 
-_PING_TIMEOUT_S = 2.0
+log = logging.getLogger(__name__)
 
 
 class Badges(BaseWorker[BadgeEvent]):
     """Keeps badges. Of all events of a user that it has seen, the newest by (time, id) that has a count sets it."""
 
     name = "badges"
+
+    def __init__(self, *, rebuilds: bool = False) -> None:
+        self._rebuilds = rebuilds
+        """Whether it is given all events that there are, from the first."""
+        self._told: StoreState | None = None
 
     def topics(self, settings: ConsumersSettings) -> Sequence[Topic]:
         """The compacted topic of badges."""
@@ -40,21 +47,29 @@ class Badges(BaseWorker[BadgeEvent]):
         return read_badge_event(record.value)
 
     async def start(self, context: Context) -> None:
-        """Connect to Redis and see that it can keep badges.
+        """Connect to Redis and see that it can keep badges, and still has those that it was given.
 
         Raises:
-            RetryLater: Redis is away.
+            RetryLater, KafkaError: Redis is away; or it is empty, and Kafka, which knows whether it ever was not.
             WorkerRefusedError: it is a Redis Cluster, or runs no scripts.
         """
         self._context = context
-        self._store = BadgeStore(context.settings)
+        mode: UpdateMode = "rebuild" if self._rebuilds else "watch" if context.alone else "look"
+        self._store = BadgeStore(context.settings, mode=mode)
+        self._lost = context.metrics.gauge(
+            "badges_lost", "1 from when Redis was found emptied until `consumers badge rebuild`, else 0."
+        ).labels(context.metrics.worker)
         try:
             await self._store.check()
+            if mode == "watch":
+                await self._store.begin(lost=not await self._store.has_state() and await context.resumes())
+            await self._store.update({})
         except BaseException:
             context.metrics.set_connected("redis", False)
             await self._store.close()
             raise
         context.metrics.set_connected("redis", True)
+        self._note_state()
 
     async def handle(self, batch: Sequence[BadgeEvent]) -> None:
         """Bring the badges that the events are about up to date, first in Redis, then on the topic.
@@ -87,7 +102,24 @@ class Badges(BaseWorker[BadgeEvent]):
             self._context.metrics.set_connected("redis", False)
             raise
         self._context.metrics.set_connected("redis", True)
+        self._note_state()
         return badges
+
+    @property
+    def state(self) -> StoreState:
+        """What Redis says of all badges together, as of the last update."""
+        return self._store.state
+
+    async def end_rebuild(self, before: StoreState) -> None:
+        """Note in Redis that nothing is lost any more: all events were applied again.
+
+        Args:
+            before: the state when that began; what was lost since stays lost.
+
+        Raises:
+            RetryLater: Redis is away.
+        """
+        await self._store.end_rebuild(before)
 
     async def publish(self, badges: Iterable[Badge]) -> None:
         """Write badges to their topic.
@@ -98,16 +130,48 @@ class Badges(BaseWorker[BadgeEvent]):
         await publish_badges(self._context, badges)
 
     async def probe(self) -> None:
-        """Ask Redis whether it is there, for the metric `consumers_connected`."""
+        """See that Redis is there, takes writes, and still has the badges.
+
+        Raises:
+            RetryLater: it is not, or does not.
+        """
+        timeout_s = self._context.settings.redis_timeout_s
         try:
-            async with asyncio.timeout(_PING_TIMEOUT_S):
-                await self._store.ping()
-        except (RetryLater, TimeoutError):
+            async with asyncio.timeout(timeout_s):
+                await self._store.update({})
+        except (RetryLater, TimeoutError) as error:
             self._context.metrics.set_connected("redis", False)
-        else:
-            self._context.metrics.set_connected("redis", True)
+            if isinstance(error, TimeoutError):
+                raise RetryLater(f"Redis at {self._store.connection.shown_url} does not answer") from error
+            raise
+        self._context.metrics.set_connected("redis", True)
+        self._note_state()
+
+    def remarks(self) -> Mapping[str, str]:
+        """Whether badges were lost, and what to do then."""
+        state = self._told
+        if state is None or not state.lost_at_ms:
+            return {}
+        return {"badges": f"lost by Redis, noticed at {rfc3339(state.lost_at_ms)}: run `consumers badge rebuild`"}
 
     async def stop(self) -> None:
         """Disconnect from Redis."""
         if hasattr(self, "_store"):
             await self._store.close()
+
+    def _note_state(self) -> None:
+        state = self._store.state
+        if state == self._told:
+            return
+        if state.lost_at_ms:
+            log.error(
+                "Redis at %s has lost the badges: it was emptied, or an empty one has taken its place (noticed at %s). "
+                "Users have no badge until their next event, and it is stale where that is from before. To have all "
+                "again run `consumers badge rebuild`; then see that Redis keeps its data (appendonly, no eviction)",
+                self._store.connection.shown_url,
+                rfc3339(state.lost_at_ms),
+            )
+        elif self._told is not None and self._told.lost_at_ms:
+            log.info("the badges are rebuilt")
+        self._lost.set(bool(state.lost_at_ms))
+        self._told = state

@@ -8,8 +8,9 @@ import msgspec
 import typer
 
 from common.terminal import progress_bar
+from common.timestamps import rfc3339
 from consumers.badges.rebuild import RebuildProgress, rebuild
-from consumers.badges.store import Badge, BadgeStore
+from consumers.badges.store import Badge, BadgeStore, StoreState
 from consumers.commands.execution import fail, quiet_settings, run_to_end
 from consumers.settings import ConsumersSettings
 
@@ -23,8 +24,11 @@ def get_badge(
     as_json: Annotated[bool, typer.Option("--json", help="Print it as it is written to the topic.")] = False,
 ) -> None:
     """Print the badge of a user."""
-    found = run_to_end(_find(quiet_settings(), account, app_id))
+    found, state = run_to_end(_find(quiet_settings(), account, app_id))
     where = f"app {app_id}" if app_id else "any app"
+    if not found and state.lost_at_ms:
+        at = rfc3339(state.lost_at_ms)
+        fail(f"no badge of {account} in {where}: Redis has lost its badges ({at}), run `consumers badge rebuild`")
     if not found:
         fail(f"no badge of {account} in {where}: no event that says or changes its count was handled yet")
     if len(found) > 1:
@@ -49,11 +53,11 @@ def rebuild_badges() -> None:
     print(f"{done.read} records read, {done.events} events about badges applied{unreadable}")  # noqa: T201
 
 
-async def _find(settings: ConsumersSettings, account: str, app_id: str | None) -> list[Badge]:
+async def _find(settings: ConsumersSettings, account: str, app_id: str | None) -> tuple[list[Badge], StoreState]:
     store = BadgeStore(settings)
     try:
         await store.check()
-        return await store.find(account, app_id)
+        return await store.find(account, app_id), store.state
     finally:
         await store.close()
 

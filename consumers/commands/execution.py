@@ -8,7 +8,6 @@ import sys
 from collections.abc import Coroutine
 from typing import Any, NoReturn, TypeVar
 
-import redis.exceptions
 import typer
 import uvloop
 from aiokafka.errors import KafkaError
@@ -18,10 +17,13 @@ from common.kafka.topics import TopicsMissingError
 from common.logs import configure
 from common.program import be_interruptible
 from common.settings import load_settings
+from consumers.badges.redis_connection import ForeignKeyError
 from consumers.errors import RetryLater, WorkerRefusedError, describe
 from consumers.settings import ConsumersSettings
 
 Result = TypeVar("Result")
+
+_KAFKA_SETTING = "CONSUMERS_KAFKA_BOOTSTRAP_SERVERS"
 
 
 def quiet_settings() -> ConsumersSettings:
@@ -48,17 +50,19 @@ def run_to_end(work: Coroutine[Any, Any, Result]) -> Result:
             return runner.run(work)
     except KeyboardInterrupt:
         raise typer.Exit(130) from None
-    except redis.exceptions.ResponseError as error:
-        fail(f"Redis has something else where a badge should be ({describe(error)}): delete that key")
-    except (RetryLater, WorkerRefusedError, TopicsMissingError) as error:
+    except (RetryLater, WorkerRefusedError, TopicsMissingError, ForeignKeyError) as error:
         fail(str(error))
     except KafkaError as error:
-        fail(f"Kafka: {describe(error)}")
+        fail(f"Kafka at {_kafka()} cannot be used: {describe(error)}. Start it, or set {_KAFKA_SETTING}")
     except TimeoutError:
-        fail("Kafka does not answer: is CONSUMERS_KAFKA_BOOTSTRAP_SERVERS its address?")
+        fail(f"Kafka at {_kafka()} does not answer. Start it, or set {_KAFKA_SETTING}")
     except OSError as error:
         hint = ": is the port of CONSUMERS_ADMIN_PORT taken?" if error.errno == errno.EADDRINUSE else ""
         fail(f"{error.strerror or describe(error)}{hint}")
+
+
+def _kafka() -> str:
+    return load_settings(ConsumersSettings).kafka_bootstrap_servers
 
 
 def fail(message: str) -> NoReturn:

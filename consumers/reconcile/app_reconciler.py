@@ -8,11 +8,10 @@ import random
 import time
 from typing import NoReturn
 
-import redis.exceptions
-
 from common.breaker import BreakerState, CircuitBreaker
 from common.retry import Backoff
 from consumers.badges.publishing import publish_latest
+from consumers.badges.redis_connection import ForeignKeyError
 from consumers.badges.store import BadgeStore, Owner
 from consumers.errors import RetryLater
 from consumers.reconcile.rest import CallError, RestApi
@@ -127,7 +126,7 @@ class AppReconciler:
             self._breaker.hold(_PAUSE_AFTER_OUTAGE_S)
         except Exception as error:
             log.exception("the badge of %s cannot be reconciled", owner.key)
-            if isinstance(error, redis.exceptions.ResponseError):
+            if isinstance(error, ForeignKeyError):
                 await self._postpone(owner, long=True)
 
     async def _resolve(self, owner: Owner) -> None:

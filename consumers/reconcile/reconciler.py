@@ -27,6 +27,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from functools import partial
 from typing import NoReturn
 
 import aiohttp
@@ -43,7 +44,7 @@ from consumers.reconcile.rest import RestApi
 from consumers.runtime.process import run_process
 from consumers.runtime.producer import Producer
 from consumers.runtime.status import WaitStatus
-from consumers.settings import ConsumersSettings
+from consumers.settings import ConsumersSettings, ImApp
 from consumers.worker import Context
 
 log = logging.getLogger(__name__)
@@ -51,6 +52,7 @@ log = logging.getLogger(__name__)
 NAME = "reconcile"
 
 _TOPICS_TIMEOUT_S = 20.0
+_LOOK_FOR_APPS_S = 2.0
 
 
 class Reconciler:
@@ -58,13 +60,14 @@ class Reconciler:
 
     def __init__(self, settings: ConsumersSettings) -> None:
         self._settings = settings
-        self._client = settings.kafka_client()
+        settings.kafka_client()  # Made anew for each client; here to fail at once where it cannot be.
         self._metrics = Metrics(NAME)
         self._waiting = WaitStatus(self._metrics.waiting.set)
         self._producer = Producer(settings.kafka_client)
         self._store = BadgeStore(settings)
         self._context = Context(settings, self._producer, self._metrics, alone=False)
         self._started = False
+        self._apps = settings.im_apps
 
     async def run(self) -> None:
         """Work until a signal asks to stop.
@@ -87,7 +90,7 @@ class Reconciler:
         detail = {"reconcile": "on" if self._started else "starting"}
         if self._waiting.reason is not None:
             detail["waiting"] = self._waiting.reason
-        return Readiness(self._started, detail)
+        return Readiness(self._started and self._waiting.reason is None, detail)
 
     async def _idle(self) -> NoReturn:
         log.warning(
@@ -99,26 +102,45 @@ class Reconciler:
 
     async def _work(self) -> NoReturn:
         await self._start()
-        timeout_s = self._settings.reconcile_timeout_s
-        async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as session:
-            apps = [
-                AppReconciler(
-                    app_id,
-                    RestApi(session, app_id, app, timeout_s=timeout_s),
-                    self._store,
-                    self._context,
-                    self._waiting,
-                )
-                for app_id, app in self._settings.im_apps.items()
-            ]
-            await asyncio.gather(*(app.run() for app in apps))
-        raise AssertionError("an app is worked on for ever")
+        # A reply that is packed could be far larger than what is read of it.
+        async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar(), auto_decompress=False) as session:
+            running: dict[str, asyncio.Task[NoReturn]] = {}
+            try:
+                while True:
+                    self._follow_apps(session, running)
+                    await asyncio.wait(running.values(), timeout=_LOOK_FOR_APPS_S, return_when=asyncio.FIRST_COMPLETED)
+                    for task in running.values():
+                        if task.done():
+                            task.result()
+            finally:
+                for task in running.values():
+                    task.cancel()
+                await asyncio.gather(*running.values(), return_exceptions=True)
+
+    def _follow_apps(self, session: aiohttp.ClientSession, running: dict[str, asyncio.Task[NoReturn]]) -> None:
+        """Work on the apps that CONSUMERS_IM_APPS_FILE names now, and on no other. It may be replaced meanwhile."""
+        latest = self._settings.latest()
+        named = latest.im_apps or self._apps  # never on none: that would be a mistake
+        for app_id in [one for one in running if named.get(one) != self._apps.get(one)]:
+            # With other credentials it begins anew, and asks at once: it may have been stopped for the former.
+            running.pop(app_id).cancel()
+            log.info("app %s has other credentials now" if app_id in named else "app %s is named no more", app_id)
+        self._apps = named
+        for app_id in named.keys() - running.keys():
+            api = RestApi(session, app_id, partial(self._app, app_id), timeout_s=latest.reconcile_timeout_s)
+            app = AppReconciler(app_id, api, self._store, self._context, self._waiting)
+            running[app_id] = asyncio.create_task(app.run())
+            log.info("asking the platform for stale badges of app %s", app_id)
+
+    def _app(self, app_id: str) -> ImApp:
+        """The credentials of an app as they are now; the last ones if it is just not named any more."""
+        return self._settings.latest().im_apps.get(app_id) or self._apps[app_id]
 
     async def _start(self) -> None:
         async def connect() -> None:
             await self._store.check()
             async with asyncio.timeout(_TOPICS_TIMEOUT_S):
-                await ensure_topics(self._client, [self._settings.badges])
+                await ensure_topics(self._settings.kafka_client(), [self._settings.badges])
 
         def wait_for(error: Exception) -> None:
             is_ours = isinstance(error, RetryLater | TopicsMissingError)
@@ -129,4 +151,3 @@ class Reconciler:
         await retry(connect, on=passing, report=wait_for)
         self._waiting.end(NAME)
         self._started = True
-        log.info("asking the platform for stale badges of %s", ", ".join(self._settings.im_apps))

@@ -7,20 +7,22 @@ It answers errors with HTTP status 200 too; `ErrorCode` decides. What to do abou
 | `busy` | 60007, 60011, 60019 | too many calls, ours or others' |
 | `refused` | other 600xx, 70001-70099, 90001, 90009 | call, signature or app is wrong: for any account |
 | `account` | 70107, 90003, 90012, 90048 | this account does not exist, or has another form than the platform takes |
-| `failing` | any other; HTTP status other than 200; no answer | trouble over there |
+| `failing` | any other; HTTP status other than 200; no answer, or none that can be right | trouble over there |
 """
 
 from __future__ import annotations
 
 import random
 import time
+from collections.abc import Callable
 from typing import Literal, NamedTuple
 
 import aiohttp
 import msgspec
 from yarl import URL
 
-from consumers.errors import describe
+from common.terminal import printable
+from consumers.badges.badge_event import MAX_COUNT
 from consumers.reconcile.usersig import user_sig
 from consumers.settings import ImApp
 
@@ -30,6 +32,8 @@ _PATH = "v4/openim/get_c2c_unread_msg_num"
 _BUSY = frozenset({60007, 60011, 60019})
 _ACCOUNT = frozenset({70107, 90003, 90012, 90048})
 _PASSING_600XX = frozenset({60008, 60009, 60014})
+MAX_REPLY_BYTES = 64 * 1024
+"""Of a reply; the documented one has about a hundred."""
 _SIGNATURE_VALID_S = 86_400
 _SIGNATURE_RENEWED_AFTER_S = 3600
 
@@ -51,6 +55,8 @@ class _Answer(msgspec.Struct):
 class _Signature(NamedTuple):
     text: str
     made: float
+    app: ImApp
+    """Whose key it was made with."""
 
 
 _decode = msgspec.json.Decoder(_Answer, strict=False).decode
@@ -62,15 +68,16 @@ class RestApi:
     Args:
         session: makes the requests.
         app_id: SdkAppid.
-        app: its credentials and where it lives.
+        app: gives its credentials and where it lives, at each call: they may be replaced.
         timeout_s: how long a call may take.
     """
 
-    def __init__(self, session: aiohttp.ClientSession, app_id: str, app: ImApp, *, timeout_s: float) -> None:
+    def __init__(
+        self, session: aiohttp.ClientSession, app_id: str, app: Callable[[], ImApp], *, timeout_s: float
+    ) -> None:
         self._session = session
         self._app_id = app_id
         self._app = app
-        self._url = URL(f"{app.url}/{_PATH}")
         self._timeout = aiohttp.ClientTimeout(total=timeout_s)
         self._signature: _Signature | None = None
 
@@ -80,40 +87,69 @@ class RestApi:
         Raises:
             CallError: it could not be told.
         """
+        app = self._app()
         query = {
             "sdkappid": self._app_id,
-            "identifier": self._app.identifier,
-            "usersig": self._usersig(),
+            "identifier": app.identifier,
+            "usersig": self._usersig(app),
             "random": str(random.randrange(2**32)),  # noqa: S311 - no secret: it tells calls apart
             "contenttype": "json",
         }
+        url = URL(f"{app.url}/{_PATH}").with_query(query)
         try:
             async with self._session.post(
-                self._url.with_query(query), json={"To_Account": account}, timeout=self._timeout, allow_redirects=False
+                url,
+                json={"To_Account": account},
+                headers={"Accept-Encoding": "identity"},
+                timeout=self._timeout,
+                allow_redirects=False,
             ) as response:
-                status, body = response.status, await response.read()
-        except (aiohttp.ClientError, OSError, TimeoutError) as error:
+                status, body = response.status, await _read_bounded(response)
+                if status != 200:
+                    response.close()  # The next call looks up the host anew: this one may be on its way out.
+        except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
             # Not the error's own words: they may hold the address, and so the signature.
-            raise CallError("failing", f"{self._app.url} does not answer ({type(error).__name__})") from None
+            raise CallError("failing", f"{app.url} does not answer ({type(error).__name__})") from None
         if status != 200:
-            raise CallError("failing", f"{self._app.url} answers with HTTP status {status}")
+            raise CallError("failing", f"{app.url} answers with HTTP status {status}")
+        if body is None:
+            raise CallError("failing", f"{app.url} answers with more than {MAX_REPLY_BYTES} bytes")
         try:
             answer = _decode(body)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise CallError("failing", f"{self._app.url} answers with something else ({describe(error)})") from error
+            raise CallError("failing", f"{app.url} answers with something else ({_one_line(str(error))})") from None
         if answer.error_code != 0:
-            raise CallError(classify(answer.error_code), f"error {answer.error_code}: {answer.error_info[:200]}")
-        if answer.unread is None or answer.unread < 0:
+            raise CallError(classify(answer.error_code), f"error {answer.error_code}: {_one_line(answer.error_info)}")
+        if answer.unread is None:
             raise CallError("failing", "the answer has no number")
+        if not 0 <= answer.unread <= MAX_COUNT:
+            raise CallError("failing", f"the answer has a number that no count can be: {answer.unread}")
         return answer.unread
 
-    def _usersig(self) -> str:
+    def _usersig(self, app: ImApp) -> str:
         now = time.time()
-        if self._signature is None or not 0 <= now - self._signature.made < _SIGNATURE_RENEWED_AFTER_S:
-            key = self._app.secret_key.get_secret_value()
-            text = user_sig(self._app_id, key, self._app.identifier, now=int(now), expires_s=_SIGNATURE_VALID_S)
-            self._signature = _Signature(text, now)
-        return self._signature.text
+        known = self._signature
+        if known is None or known.app != app or not 0 <= now - known.made < _SIGNATURE_RENEWED_AFTER_S:
+            key = app.secret_key.get_secret_value()
+            text = user_sig(self._app_id, key, app.identifier, now=int(now), expires_s=_SIGNATURE_VALID_S)
+            known = self._signature = _Signature(text, now, app)
+        return known.text
+
+
+async def _read_bounded(response: aiohttp.ClientResponse) -> bytes | None:
+    """The body of a reply; None where it is too large, and the rest of it is not read."""
+    body = bytearray()
+    async for chunk in response.content.iter_any():
+        body += chunk
+        if len(body) > MAX_REPLY_BYTES:
+            response.close()
+            return None
+    return bytes(body)
+
+
+def _one_line(text: str) -> str:
+    """What a stranger says, made harmless for a log: short, in one line, nothing that a terminal obeys."""
+    return printable(" ".join(text.split())[:200])
 
 
 def classify(code: int) -> ErrorClass:

@@ -16,12 +16,12 @@ out in the same step that makes it fresh. All times are of the clock of Redis. N
 from __future__ import annotations
 
 from importlib.resources import files
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import redis.exceptions
 from redis.asyncio import Redis
 
-from consumers.badges.store import BadgeStore, Owner, stale_key
+from consumers.badges.redis_connection import LuaScript
+from consumers.badges.store import BadgeStore, Owner, badge_key, stale_key
 
 _UNKNOWN_ACCOUNT_WAIT_S = 3600.0
 
@@ -46,15 +46,14 @@ class StaleBadges:
     Args:
         store: the badges, whose connection it uses.
 
-    Every method raises RetryLater when Redis cannot do it now, and redis.exceptions.ResponseError when what is stored
-    is no badge.
+    Every method raises RetryLater when Redis cannot do it now, and ForeignKeyError when what is stored is no badge.
     """
 
     def __init__(self, store: BadgeStore) -> None:
-        self._store = store
-        self._lease = self._script("stale_lease.lua")
-        self._resolve = self._script("stale_resolve.lua")
-        self._postpone = self._script("stale_postpone.lua")
+        self._run = store.connection.run
+        self._lease = _script("stale_lease.lua")
+        self._resolve = _script("stale_resolve.lua")
+        self._postpone = _script("stale_postpone.lua")
 
     async def lease(
         self, app_id: str, max_accounts: int, *, calls_per_s: float, delay_s: float, lease_s: float
@@ -70,13 +69,14 @@ class StaleBadges:
         """
         keys = [stale_key(app_id), _asking_key(app_id), f"im:badges:calls:{app_id}"]
         arguments = [max_accounts, 1000 / calls_per_s, int(delay_s * 1000), int(lease_s * 1000)]
-        leased = await self._run(self._lease(keys=keys, args=arguments))
+        leased = await self._run(lambda client: self._lease.run(client, keys, arguments), others=keys)
         return [account.decode() for account in leased]
 
     async def snapshot(self, owner: Owner) -> BadgeSnapshot:
         """A badge as it is, to be given to `resolve`."""
-        fields = await self._run(self._redis.hmget(f"im:badge:{owner.key}", list(BadgeSnapshot._fields)))
-        return BadgeSnapshot(*(field or b"" for field in fields))
+        key, names = badge_key(owner), list(BadgeSnapshot._fields)
+        fields = await self._run(lambda client: client.hmget(key, names), badges=[key])
+        return BadgeSnapshot(*(field if isinstance(field, bytes) else b"" for field in fields))
 
     async def resolve(self, owner: Owner, snapshot: BadgeSnapshot, unread: int) -> bool:
         """Make `unread` the badge's count, in the place of the event that had none, if it still is as in the snapshot.
@@ -84,15 +84,20 @@ class StaleBadges:
         Returns:
             whether it was; False: something newer had come.
         """
-        changed = await self._run(self._resolve(keys=[f"im:badge:{owner.key}"], args=[*snapshot, unread]))
+        key = badge_key(owner)
+        changed = await self._run(lambda client: self._resolve.run(client, [key], [*snapshot, unread]), badges=[key])
         return bool(changed)
 
     async def release(self, owner: Owner) -> None:
         """End the lease of a badge that is fresh, and published."""
-        async with self._redis.pipeline(transaction=True) as pipeline:
-            pipeline.zrem(_asking_key(owner.app_id), owner.account)
-            pipeline.hdel(_failed_key(owner.app_id), owner.account)
-            await self._run(pipeline.execute())
+
+        async def release(client: Redis) -> None:
+            async with client.pipeline(transaction=True) as pipeline:
+                pipeline.zrem(_asking_key(owner.app_id), owner.account)
+                pipeline.hdel(_failed_key(owner.app_id), owner.account)
+                await pipeline.execute()
+
+        await self._run(release, others=[_asking_key(owner.app_id), _failed_key(owner.app_id)])
 
     async def postpone(self, owner: Owner, *, jitter: float, long: bool = False) -> None:
         """End the lease of a badge that is still stale: it is leased again after 1, 2, 4, … s, five minutes at most.
@@ -104,27 +109,24 @@ class StaleBadges:
         """
         keys = [stale_key(owner.app_id), _asking_key(owner.app_id), _failed_key(owner.app_id)]
         min_wait_ms = int(_UNKNOWN_ACCOUNT_WAIT_S * 1000) if long else 0
-        await self._run(self._postpone(keys=keys, args=[owner.account, jitter, min_wait_ms]))
+        arguments = [owner.account, jitter, min_wait_ms]
+        await self._run(lambda client: self._postpone.run(client, keys, arguments), others=keys)
 
     async def count(self, app_id: str) -> int:
         """How many badges of an app are stale, those that are asked about included."""
-        async with self._redis.pipeline(transaction=False) as pipeline:
-            pipeline.zcard(stale_key(app_id))
-            pipeline.zcard(_asking_key(app_id))
-            return sum(await self._run(pipeline.execute()))
+        keys = [stale_key(app_id), _asking_key(app_id)]
 
-    @property
-    def _redis(self) -> Redis:
-        return self._store.client
+        async def count(client: Redis) -> int:
+            async with client.pipeline(transaction=False) as pipeline:
+                for key in keys:
+                    pipeline.zcard(key)
+                return sum(await pipeline.execute())
 
-    def _script(self, name: str) -> Any:
-        return self._redis.register_script(files("consumers.reconcile").joinpath(name).read_text(encoding="utf-8"))
+        return await self._run(count, others=keys)
 
-    async def _run(self, command: Any) -> Any:
-        try:
-            return await command
-        except (redis.exceptions.RedisError, OSError) as error:
-            raise self._store.away(error) from error
+
+def _script(name: str) -> LuaScript:
+    return LuaScript(files("consumers.reconcile").joinpath(name).read_text(encoding="utf-8"))
 
 
 def _asking_key(app_id: str) -> str:

@@ -8,6 +8,7 @@ A dead letter is the record as it was (key, value, headers) with these headers a
 | `detail` | the error in one line |
 | `group` | consumer group that gave it up |
 | `attempts` | how often that event alone was tried |
+| `traceback` | of the error, 8 KiB at most; not where the error says all by itself |
 | `traceback-hash` | equal for dead letters of one fault |
 | `original-topic`, `original-partition`, `original-offset`, `original-timestamp` | where it is; ms |
 | `value-omitted` | `true` where the record was too large for them; value and headers above 1 KiB are left out |
@@ -16,10 +17,12 @@ A dead letter is the record as it was (key, value, headers) with these headers a
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 
 from aiokafka import ConsumerRecord
 
-from consumers.errors import TOO_LARGE, describe, traceback_hash
+from bridge.events import InvalidEventError
+from consumers.errors import TOO_LARGE, PoisonError, describe, traceback_hash, traceback_text
 from consumers.metrics import DeadLetterReason, Metrics
 from consumers.worker import OutgoingRecord, RecordProducer
 
@@ -29,6 +32,7 @@ ADDED_HEADERS = frozenset(
         "detail",
         "group",
         "attempts",
+        "traceback",
         "traceback-hash",
         "original-topic",
         "original-partition",
@@ -42,6 +46,8 @@ ADDED_HEADERS = frozenset(
 log = logging.getLogger(__name__)
 
 _LARGE_HEADER_BYTES = 1024
+_MAX_TOLD_FAULTS = 1000
+_SAYS_ALL = (InvalidEventError, PoisonError)
 
 
 class DeadLetters:
@@ -52,6 +58,8 @@ class DeadLetters:
         self._metrics = metrics
         self._topic = topic
         self._group = group
+        self._told_faults: set[str] = set()
+        """Hashes of the tracebacks that were logged."""
 
     async def publish(self, source: ConsumerRecord, error: Exception, reason: DeadLetterReason, attempts: int) -> None:
         """Write a dead letter and wait until it is confirmed.
@@ -65,24 +73,23 @@ class DeadLetters:
         Raises:
             RetryLater: Kafka is away.
         """
+        fault = traceback_hash(error)
+        says_all = isinstance(error, _SAYS_ALL)
+        of_fault = [] if says_all else [("traceback", traceback_text(error).encode())]
         headers = [
             *source.headers,
             ("reason", reason.encode()),
             ("detail", describe(error).encode(errors="replace")),
             ("group", self._group.encode()),
             ("attempts", b"%d" % attempts),
-            ("traceback-hash", traceback_hash(error).encode()),
+            *of_fault,
+            ("traceback-hash", fault.encode()),
             ("original-topic", source.topic.encode()),
             ("original-partition", b"%d" % source.partition),
             ("original-offset", b"%d" % source.offset),
             ("original-timestamp", b"%d" % source.timestamp),
         ]
-        key = source.key or b""
-        try:
-            await self._producer.publish(self._topic, [OutgoingRecord(key, source.value or b"", headers)])
-        except TOO_LARGE:
-            kept = [(name, value) for name, value in headers if len(value) <= _LARGE_HEADER_BYTES]
-            await self._producer.publish(self._topic, [OutgoingRecord(key, b"", [*kept, ("value-omitted", b"true")])])
+        await self._publish_as_it_fits(source, headers)
         self._metrics.dead_lettered(reason)
         log.error(
             "gave up %s-%d offset %d after %d attempts, it is on %s now: %s",
@@ -92,4 +99,25 @@ class DeadLetters:
             attempts,
             self._topic,
             describe(error),
+            exc_info=None if says_all or not self._is_new(fault) else error,
         )
+
+    async def _publish_as_it_fits(self, source: ConsumerRecord, headers: Sequence[tuple[str, bytes]]) -> None:
+        """Write the letter whole, or without the traceback, or without what is large, its value first of all."""
+        key, value = source.key or b"", source.value or b""
+        short = [one for one in headers if one[0] != "traceback"]
+        small = [(name, content) for name, content in short if len(content) <= _LARGE_HEADER_BYTES]
+        for record in (OutgoingRecord(key, value, headers), OutgoingRecord(key, value, short)):
+            try:
+                await self._producer.publish(self._topic, [record])
+            except TOO_LARGE:
+                continue
+            return
+        await self._producer.publish(self._topic, [OutgoingRecord(key, b"", [*small, ("value-omitted", b"true")])])
+
+    def _is_new(self, fault: str) -> bool:
+        if len(self._told_faults) >= _MAX_TOLD_FAULTS:
+            self._told_faults.clear()
+        is_new = fault not in self._told_faults
+        self._told_faults.add(fault)
+        return is_new

@@ -8,9 +8,18 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Generic, NamedTuple, TypeVar
 
 from aiokafka import ConsumerRecord, TopicPartition
+from aiokafka.errors import KafkaError
 
 from common.retry import Backoff, retry
-from consumers.errors import PoisonError, describe, is_passing
+from consumers.errors import (
+    PoisonError,
+    RetryLater,
+    WorkerRefusedError,
+    describe,
+    describe_with_place,
+    is_passing,
+    place_of,
+)
 from consumers.metrics import DeadLetterReason, Metrics
 from consumers.runtime.dead_letter_breaker import DeadLetterBreaker
 from consumers.runtime.dead_letters import DeadLetters
@@ -68,6 +77,7 @@ class Delivery(Generic[M]):
 
         Raises:
             StoppedError: `stopping` was set while something was away.
+            WorkerRefusedError: the worker cannot go on as it is set up; no event is to blame.
         """
         batch: list[_Item[M]] = []
         skipped = 0
@@ -88,15 +98,17 @@ class Delivery(Generic[M]):
                         batch.append(_Item(record, message))
             self._metrics.skipped.inc(skipped)
             await self._handle(run, batch)
-        finally:
-            self._waiting.end(partition)
+        except BaseException:
+            self._waiting.abandon(partition)
+            raise
+        self._waiting.end(partition)
 
     async def _handle(self, run: _Run, batch: Sequence[_Item[M]]) -> None:
         """Handle a batch, and find the events in it that the worker fails on by halving."""
         while batch:
             try:
                 await self._until_it_passes(run, batch)
-            except StoppedError:
+            except (StoppedError, WorkerRefusedError):
                 raise
             except PoisonError as error:
                 batch = await self._behind(run, batch, error)
@@ -146,7 +158,7 @@ class Delivery(Generic[M]):
         ):
             if self._breaker.is_open and not run.waits_for_repair:
                 run.waits_for_repair = True
-                self._waiting.begin(run.partition, f"the worker fails on every event ({describe(error)})")
+                self._waiting.begin(run.partition, f"the worker fails on every event ({describe_with_place(error)})")
                 waits = Backoff()
             await run.pause(next(waits))
             if attempt is None:
@@ -154,7 +166,7 @@ class Delivery(Generic[M]):
             attempts += 1
             try:
                 await attempt()
-            except StoppedError:
+            except (StoppedError, WorkerRefusedError):
                 raise
             except Exception as again:  # noqa: BLE001 - a worker may raise anything
                 error = again
@@ -188,7 +200,9 @@ class Delivery(Generic[M]):
 
         def report(error: Exception) -> None:
             took_too_long = isinstance(error, TimeoutError) and not str(error) and timeout_s is not None
+            place = place_of(error) if timeout_s is not None and not isinstance(error, RetryLater | KafkaError) else ""
             reason = f"no end within {timeout_s:g} s" if took_too_long else describe(error)
+            reason += f" (at {place})" if place else ""
             self._waiting.begin(run.partition, reason)
             self._metrics.retried("waiting")
 

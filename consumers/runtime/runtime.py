@@ -9,9 +9,10 @@ from typing import Any, NoReturn
 from aiokafka.errors import KafkaError, UnknownTopicOrPartitionError
 
 from common.admin import Readiness
+from common.kafka.groups import has_committed
 from common.kafka.topics import TopicsMissingError, ensure_topics
 from common.retry import Backoff, retry
-from consumers.errors import describe, is_passing
+from consumers.errors import WorkerRefusedError, describe, describe_with_place, is_passing
 from consumers.metrics import Metrics
 from consumers.runtime.dead_letter_breaker import DeadLetterBreaker
 from consumers.runtime.dead_letters import DeadLetters
@@ -31,6 +32,8 @@ _LEAST_FOR_BATCHES_S = 0.5
 _BROKEN_CLOSE_TIMEOUT_S = 1.0
 """For the batches of a consumer that cannot go on: what they have done is committed no more."""
 _TOPICS_TIMEOUT_S = 20.0
+_MAX_WAIT_S = 2.0
+"""Between attempts to connect: so long may Kafka be there again and nobody notice."""
 _PROBE_EVERY_S = 3.0
 _PROBE_TIMEOUT_S = 30.0
 
@@ -84,7 +87,8 @@ class Runtime:
 
     def _readiness(self) -> Readiness:
         joined = self._session is not None and self._session.joined
-        detail = {
+        detail: dict[str, str] = {
+            **self._worker.remarks(),
             "worker": "started" if self._started else "starting",
             "kafka": "connected" if self._kafka.up else "away",
             "group": "joined" if joined else "joining",
@@ -93,10 +97,11 @@ class Runtime:
             detail["waiting"] = self._waiting.reason
         if self._breaker.is_open:
             detail["breaker"] = "open: the worker fails on every event"
-        return Readiness(self._started and joined and self._kafka.up, detail)
+        is_ready = self._started and joined and self._kafka.up and self._waiting.reason is None
+        return Readiness(is_ready, detail)
 
     async def _work(self) -> NoReturn:
-        context = Context(self._settings, self._producer, self._metrics)
+        context = Context(self._settings, self._producer, self._metrics, resumes=self._resumes)
         await self._start_worker(context)
         dead_letters = DeadLetters(self._producer, self._metrics, topic=self._settings.dlq_topic, group=self._group)
         delivery = Delivery(
@@ -110,7 +115,7 @@ class Runtime:
         )
         await self._make_topics()
         probing = asyncio.create_task(self._probe())
-        waits = Backoff()
+        waits = Backoff(max_s=_MAX_WAIT_S)
         try:
             while True:
                 if await self._one_session(delivery):
@@ -126,16 +131,37 @@ class Runtime:
                 async with asyncio.timeout(_PROBE_TIMEOUT_S):
                     await self._worker.probe()
             except Exception as error:  # noqa: BLE001 - a worker may raise anything
-                log.debug("the probe of the worker failed: %s", describe(error))
+                if is_passing(error):
+                    self._waiting.begin("probe", describe(error))
+                else:
+                    log.debug("the probe of the worker failed: %s", describe(error))
+            else:
+                self._waiting.end("probe")
 
     async def _start_worker(self, context: Context) -> None:
         async def start() -> None:
-            async with asyncio.timeout(self._settings.handle_timeout_s):
-                await self._worker.start(context)
+            try:
+                async with asyncio.timeout(self._settings.handle_timeout_s):
+                    await self._worker.start(context)
+            except Exception as error:
+                if is_passing(error) or isinstance(error, WorkerRefusedError):
+                    raise
+                log.debug("the worker does not start", exc_info=error)
+                told = describe_with_place(error)
+                raise WorkerRefusedError(f"the worker {self._worker.name} cannot start: {told}") from error
 
-        await retry(start, on=is_passing, report=lambda error: self._waiting.begin("start", describe(error)))
+        def report(error: Exception) -> None:
+            if isinstance(error, KafkaError):
+                self._kafka.lost(describe(error))
+            else:
+                self._waiting.begin("start", describe(error))
+
+        await retry(start, on=is_passing, report=report)
         self._waiting.end("start")
         self._started = True
+
+    async def _resumes(self) -> bool:
+        return await has_committed(self._settings.kafka_client(), self._group, self._topic)
 
     async def _make_topics(self) -> None:
         topics = [*self._worker.topics(self._settings), self._settings.dead_letters]
@@ -150,7 +176,7 @@ class Runtime:
             else:
                 self._kafka.lost(describe(error))
 
-        await retry(make, on=(TopicsMissingError, KafkaError, OSError, TimeoutError), report=report)
+        await retry(make, on=(TopicsMissingError, KafkaError, OSError, TimeoutError), report=report, max_s=_MAX_WAIT_S)
         self._waiting.end("topics")
 
     async def _one_session(self, delivery: Delivery[Any]) -> bool:
@@ -174,6 +200,8 @@ class Runtime:
         await self._producer.stop()  # what broke the consumer may have broken it too; it connects again when needed
         # A cancellation that is not ours comes from within the Kafka client: one more sign that it is broken.
         error = SessionLostError("it cancelled itself") if run.cancelled() else run.exception()
+        if error is not None and isinstance(error.__cause__, WorkerRefusedError):
+            raise error.__cause__
         if not isinstance(error, (KafkaError, OSError, SessionLostError)):
             raise error or AssertionError("a session ends with an error only")
         if session.joined:
@@ -185,7 +213,7 @@ class Runtime:
     def _new_session(self, delivery: Delivery[Any]) -> Session:
         return Session(
             self._settings,
-            self._settings.kafka_client(),
+            self._settings.kafka_client,
             topic=self._topic,
             group=self._group,
             max_events=min(self._settings.batch_max_events, self._worker.max_events),

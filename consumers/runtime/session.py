@@ -17,7 +17,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.abc import ConsumerRebalanceListener
 from aiokafka.errors import KafkaError
 
-from common.kafka.clients import METADATA_MAX_AGE_MS, ClientArguments
+from common.kafka.clients import METADATA_MAX_AGE_MS, MakeClientArguments, can_connect
 from common.kafka.consumer import check_errors, stop_consumer
 from consumers.errors import describe
 from consumers.metrics import Metrics
@@ -31,7 +31,8 @@ _REBALANCE_TIMEOUT_MS = 30_000
 _JOIN_TIMEOUT_S = 90.0
 _PROBE_EVERY_S = 2.0
 _PROBE_TIMEOUT_S = 3.0
-_LOST_AFTER_S = 20.0
+_LOST_AFTER_S = 10.0
+"""Of brokers that answer to others."""
 _CANCEL_TIMEOUT_S = 1.0
 _NEVER_MS = 2**31 - 1
 
@@ -45,17 +46,20 @@ class Session(ConsumerRebalanceListener):  # type: ignore[misc]
 
     Args:
         settings: of the group and of fetching.
-        arguments: of every Kafka client, made for this session.
+        make_arguments: makes the arguments of a Kafka client; `Settings.kafka_client`.
         topic, group: what is consumed, and as who.
         max_events: at most so many are delivered and committed at a time.
         deliver: handles a batch.
         metrics, kafka: told what happens.
+
+    Raises:
+        OSError: a certificate cannot be read.
     """
 
     def __init__(
         self,
         settings: ConsumersSettings,
-        arguments: ClientArguments,
+        make_arguments: MakeClientArguments,
         *,
         topic: str,
         group: str,
@@ -64,6 +68,7 @@ class Session(ConsumerRebalanceListener):  # type: ignore[misc]
         metrics: Metrics,
         kafka: ServerStatus,
     ) -> None:
+        self._make_arguments = make_arguments
         self._topic = topic
         self._group = group
         self._max_events = max_events
@@ -75,7 +80,7 @@ class Session(ConsumerRebalanceListener):  # type: ignore[misc]
         self.joined = False
         self._closing = False
         self._consumer = AIOKafkaConsumer(
-            **arguments,
+            **make_arguments(),
             group_id=group,
             group_instance_id=settings.group_instance_id,
             enable_auto_commit=False,
@@ -170,7 +175,7 @@ class Session(ConsumerRebalanceListener):  # type: ignore[misc]
 
     async def _watch(self) -> NoReturn:
         """See all the time that the brokers answer, and how far behind we are."""
-        seen = time.monotonic()
+        answer_others_since: float | None = None
         while True:
             check_errors(self._consumer)  # Between two rebalances nobody fetches, and so nobody else would see them.
             try:
@@ -178,16 +183,29 @@ class Session(ConsumerRebalanceListener):  # type: ignore[misc]
                     await self._consumer.topics()
             except (KafkaError, TimeoutError) as error:
                 self._kafka.lost(describe(error))
-                if time.monotonic() - seen > _LOST_AFTER_S:
-                    # All brokers may have other addresses by now; a consumer looks only among those that it knew.
-                    raise SessionLostError(f"no broker answered for {_LOST_AFTER_S:.0f} s") from error
+                if not await self._brokers_answer_others():
+                    answer_others_since = None
+                elif answer_others_since is None:
+                    answer_others_since = time.monotonic()
+                elif time.monotonic() - answer_others_since > _LOST_AFTER_S:
+                    # All brokers have other addresses by now; a consumer looks only among those that it knew. As long
+                    # as they are just away it stays: its successor would have to wait until the group forgets it.
+                    raise SessionLostError("the brokers answer, but not where this consumer knows them") from error
             else:
                 self._kafka.reached()
-                seen = time.monotonic()
+                answer_others_since = None
                 with contextlib.suppress(KafkaError, TimeoutError):  # A partition without a leader has no end to tell.
                     async with asyncio.timeout(_PROBE_TIMEOUT_S):
                         await self._measure_lag()
             await asyncio.sleep(_PROBE_EVERY_S)
+
+    async def _brokers_answer_others(self) -> bool:
+        """Whether a client that is made now finds a broker."""
+        try:
+            arguments = self._make_arguments()
+        except OSError:  # a certificate
+            return False
+        return await can_connect(arguments, timeout_s=_PROBE_TIMEOUT_S)
 
     async def _measure_lag(self) -> None:
         tasks = list(self._tasks.values())

@@ -8,6 +8,9 @@ from collections.abc import Callable, Hashable
 
 log = logging.getLogger(__name__)
 
+MAX_TOLD_REASONS = 20
+"""For one wait: a worker may give another reason each time."""
+
 
 class ServerStatus:
     """Whether a server was there when it was last needed; unknown at first.
@@ -66,6 +69,8 @@ class WaitStatus:
         self._on_change = on_change
         self._waiting: set[Hashable] = set()
         self._since = 0.0
+        self._told: set[str] = set()
+        """The reasons that were logged since all waits."""
         self.reason: str | None = None
         """Of what began to wait last; None while nothing waits."""
 
@@ -75,16 +80,28 @@ class WaitStatus:
             self._since = time.monotonic()
             self._on_change(True)
         self._waiting.add(work)
-        if reason != self.reason:
-            self.reason = reason
+        self.reason = reason
+        if reason not in self._told and len(self._told) < MAX_TOLD_REASONS:
+            self._told.add(reason)
             log.warning("waiting, nothing is lost: %s", reason)
 
     def end(self, work: Hashable) -> None:
-        """Note that this piece of work waits no more: it is done, or somebody else's by now."""
-        if work not in self._waiting:
-            return
-        self._waiting.discard(work)
-        if not self._waiting:
-            self.reason = None
-            self._on_change(False)
+        """Note that this piece of work waits no more: it goes on."""
+        if self._remove(work):
             log.info("working again, after %.1f s", time.monotonic() - self._since)
+
+    def abandon(self, work: Hashable) -> None:
+        """Note that this piece of work waits no more here, though it was not done: it is somebody else's by now."""
+        self._remove(work)
+
+    def _remove(self, work: Hashable) -> bool:
+        """Whether nothing waits any more, and something did."""
+        if work not in self._waiting:
+            return False
+        self._waiting.discard(work)
+        if self._waiting:
+            return False
+        self.reason = None
+        self._told.clear()
+        self._on_change(False)
+        return True

@@ -128,3 +128,51 @@ def test_sasl_without_credentials_is_refused(
 
 def test_every_setting_is_documented() -> None:
     assert [name for name, _, meaning in reference(BridgeSettings) if not meaning] == []
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        (b'{"1400000000":["s3cret"', "holds no JSON"),
+        (b"s3cret", "holds no JSON"),
+        (b"", "is empty"),
+        (b" \n", "is empty"),
+        (b"\xff\xfe{\x00}\x00", "is no text in UTF-8"),
+        (None, "cannot be read: No such file or directory"),
+    ],
+)
+def test_a_file_that_holds_what_is_wrong_is_named_and_not_shown(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    content: bytes | None,
+    problem: str,
+) -> None:
+    if content is not None:
+        (tmp_path / "apps").write_bytes(content)
+    monkeypatch.setenv("BRIDGE_APPS_FILE", str(tmp_path / "apps"))
+    with pytest.raises(SystemExit) as ended:
+        load_settings(BridgeSettings)
+    assert ended.value.code == 2
+    shown = capsys.readouterr().err
+    assert shown.startswith(f"error: BRIDGE_APPS_FILE names {tmp_path / 'apps'}, which {problem}")
+    assert shown.count("\n") == 1
+    assert "s3cret" not in shown
+
+
+def test_a_mark_of_byte_order_that_an_editor_has_left_does_no_harm(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "apps").write_bytes(b'\xef\xbb\xbf{"1400000000":["s3cret"]}\r\n')
+    monkeypatch.setenv("BRIDGE_APPS_FILE", str(tmp_path / "apps"))
+    assert list(load_settings(BridgeSettings).apps) == ["1400000000"]
+
+
+def test_new_tokens_in_the_file_are_the_latest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "apps"
+    file.write_text('{"1400000000":["s3cret"]}')
+    monkeypatch.setenv("BRIDGE_APPS_FILE", str(file))
+    settings = load_settings(BridgeSettings)
+    file.write_text('{"1400000000":["another","s3cret"],"1400000001":["third"]}')
+    assert list(settings.latest().apps) == ["1400000000", "1400000001"]
+    assert list(settings.apps) == ["1400000000"]

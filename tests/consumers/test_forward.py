@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any, Self
 
 import orjson
@@ -11,7 +12,7 @@ import pytest
 from aiokafka import ConsumerRecord
 
 from consumers.errors import PoisonError, RetryLater, WorkerRefusedError
-from consumers.forward import Forward, OriginalCallback
+from consumers.forward import Forward, OriginalCallback, signature
 from consumers.metrics import Metrics
 from consumers.settings import ConsumersSettings
 from consumers.worker import Context
@@ -106,3 +107,47 @@ async def test_a_sign_that_was_left_in_the_query_is_never_posted_and_the_urls_ow
 async def test_without_an_address_it_says_how_to_set_it() -> None:
     with pytest.raises(WorkerRefusedError, match="CONSUMERS_FORWARD_URL"):
         await ForwardHarness().__aenter__()
+
+
+@pytest.mark.parametrize(
+    ("query", "posted"),
+    [
+        (b"a=b#c?d", "a=b%23c?d"),
+        (b"a=1+2&b=%2B&c=%zz&d=%", "a=1+2&b=%2B&c=%zz&d=%"),
+        (b"a=b c\x01\x7f", "a=b%20c%01%7F"),
+        ("a=\u4e2d".encode(), "a=%E4%B8%AD"),
+        (b"a=\xff", "a=%FF"),
+        (b"a=[1]{2}|^`\\\"'<>", "a=[1]{2}|^`\\\"'<>"),
+        (b"a=%e4%b8%ad&&b", "a=%e4%b8%ad&&b"),
+        (b"%53ign=x&a=1#&sign=y", "a=1%23"),
+    ],
+)
+async def test_exactly_the_query_that_is_sent_is_signed(handler: HttpHandler, query: bytes, posted: str) -> None:
+    async with ForwardHarness(forward_url=f"{handler.url}?own=%7e", forward_secret=SECRET) as harness:
+        await harness.worker.handle(harness.read(record(0, "a", query=query)))
+    [post] = handler.posts
+    assert post.query == f"own=%7e&{posted}"
+    right = signature(SECRET.encode(), post.headers["X-Im-Bridge-Timestamp"], post.query, post.body)
+    assert post.headers["X-Im-Bridge-Signature"] == right
+
+
+async def test_the_secret_is_read_from_its_file_at_each_post(
+    handler: HttpHandler, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "secret"
+    file.write_text("first\n")
+    monkeypatch.setenv("CONSUMERS_FORWARD_SECRET_FILE", str(file))
+    async with ForwardHarness(forward_url=handler.url) as harness:
+        for number, secret in enumerate(("first", "second-one")):
+            file.write_text(f"{secret}\n")
+            await harness.worker.handle(harness.read(record(number, "a")))
+            post = handler.posts[-1]
+            right = signature(secret.encode(), post.headers["X-Im-Bridge-Timestamp"], post.query, post.body)
+            assert post.headers["X-Im-Bridge-Signature"] == right
+
+
+async def test_an_id_that_no_header_can_carry_is_the_fault_of_its_event(handler: HttpHandler) -> None:
+    async with ForwardHarness(forward_url=handler.url) as harness:
+        with pytest.raises(PoisonError, match="its id"):
+            await harness.worker.handle(harness.read(record(0, "a\r\nX-Evil: 1")))
+    assert not handler.posts

@@ -50,3 +50,124 @@ def test_settings_that_are_printed_hide_the_secret_key() -> None:
     settings = ConsumersSettings.model_validate({"im_apps": '{"1":{"secret_key":"hidden"}}'})
     assert settings.im_apps["1"].secret_key.get_secret_value() == "hidden"
     assert "hidden" not in repr(settings)
+
+
+def refused(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], name: str, value: str) -> str:
+    """What is printed for a wrong value; it begins with the name of the setting."""
+    monkeypatch.setenv(name, value)
+    with pytest.raises(SystemExit) as ended:
+        load_settings(ConsumersSettings)
+    assert ended.value.code == 2
+    shown = capsys.readouterr().err
+    assert shown.count("\n") == 1
+    assert shown.startswith("error: ")
+    assert name in shown
+    return shown
+
+
+@pytest.mark.parametrize(
+    ("url", "problem"),
+    [
+        ("redis:6379", "must begin with redis://"),
+        ("redis//localhost:6379", "must begin with redis://"),
+        ("localhost:6379", "must begin with redis://"),
+        ("http://localhost:6379", "must begin with redis://"),
+        ("redis+sentinel://localhost", "must begin with redis://"),
+        ("redis://", "has no host"),
+        ("redis:///0", "has no host"),
+        ("redis://:hidden@/0", "has no host"),
+        ("redis://a:6379,b:6379/0", "no number"),
+        ("redis://a,b/0", "several hosts"),
+        ("redis://localhost:0/0", "port of the address is 0"),
+        ("redis://localhost:65536/0", "no number up to 65535"),
+        ("redis://:hi/dden@localhost/0", "%2F"),
+        ("redis://:hi#dden@localhost/0", "%23"),
+        ("redis://localhost/zero", "'zero' at the end of the address is no number"),
+        ("redis://localhost/0/1", "no number"),
+        ("redis://localhost/-1", "no number"),
+        ("redis://localhost/?db=-1", "negative"),
+        ("redis://localhost/?db=one", "'db'"),
+        ("redis://localhost/0?retries=3", "unknown option 'retries'"),
+        ("redis://localhost/0?decode_responses=true", "unknown option 'decode_responses'"),
+        ("redis://localhost/0?ssl_certfile=/x", "do not fit"),
+        ("redis://localhost/0?protocol=7", "do not fit"),
+        ("redis://local host/0", "spaces"),
+        ("redis://[::1/0", "cannot be read"),
+        ("unix://run/redis.sock", "three slashes"),
+        ("unix://", "three slashes"),
+    ],
+)
+def test_an_address_of_redis_that_would_mean_something_else_is_refused(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], url: str, problem: str
+) -> None:
+    shown = refused(monkeypatch, capsys, "CONSUMERS_REDIS_URL", url)
+    assert problem in shown
+    assert "hidden" not in shown
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "redis://redis",
+        "redis://redis:6379/15",
+        "redis://user:p%40ss%2F@redis.example.org:6379/0?socket_keepalive=true&health_check_interval=10",
+        "rediss://redis:6380/0?ssl_ca_certs=/etc/ca.pem&ssl_cert_reqs=required",
+        "redis://[::1]:6379/0",
+        "unix:///run/redis.sock?db=2",
+    ],
+)
+def test_an_address_of_redis_in_any_right_form_is_taken(url: str) -> None:
+    assert ConsumersSettings.model_validate({"redis_url": url}).redis_url.get_secret_value() == url
+
+
+@pytest.mark.parametrize(
+    "servers",
+    [
+        ",",
+        "http://kafka:9092",
+        "kafka://kafka:9092",
+        "kafka:port",
+        "kafka:0",
+        "kafka:65536",
+        "kafka 9092",
+        "kafka/9092",
+    ],
+)
+def test_addresses_of_kafka_that_are_none_are_refused(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], servers: str
+) -> None:
+    assert "host:port" in refused(monkeypatch, capsys, "CONSUMERS_KAFKA_BOOTSTRAP_SERVERS", servers)
+
+
+def test_addresses_of_kafka_may_have_spaces_and_a_comma_at_the_end() -> None:
+    settings = ConsumersSettings.model_validate({"kafka_bootstrap_servers": " kafka-1:9092, [::1]:9093 ,kafka-3,"})
+    assert settings.kafka_bootstrap_servers == "kafka-1:9092,[::1]:9093,kafka-3"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("CONSUMERS_TOPIC", "im events"),
+        ("CONSUMERS_TOPIC", "t" * 250),
+        ("CONSUMERS_BADGES_TOPIC", "im/badges"),
+        ("CONSUMERS_DLQ_TOPIC", ".."),
+        ("CONSUMERS_DLQ_TOPIC", "im.events"),
+        ("CONSUMERS_GROUP", "g" * 250),
+        ("CONSUMERS_GROUP", "a\x1b[2Jb"),
+        ("CONSUMERS_GROUP", "badges "),
+        ("CONSUMERS_GROUP_INSTANCE_ID", "host name"),
+        ("CONSUMERS_FORWARD_URL", "https:///path"),
+        ("CONSUMERS_FORWARD_URL", "https://host/a#b"),
+        ("CONSUMERS_FORWARD_URL", "https://host:port/"),
+        ("CONSUMERS_FORWARD_URL", "https://host/with a space"),
+        ("CONSUMERS_FORWARD_URL", "host:80"),
+        ("CONSUMERS_IM_APPS", '{"1":{"secret_key":"k","host":"sin gapore"}}'),
+        ("CONSUMERS_IM_APPS", '{"1":{"secret_key":"k","identifier":" "}}'),
+        ("CONSUMERS_HANDLE_TIMEOUT_S", "inf"),
+        ("CONSUMERS_RECONCILE_LEASE_S", "1e300"),
+    ],
+)
+def test_a_value_that_cannot_work_is_refused_at_the_start(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], name: str, value: str
+) -> None:
+    refused(monkeypatch, capsys, name, value)

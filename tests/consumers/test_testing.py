@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import orjson
+import pytest
 from aiohttp import web
+from aiokafka import ConsumerRecord
 
+from consumers import testing
+from consumers.badges.store import Badge
 from consumers.errors import RetryLater
-from consumers.testing import Trial, WorkerHarness, event
-from consumers.worker import Context, Message, OutgoingRecord, Worker
+from consumers.testing import Trial, WorkerHarness, badge, event
+from consumers.worker import Context, Message, OutgoingRecord, RecordWorker, Worker
 from examples.push_worker import Push
 from tests.support.broker import Broker
 from tests.support.paths import ROOT
@@ -82,8 +88,33 @@ async def test_the_example_pushes_the_last_badge_of_each_account_of_a_batch() ->
     assert sorted(pushed) == [("ann", 4), ("bob", 1)]
 
 
-def badge(account: str, unread: int | None) -> dict[str, Any]:
-    return {"app_id": "1", "account": account, "unread": unread, "stale": False, "subject": account}
+async def test_the_example_of_the_documentation_works() -> None:
+    assert testing.__doc__ is not None
+    source = textwrap.dedent(testing.__doc__.partition("\n\n")[2].partition("\n\nFor a worker on")[0])
+    names: dict[str, Any] = {}
+    exec(source, names)
+    await names["test_the_receiver_of_a_recalled_message_is_told"]()
+
+
+async def test_a_push_that_the_gateway_does_not_take_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PUSH_URL", f"http://127.0.0.1:{free_port()}")
+    async with WorkerHarness(Push(), tries=2) as harness:
+        await harness.feed(badge("ann", 3))
+    assert (harness.retried, harness.handled, harness.poison) == (2, [], [])
+    assert harness.waiting is not None
+
+
+async def test_a_badge_has_the_form_and_the_key_of_those_on_the_topic() -> None:
+    class Keys(RecordWorker):
+        name = "keys"
+
+        async def handle(self, batch: Sequence[ConsumerRecord]) -> None: ...
+
+    async with WorkerHarness(Keys()) as harness:
+        await harness.feed(badge("ann", 3, app_id="1"), badge("bob", None, app_id="2"))
+    assert [record.key for record in harness.handled] == [b"1:ann", b"2:bob"]
+    for record in harness.handled:
+        assert msgspec.json.encode(msgspec.json.decode(record.value, type=Badge)) == record.value
 
 
 def test_the_example_is_as_short_as_the_documentation_says() -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 
@@ -11,6 +13,7 @@ from bridge.ingress import verify as verification
 from bridge.ingress.refusals import Refusal
 from bridge.ingress.verify import Verifier, sign
 from bridge.query import parse_query
+from bridge.settings import BridgeSettings
 
 APP, TOKEN, NOW = "1400000000", "xxxxyyyy", 1669872112
 DOCUMENTED = "17773bc39a671d7b9aa835458704d2a6db81360a5940292b587d6d760d484061"
@@ -105,3 +108,30 @@ def test_names_have_no_case_and_the_first_of_a_repeated_one_counts() -> None:
 
 def test_the_old_webhook_names_its_command_differently() -> None:
     assert parse_query("sdkappid=1&command=call_end").command == "call_end"
+
+
+def test_tokens_that_were_replaced_hold_from_then_on_also_for_signatures_that_were_right_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "apps"
+    file.write_text('{"1400000000":["first"]}')
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("BRIDGE_APPS_FILE", str(file))
+    settings = BridgeSettings.model_validate({})
+    verifier = Verifier.from_settings(settings)
+
+    def refusal_of(token: str) -> Refusal | None:
+        time_text = str(int(time.time()))
+        query = f"SdkAppid=1400000000&Sign={sign(token, time_text)}&RequestTime={time_text}"
+        return verifier.verify(parse_query(query)).refusal
+
+    assert refusal_of("first") is None
+    file.write_text('{"1400000000":["second","first"]}')
+    verifier.use_tokens_of(settings.latest())
+    assert (refusal_of("first"), refusal_of("second")) == (None, None)
+    file.write_text('{"1400000000":["secon')
+    verifier.use_tokens_of(settings.latest())
+    assert (refusal_of("first"), refusal_of("second")) == (None, None), "what is wrong changes nothing"
+    file.write_text('{"1400000000":["second"]}')
+    verifier.use_tokens_of(settings.latest())
+    assert (refusal_of("first"), refusal_of("second")) == (refusals.BAD_SIGNATURE, None)

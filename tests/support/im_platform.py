@@ -63,6 +63,8 @@ class ImPlatform(ThreadedServer):
         self.counts: dict[str, int] = {}
         self.fault: Callable[[str], int | str | None] = lambda _: None
         self.before_answer: Callable[[str], None] = lambda _: None
+        self.raw_reply: bytes | None = None
+        """Answered to every call, where it is set."""
         self.delay_s = 0.0
         self.calls: list[tuple[float, str, int]] = []
         """Of each call: when (monotonic), account, error code that it was answered with."""
@@ -93,6 +95,8 @@ class ImPlatform(ThreadedServer):
         except (ValueError, KeyError, TypeError):
             return self._answer("", 90001)
         await asyncio.sleep(self.delay_s)
+        if self.raw_reply is not None:
+            return web.Response(body=self.raw_reply)
         fault = self.fault(account)
         if isinstance(fault, str):
             self.calls.append((time.monotonic(), account, -1))

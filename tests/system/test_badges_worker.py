@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
+import sys
 import time
+from pathlib import Path
 from typing import Any
 
 import orjson
+import redis
 
 from tests.support.badge_model import APP, NOON_MS, badge_event, produce
 from tests.support.badges import SHORT_SESSION, BadgeTraffic, assert_badges_converge, badges_in_redis
@@ -172,3 +177,50 @@ def test_a_badge_on_the_topic_is_readable_json(
         "event_id": "b",
         "stale": False,
     }
+
+
+def test_while_redis_is_full_events_wait_and_the_worker_is_not_ready(
+    broker: Broker, own_redis: RedisServer, topics: Topics, worker: Any
+) -> None:
+    consumers = worker(broker, own_redis, **SHORT_SESSION)
+    traffic = BadgeTraffic(topics.events)
+    with redis.Redis(port=own_redis.port) as admin:
+        admin.config_set("maxmemory", 1)
+        produce(broker.bootstrap, topics.events, traffic.make(200))
+        consumers.wait_for_log("waiting, nothing is lost: Redis at .* its memory is full: raise its maxmemory")
+        consumers.wait_for_http(f"{consumers.admin_url}/readyz", status=503)
+        consumers.wait_for(lambda: consumers.metric("consumers_retries_total", cause="waiting") > 3, what="attempts")
+        admin.config_set("maxmemory", 0)
+    assert_badges_converge(traffic, broker.bootstrap, own_redis, topics, consumers)
+    consumers.wait_ready()
+    assert consumers.metric("consumers_dead_letters_total") == 0
+    assert read_all(broker.bootstrap, topics.dlq) == []
+
+
+def test_a_redis_that_comes_back_empty_is_told_until_the_badges_are_rebuilt(
+    broker: Broker, own_redis: RedisServer, topics: Topics, worker: Any
+) -> None:
+    consumers = worker(broker, own_redis, **SHORT_SESSION)
+    traffic = BadgeTraffic(topics.events)
+    produce(broker.bootstrap, topics.events, traffic.make(200))
+    assert_badges_converge(traffic, broker.bootstrap, own_redis, topics, consumers)
+    assert consumers.terminate() == 0
+    with redis.Redis(port=own_redis.port) as admin:
+        admin.flushall()
+    consumers.start_ready()
+    consumers.wait_for_log("has lost the badges: .* run `consumers badge rebuild`")
+    assert consumers.metric("consumers_badges_lost") == 1
+    with redis.Redis(port=own_redis.port) as admin:
+        admin.flushall()
+    consumers.wait_for(lambda: consumers.output().count("has lost the badges") == 2, what="the second loss")
+    settings = {
+        "CONSUMERS_REDIS_URL": own_redis.url,
+        "CONSUMERS_KAFKA_BOOTSTRAP_SERVERS": broker.bootstrap,
+        "CONSUMERS_TOPIC": topics.events,
+        "CONSUMERS_BADGES_TOPIC": topics.badges,
+    }
+    rebuild = [str(Path(sys.executable).parent / "consumers"), "badge", "rebuild"]
+    subprocess.run(rebuild, env={**os.environ, **settings}, check=True, capture_output=True, timeout=60)
+    consumers.wait_for_log("the badges are rebuilt")
+    assert consumers.metric("consumers_badges_lost") == 0
+    assert_badges_converge(traffic, broker.bootstrap, own_redis, topics, consumers)

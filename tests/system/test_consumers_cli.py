@@ -72,6 +72,14 @@ def test_a_badge_that_does_not_exist_is_said_so(redis_server: RedisServer, topic
     assert done.stderr.startswith(f"error: no badge of {account} in any app")
 
 
+def test_a_badge_that_was_lost_is_said_to_be_lost(own_redis: RedisServer) -> None:
+    with redis.Redis(port=own_redis.port) as client:
+        client.hset("im:badges:state", mapping={"id": "x", "lost_at": str(NOON_MS)})
+    done = consumers("badge", "get", "ann", CONSUMERS_REDIS_URL=own_redis.url)
+    assert done.returncode == 1
+    assert "Redis has lost its badges (2026-09-21T14:13:20.000Z), run `consumers badge rebuild`" in done.stderr
+
+
 def test_an_account_of_two_apps_needs_the_app(redis_server: RedisServer, topics: Topics) -> None:
     account = topics.events
     for app in (APP, "1400000001"):
@@ -102,6 +110,9 @@ def test_a_kafka_that_is_away_is_told_and_nothing_of_what_goes_on_inside(
     done = consumers(*arguments, CONSUMERS_REDIS_URL=redis_server.url, CONSUMERS_KAFKA_BOOTSTRAP_SERVERS=kafka)
     assert done.returncode == 1
     assert "nothing listens there" in done.stderr
+    assert f"Kafka at {kafka} cannot be used" in done.stderr
+    assert "CONSUMERS_KAFKA_BOOTSTRAP_SERVERS" in done.stderr
+    assert "KafkaError: KafkaError" not in done.stderr
     assert not re.search("Traceback|asyncio|Unclosed", done.stderr)
 
 
@@ -169,3 +180,10 @@ def test_rebuild_of_a_topic_that_does_not_exist_says_so(
     assert done.returncode == 1
     assert f"the topic {topics.events} does not exist: set CONSUMERS_TOPIC" in done.stderr
     assert read_all(broker.bootstrap, topics.badges) == []
+
+
+@pytest.mark.parametrize("worker", ["badges", "reconcile", "examples.push_worker:Push"])
+def test_an_address_that_a_worker_would_ignore_is_refused(worker: str) -> None:
+    done = consumers("run", worker, "--url", "http://localhost/")
+    assert done.returncode == 1
+    assert done.stderr == f"error: --url is for forward alone, {worker} would ignore it\n"

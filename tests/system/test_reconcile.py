@@ -92,19 +92,29 @@ def unread(server: RedisServer) -> bytes | None:
     return stored
 
 
-def test_a_wrong_secret_key_is_named_and_not_shown(
-    broker: Broker, own_redis: RedisServer, topics: Topics, platform: ImPlatform, start_worker: StartWorker
+def test_a_wrong_secret_key_is_named_and_not_shown_and_a_right_one_in_its_file_is_taken(  # noqa: PLR0917 - fixtures
+    broker: Broker,
+    own_redis: RedisServer,
+    topics: Topics,
+    platform: ImPlatform,
+    start_worker: StartWorker,
+    tmp_path: Path,
 ) -> None:
     topics.create(broker.bootstrap)
     wrong = "this-is-the-wrong-secret-key"
+    apps = tmp_path / "apps.json"
+    apps.write_text(platform.credentials(secret_key=wrong))
     settings = {
         "CONSUMERS_REDIS_URL": own_redis.url,
-        "CONSUMERS_IM_APPS": platform.credentials(secret_key=wrong),
+        "CONSUMERS_IM_APPS_FILE": str(apps),
         "CONSUMERS_RECONCILE_DELAY_S": "0",
     }
     apply_events_elsewhere(own_redis, badge_event("b", "ann", time=NOON_MS - 5))
     process = start_worker("reconcile", broker.bootstrap, **settings)
     process.wait_for_log(r"calls for app 1400000000 are stopped .* error 70009.* See CONSUMERS_IM_APPS")
     assert process.metric("consumers_reconcile_breaker_open") == 1
+    platform.counts["ann"] = 6
+    apps.write_text(platform.credentials())
+    process.wait_for(lambda: unread(own_redis) == b"6", what="the number in Redis", timeout=30)
     assert wrong not in process.log.read_text()
     assert process.terminate() == 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import threading
 import time
 from collections import defaultdict
@@ -165,3 +166,24 @@ def test_redis_away_for_a_while_is_seen_while_idle_and_costs_nothing(
     consumers.wait_for(lambda: consumers.metric("consumers_connected", to="redis") == 1, what="Redis to be there")
     assert consumers.metric("consumers_dead_letters_total") == 0
     assert badges_in_redis(own_redis, traffic.accounts)
+
+
+@pytest.mark.slow
+def test_after_a_restart_of_kafka_a_worker_goes_on_as_the_member_that_it_was(
+    own_broker: Broker, redis_server: RedisServer, topics: Topics, worker: Any
+) -> None:
+    consumers = worker(own_broker, redis_server, **SHORT_SESSION)
+    traffic = BadgeTraffic(topics.events)
+    produce(own_broker.bootstrap, topics.events, traffic.make(100))
+    assert_badges_converge(traffic, own_broker.bootstrap, redis_server, topics, consumers)
+    own_broker.kill()
+    ended = time.monotonic()
+    consumers.wait_for(lambda: time.monotonic() - ended > 8, what="more than a session without Kafka", timeout=30)
+    assert consumers.metric("consumers_connected", to="kafka") == 0
+    own_broker.start()
+    produce(own_broker.bootstrap, topics.events, traffic.make(100))
+    assert_badges_converge(traffic, own_broker.bootstrap, redis_server, topics, consumers)
+    consumers.wait_for(lambda: consumers.metric("consumers_connected", to="kafka") == 1, what="Kafka to be there")
+    # A new member would have to wait until the group has forgotten the one that it was before.
+    assert "replaced with a new one" not in consumers.output()
+    assert len(re.findall("partitions of", consumers.output())) == 1

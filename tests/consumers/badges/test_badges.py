@@ -9,8 +9,8 @@ from typing import Any
 import orjson
 import pytest
 
-from consumers.badges.badge_event import read_badge_event
-from consumers.badges.store import Badge, BadgeStore, Owner
+from consumers.badges.badge_event import collect, read_badge_event
+from consumers.badges.store import Badge, BadgeStore, Events, Owner
 from tests.support.badge_model import ALL_READ, APP, NOON_MS, READ, RECALLED, SENT, badge_event, rfc3339
 from tests.support.badges import apply_events
 
@@ -103,6 +103,37 @@ async def test_a_count_of_zero_is_a_count(apply: Apply, account: str) -> None:
     badge = await apply(badge_event("a", account, 0, time=NOON_MS - 5))
     assert badge is not None
     assert badge.unread == 0
+
+
+@pytest.mark.parametrize(("written", "unread"), [(b"7.0", 7), (b"7e0", 7), (b"0.0", 0), (b"-1.0", 3)])
+async def test_a_whole_number_is_a_count_however_it_is_written(
+    store: BadgeStore, account: str, written: bytes, unread: int
+) -> None:
+    await apply_events(store, badge_event("a", account, 3, time=NOON_MS - 9))
+    value = orjson.dumps(badge_event("b", account, 99, time=NOON_MS - 5)).replace(b":99", b":" + written)
+    event = read_badge_event(value)
+    assert event is not None
+    events: dict[Owner, Events] = {}
+    collect(event, events)
+    if events:
+        await store.update(events)
+    [badge] = await store.find(account, APP)
+    assert (badge.unread, badge.stale) == (unread, False)
+
+
+@pytest.mark.parametrize("written", [b"7.5", b"1e30", b"2147483648.0"])
+async def test_a_number_that_no_count_can_be_is_as_good_as_none(
+    store: BadgeStore, account: str, written: bytes
+) -> None:
+    await apply_events(store, badge_event("a", account, 3, time=NOON_MS - 9))
+    value = orjson.dumps(badge_event("b", account, 99, time=NOON_MS - 5)).replace(b":99", b":" + written)
+    event = read_badge_event(value)
+    assert event is not None
+    events: dict[Owner, Events] = {}
+    collect(event, events)
+    await store.update(events)
+    [badge] = await store.find(account, APP)
+    assert (badge.unread, badge.stale) == (3, True)
 
 
 @pytest.mark.parametrize("unread", [None, 3, -1])

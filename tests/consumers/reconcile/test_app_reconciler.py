@@ -64,7 +64,7 @@ class ReconcileHarness:
 
     def reconciler(self) -> AppReconciler:
         context = Context(self._settings, self, self.metrics, alone=False)  # type: ignore[arg-type]
-        api = RestApi(self._session, self.app_id, self._app, timeout_s=self._settings.reconcile_timeout_s)
+        api = RestApi(self._session, self.app_id, lambda: self._app, timeout_s=self._settings.reconcile_timeout_s)
         waiting = WaitStatus(self.metrics.waiting.set)
         return AppReconciler(self.app_id, api, self.store, context, waiting)
 

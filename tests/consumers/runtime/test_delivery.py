@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -12,7 +13,7 @@ import redis.exceptions
 from aiokafka import ConsumerRecord, TopicPartition
 from aiokafka.errors import KafkaConnectionError, MessageSizeTooLargeError
 
-from consumers.errors import PoisonError, RetryLater, is_passing
+from consumers.errors import MAX_TRACEBACK_BYTES, PoisonError, RetryLater, WorkerRefusedError, is_passing
 from consumers.metrics import Metrics
 from consumers.runtime.dead_letter_breaker import DeadLetterBreaker
 from consumers.runtime.dead_letters import DeadLetters
@@ -98,6 +99,7 @@ async def test_the_one_event_that_fails_is_found_and_given_up_and_all_others_are
     assert orjson.loads(letter.value)["id"] == "f"
     headers = dict(letter.headers)
     assert headers.pop("traceback-hash").isalnum()
+    assert headers.pop("traceback").decode().endswith("raise error\nValueError: bad\nletter\n")
     assert headers == {
         "traceparent": b"00-1",
         "reason": b"handler_failed",
@@ -311,7 +313,7 @@ async def test_records_that_are_no_events_among_good_ones_do_not_open_the_breake
 async def test_a_dead_letter_that_is_too_large_goes_without_its_value_and_its_large_headers(
     producer: FakeProducer,
 ) -> None:
-    producer.failures = [MessageSizeTooLargeError()]
+    producer.failures = [MessageSizeTooLargeError(), MessageSizeTooLargeError()]
     large = keyed(1)
     large.headers = (("raw-body", b"x" * 5000), ("traceparent", b"00-1"))
     await made(Faulty(lambda _: ValueError("bad")), producer).deliver(PARTITION, [large], asyncio.Event())
@@ -320,6 +322,61 @@ async def test_a_dead_letter_that_is_too_large_goes_without_its_value_and_its_la
     headers = dict(letter.headers)
     assert "raw-body" not in headers
     assert (headers["traceparent"], headers["value-omitted"]) == (b"00-1", b"true")
+
+
+async def test_a_dead_letter_that_is_too_large_goes_first_of_all_without_the_traceback(producer: FakeProducer) -> None:
+    producer.failures = [MessageSizeTooLargeError()]
+    await made(Faulty(lambda _: ValueError("bad")), producer).deliver(PARTITION, [keyed(1)], asyncio.Event())
+    [letter] = producer.records
+    assert orjson.loads(letter.value)["id"] == "e1"
+    assert "traceback" not in dict(letter.headers)
+
+
+async def test_the_traceback_of_each_fault_is_logged_once_and_kept_in_every_letter(
+    producer: FakeProducer, caplog: pytest.LogCaptureFixture
+) -> None:
+    worker = Faulty(lambda message: KeyError("x") if int(message.event.id[1:]) % 2 else ValueError("y" * 20_000))
+    await made(worker, producer).deliver(PARTITION, [keyed(number) for number in range(8)], asyncio.Event())
+    tracebacks = [dict(letter.headers)["traceback"] for letter in producer.records]
+    assert len(tracebacks) == 8
+    assert all(b"test_delivery.py" in one or one.endswith(b"yyy\n") for one in tracebacks)
+    assert max(map(len, tracebacks)) == MAX_TRACEBACK_BYTES
+    logged = [line.exc_info[0] for line in caplog.records if line.exc_info]
+    assert logged == [ValueError, KeyError]
+
+
+async def test_an_error_that_says_all_by_itself_has_no_traceback(
+    producer: FakeProducer, caplog: pytest.LogCaptureFixture
+) -> None:
+    worker = Faulty(lambda message: PoisonError(message, "refused"))
+    await made(worker, producer).deliver(PARTITION, [record(0, b"no event"), keyed(1)], asyncio.Event())
+    assert ["traceback" in dict(letter.headers) for letter in producer.records] == [False, False]
+    assert not [line for line in caplog.records if line.exc_info]
+
+
+async def test_passwords_in_addresses_are_kept_out_of_dead_letters(producer: FakeProducer) -> None:
+    worker = Faulty(lambda _: ValueError("cannot reach redis://me:hidden@redis:6379"))
+    await made(worker, producer).deliver(PARTITION, [keyed(1)], asyncio.Event())
+    [letter] = producer.records
+    assert not [value for _, value in letter.headers if b"hidden" in value]
+    assert dict(letter.headers)["detail"].endswith(b"redis://me:**********@redis:6379")
+
+
+async def test_a_worker_that_finds_itself_set_up_wrongly_ends_and_no_event_is_to_blame(producer: FakeProducer) -> None:
+    worker = Faulty(lambda _: WorkerRefusedError("PUSH_URL must begin with https://"))
+    with pytest.raises(WorkerRefusedError):
+        await made(worker, producer).deliver(PARTITION, records("abc"), asyncio.Event())
+    assert worker.batches == [list("abc")]
+    assert not producer.records
+
+
+async def test_what_a_worker_waits_for_by_a_fault_of_its_own_is_told_with_its_place(
+    producer: FakeProducer, caplog: pytest.LogCaptureFixture
+) -> None:
+    errors = [ConnectionResetError("by peer")]
+    worker = Faulty(lambda _: errors.pop() if errors else None)
+    await made(worker, producer).deliver(PARTITION, records("a"), asyncio.Event())
+    assert re.search(r"ConnectionResetError: by peer \(at \S*test_delivery\.py:\d+\)", caplog.text)
 
 
 async def test_a_worker_that_takes_too_long_is_told_as_that(

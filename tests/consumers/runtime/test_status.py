@@ -6,7 +6,7 @@ import logging
 
 import pytest
 
-from consumers.runtime.status import ServerStatus, WaitStatus
+from consumers.runtime.status import MAX_TOLD_REASONS, ServerStatus, WaitStatus
 
 
 @pytest.fixture(autouse=True)
@@ -57,3 +57,34 @@ def test_a_new_reason_is_told(caplog: pytest.LogCaptureFixture) -> None:
     waiting.begin(1, "Redis is away")
     waiting.begin(1, "Redis is full")
     assert [line.partition(": ")[2] for line in caplog.messages] == ["Redis is away", "Redis is full"]
+
+
+def test_reasons_that_take_turns_are_told_once_each_and_again_at_the_next_wait(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    waiting = WaitStatus(lambda _: None)
+    for _ in range(2):
+        for _ in range(5):
+            waiting.begin(1, "Redis is away")
+            waiting.begin(2, "Redis refuses")
+        waiting.end(1)
+        waiting.end(2)
+    told = [line.partition(": ")[2] for line in caplog.messages]
+    assert told == ["Redis is away", "Redis refuses", ""] * 2
+
+
+def test_reasons_without_end_are_told_so_often_only(caplog: pytest.LogCaptureFixture) -> None:
+    waiting = WaitStatus(lambda _: None)
+    for number in range(1000):
+        waiting.begin(1, f"attempt {number} failed")
+    assert len(caplog.messages) == MAX_TOLD_REASONS
+    assert waiting.reason == "attempt 999 failed"
+
+
+def test_work_that_is_given_up_while_it_waits_is_not_told_as_going_on(caplog: pytest.LogCaptureFixture) -> None:
+    changes: list[bool] = []
+    waiting = WaitStatus(changes.append)
+    waiting.begin(1, "Redis is away")
+    waiting.abandon(1)
+    assert changes == [True, False]
+    assert len(caplog.messages) == 1

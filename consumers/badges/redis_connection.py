@@ -1,0 +1,218 @@
+"""The connection to Redis, made anew whenever Redis says no: then another server may be the right one.
+
+Commands and scripts are ours, and so are their arguments. So whatever the server answers to them, in whatever words, it
+is trouble with Redis and passes: RetryLater. Only one fault is an event's own: the key of its badge holds something
+else. That is looked up, not taken from the words of the error.
+
+After each answer that is an error the connections are given up. The next attempt looks up the host's name, reads
+CONSUMERS_REDIS_URL_FILE, and connects: a server that was demoted, or a password that was replaced, costs one attempt.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import logging
+import re
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, TypeVar
+
+import redis.exceptions
+from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+
+from consumers.errors import RetryLater, WorkerRefusedError, describe, redis_code
+from consumers.settings import ConsumersSettings
+
+T = TypeVar("T")
+Key = bytes | str
+RedisCommand = Callable[[Redis], Awaitable[T]]
+
+log = logging.getLogger(__name__)
+
+_OF_A_CLUSTER = re.compile(r"\bslots?\b|\bcluster\b(?! connections)", re.IGNORECASE)
+"""In the words of servers, and of proxies before them, that take commands on keys of one slot only."""
+_CLUSTER_CODES = frozenset({"ASK", "CLUSTERDOWN", "CROSSSLOT", "MOVED"})
+_ADVICE = {
+    "LOADING": "it is loading its data",
+    "MASTERDOWN": "it is a replica that has lost its primary",
+    "MISCONF": "it cannot save to its disk and so takes no writes: see its log",
+    "NOAUTH": "it wants a password: set it in CONSUMERS_REDIS_URL",
+    "NOPERM": "its user may not run the commands or use the keys of the badges: see its ACL",
+    "NOREPLICAS": "too few replicas are there for its min-replicas-to-write",
+    "OOM": "its memory is full: raise its maxmemory",
+    "READONLY": "it is a replica: the address in CONSUMERS_REDIS_URL must lead to the primary",
+    "WRONGPASS": "it refuses user name and password: set them in CONSUMERS_REDIS_URL",
+}
+
+
+class ForeignKeyError(Exception):
+    """A key of ours holds something that is not ours. The message names it and says what to do."""
+
+
+class LuaScript:
+    """A script, sent whole only to a server that does not know it yet.
+
+    Args:
+        text: in Lua.
+    """
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._sha = hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
+
+    async def run(self, client: Redis, keys: Sequence[Key], arguments: Sequence[Any]) -> Any:
+        """What it returns for these keys and arguments."""
+        try:
+            return await client.evalsha(self._sha, len(keys), *keys, *arguments)
+        except redis.exceptions.NoScriptError:
+            return await client.eval(self._text, len(keys), *keys, *arguments)
+
+
+class RedisConnection:
+    """Runs commands on the Redis of the settings.
+
+    Every method raises RetryLater for whatever is wrong with Redis or the way to it.
+    """
+
+    def __init__(self, settings: ConsumersSettings) -> None:
+        self._settings = settings
+        self._lease = self._connect()
+
+    @property
+    def shown_url(self) -> str:
+        """Its address without the password."""
+        return str(self._settings.latest().redis_url)
+
+    async def run(self, command: RedisCommand[T], *, badges: Sequence[Key] = (), others: Sequence[Key] = ()) -> T:
+        """What a command returns.
+
+        Args:
+            command: given the client.
+            badges: the keys of badges that it uses, which are hashes.
+            others: the other keys that it uses.
+
+        Raises:
+            RetryLater: Redis cannot do it now.
+            ForeignKeyError: the key of a badge is no hash.
+        """
+        try:
+            return await self.attempt(command)
+        except redis.exceptions.DataError:
+            raise  # It was not even sent: something of ours that Redis has no form for.
+        except (redis.exceptions.RedisError, OSError) as error:
+            raise await self.explained(error, badges=badges, others=others) from error
+
+    async def explained(
+        self, error: Exception, *, badges: Sequence[Key], others: Sequence[Key]
+    ) -> RetryLater | ForeignKeyError:
+        """What to raise for an error of a command that uses these keys, as `run` raises it."""
+        return await self._blame(badges, others) if redis_code(error) == "WRONGTYPE" else self.away(error)
+
+    async def attempt(self, command: RedisCommand[T]) -> T:
+        """What a command returns; whatever it raises, the connections are given up.
+
+        Raises:
+            redis.exceptions.RedisError, OSError: Redis cannot do it.
+        """
+        lease = self._lease
+        lease.users += 1
+        try:
+            return await command(lease.client)
+        except (redis.exceptions.RedisError, OSError) as error:
+            if redis_code(error) != "WRONGTYPE":
+                await self._renew(lease)
+            raise
+        finally:
+            lease.users -= 1
+            if lease.is_over and not lease.users:
+                await lease.close()
+
+    async def close(self) -> None:
+        """Disconnect."""
+        await self._lease.close()
+
+    def away(self, error: Exception) -> RetryLater:
+        """What to raise for an error of Redis."""
+        code = redis_code(error)
+        if is_of_cluster(error):
+            return RetryLater(str(self.cluster_error()))
+        if advice := _ADVICE.get(code):
+            return RetryLater(f"Redis at {self.shown_url} cannot be used: {advice} ({code})")
+        return RetryLater(f"Redis at {self.shown_url} cannot be used ({describe(error)})")
+
+    def cluster_error(self) -> WorkerRefusedError:
+        """Says that it must be another Redis."""
+        return WorkerRefusedError(
+            f"Redis at {self.shown_url} is a cluster, maybe behind a proxy. Badges of many users are updated in one "
+            "step, so give CONSUMERS_REDIS_URL the address of a single Redis or Valkey, without cluster mode"
+        )
+
+    def _connect(self) -> _ClientLease:
+        settings = self._settings.latest()
+        client = Redis.from_url(
+            settings.redis_url.get_secret_value(),
+            socket_timeout=settings.redis_timeout_s,
+            socket_connect_timeout=settings.redis_timeout_s,
+            retry=Retry(NoBackoff(), 1),  # a connection that an idle time-out or a restart has closed
+        )
+        return _ClientLease(client)
+
+    async def _renew(self, lease: _ClientLease) -> None:
+        if lease is self._lease:
+            lease.is_over = True
+            self._lease = self._connect()
+
+    async def _blame(self, badges: Sequence[Key], others: Sequence[Key]) -> RetryLater | ForeignKeyError:
+        """Whose fault it is that a key is of the wrong type: an event's where it is that of its badge alone."""
+
+        async def types(client: Redis) -> list[bytes]:
+            async with client.pipeline(transaction=False) as pipeline:
+                for key in (*badges, *others):
+                    pipeline.type(key)
+                return await pipeline.execute()
+
+        try:
+            found = [kind.decode() for kind in await self.attempt(types)]
+        except (redis.exceptions.RedisError, OSError) as error:
+            return self.away(error)
+        of_badges, of_others = found[: len(badges)], found[len(badges) :]
+        for key, kind in zip(badges, of_badges, strict=True):
+            if kind not in {"none", "hash"}:
+                return ForeignKeyError(
+                    f"the key {_text(key)} in Redis at {self.shown_url} holds a {kind} where a badge should be: "
+                    "delete that key"
+                )
+        held = ", ".join(f"{_text(key)} ({kind})" for key, kind in zip(others, of_others, strict=True))
+        return RetryLater(
+            f"a key in Redis at {self.shown_url} holds something of another type than all badges need: delete the "
+            f"wrong one of {held}"
+        )
+
+
+class _ClientLease:
+    """A client and how many commands use it; closed when it is over and the last of them has ended."""
+
+    def __init__(self, client: Redis) -> None:
+        self.client = client
+        self.users = 0
+        self.is_over = False
+
+    async def close(self) -> None:
+        with contextlib.suppress(redis.exceptions.RedisError, OSError):
+            await self.client.aclose()
+
+
+def is_of_cluster(error: Exception) -> bool:
+    """Whether an answer is that of a cluster, or of a proxy before one, to a command on keys of several slots."""
+    if not isinstance(error, redis.exceptions.ResponseError):
+        return False
+    code = redis_code(error)
+    if code in _CLUSTER_CODES:
+        return code != "CLUSTERDOWN"
+    return not code.isupper() and bool(_OF_A_CLUSTER.search(str(error)))
+
+
+def _text(key: Key) -> str:
+    return key.decode(errors="backslashreplace") if isinstance(key, bytes) else key

@@ -1,0 +1,219 @@
+"""Redis changes places behind one address, or comes back empty: the worker goes along, and tells what is lost."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import orjson
+import pytest
+import redis
+
+from consumers.badges import Badges
+from consumers.badges.badge_event import read_badge_event
+from consumers.badges.store import Badge, BadgeStore, Owner
+from consumers.errors import RetryLater
+from consumers.metrics import Metrics
+from consumers.reconcile.stale import StaleBadges
+from consumers.settings import ConsumersSettings
+from consumers.worker import Context, OutgoingRecord
+from tests.support.badge_model import APP, badge_event
+from tests.support.redis import RedisServer
+from tests.support.resp_proxy import RespProxy
+from tests.support.waiting import wait_until
+
+
+class NoKafka:
+    """Takes every record."""
+
+    async def publish(self, _topic: str, _records: list[OutgoingRecord]) -> None: ...
+
+
+class BadgeWorker:
+    """The worker of badges as the runtime has it, with `url` as its Redis; `resumes`: its group has worked before."""
+
+    def __init__(self, url: str, *, resumes: bool = False, alone: bool = True, rebuilds: bool = False) -> None:
+        async def asked() -> bool:
+            return resumes
+
+        self.worker = Badges(rebuilds=rebuilds)
+        self.metrics = Metrics("badges")
+        settings = ConsumersSettings.model_validate({"redis_url": url, "redis_timeout_s": 2})
+        self.context = Context(settings, NoKafka(), self.metrics, alone=alone, resumes=asked)  # type: ignore[arg-type]
+
+    async def start(self) -> BadgeWorker:
+        await self.worker.start(self.context)
+        return self
+
+    async def handle(self, event_id: str, unread: int | None, time: int) -> Badge:
+        event = read_badge_event(orjson.dumps(badge_event(event_id, "ann", unread, time=time, received=time)))
+        assert event is not None
+        await self.worker.handle([event])
+        return await self.badge()
+
+    async def badge(self) -> Badge:
+        [badge] = await self.worker._store.update({Owner(APP, "ann"): []})
+        return badge
+
+    @property
+    def lost(self) -> float | None:
+        return self.metrics.registry.get_sample_value("consumers_badges_lost", {"worker": "badges"})
+
+
+@pytest.fixture
+async def proxy(own_redis: RedisServer) -> AsyncIterator[RespProxy]:
+    async with RespProxy(own_redis.port) as made:
+        yield made
+
+
+def now_ms(server: RedisServer) -> int:
+    with redis.Redis(port=server.port) as client:
+        seconds, microseconds = client.time()
+    return int(seconds) * 1000 + int(microseconds) // 1000
+
+
+async def test_after_a_failover_behind_one_address_the_new_primary_is_written_to(
+    own_redis: RedisServer, tmp_path: Path, proxy: RespProxy
+) -> None:
+    badges = await BadgeWorker(proxy.url).start()
+    before = now_ms(own_redis)
+    await badges.handle("a", 3, before)
+    reconcile = BadgeStore(badges.context.settings)
+    stale = StaleBadges(reconcile)
+    assert await stale.count(APP) == 0
+    with (
+        RedisServer(tmp_path / "other") as other,
+        redis.Redis(port=own_redis.port) as first,
+        redis.Redis(port=other.port) as second,
+    ):
+        first.config_set("repl-diskless-sync-delay", 0)
+        second.replicaof("127.0.0.1", str(own_redis.port))
+        wait_until(lambda: second.info("replication")["master_link_status"] == "up", timeout=30, what="a replica")
+        second.replicaof("NO", "ONE")
+        first.replicaof("127.0.0.1", str(other.port))
+        with pytest.raises(RetryLater, match="it is a replica"):
+            await badges.handle("b", 4, before + 1)
+        with pytest.raises(RetryLater, match="it is a replica"):
+            await stale.postpone(Owner(APP, "ann"), jitter=1)
+        proxy.upstream = other.port
+        for _ in range(3):
+            try:
+                badge = await badges.handle("b", 4, before + 1)
+                break
+            except RetryLater:
+                continue
+        assert (badge.unread, badge.stale) == (4, False)
+        assert second.hget(f"im:badge:{APP}:ann", "unread") == b"4"
+        await stale.postpone(Owner(APP, "ann"), jitter=1)
+        assert second.zcard(f"im:badges:stale:{APP}") == 1
+        await badges.worker.stop()
+        await reconcile.close()
+    assert badges.lost == 0
+
+
+async def test_of_a_redis_that_was_emptied_no_older_count_passes_for_the_newest(
+    own_redis: RedisServer, proxy: RespProxy, caplog: pytest.LogCaptureFixture
+) -> None:
+    badges = await BadgeWorker(proxy.url).start()
+    first = now_ms(own_redis) - 60_000
+    assert not (await badges.handle("new", 7, first + 1000)).stale
+    assert badges.worker.remarks() == {}
+    with redis.Redis(port=own_redis.port) as admin:
+        admin.flushall()
+    late = await badges.handle("late", 3, first)
+    assert (late.unread, late.stale) == (3, True)
+    assert "has lost the badges" in caplog.text
+    assert "consumers badge rebuild" in caplog.text
+    assert badges.lost == 1
+    assert "consumers badge rebuild" in badges.worker.remarks()["badges"]
+    newest = await badges.handle("after", 9, now_ms(own_redis) + 1)
+    assert (newest.unread, newest.stale) == (9, False)
+    await badges.worker.stop()
+
+
+async def test_the_loss_is_noticed_once_by_each_process_also_while_it_is_idle(
+    own_redis: RedisServer, proxy: RespProxy, caplog: pytest.LogCaptureFixture
+) -> None:
+    processes = [await BadgeWorker(proxy.url).start() for _ in range(2)]
+    with redis.Redis(port=own_redis.port) as admin:
+        admin.flushall()
+    for _ in range(3):
+        for process in processes:
+            await process.worker.probe()
+    assert [process.lost for process in processes] == [1, 1]
+    assert caplog.text.count("has lost the badges") == 2
+    for process in processes:
+        await process.worker.stop()
+
+
+@pytest.mark.parametrize(("resumes", "lost"), [(True, 1), (False, 0)])
+async def test_an_empty_redis_at_the_start_is_a_loss_where_the_group_has_worked_before(
+    own_redis: RedisServer, resumes: bool, lost: int
+) -> None:
+    badges = await BadgeWorker(own_redis.url, resumes=resumes).start()
+    assert badges.lost == lost
+    badge = await badges.handle("late", 3, now_ms(own_redis) - 60_000)
+    assert badge.stale is bool(lost)
+    await badges.worker.stop()
+    again = await BadgeWorker(own_redis.url, resumes=True).start()
+    assert again.lost == lost
+    await again.worker.stop()
+
+
+async def test_badges_from_before_this_was_noted_are_not_lost(own_redis: RedisServer) -> None:
+    with redis.Redis(port=own_redis.port) as admin:
+        admin.sadd("im:badges:apps", APP)
+    badges = await BadgeWorker(own_redis.url, resumes=True).start()
+    assert badges.lost == 0
+    await badges.worker.stop()
+
+
+async def test_a_rebuild_ends_the_loss_for_all_processes(
+    own_redis: RedisServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    badges = await BadgeWorker(own_redis.url, resumes=True).start()
+    first = now_ms(own_redis) - 60_000
+    assert (await badges.handle("late", 3, first)).stale
+    rebuild = await BadgeWorker(own_redis.url, alone=False, rebuilds=True).start()
+    before = rebuild.worker.state
+    await rebuild.handle("late", 3, first)
+    badge = await rebuild.handle("new", 7, first + 1000)
+    assert (badge.unread, badge.stale) == (7, False)
+    await rebuild.worker.end_rebuild(before)
+    await rebuild.worker.stop()
+    await badges.worker.probe()
+    assert badges.lost == 0
+    assert badges.worker.remarks() == {}
+    assert not (await badges.badge()).stale
+    await badges.worker.stop()
+
+
+async def test_what_is_lost_while_a_rebuild_runs_stays_lost(own_redis: RedisServer) -> None:
+    badges = await BadgeWorker(own_redis.url, resumes=True).start()
+    rebuild = await BadgeWorker(own_redis.url, alone=False, rebuilds=True).start()
+    before = rebuild.worker.state
+    with redis.Redis(port=own_redis.port) as admin:
+        admin.flushall()
+    await badges.worker.probe()
+    await rebuild.worker.end_rebuild(before)
+    await badges.worker.probe()
+    assert badges.lost == 1
+    await badges.worker.stop()
+    await rebuild.worker.stop()
+
+
+async def test_a_badge_that_is_stale_since_the_loss_is_reconciled(own_redis: RedisServer) -> None:
+    badges = await BadgeWorker(own_redis.url, resumes=True).start()
+    now = now_ms(own_redis)
+    await badges.handle("late", 3, now - 60_000)
+    store = BadgeStore(badges.context.settings)
+    stale, owner = StaleBadges(store), Owner(APP, "ann")
+    assert await stale.lease(APP, 9, calls_per_s=100, delay_s=0, lease_s=60) == ["ann"]
+    assert await stale.resolve(owner, await stale.snapshot(owner), 5)
+    badge = await badges.badge()
+    assert (badge.unread, badge.stale) == (5, False)
+    assert (await badges.handle("held-up", 4, now - 30_000)).unread == 5
+    await store.close()
+    await badges.worker.stop()
