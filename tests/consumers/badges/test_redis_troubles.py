@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import redis
-from redis._parsers.base import BaseParser
+from redis.connection import DefaultParser
 
 from consumers.badges.redis_connection import ForeignKeyError, is_of_cluster
 from consumers.badges.store import BadgeStore, Owner
@@ -61,7 +61,7 @@ OF_CLUSTERS = [
 
 
 def error_of(answer: str) -> Exception:
-    error = BaseParser.parse_error(answer)  # type: ignore[no-untyped-call]
+    error = DefaultParser.parse_error(answer)  # type: ignore[no-untyped-call]
     assert isinstance(error, Exception)
     return error
 
