@@ -40,7 +40,7 @@ from common.kafka.dead_letters import DeadLetter, DeadLetterFilter, open_letters
 from common.text import plural, printable, safe_output
 from consumers.commands.dlq_replay import Replay
 from consumers.commands.execution import fail, quiet_settings, run_to_end
-from consumers.commands.find_worker import find_worker
+from consumers.commands.find_worker import make_worker
 from consumers.runtime.dead_letters import ADDED_HEADERS
 from consumers.settings import ConsumersSettings
 
@@ -103,7 +103,8 @@ def show(
         async with contextlib.aclosing(_letters(settings, chosen, done_too=True)) as letters:
             async for found in letters:
                 for name, value in found.record.headers:
-                    print(printable(f"{name}: {value.decode(errors='backslashreplace')}"))  # noqa: T201
+                    text = f"{name}: {value.decode(errors='backslashreplace')}"
+                    print(printable(text, keep_newlines=name == "traceback"))  # noqa: T201
                 value = (found.record.value or b"").decode(errors="backslashreplace")
                 print(f"\n{printable(value, keep_newlines=True)}")  # noqa: T201
                 return
@@ -136,7 +137,7 @@ def replay(
     chosen = letter_filter(
         letter=letter, type_=type_, command=command, account=account, reason=reason, since=since, until=until
     )
-    handler = find_worker(worker)()
+    handler = make_worker(worker)
     of_group = group or settings.group or handler.name
 
     def work(report: ReportReplay) -> Coroutine[Any, Any, ReplayProgress]:
