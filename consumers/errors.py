@@ -27,7 +27,7 @@ MAX_TRACEBACK_BYTES = 8192
 
 _PASSWORD_IN_URL = re.compile(r"(://[^\s/:@]*:)[^\s/@]+@")
 _LIBRARY_FOLDERS = ("/site-packages/", "/dist-packages/", sysconfig.get_paths()["stdlib"])
-_OWN_FOLDER = str(Path(__file__).parent)
+_OWN_FOLDERS = tuple(f"{Path(__file__).parent.with_name(name)}/" for name in ("bridge", "common", "consumers"))
 
 # Redis answers a command with these while it starts, fails over, is full, or is not set up yet.
 _PASSING_CODES = frozenset(
@@ -184,7 +184,7 @@ def traceback_text(error: BaseException, *, max_bytes: int = MAX_TRACEBACK_BYTES
 
 
 def _is_of_library(filename: str) -> bool:
-    return any(part in filename for part in _LIBRARY_FOLDERS) or filename.startswith(_OWN_FOLDER)
+    return any(part in filename for part in _LIBRARY_FOLDERS) or filename.startswith(_OWN_FOLDERS)
 
 
 def _shown_path(filename: str) -> str:
