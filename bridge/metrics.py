@@ -121,6 +121,14 @@ REPLY_SECONDS = FastHistogram(
     registry=REGISTRY,
 )
 IN_FLIGHT = Gauge("bridge_in_flight", "Callbacks that wait for their reply.", registry=REGISTRY)
+CONNECTIONS = Gauge("bridge_connections", "Connections of clients that are open.", registry=REGISTRY)
+CONNECTIONS_DISPLACED = Counter(
+    "bridge_connections_displaced",
+    "Connections closed to make room for new ones, by kind: `unproven` (no authentic request came), `proven` (idle).",
+    ["kind"],
+    registry=REGISTRY,
+)
+BODY_BYTES = Gauge("bridge_body_bytes", "What bodies take that are on their way to a reply.", registry=REGISTRY)
 PUBLISHED = Counter("bridge_published", "Records that Kafka confirmed, by topic.", ["topic"], registry=REGISTRY)
 PRODUCER_REPLACED = Counter("bridge_producer_replaced", "Kafka producers that had to be given up.", registry=REGISTRY)
 QUARANTINED = Counter(

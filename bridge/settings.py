@@ -51,9 +51,14 @@ class BridgeSettings(Settings):
         neither does the time count in which the machine did not let the process run.""",
     )
     max_connections: int = Field(
-        10_000, ge=1, description="Most connections of a process; beyond it, new ones wait to be accepted."
+        10_000,
+        ge=1,
+        description="""Most connections of a process, and never more than its limit of open files allows. When all are
+        in use, those that have brought no authentic request give way to new ones, the oldest first.""",
     )
-    admin_host: str = Field("0.0.0.0", description="Address for health checks and metrics.")  # noqa: S104 - in a container
+    admin_host: str = Field(
+        "127.0.0.1", description="Address for health checks and metrics; `0.0.0.0` for whoever asks from outside."
+    )
     admin_port: int = Field(9090, ge=0, le=65535, description="Port for `/healthz`, `/readyz`, `/metrics`; 0 = none.")
     topic: str = Field("im.events", description="Topic for events.")
     dlq_topic: str = Field("im.events.dlq", description="Topic for what could not be understood: the dead letters.")
@@ -119,7 +124,13 @@ class BridgeSettings(Settings):
     stale_max_age_hours: float = Field(
         12.0, gt=0, le=72, description="Callbacks whose time differs by more than this are refused and never kept."
     )
-    max_body_bytes: int = Field(MEBIBYTE, ge=1024, description="Largest body that is accepted.")
+    max_body_bytes: int = Field(MEBIBYTE, ge=1024, description="Largest body that is accepted, also once unpacked.")
+    bodies_max_bytes: int = Field(
+        64 * MEBIBYTE,
+        ge=MEBIBYTE,
+        description="""What the bodies of a process may take from their first byte to the reply; beyond it callbacks
+        are refused with 503. Bodies that are not whole yet may take half of it, and the oldest of them give way.""",
+    )
     max_record_bytes: int = Field(
         0,
         ge=0,
@@ -130,11 +141,17 @@ class BridgeSettings(Settings):
     )
     max_in_flight: int = Field(10_000, ge=1, description="Most callbacks that wait for their reply at a time.")
     head_timeout_s: float = Field(
-        10.0, gt=0, description="A connection that has not brought the head of a first request by then is closed."
+        10.0,
+        gt=0,
+        description="""How long the head of a request may take to arrive. Until a connection has brought an authentic
+        request, the wait for it counts.""",
     )
     body_timeout_s: float = Field(5.0, gt=0, description="How long the body of a request may take to arrive.")
     keepalive_s: float = Field(
-        3600.0, gt=0, description="How long an idle connection is kept. Must exceed that of a proxy in front."
+        3600.0,
+        gt=0,
+        description="""How long an idle connection is kept that has brought an authentic request. Must exceed that of
+        a proxy in front.""",
     )
     allowed_networks: list[Network] = Field(
         [], description='JSON list of networks that may post, e.g. `["203.0.113.0/24"]`; empty = any.'
@@ -267,6 +284,15 @@ class BridgeSettings(Settings):
             raise ValueError(
                 f"BRIDGE_DECISION_DEADLINE_MS ({self.decision_deadline_ms}) must be less than BRIDGE_REPLY_DEADLINE_MS"
                 f" ({self.reply_deadline_ms}): an event is made durable after the decision, before the reply"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _check_bodies(self) -> Self:
+        if self.bodies_max_bytes < 2 * self.max_body_bytes:
+            raise ValueError(
+                f"BRIDGE_BODIES_MAX_BYTES ({self.bodies_max_bytes}) must be at least twice BRIDGE_MAX_BODY_BYTES"
+                f" ({self.max_body_bytes}): half of it is for bodies that are not whole yet"
             )
         return self
 

@@ -123,7 +123,9 @@ class ConsumersSettings(Settings):
         description="Where the badges are: `redis://`, `rediss://` or `unix://`. No Redis Cluster.",
     )
     redis_timeout_s: float = Field(5.0, gt=0, le=60, description="How long Redis may take to connect or to answer.")
-    admin_host: str = Field("0.0.0.0", description="Address for health checks and metrics.")  # noqa: S104 - in a container
+    admin_host: str = Field(
+        "127.0.0.1", description="Address for health checks and metrics; `0.0.0.0` for whoever asks from outside."
+    )
     admin_port: int = Field(9090, ge=0, le=65535, description="Port for `/healthz`, `/readyz`, `/metrics`; 0 = none.")
     batch_max_events: int = Field(1000, ge=1, le=100_000, description="Most events that a worker is given at a time.")
     fetch_max_bytes: int = Field(

@@ -1,217 +1,364 @@
-"""The fast path: aiohttp parses a request, and nothing of its server runs.
+"""A connection, and the request on it: read, handed to the ingress, answered.
 
-For a request that is there as a whole, the server of aiohttp would wake the connection's task, make a request and a
-writer, and start a task for the handler; that is a third of what a callback costs. Such a request goes from the parser
-of aiohttp straight to the ingress. Whatever has arrived otherwise (a body in pieces, an old client, another method)
-goes aiohttp's way, as if this module did not exist: see `slow_path`.
+A connection goes through phases. It reads a head, then a body, waits for the reply, and begins anew; or it ends, after
+a refusal always: nothing that comes behind a refused request is read. It has one request at a time; what a client
+sends before it has its reply waits.
 
-What has arrived gathers for a few milliseconds, as the journal wants it anyway, and is then handled in one go: a step
-that is done many times in a row finds its code in the caches of the processor, and takes half as long as one that takes
-turns with parsing and system calls.
-
-A connection is on one path at a time: what a client sends before it has its reply waits unread.
-
-This is the only module that uses private names of aiohttp, and is made for aiohttp 3.14 (see pyproject.toml); what
-`server` and `response` override is public. Of `RequestHandler` it uses the queue of parsed messages and the future by
-which its task waits for one, the count of requests, the parser and its count of messages under way, the event loop, the
-marks `_close`, `_paused` and `_reading_paused`, the pausing of reading, and the keep-alive timer; of a body, the parts
-in its stream. `tests/http/test_connection.py` fails when a version sends callbacks the slow way.
+A request that has arrived in one piece, as nearly all do, goes to the ingress as it is. Of any other the ingress sees
+the head first: not a byte of a body is kept, nor anything unpacked, for somebody who is not authentic.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import time
-from collections.abc import Callable
-from typing import Any, ClassVar, TypeGuard
+from enum import Enum, auto
+from typing import cast
 
-from aiohttp import HttpVersion11, web
-from aiohttp.http_parser import RawRequestMessage
-from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
+from aiohttp import HttpVersion11, hdrs
 
-from bridge.http.headers import TRACEPARENT_HEADER, forwarded_for
+from bridge.http.body import ChunkedBody, SizedBody
+from bridge.http.coding import coding_of
+from bridge.http.context import HttpContext
+from bridge.http.head import HeadReader
+from bridge.http.received import ReceivedRequest
 from bridge.http.response import render
+from bridge.ingress import refusals, replies
+from bridge.ingress.ingress import UNHANDLED
+from bridge.ingress.refusals import Refusal, RefusedError
 from bridge.ingress.replies import PlatformReply
 
 log = logging.getLogger(__name__)
 
-
-class FastPath:
-    """Gathers connections whose request has arrived whole.
-
-    Args:
-        accept: answers the request of one, now or later; never raises.
-        flush: called when all that had gathered are accepted.
-        gather_s: how long they gather.
-    """
-
-    def __init__(self, accept: Callable[[HttpConnection], None], flush: Callable[[], None], *, gather_s: float) -> None:
-        self._accept = accept
-        self._flush = flush
-        self._gather_s = gather_s
-        self._gathered: list[HttpConnection] = []
-        self._loop = asyncio.get_running_loop()
-        self.asks_to_close = False
-        """Whether each reply asks the client to close its connection."""
-
-    def add(self, connection: HttpConnection) -> None:
-        """The connection has a request."""
-        if not self._gathered:
-            self._loop.call_later(self._gather_s, self._hand_over)
-        self._gathered.append(connection)
-
-    def _hand_over(self) -> None:
-        connections, self._gathered = self._gathered, []
-        try:
-            for connection in connections:
-                try:
-                    self._accept(connection)
-                except Exception:  # Trouble with one must not leave the others without a reply.
-                    log.exception("a request could not be answered")
-                    connection.force_close()
-        finally:
-            self._flush()
+ONE_PIECE_BYTES = 64 * 1024
+"""A larger body is read only when its head has proved authentic, even if it has arrived already."""
+LINGER_S = 2.0
+"""How long a client may take to read the last reply and to close, before we do."""
+LINGER_BYTES = 1024 * 1024
+"""How much of what a client still sends behind its last reply is thrown away. If we closed before it is sent, the
+client's side would throw the reply away."""
+NEVER = float("inf")
+CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
-class HttpConnection(web.RequestHandler):
-    """A connection of aiohttp's server. While a request is on the fast path, it is the `CallbackRequest`.
+class Phase(Enum):
+    """What a connection is about."""
+
+    HEAD = auto()
+    """It waits for a request, or reads its head."""
+    BODY = auto()
+    """It reads the body of an authentic request."""
+    REPLY = auto()
+    """Its request is whole, and has no reply yet."""
+    ENDING = auto()
+    """It has its last reply."""
+    CLOSED = auto()
+
+
+class HttpConnection(ReceivedRequest, asyncio.Protocol):
+    """A connection. While it has a request, it is the `CallbackRequest`: an object for each would cost too much.
 
     Args:
-        fast_path: where requests go that have arrived whole.
-        arguments: of `aiohttp.web.RequestHandler`, as they are there.
-        settings: the named ones of `aiohttp.web.RequestHandler`.
+        context: what all connections have in common.
+        loop: the event loop.
     """
 
-    __slots__ = ("_early", "_fast_path", "_is_on_fast_path", "_message", "_payload", "_replied", "arrived", "peer")
+    __slots__ = (
+        "_context",
+        "_discarded",
+        "_early",
+        "_head",
+        "_incoming",
+        "_is_congested",
+        "_is_cut_off",
+        "_is_half_closed",
+        "_is_proven",
+        "_loop",
+        "_transport",
+        "arrived_bytes",
+        "deadline",
+        "phase",
+    )
 
-    method: ClassVar[str] = "POST"
-    """The HTTP method of each request on the fast path: a request with another takes the slow path."""
-
-    def __init__(self, fast_path: FastPath, *arguments: Any, **settings: Any) -> None:
-        super().__init__(*arguments, **settings)
-        self._fast_path = fast_path
-        self._is_on_fast_path = False
-        self._message: RawRequestMessage
-        self._payload: StreamReader
+    def __init__(self, context: HttpContext, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__(context.bodies, max_body_bytes=context.max_body_bytes)
+        self._context = context
+        self._loop = loop
+        self._transport: asyncio.Transport | None = None
+        self._head = HeadReader(loop)
+        self._incoming: SizedBody | ChunkedBody | None = None
+        """The body while it arrives."""
         self._early = b""
         """What the client sent before it had its reply."""
-        self._replied: asyncio.Event | None = None
-        self.peer: str | None = None
-        """Address of whoever is connected, or was when the request came."""
-        self.arrived = 0.0
-        """When the request on the fast path had arrived (`time.perf_counter`)."""
+        self._discarded = 0
+        """Bytes that came behind the last reply."""
+        self._is_proven = False
+        self._is_congested = False
+        """Whether the client does not read its replies."""
+        self._is_cut_off = False
+        """Whether what the client sent before it had its reply had no room: that reply is its last."""
+        self._is_half_closed = False
+        """Whether the client has said that it sends nothing more. It may wait for replies."""
+        self.phase = Phase.HEAD
+        self.deadline = NEVER
+        """When the phase has to be over, by the clock of the event loop."""
+        self.arrived_bytes = 0
+        """What the body takes of the memory for bodies while it arrives."""
 
     @property
-    def has_requested(self) -> bool:
-        """Whether a request came, if only its head."""
-        return bool(self._request_count)
-
-    # -- The request on the fast path ----------------------------------------------------------------------------------
-
-    @property
-    def path(self) -> str:
-        """Path and query as they came."""
-        return self._message.path
-
-    @property
-    def forwarded_for(self) -> str:
-        """Values of all headers `X-Forwarded-For`, joined with commas."""
-        return forwarded_for(self._message.headers)
-
-    @property
-    def traceparent(self) -> str:
-        """The header `traceparent`, empty if there is none."""
-        return self._message.headers.get(TRACEPARENT_HEADER, "")
-
-    @property
-    def size(self) -> int:
-        """Bytes of the body."""
-        return self._payload.total_bytes
-
-    @property
-    def body(self) -> bytes:
-        """The whole body."""
-        # `StreamReader.read_nowait` gives the same, and resumes a reading that was never paused.
-        return b"".join(self._payload._buffer)
+    def idle_since(self) -> float:
+        """Since when it has no request, by the clock of the event loop; infinite while it has one, or begins one."""
+        if self.phase is not Phase.HEAD or self._head.is_begun or self._is_congested:
+            return NEVER
+        return self.deadline - self._context.keepalive_s
 
     def respond(self, reply: PlatformReply) -> None:
-        """Answer the request, and leave the fast path."""
-        self._messages.clear()
-        del self._message, self._payload
-        if self._parser is not None:
-            self._parser.message_consumed()
-        transport = self.transport
-        if transport is not None and not transport.is_closing():
-            closing = self._fast_path.asks_to_close or self._close or reply.closes
-            transport.write(render(reply, closing))
-            if closing:
-                self.force_close()
-        self._is_on_fast_path = False
-        self._next_keepalive_close_time = self._loop.time() + self._keepalive_timeout
-        if self._replied is not None:
-            self._replied.set()
-        if self._early:
-            early, self._early = self._early, b""
-            self._resume_reading_for_buffer()
-            self.data_received(early)
+        """Answer the request; then comes the next one, or the end."""
+        message = self.message
+        is_whole = self.content is not None
+        self.forget()
+        transport = self._transport
+        if transport is None or transport.is_closing():
+            self.phase = Phase.CLOSED
+            return
+        context = self._context
+        closing = (
+            reply.closes
+            or context.asks_to_close
+            or message.should_close
+            or not is_whole
+            or message.upgrade
+            or message.version is not HttpVersion11
+            or self._is_cut_off
+            or (self._is_half_closed and not self._early)
+        )
+        content = render(reply, closing)
+        if closing:
+            if message.method == hdrs.METH_HEAD:
+                content = content[: len(content) - len(reply.content)]
+            transport.write(content)
+            self._end(transport)
+            return
+        transport.write(content)
+        self.phase = Phase.HEAD
+        self.deadline = self._loop.time() + (context.head_timeout_s if self._is_congested else context.keepalive_s)
+        if not self._is_proven:
+            self._is_proven = True
+            context.table.prove(self)
+        if self._early and not self._is_congested:
+            self._go_on()
 
-    # -- What aiohttp and its event loop call --------------------------------------------------------------------------
+    def forget(self) -> None:
+        """The request has its reply, or gets none."""
+        super().forget()
+        if self._incoming is not None:
+            self._bodies.ended(self)
+            self._incoming = None
+
+    # -- What the event loop calls -------------------------------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Somebody has connected."""
-        super().connection_made(transport)
-        self.peer = str(self.peername[0]) if isinstance(self.peername, tuple) else None
+        self._transport = cast(asyncio.Transport, transport)
+        peer = transport.get_extra_info("peername")
+        self.peer = str(peer[0]) if isinstance(peer, tuple) else None
+        self.deadline = self._loop.time() + self._context.head_timeout_s
+        self._context.table.add(self)
+
+    def connection_lost(self, _error: Exception | None) -> None:
+        """The connection is gone. A request that was whole is handled all the same."""
+        self._transport = None
+        self._context.table.remove(self)
+        self._drop_early()
+        if self.phase is Phase.BODY:
+            self._context.ingress.forget()
+            self.forget()
+        if self.phase is not Phase.REPLY:
+            self.phase = Phase.CLOSED
 
     def data_received(self, data: bytes) -> None:
         """Something has arrived."""
-        if self._is_on_fast_path:
-            self._early += data
-            self._pause_reading_for_buffer()
+        phase = self.phase
+        if phase is Phase.HEAD and not self._is_congested:
+            self._read_head(data)
+        elif phase is Phase.BODY:
+            self._read_body(data, 0)
+        elif phase is Phase.ENDING:
+            self._discard(data)
+        elif phase is not Phase.CLOSED:
+            self._keep_early(data)
+
+    def eof_received(self) -> bool:
+        """The client sends nothing more. Returns whether the connection stays open, for a reply."""
+        self._is_half_closed = True
+        if self.phase in {Phase.HEAD, Phase.BODY} and not self._early:
+            self._break_off()
+        return self.phase is Phase.REPLY or bool(self._early)
+
+    def pause_writing(self) -> None:
+        """The client does not read its replies: nothing is read of it until it does."""
+        self._is_congested = True
+
+    def resume_writing(self) -> None:
+        """The client reads again."""
+        self._is_congested = False
+        if self.phase is Phase.HEAD:
+            self.deadline = self._loop.time() + self._context.keepalive_s
+            self._go_on()
+
+    # -- Reading -------------------------------------------------------------------------------------------------------
+
+    def _read_head(self, data: bytes) -> None:
+        was_begun = self._head.is_begun
+        try:
+            message, at = self._head.read(data)
+        except RefusedError as refused:
+            self._answer_no_request(refused.refusal)
             return
-        idle = self._waiter
-        if idle is None or idle.done() or self._paused:
-            super().data_received(data)
+        if message is None:
+            if self._is_half_closed:
+                self._break_off()
+            elif self._is_proven and self._head.is_begun and not was_begun:
+                self.deadline = self._loop.time() + self._context.head_timeout_s
             return
-        self._waiter = None  # aiohttp parses, and has no task to wake.
-        super().data_received(data)
-        self._waiter = idle
-        messages = self._messages
-        if not messages:
-            return
-        message, payload = messages[0]
-        if len(messages) == 1 and not self._reading_paused and _is_plain_post(message, payload):
-            self._is_on_fast_path = True
-            self._message = message
-            self._payload = payload
-            self.arrived = time.perf_counter()
-            self._fast_path.add(self)
+        self.message = message
+        self.arrived = time.perf_counter()
+        size = int(message.headers.get(hdrs.CONTENT_LENGTH, 0))
+        end = at + size
+        if size > ONE_PIECE_BYTES or end > len(data) or message.chunked:
+            self._begin_body(data, at, size)
         else:
-            idle.set_result(None)
+            self.content = data[at:end]
+            self._complete(data, end)
 
-    def _process_keepalive(self) -> None:
-        """The time of the keep-alive timer has come."""
-        if self._is_on_fast_path:  # To aiohttp the connection is idle.
-            self._next_keepalive_close_time = self._loop.time() + self._keepalive_timeout
-        super()._process_keepalive()
+    def _begin_body(self, data: bytes, at: int, size: int) -> None:
+        """A request is not there in one piece: its head is looked at first."""
+        context = self._context
+        message = self.message
+        self.phase = Phase.BODY
+        try:
+            self.verdict = context.ingress.admit(self)
+            coding_of(message)
+            most = context.max_body_bytes
+            self._incoming = ChunkedBody(max_bytes=most) if message.chunked else SizedBody(size, max_bytes=most)
+        except RefusedError as refused:
+            context.ingress.refuse(self, refused.refusal)
+            return
+        except Exception:
+            log.exception(UNHANDLED)
+            context.ingress.fail(self)
+            return
+        self._bodies.begin(self)
+        self.deadline = self._loop.time() + context.body_timeout_s
+        if hdrs.EXPECT in message.headers and at == len(data) and self._transport is not None:
+            self._transport.write(CONTINUE)
+        self._read_body(data, at)
 
-    async def shutdown(self, timeout: float | None = 15.0) -> None:
-        """End the connection when its request is answered, after `timeout` seconds at the latest."""
-        if self._is_on_fast_path:
-            self._replied = asyncio.Event()
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(timeout):
-                    await self._replied.wait()
-        await super().shutdown(timeout)
+    def _read_body(self, data: bytes, at: int) -> None:
+        incoming = self._incoming
+        assert incoming is not None
+        before = len(incoming.content)
+        try:
+            at = incoming.read(data, at)
+            if not self._bodies.grow(self, len(incoming.content) - before):
+                raise RefusedError(refusals.BODIES)
+        except RefusedError as refused:
+            self._context.ingress.refuse(self, refused.refusal)
+            return
+        if incoming.is_whole:
+            self.content = bytes(incoming.content)
+            self._incoming = None
+            self._bodies.ended(self)
+            self._complete(data, at)
+        elif self._is_half_closed:
+            self._break_off()
 
+    def _complete(self, data: bytes, at: int) -> None:
+        """The request is whole, and ends at this offset."""
+        self.phase = Phase.REPLY
+        self.deadline = NEVER
+        if at < len(data):
+            self._keep_early(data[at:])
+        self._context.gathering.add(self)
 
-def _is_plain_post(message: object, payload: StreamReader) -> TypeGuard[RawRequestMessage]:
-    return (
-        isinstance(message, RawRequestMessage)
-        and payload is not EMPTY_PAYLOAD
-        and payload.is_eof()
-        and message.method == "POST"
-        and message.version == HttpVersion11
-        and not (message.should_close or message.upgrade or message.compression)
-    )
+    def _keep_early(self, data: bytes) -> None:
+        """The client goes on before it has its reply: what it sends waits, and no more is read until then."""
+        if self._bodies.take(len(data)):
+            self._early += data
+        else:
+            self._drop_early()
+            self._is_cut_off = True
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.pause_reading()
+
+    def _go_on(self) -> None:
+        early = self._early
+        self._drop_early()
+        if self._transport is not None and not self._is_half_closed:
+            self._transport.resume_reading()
+        if early:
+            self.data_received(early)
+
+    def _drop_early(self) -> None:
+        self._bodies.release(len(self._early))
+        self._early = b""
+
+    # -- Ending --------------------------------------------------------------------------------------------------------
+
+    def expire(self) -> None:
+        """The time of a phase is over."""
+        if self.phase is Phase.BODY:
+            self._context.ingress.refuse(self, refusals.SLOW_BODY)
+        elif self.phase is Phase.HEAD and self._head.is_begun and not self._is_congested:
+            self._answer_no_request(refusals.SLOW_HEAD)
+        else:
+            self.abort()
+
+    def give_up(self) -> None:
+        """Others need the memory that the body takes."""
+        self._context.ingress.refuse(self, refusals.BODIES)
+
+    def finish(self) -> None:
+        """Close it once its last reply has left."""
+        if self._transport is not None:
+            self._transport.close()
+
+    def abort(self) -> None:
+        """Close it without a word."""
+        if self._transport is not None:
+            self._transport.abort()
+
+    def _break_off(self) -> None:
+        """The client will not send the rest of what it has begun."""
+        if self.phase is Phase.BODY:
+            self._context.ingress.refuse(self, refusals.BROKEN_BODY)
+        elif self._head.is_begun:
+            self._answer_no_request(refusals.BROKEN_HEAD)
+        else:
+            self.abort()
+
+    def _answer_no_request(self, refusal: Refusal) -> None:
+        """Answer what is none. The connection ends with it."""
+        self._context.malformed.note(refusal)
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.write(render(replies.refused(refusal.status, refusal.message), True))
+            self._end(self._transport)
+
+    def _end(self, transport: asyncio.Transport) -> None:
+        """The last reply is given: nothing more is read, and the client is given some time to take it."""
+        self.phase = Phase.ENDING
+        self.deadline = self._loop.time() + LINGER_S
+        was_paused = bool(self._early) or self._is_cut_off
+        self._drop_early()
+        if self._is_half_closed:
+            transport.close()
+            return
+        transport.write_eof()
+        if was_paused:
+            transport.resume_reading()
+
+    def _discard(self, data: bytes) -> None:
+        self._discarded += len(data)
+        if self._discarded > LINGER_BYTES:
+            self.abort()

@@ -1,15 +1,13 @@
 """Replies as bytes of HTTP/1.1, head and all.
 
-aiohttp builds the headers of each response anew; for the one reply that nearly every callback gets, that is a tenth of
-all the work of a request. So a constant reply is rendered once for the second in which its `Date` is right.
+To put a reply together takes a tenth of all the work of a request. So a constant one, as nearly every callback gets, is
+rendered once for the second in which its `Date` is right.
 """
 
 from __future__ import annotations
 
 import time
 from email.utils import formatdate
-
-from aiohttp import web
 
 from bridge.ingress import replies
 from bridge.ingress.replies import PlatformReply
@@ -56,32 +54,3 @@ def _render(reply: PlatformReply, *, date: str, closing: bool) -> bytes:
 
 
 render = Renderer().render
-
-
-class RenderedResponse(web.StreamResponse):
-    """A reply as aiohttp's server gives it.
-
-    Args:
-        reply: what is told.
-        closing: whether the connection is closed after it.
-    """
-
-    def __init__(self, reply: PlatformReply, *, closing: bool) -> None:
-        super().__init__(status=reply.status)
-        self._reply = reply
-        self._closing = closing
-
-    @property
-    def keep_alive(self) -> bool:
-        """Whether the connection stays open."""
-        return not self._closing
-
-    async def prepare(self, request: web.BaseRequest) -> None:
-        """Write the whole reply."""
-        if request.transport is None:
-            raise ConnectionResetError("the client closed the connection")
-        request.transport.write(render(self._reply, self._closing))
-        await request.writer.drain()
-
-    async def write_eof(self, data: bytes = b"") -> None:
-        """Nothing is left to write."""

@@ -4,26 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
-import os
 import socket
 from collections.abc import Callable
-from functools import partial
-from typing import Any, Self
+from typing import Self
 
-from aiohttp import web
-from aiohttp.http_exceptions import HttpProcessingError
-
-from bridge.http.connection import FastPath, HttpConnection
-from bridge.http.slow_path import SlowPath
+from bridge.http.body_budget import BodyBudget
+from bridge.http.connection import HttpConnection, Phase
+from bridge.http.connection_table import ConnectionTable
+from bridge.http.context import HttpContext
+from bridge.http.gathering import Gathering
+from bridge.http.malformed import MalformedLog
 from bridge.ingress.ingress import Ingress
 from bridge.settings import BridgeSettings
-from common.logs import Throttle
-
-log = logging.getLogger(__name__)
+from common import listening
 
 LISTEN_BACKLOG = 1024
-RETRY_AFTER_S = 0.1
+CHECK_INTERVAL_S = 0.02
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -32,24 +28,22 @@ def listen(host: str, port: int) -> socket.socket:
     Raises:
         OSError: it is taken. The message says which.
     """
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    try:
-        return socket.create_server((host, port), family=family, backlog=LISTEN_BACKLOG)
-    except OSError as error:
-        raise OSError(error.errno, f"cannot listen on {host} port {port}: {os.strerror(error.errno or 0)}") from error
+    return listening.listen(host, port, backlog=LISTEN_BACKLOG)
 
 
-class HttpServer(web.Server):
-    """aiohttp's server with a fast path, which also closes connections that do not bring a first request.
+class HttpServer:
+    """The connections of a process, and what they have in common.
 
     Args:
         ingress: accepts callbacks.
         flush: of the journal, called after each lot of callbacks.
         gather_s: how long callbacks gather to be handled as one lot.
-        head_timeout_s: how long the head of a first request may take to arrive.
+        head_timeout_s: how long the head of a request may take to arrive.
         body_timeout_s: how long a body may take to arrive.
         max_body_bytes: a larger body is refused, and not read to its end.
+        bodies_max_bytes: what all bodies may take.
         keepalive_s: how long an idle connection is kept.
+        max_connections: most connections.
     """
 
     def __init__(
@@ -61,32 +55,33 @@ class HttpServer(web.Server):
         head_timeout_s: float,
         body_timeout_s: float,
         max_body_bytes: int,
+        bodies_max_bytes: int,
         keepalive_s: float,
+        max_connections: int,
     ) -> None:
-        self._fast_path = FastPath(ingress.accept, flush, gather_s=gather_s)
-        slow_path = SlowPath(
-            ingress,
-            max_body_bytes=max_body_bytes,
+        self._loop = asyncio.get_running_loop()
+        self._table = ConnectionTable(max_connections)
+        self._context = HttpContext(
+            ingress=ingress,
+            gathering=Gathering(ingress.accept, flush, gather_s=gather_s),
+            table=self._table,
+            bodies=BodyBudget(bodies_max_bytes),
+            malformed=MalformedLog(),
+            head_timeout_s=head_timeout_s,
             body_timeout_s=body_timeout_s,
-            asks_to_close=lambda: self._fast_path.asks_to_close,
+            keepalive_s=keepalive_s,
+            max_body_bytes=max_body_bytes,
         )
-        self._event_loop = asyncio.get_running_loop()
-        super().__init__(slow_path.handle, request_factory=self._request, loop=self._event_loop)
-        self._connection = partial(
-            HttpConnection,
-            self._fast_path,
-            self,
-            loop=self._event_loop,
-            logger=_http_log(),
-            access_log=None,
-            keepalive_timeout=keepalive_s,
-        )
-        self._head_timeout_s = head_timeout_s
-        self._max_body_bytes = max_body_bytes
 
     @classmethod
-    def from_settings(cls, settings: BridgeSettings, ingress: Ingress, flush: Callable[[], None]) -> Self:
-        """The one that the settings describe."""
+    def from_settings(
+        cls, settings: BridgeSettings, ingress: Ingress, flush: Callable[[], None], *, max_connections: int
+    ) -> Self:
+        """The one that the settings describe.
+
+        Args:
+            max_connections: as many of those of the settings as the process has descriptors for.
+        """
         return cls(
             ingress,
             flush,
@@ -94,117 +89,50 @@ class HttpServer(web.Server):
             head_timeout_s=settings.head_timeout_s,
             body_timeout_s=settings.body_timeout_s,
             max_body_bytes=settings.max_body_bytes,
+            bodies_max_bytes=settings.bodies_max_bytes,
             keepalive_s=settings.keepalive_s,
+            max_connections=max_connections,
         )
+
+    @property
+    def open_connections(self) -> int:
+        """How many connections there are."""
+        return len(self._table)
+
+    @property
+    def body_bytes(self) -> int:
+        """What bodies take that are on their way to a reply."""
+        return self._context.bodies.used
+
+    def connection(self) -> HttpConnection:
+        """A new connection."""
+        return HttpConnection(self._context, self._loop)
+
+    def make_room(self) -> bool:
+        """Whether one more connection may be accepted, once another has given way if need be."""
+        return self._table.make_room()
 
     def ask_to_close(self) -> None:
         """From now on, each reply asks the client to close its connection."""
-        self._fast_path.asks_to_close = True
+        self._context.asks_to_close = True
 
-    def __call__(self) -> HttpConnection:
-        """A new connection."""
-        return self._connection()
+    async def drain(self, timeout_s: float) -> None:
+        """Close what is idle; let the requests that are under way be answered, within `timeout_s`; close the rest."""
+        self.ask_to_close()
+        for connection in self._in_phase(Phase.HEAD):
+            connection.abort()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(timeout_s):
+                while self._in_phase(Phase.BODY, Phase.REPLY):  # noqa: ASYNC110 - none of them has an event
+                    await asyncio.sleep(CHECK_INTERVAL_S)
+        for connection in self._connections():
+            if connection.phase is Phase.ENDING:
+                connection.finish()
+            else:
+                connection.abort()
 
-    def connection_made(self, handler: web.RequestHandler, transport: asyncio.Transport) -> None:
-        """Expect a request."""
-        super().connection_made(handler, transport)
-        self._event_loop.call_later(self._head_timeout_s, self._close_if_silent, handler)
+    def _connections(self) -> list[HttpConnection]:
+        return [connection for connection in self._table if isinstance(connection, HttpConnection)]
 
-    def _close_if_silent(self, handler: web.RequestHandler) -> None:
-        if isinstance(handler, HttpConnection) and not handler.has_requested:
-            handler.force_close()
-
-    def _request(self, message: Any, payload: Any, protocol: Any, writer: Any, task: Any) -> web.BaseRequest:
-        return web.BaseRequest(
-            message, payload, protocol, writer, task, self._event_loop, client_max_size=self._max_body_bytes
-        )
-
-
-class WithoutBrokenRequests(logging.Filter):
-    """Says of a request that is no HTTP only that it came, and not of each: aiohttp would quote it, secrets and all."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._throttle = Throttle()
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        """Whether to log it."""
-        error = record.exc_info[1] if record.exc_info else None
-        if not isinstance(error, HttpProcessingError):
-            return True
-        kind = type(error).__name__
-        record.exc_info = record.exc_text = None
-        record.msg, record.args = "a request that is no HTTP was answered %d (%s)", (error.code, kind)
-        return self._throttle.admits(kind)
-
-
-def _http_log() -> logging.Logger:
-    logger = logging.getLogger(f"{__name__}.http")
-    if not logger.filters:
-        logger.addFilter(WithoutBrokenRequests())
-    return logger
-
-
-class Acceptor:
-    """Accepts connections from a listening socket, one at a time.
-
-    An event loop's own server accepts all that wait at once; of several processes on one socket, the first to wake
-    would get all connections of a client that opens many. Accepted one by one they spread over the processes.
-
-    Args:
-        listener: the socket, which other processes may share.
-        server: handles the connections.
-        max_connections: at a time; beyond it, they wait in the socket's queue.
-    """
-
-    def __init__(self, listener: socket.socket, server: web.Server, *, max_connections: int) -> None:
-        listener.setblocking(False)
-        self._listener = listener
-        self._server = server
-        self._max_connections = max_connections
-        self._loop = asyncio.get_running_loop()
-        self._connecting: set[asyncio.Task[object]] = set()
-        self._retry: asyncio.TimerHandle | None = None
-
-    def start(self) -> None:
-        """Accept from now on."""
-        self._retry = None
-        self._loop.add_reader(self._listener.fileno(), self._accept)
-
-    def stop(self) -> None:
-        """Accept what has reached the socket already, then close it."""
-        if self._retry is not None:
-            self._retry.cancel()
-        self._loop.remove_reader(self._listener.fileno())
-        with contextlib.suppress(OSError):
-            while True:
-                self._accept_one()
-        self._listener.close()
-
-    def _accept(self) -> None:
-        if len(self._server.connections) >= self._max_connections:
-            self._pause()
-            return
-        try:
-            self._accept_one()
-        except (BlockingIOError, InterruptedError, ConnectionAbortedError):
-            pass  # Another process was faster, or the client is gone already.
-        except OSError as error:
-            log.error("cannot accept connections: %s", error.strerror)
-            self._pause()
-
-    def _accept_one(self) -> None:
-        connection, _ = self._listener.accept()
-        connection.setblocking(False)
-        task = self._loop.create_task(self._loop.connect_accepted_socket(self._server, connection))
-        self._connecting.add(task)
-        task.add_done_callback(self._connected)
-
-    def _connected(self, task: asyncio.Task[object]) -> None:
-        self._connecting.discard(task)
-        if not task.cancelled():
-            task.exception()  # The client is gone already: nothing to do, and nothing to say.
-
-    def _pause(self) -> None:
-        self._loop.remove_reader(self._listener.fileno())
-        self._retry = self._loop.call_later(RETRY_AFTER_S, self.start)
+    def _in_phase(self, *phases: Phase) -> list[HttpConnection]:
+        return [connection for connection in self._connections() if connection.phase in phases]

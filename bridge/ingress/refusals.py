@@ -71,6 +71,26 @@ EXPIRED = Refusal(
 )
 SLOW_BODY = Refusal(HTTPStatus.REQUEST_TIMEOUT, "slow_body", "the body did not arrive in time")
 BROKEN_BODY = Refusal(HTTPStatus.BAD_REQUEST, "broken_body", "the body did not arrive whole")
+SMALL_CHUNKS = Refusal(HTTPStatus.BAD_REQUEST, "broken_body", "the chunks of the body are too small")
+LENGTH_REQUIRED = Refusal(
+    HTTPStatus.LENGTH_REQUIRED, "no_length", "a callback has a body, told by Content-Length or sent in chunks"
+)
+CONTENT_CODING = Refusal(
+    HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "content_coding", "of Content-Encoding only gzip and deflate are understood"
+)
+TRANSFER_CODING = Refusal(
+    HTTPStatus.NOT_IMPLEMENTED, "transfer_coding", "of Transfer-Encoding only chunked is understood"
+)
+EXPECTATION = Refusal(HTTPStatus.EXPECTATION_FAILED, "expectation", "of Expect only 100-continue is understood")
+BODIES = Refusal(HTTPStatus.SERVICE_UNAVAILABLE, "bodies", "the bodies on their way take too much memory")
+"""See BRIDGE_BODIES_MAX_BYTES."""
+MALFORMED = Refusal(HTTPStatus.BAD_REQUEST, "malformed", "this is no HTTP request")
+BROKEN_HEAD = Refusal(HTTPStatus.BAD_REQUEST, "malformed", "the request ended in the middle of its head")
+HTTP_VERSION = Refusal(HTTPStatus.HTTP_VERSION_NOT_SUPPORTED, "malformed", "HTTP/1.1 is spoken here")
+HEAD_TOO_LARGE = Refusal(
+    HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "head_too_large", "the head of the request is too large"
+)
+SLOW_HEAD = Refusal(HTTPStatus.REQUEST_TIMEOUT, "slow_head", "the head of the request did not arrive in time")
 TOO_MANY = Refusal(HTTPStatus.SERVICE_UNAVAILABLE, "in_flight", "too many callbacks are in flight")
 TOO_LATE = Refusal(HTTPStatus.SERVICE_UNAVAILABLE, "deadline", "it could not be made durable in time")
 

@@ -36,7 +36,11 @@ class CallbackRequest(Protocol):
 
     @property
     def body(self) -> bytes:
-        """The whole body."""
+        """The whole body, unpacked. Only for an authentic request, and once.
+
+        Raises:
+            RefusedError: it cannot be read.
+        """
 
     @property
     def arrived(self) -> float:

@@ -9,9 +9,11 @@ import socket
 from collections.abc import Callable
 
 from bridge import metrics
-from bridge.http.server import Acceptor, HttpServer, listen
+from bridge.http.acceptor import Acceptor
+from bridge.http.server import HttpServer, listen
 from bridge.ingress.ingress import Ingress
 from bridge.journal.journal import Journal
+from bridge.process.descriptors import most_connections
 from bridge.process.warm_up import warm_up
 from bridge.publish.publisher import Publisher
 from bridge.settings import DEV_TOKEN, BridgeSettings
@@ -45,7 +47,9 @@ class Bridge:
         self._publisher = Publisher(settings)
         self._journal = Journal.from_settings(settings, outlet=self._publisher)
         self._ingress = Ingress(settings, self._journal, self._publisher.max_record_bytes)
-        self._server = HttpServer.from_settings(settings, self._ingress, self._journal.flush)
+        self._server = HttpServer.from_settings(
+            settings, self._ingress, self._journal.flush, max_connections=most_connections(settings)
+        )
         self._acceptor: Acceptor | None = None
         self._admin = AdminServer(
             settings.admin_host,
@@ -85,7 +89,7 @@ class Bridge:
 
     def accept(self, listener: socket.socket) -> None:
         """Accept callbacks from now on."""
-        self._acceptor = Acceptor(listener, self._server, max_connections=self._settings.max_connections)
+        self._acceptor = Acceptor(listener, self._server)
         self._acceptor.start()
         self._metrics_task = asyncio.create_task(self._keep_metrics())
 
@@ -115,9 +119,8 @@ class Bridge:
         if self._acceptor is not None:
             self._acceptor.stop()
         # Connections that are about to send a request, or are in the middle of one, get their answer.
-        await _until(lambda: not self._server.connections, CONNECTIONS_S)
-        self._server.pre_shutdown()
-        await asyncio.gather(self._server.shutdown(REPLIES_S), self._ingress.finish(REPLIES_S))
+        await _until(lambda: not self._server.open_connections, CONNECTIONS_S)
+        await asyncio.gather(self._server.drain(REPLIES_S), self._ingress.finish(REPLIES_S))
         if self._publisher.confirms:
             await _until(lambda: self._journal.is_drained, PUBLISH_S)
         await self._ingress.close()
@@ -133,6 +136,8 @@ class Bridge:
             metrics.QUARANTINE_BYTES.set(quarantined.bytes)
             metrics.MEMORY_BYTES.set(state.memory_bytes)
             metrics.IN_FLIGHT.set(self._ingress.in_flight)
+            metrics.CONNECTIONS.set(self._server.open_connections)
+            metrics.BODY_BYTES.set(self._server.body_bytes)
             metrics.CLOCK_SKEW.set(self._ingress.clock_skew_s)
             metrics.DISK_OK.set(state.disk_ok)
             metrics.KAFKA_OK.set(kafka_ok)

@@ -1,4 +1,4 @@
-"""The fast path, by which a callback that arrives whole reaches the ingress."""
+"""A connection, from its first byte to its end."""
 
 from __future__ import annotations
 
@@ -8,20 +8,16 @@ import socket
 from contextlib import AsyncExitStack
 
 import orjson
-import pytest
-from aiohttp import web
 
-from bridge.http.connection import HttpConnection
-from bridge.http.slow_path import SlowPath
 from tests.conftest import MakeIngress
 from tests.support.broker import Broker
-from tests.support.callbacks import PostedCallback, recalled, sample, signed_query
+from tests.support.callbacks import PostedCallback, recalled, sample
 from tests.support.http import serving, until, wire
 from tests.support.ingress_parts import FakeJournal, ingress_with
 from tests.support.topic import wait_for_events
 
 SLOW_MS = "100"
-"""Gathered for so long, a request is on the fast path while the test does something else."""
+"""Gathered for so long, a request has no reply yet while the test does something else."""
 NOBODY = "127.0.0.1:1"
 
 
@@ -44,11 +40,9 @@ def test_requests_that_come_before_the_reply_are_answered_in_order(
 ) -> None:
     bridge = ingress(NOBODY, BRIDGE_GATHER_MS=SLOW_MS)
     asked = sample("Sns.CallbackPrevFriendAdd")
-    unsigned = signed_query("1400000000", None, "C2C.CallbackAfterMsgWithDraw")
     requests = [
         wire(recalled("ann", unread=1)),
         wire(asked),
-        wire(recalled("ann", unread=2), unsigned),
         wire(recalled("ann", unread=3)),
         wire(PostedCallback("State.StateChange", b"no JSON")),
         wire(recalled("ann", unread=4)),
@@ -57,9 +51,9 @@ def test_requests_that_come_before_the_reply_are_answered_in_order(
         for request in requests:
             connection.sendall(request)
         found = read_replies(connection, len(requests))
-    assert [status for status, _ in found] == [200, 200, 403, 200, 200, 200]
-    assert ["ResultItem" in body for _, body in found] == [False, True, False, False, False, False]
-    assert "dead letter" in str(found[4][1]["ErrorInfo"])
+    assert [status for status, _ in found] == [200] * 5
+    assert ["ResultItem" in body for _, body in found] == [False, True, False, False, False]
+    assert "dead letter" in str(found[3][1]["ErrorInfo"])
 
 
 def test_a_client_that_leaves_before_its_reply_loses_no_callback(ingress: MakeIngress, broker: Broker) -> None:
@@ -129,47 +123,13 @@ def test_an_empty_body_is_a_dead_letter(ingress: MakeIngress) -> None:
 # -- Inside ------------------------------------------------------------------------------------------------------------
 
 
-async def test_a_plain_post_reaches_neither_a_task_nor_a_request_object_of_aiohttp(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """Nothing else would notice if a new version of aiohttp sent every callback the slow way."""
-    slow: list[str] = []
-    handle = SlowPath.handle
-
-    async def note(self: SlowPath, request: web.BaseRequest) -> web.StreamResponse:
-        slow.append(request.method)
-        return await handle(self, request)
-
-    monkeypatch.setattr(SlowPath, "handle", note)
-    callback = recalled("ann", unread=1)
-    chunked = f"POST /{callback.signed()} HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n".encode()
-    before = sample("C2C.CallbackBeforeSendMsg.v1")
-    journal = FakeJournal(True)
-    async with serving(ingress_with(journal)) as server, server.connect() as client:
-        for request in (
-            wire(callback),
-            chunked + b"%x\r\n%b\r\n0\r\n\r\n" % (len(callback.body), callback.body),
-            wire(before),
-            wire(callback, signed_query("1", None, callback.command)),
-            wire(PostedCallback(callback.command, b"{")),
-            wire(callback),
-        ):
-            await client.ask(request)
-        assert slow == []
-        await client.ask(wire(callback).replace(b"POST", b"PUT"))
-        await client.ask(wire(callback).replace(b"HTTP/1.1", b"HTTP/1.0"))
-        assert slow == ["PUT", "POST"]
-    assert len(journal.records) == 6
-
-
 async def test_a_request_that_waits_for_its_reply_while_the_server_stops_is_answered() -> None:
     journal = FakeJournal()
     async with serving(ingress_with(journal)) as server, server.connect() as client:
         client.send(wire(recalled("ann", unread=1)))
         await until(lambda: bool(journal.records))
         server.stop_accepting()
-        server.http.pre_shutdown()
-        stopped = asyncio.ensure_future(server.http.shutdown(5))
+        stopped = asyncio.ensure_future(server.http.drain(5))
         await asyncio.sleep(0)
         journal.resolve(True)
         reply = await client.reply()
@@ -179,20 +139,16 @@ async def test_a_request_that_waits_for_its_reply_while_the_server_stops_is_answ
         await stopped
 
 
-async def test_a_connection_that_waits_for_its_reply_is_not_idle(monkeypatch: pytest.MonkeyPatch) -> None:
-    looked = 0
-    look = HttpConnection._process_keepalive
-
-    def note(self: HttpConnection) -> None:
-        nonlocal looked
-        looked += 1
-        look(self)
-
-    monkeypatch.setattr(HttpConnection, "_process_keepalive", note)
+async def test_a_connection_that_waits_for_its_reply_is_not_idle() -> None:
     journal = FakeJournal()
-    async with serving(ingress_with(journal), keepalive_s=0.2) as server, server.connect() as client:
+    async with (
+        serving(ingress_with(journal), keepalive_s=0.01, head_timeout_s=0.01) as server,
+        server.connect() as client,
+    ):
         client.send(wire(recalled("ann", unread=1)))
-        await until(lambda: looked >= 2)
+        await until(lambda: bool(journal.records))
+        async with server.connect() as idle:
+            assert await idle.ends(), "the time of an idle one is over"
         journal.resolve(True)
         assert (await client.reply()).startswith(b"HTTP/1.1 200")
         assert await client.ends()

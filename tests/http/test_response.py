@@ -7,7 +7,7 @@ from http import HTTPStatus
 
 import pytest
 
-from bridge.http.response import RenderedResponse, Renderer, render
+from bridge.http.response import Renderer, render
 from bridge.ingress import replies
 from bridge.ingress.replies import PlatformReply
 
@@ -32,8 +32,6 @@ def test_a_reply_is_rendered_with_length_type_date_and_further_headers() -> None
 def test_a_closing_reply_says_so(reply: PlatformReply) -> None:
     assert b"\r\nConnection: close\r\n" in render(reply, True)
     assert b"\r\nConnection:" not in render(reply, False)
-    assert RenderedResponse(reply, closing=True).keep_alive is False
-    assert RenderedResponse(reply, closing=False).keep_alive is True
 
 
 def test_a_constant_reply_is_rendered_once_a_second_and_no_other_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,7 +12,8 @@ from urllib.parse import urlsplit
 
 import orjson
 
-from bridge.http.server import Acceptor, HttpServer, listen
+from bridge.http.acceptor import Acceptor
+from bridge.http.server import HttpServer, listen
 from bridge.ingress.ingress import Ingress
 from tests.support.callbacks import PostedCallback
 
@@ -84,25 +85,36 @@ class Client:
 
     async def ends(self) -> bool:
         """Whether nothing comes but the end."""
-        return await self._reader.read() == b""
+        return await self.rest() == b""
+
+    async def rest(self) -> bytes:
+        """All that comes until the end."""
+        return await self._reader.read()
+
+    def end(self) -> None:
+        """Say that nothing more is sent. Replies may still come."""
+        self._writer.write_eof()
+
+
+LIMITS = {
+    "gather_s": 0.001,
+    "head_timeout_s": 5,
+    "body_timeout_s": 5,
+    "max_body_bytes": 100_000,
+    "bodies_max_bytes": 10_000_000,
+    "keepalive_s": 60,
+    "max_connections": 9,
+}
 
 
 class LocalServer:
-    """The HTTP side of an ingress in this process, serving."""
+    """The HTTP side of an ingress in this process, serving. `limits` replaces some of LIMITS."""
 
-    def __init__(self, ingress: Ingress, flush: Callable[[], None], *, gather_s: float, keepalive_s: float) -> None:
-        self.http = HttpServer(
-            ingress,
-            flush,
-            gather_s=gather_s,
-            head_timeout_s=5,
-            body_timeout_s=5,
-            max_body_bytes=100_000,
-            keepalive_s=keepalive_s,
-        )
+    def __init__(self, ingress: Ingress, flush: Callable[[], None], **limits: Any) -> None:
+        self.http = HttpServer(ingress, flush, **{**LIMITS, **limits})
         listener = listen("127.0.0.1", 0)
         self._address = listener.getsockname()
-        self._acceptor: Acceptor | None = Acceptor(listener, self.http, max_connections=9)
+        self._acceptor: Acceptor | None = Acceptor(listener, self.http)
         self._acceptor.start()
 
     def stop_accepting(self) -> None:
@@ -121,13 +133,14 @@ class LocalServer:
 
 @asynccontextmanager
 async def serving(
-    ingress: Ingress, flush: Callable[[], None] = lambda: None, *, gather_s: float = 0.001, keepalive_s: float = 60
+    ingress: Ingress, flush: Callable[[], None] = lambda: None, **limits: Any
 ) -> AsyncIterator[LocalServer]:
-    """Serve an ingress on a port of its own."""
-    server = LocalServer(ingress, flush, gather_s=gather_s, keepalive_s=keepalive_s)
+    """Serve an ingress on a port of its own. `limits` replaces some of LIMITS."""
+    server = LocalServer(ingress, flush, **limits)
     yield server
     server.stop_accepting()
-    await until(lambda: not server.http.connections)
+    await until(lambda: not server.http.open_connections)
+    assert server.http.body_bytes == 0
     await ingress.close()
 
 

@@ -1,4 +1,4 @@
-"""Nobody can tell the fast path from the slow one: for the same callback both give the same bytes."""
+"""Nobody can tell whether a callback came in one piece: the reply is the same, byte for byte."""
 
 from __future__ import annotations
 
@@ -11,8 +11,7 @@ from typing import Any, NamedTuple
 import orjson
 import pytest
 
-from bridge.http.connection import FastPath
-from bridge.http.slow_path import SlowPath
+from bridge.http.connection import HttpConnection
 from bridge.normalize.normalizer import Normalizer
 from tests.support.callbacks import RECALLED, PostedCallback, recalled, sample
 from tests.support.http import LocalServer, serving, wire
@@ -76,9 +75,11 @@ CASES = [
 
 @pytest.mark.parametrize("closing", [False, True], ids=["open", "closing"])
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-async def test_both_paths_give_the_same_bytes(case: Case, closing: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_reply_is_the_same_in_one_piece_and_in_pieces(
+    case: Case, closing: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     fail_on(b"fault", monkeypatch)
-    taken = paths_taken(monkeypatch)
+    ways = ways_taken(monkeypatch)
     request = wire(case.callback, case.callback.signed(**case.query))
     journals, replies = [], []
     for send in (whole, behind_its_head):
@@ -90,11 +91,11 @@ async def test_both_paths_give_the_same_bytes(case: Case, closing: bool, monkeyp
             replies.append(await send(server, request))
         assert ingress.in_flight == 0
         journals.append([(record.topic, record.key, record.headers[:1]) for record in journal.records])
-    assert taken == ["fast", "slow"]
+    assert ways == ["whole", "head", "whole"] or (ways == ["whole", "head"] and case.status in {403, 413})
     assert int(replies[0].split()[1]) == case.status
     assert replies[0] == replies[1]
     assert journals[0] == journals[1]
-    assert (b"\r\nConnection: close\r\n" in replies[0]) == (closing or case.status == 500)
+    assert (b"\r\nConnection: close\r\n" in replies[0]) == (closing or 400 <= case.status <= 500)
 
 
 async def whole(server: LocalServer, request: bytes) -> bytes:
@@ -109,7 +110,7 @@ async def behind_its_head(server: LocalServer, request: bytes) -> bytes:
         first = await client.ask(head + b"\r\nExpect: 100-continue\r\n\r\n")
         if first.startswith(b"HTTP/1.1 100"):
             return undated(await client.ask(body))
-        client.send(body)  # The server waits for it, or for some seconds, before it goes on.
+        client.send(body)
         return undated(first)
 
 
@@ -120,22 +121,22 @@ def undated(reply: bytes) -> bytes:
     return dated
 
 
-def paths_taken(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Filled with the path of each request."""
-    taken: list[str] = []
-    handle, add = SlowPath.handle, FastPath.add
+def ways_taken(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Filled with what the ingress is handed: a head without its body, or a whole request."""
+    ways: list[str] = []
+    begin, complete = HttpConnection._begin_body, HttpConnection._complete
 
-    def note_slow(self: Any, request: Any) -> Any:
-        taken.append("slow")
-        return handle(self, request)
+    def note_head(self: HttpConnection, *arguments: Any) -> None:
+        ways.append("head")
+        begin(self, *arguments)
 
-    def note_fast(self: Any, connection: Any) -> None:
-        taken.append("fast")
-        add(self, connection)
+    def note_whole(self: HttpConnection, *arguments: Any) -> None:
+        ways.append("whole")
+        complete(self, *arguments)
 
-    monkeypatch.setattr(SlowPath, "handle", note_slow)
-    monkeypatch.setattr(FastPath, "add", note_fast)
-    return taken
+    monkeypatch.setattr(HttpConnection, "_begin_body", note_head)
+    monkeypatch.setattr(HttpConnection, "_complete", note_whole)
+    return ways
 
 
 def fail_on(mark: bytes, monkeypatch: pytest.MonkeyPatch) -> None:

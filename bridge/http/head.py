@@ -1,0 +1,96 @@
+"""Reads the heads of requests, with the parser of aiohttp, which sees heads only.
+
+The parser is never given a byte beyond the head that it reads: what follows it is a body, or another request that has
+to wait for its turn. So whatever is wrong with a request cannot touch the one before it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from aiohttp import HttpVersion10, HttpVersion11
+from aiohttp.http_exceptions import HttpProcessingError
+from aiohttp.http_parser import HttpRequestParser, RawRequestMessage
+
+from bridge.http.malformed import refusal_of
+from bridge.ingress import refusals
+from bridge.ingress.refusals import RefusedError
+
+MAX_HEAD_BYTES = 32 * 1024
+"""Of a head with all that belongs to it: request line, header fields, empty lines before them."""
+MAX_FIELDS = 100
+"""Most header fields of a request."""
+BLANK_LINE = b"\r\n\r\n"
+LINE_ENDS = b"\r\n"
+
+
+class HeadReader:
+    """Reads the heads on a connection, one after the other.
+
+    Args:
+        loop: the event loop.
+    """
+
+    __slots__ = ("_parser", "_size", "_tail", "is_begun")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        nobody: Any = None  # A body would be told of its connection, and the parser makes none.
+        self._parser = HttpRequestParser(
+            nobody,
+            loop,
+            MAX_HEAD_BYTES,
+            max_line_size=MAX_HEAD_BYTES,
+            max_field_size=MAX_HEAD_BYTES,
+            max_headers=MAX_FIELDS,
+            response_with_body=False,
+            auto_decompress=False,
+        )
+        self._size = 0
+        """Bytes of the head under way that were read."""
+        self._tail = b""
+        """The last three of them: an end of the head may be cut in two."""
+        self.is_begun = False
+        """Whether something came of the head under way. Empty lines before it are nothing."""
+
+    def read(self, data: bytes) -> tuple[RawRequestMessage | None, int]:
+        """Read on in what arrived.
+
+        Returns:
+            the request, None while its head is not there as a whole; and how many bytes belong to the head.
+
+        Raises:
+            RefusedError: it is no HTTP, or too large.
+        """
+        at = 0
+        while at < len(data):
+            end = self._end(data, at)
+            self._size += end - at
+            if self._size > MAX_HEAD_BYTES:
+                raise RefusedError(refusals.HEAD_TOO_LARGE)
+            part = data[at:end]
+            try:
+                messages, _, _ = self._parser.feed_data(part)
+            except HttpProcessingError as error:
+                raise RefusedError(refusal_of(error, self._tail + part)) from error
+            at = end
+            if messages:
+                self._size = 0
+                self._tail = b""
+                self.is_begun = False
+                message = messages[0][0]
+                if message.version is not HttpVersion11 and message.version != HttpVersion10:
+                    raise RefusedError(refusals.HTTP_VERSION)
+                return message, at
+            self._tail = (self._tail + part)[-3:]
+            self.is_begun = self.is_begun or bool(part.strip(LINE_ENDS))
+        return None, at
+
+    def _end(self, data: bytes, at: int) -> int:
+        """Where the next empty line ends, which ends a head or comes before it; the end of `data` if there is none."""
+        if self._tail:
+            cut = (self._tail + data[at : at + 3]).find(BLANK_LINE)
+            if cut >= 0:
+                return at + cut + len(BLANK_LINE) - len(self._tail)
+        found = data.find(BLANK_LINE, at)
+        return len(data) if found < 0 else found + len(BLANK_LINE)

@@ -1,0 +1,105 @@
+"""The request that a connection has, as the ingress sees it."""
+
+from __future__ import annotations
+
+from aiohttp import hdrs
+from aiohttp.http_parser import RawRequestMessage
+
+from bridge.http.body_budget import BodyBudget
+from bridge.http.coding import coding_of, inflate
+from bridge.http.headers import TRACEPARENT_HEADER, forwarded_for
+from bridge.ingress import refusals
+from bridge.ingress.refusals import RefusedError
+from bridge.ingress.verify import Verdict
+
+
+class ReceivedRequest:
+    """The facts of a request. A connection is one, whose fields are set anew for each request.
+
+    Args:
+        bodies: the memory for bodies.
+        max_body_bytes: most that a body may have, once unpacked.
+    """
+
+    __slots__ = (
+        "_bodies",
+        "_held",
+        "_max_body_bytes",
+        "arrived",
+        "content",
+        "message",
+        "peer",
+        "verdict",
+    )
+
+    def __init__(self, bodies: BodyBudget, *, max_body_bytes: int) -> None:
+        self._bodies = bodies
+        self._max_body_bytes = max_body_bytes
+        self._held = 0
+        """Bytes that the request takes of the memory for bodies."""
+        self.message: RawRequestMessage
+        """The head."""
+        self.content: bytes | None = None
+        """The whole body as it came, None while it is not there."""
+        self.verdict: Verdict | None = None
+        """Of the ingress on the head, where the body came later."""
+        self.peer: str | None = None
+        """Address of whoever is connected, or was when the request came."""
+        self.arrived = 0.0
+        """When its head had arrived (`time.perf_counter`)."""
+
+    @property
+    def method(self) -> str:
+        """The HTTP method."""
+        return self.message.method
+
+    @property
+    def path(self) -> str:
+        """Path and query as they came."""
+        return self.message.path
+
+    @property
+    def forwarded_for(self) -> str:
+        """Values of all headers `X-Forwarded-For`, joined with commas."""
+        return forwarded_for(self.message.headers)
+
+    @property
+    def traceparent(self) -> str:
+        """The header `traceparent`, empty if there is none."""
+        return self.message.headers.get(TRACEPARENT_HEADER, "")
+
+    @property
+    def size(self) -> int | None:
+        """Bytes of the body as it came; while it arrives, what the head says, None where it says nothing."""
+        if self.content is not None:
+            return len(self.content)
+        length = self.message.headers.get(hdrs.CONTENT_LENGTH)
+        return None if length is None else int(length)
+
+    @property
+    def body(self) -> bytes:
+        """The whole body, unpacked. Only of an authentic request, and once: it takes of the memory for bodies.
+
+        Raises:
+            RefusedError: it cannot be read, or there is no memory for it.
+        """
+        coding = coding_of(self.message)
+        body = self.content or b""
+        self._hold(len(body))
+        if coding:
+            body = inflate(body, coding, max_bytes=self._max_body_bytes)
+            self._hold(len(body))
+        return body
+
+    def forget(self) -> None:
+        """The request has its reply, or gets none."""
+        self._bodies.release(self._held)
+        self._held = 0
+        self.content = None
+        self.verdict = None
+        del self.message
+
+    def _hold(self, size: int) -> None:
+        if not self._bodies.take(size):
+            raise RefusedError(refusals.BODIES)
+        self._held += size

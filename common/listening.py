@@ -1,0 +1,34 @@
+"""Sockets that listen."""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+
+ANY_IPV6 = "::"
+
+
+def listen(host: str, port: int, *, backlog: int, purpose: str = "") -> socket.socket:
+    """Bind a port. `::` means every address of the machine, of IPv4 too where the system can do that.
+
+    Args:
+        host: an address, or a name that means one of IPv4.
+        port: 0 for any that is free.
+        backlog: how many connections may wait to be accepted.
+        purpose: what for, as in " for health checks", for the message of an error.
+
+    Raises:
+        OSError: it is taken, or not ours. The message says which, and why.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    both = host == ANY_IPV6 and socket.has_dualstack_ipv6()
+    try:
+        listener = socket.create_server((host, port), family=family, backlog=backlog, dualstack_ipv6=both)
+    except OSError as error:
+        taken = error.errno == errno.EADDRINUSE
+        why = "another process has taken it" if taken else os.strerror(error.errno) if error.errno else str(error)
+        raise OSError(error.errno, f"cannot listen on {host} port {port}{purpose}: {why}") from error
+    # What is accepted inherits it: a peer that vanished without a word is noticed after some hours.
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    return listener
