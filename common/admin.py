@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-import errno
+import socket
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from pathlib import Path
 
 import orjson
-from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+
+from common.get_server import GetServer, Page
+from common.listening import listen
+
+LISTEN_BACKLOG = 128
+JSON = "application/json"
 
 
 @dataclass(frozen=True)
@@ -47,7 +53,7 @@ class AdminServer:
         self._readiness = readiness
         self._registry = registry
         self._refresh = refresh
-        self._runner: web.AppRunner | None = None
+        self._server: GetServer | None = None
 
     async def start(self) -> None:
         """Bind the port.
@@ -57,42 +63,47 @@ class AdminServer:
         """
         if self._port == 0 and self._unix_socket is None:
             return
-        app = web.Application()
-        app.router.add_get("/healthz", self._healthz)
-        app.router.add_get("/readyz", self._readyz)
-        app.router.add_get("/metrics", self._metrics)
-        self._runner = web.AppRunner(app, access_log=None)
-        await self._runner.setup()
-        if self._unix_socket is not None:
-            # A predecessor that was killed has left it.
-            Path(self._unix_socket).unlink(missing_ok=True)  # noqa: ASYNC240
-            await web.UnixSite(self._runner, self._unix_socket).start()
-        else:
-            try:
-                await web.TCPSite(self._runner, self._host, self._port).start()
-            except OSError as error:
-                why = "it is taken" if error.errno == errno.EADDRINUSE else error.strerror
-                message = f"cannot serve health checks on {self._host} port {self._port}: {why}. See …_ADMIN_PORT"
-                raise OSError(error.errno, message) from error
+        listener = self._listen_on_port() if self._unix_socket is None else _listen_at(Path(self._unix_socket))
+        self._server = GetServer(listener, self._page)
 
     async def stop(self) -> None:
         """Close the port."""
-        if self._runner is not None:
-            await self._runner.cleanup()
+        if self._server is not None:
+            await self._server.stop()
+        if self._unix_socket is not None:
+            Path(self._unix_socket).unlink(missing_ok=True)  # noqa: ASYNC240
 
-    async def _healthz(self, _request: web.Request) -> web.Response:
-        return web.Response(text="ok\n")
+    def _listen_on_port(self) -> socket.socket:
+        try:
+            return listen(self._host, self._port, backlog=LISTEN_BACKLOG, purpose=" for health checks and metrics")
+        except OSError as error:
+            raise OSError(error.errno, f"{error.strerror}. See …_ADMIN_HOST and …_ADMIN_PORT") from error
 
-    async def _readyz(self, _request: web.Request) -> web.Response:
+    async def _page(self, path: str) -> Page:
+        match path:
+            case "/healthz":
+                return Page(b"ok\n")
+            case "/readyz":
+                return await self._readyz()
+            case "/metrics":
+                await self._refreshed()
+                return Page(generate_latest(self._registry), CONTENT_TYPE_LATEST)
+        return Page(b"there are /healthz, /readyz and /metrics\n", status=HTTPStatus.NOT_FOUND)
+
+    async def _readyz(self) -> Page:
         await self._refreshed()
         readiness = self._readiness()
         body = orjson.dumps({"ready": readiness.ready, **readiness.detail}, option=orjson.OPT_APPEND_NEWLINE)
-        return web.Response(body=body, status=200 if readiness.ready else 503, content_type="application/json")
-
-    async def _metrics(self, _request: web.Request) -> web.Response:
-        await self._refreshed()
-        return web.Response(body=generate_latest(self._registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
+        return Page(body, JSON, HTTPStatus.OK if readiness.ready else HTTPStatus.SERVICE_UNAVAILABLE)
 
     async def _refreshed(self) -> None:
         if self._refresh is not None:
             await self._refresh()
+
+
+def _listen_at(path: Path) -> socket.socket:
+    path.unlink(missing_ok=True)  # A predecessor that was killed has left it.
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(str(path))
+    listener.listen(LISTEN_BACKLOG)
+    return listener

@@ -57,7 +57,9 @@ class Phase(Enum):
 
 
 class HttpConnection(ReceivedRequest, asyncio.Protocol):
-    """A connection. While it has a request, it is the `CallbackRequest`: an object for each would cost too much.
+    """A connection. While it has a request, it is the `CallbackRequest`.
+
+    The fields are in one object because one more for each request would cost too much.
 
     Args:
         context: what all connections have in common.

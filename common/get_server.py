@@ -1,0 +1,178 @@
+"""A small HTTP server for pages that are only read. Whoever reaches it can take little of the process.
+
+One request on a connection, a few kilobytes of head, some seconds of time, and so many connections: when one more
+comes, the oldest is closed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import socket
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from email.utils import formatdate
+from http import HTTPStatus
+from urllib.parse import urlsplit
+
+from common.logs import Throttle
+
+log = logging.getLogger(__name__)
+
+MAX_CONNECTIONS = 64
+MAX_HEAD_BYTES = 16 * 1024
+HEAD_S = 5.0
+"""How long a request may take to arrive."""
+REPLY_S = 10.0
+"""How long a client may take to read its reply."""
+LINGER_S = 1.0
+"""How long a client may take to close, after its reply."""
+RETRY_AFTER_S = 0.1
+READ_BYTES = 4096
+BLANK_LINE = b"\r\n\r\n"
+
+
+@dataclass(frozen=True)
+class Page:
+    """What is answered to a GET."""
+
+    content: bytes
+    content_type: str = "text/plain; charset=utf-8"
+    status: HTTPStatus = HTTPStatus.OK
+    headers: tuple[tuple[str, str], ...] = ()
+
+    def render(self, *, has_content: bool = True) -> bytes:
+        """Head and content, the latter only if asked for."""
+        further = "".join(f"{name}: {value}\r\n" for name, value in self.headers)
+        head = (
+            f"HTTP/1.1 {self.status:d} {self.status.phrase}\r\nContent-Type: {self.content_type}\r\n"
+            f"Content-Length: {len(self.content)}\r\nDate: {formatdate(usegmt=True)}\r\n{further}"
+            "Connection: close\r\n\r\n"
+        )
+        return head.encode() + (self.content if has_content else b"")
+
+
+class _BrokenError(Exception):
+    """What came is no request that can be answered with a page."""
+
+    def __init__(self, status: HTTPStatus, **headers: str) -> None:
+        super().__init__(status.phrase)
+        self.page = Page(f"{status.phrase}\n".encode(), status=status, headers=tuple(headers.items()))
+
+
+class GetServer:
+    """Serves pages on a socket.
+
+    Args:
+        listener: a bound socket that listens. It is closed at the end.
+        page: gives the page at a path.
+        max_connections: at a time.
+        head_s: how long a request may take to arrive.
+    """
+
+    def __init__(
+        self,
+        listener: socket.socket,
+        page: Callable[[str], Awaitable[Page]],
+        *,
+        max_connections: int = MAX_CONNECTIONS,
+        head_s: float = HEAD_S,
+    ) -> None:
+        listener.setblocking(False)
+        self._listener = listener
+        self._page = page
+        self._max_connections = max_connections
+        self._head_s = head_s
+        self._loop = asyncio.get_running_loop()
+        self._serving: dict[asyncio.Task[None], None] = {}
+        """The oldest first."""
+        self._throttle = Throttle(10.0)
+        self._accepting = self._loop.create_task(self._accept())
+
+    async def stop(self) -> None:
+        """Close the socket and all connections."""
+        tasks = [self._accepting, *self._serving]
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
+        self._listener.close()
+
+    async def _accept(self) -> None:
+        while True:
+            try:
+                connection, _ = await self._loop.sock_accept(self._listener)
+            except OSError as error:
+                if self._throttle.admits("accept"):
+                    log.error("cannot accept connections for health checks: %s", error.strerror)
+                await asyncio.sleep(RETRY_AFTER_S)
+                continue
+            if len(self._serving) >= self._max_connections:
+                oldest = next(iter(self._serving))
+                oldest.cancel()
+                await asyncio.wait({oldest})
+            task = self._loop.create_task(self._serve(connection))
+            self._serving[task] = None
+            task.add_done_callback(self._serving.pop)
+
+    async def _serve(self, connection: socket.socket) -> None:
+        with connection, contextlib.suppress(OSError, TimeoutError):
+            reply = await self._reply(connection)
+            async with asyncio.timeout(REPLY_S):
+                await self._loop.sock_sendall(connection, reply)
+            connection.shutdown(socket.SHUT_WR)
+            async with asyncio.timeout(LINGER_S):  # A reply may be lost if the connection is closed on unread bytes.
+                for _ in range(MAX_HEAD_BYTES // READ_BYTES):
+                    if not await self._loop.sock_recv(connection, READ_BYTES):
+                        break
+
+    async def _reply(self, connection: socket.socket) -> bytes:
+        """The answer to the request that comes.
+
+        Raises:
+            OSError: the client left without one.
+        """
+        has_content = True
+        try:
+            async with asyncio.timeout(self._head_s):
+                head = await self._head(connection)
+            method, path = _request(head)
+            has_content = method == b"GET"
+            page = await self._page(path)
+        except _BrokenError as broken:
+            page = broken.page
+        except TimeoutError:
+            page = _BrokenError(HTTPStatus.REQUEST_TIMEOUT).page
+        except OSError:
+            raise
+        except Exception:
+            if self._throttle.admits("page"):
+                log.exception("a page could not be made")
+            page = _BrokenError(HTTPStatus.INTERNAL_SERVER_ERROR).page
+        return page.render(has_content=has_content)
+
+    async def _head(self, connection: socket.socket) -> bytes:
+        head = b""
+        while BLANK_LINE not in head:
+            if len(head) > MAX_HEAD_BYTES:
+                raise _BrokenError(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
+            part = await self._loop.sock_recv(connection, READ_BYTES)
+            if not part:
+                raise ConnectionResetError
+            head += part
+        return head
+
+
+def _request(head: bytes) -> tuple[bytes, str]:
+    """Method and path of a request.
+
+    Raises:
+        _BrokenError: it is none, or not one for a page.
+    """
+    match head.lstrip(b"\r\n").partition(b"\r\n")[0].split(b" "):
+        case [method, target, version] if version.startswith(b"HTTP/1."):
+            if method not in {b"GET", b"HEAD"}:
+                raise _BrokenError(HTTPStatus.METHOD_NOT_ALLOWED, Allow="GET, HEAD")
+            with contextlib.suppress(ValueError):
+                return method, urlsplit(target.decode()).path
+    raise _BrokenError(HTTPStatus.BAD_REQUEST)
