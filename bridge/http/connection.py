@@ -88,7 +88,7 @@ class HttpConnection(ReceivedRequest, asyncio.Protocol):
         self._context = context
         self._loop = loop
         self._transport: asyncio.Transport | None = None
-        self._head = HeadReader(loop)
+        self._head = HeadReader()
         self._incoming: SizedBody | ChunkedBody | None = None
         """The body while it arrives."""
         self._early = b""
@@ -356,7 +356,11 @@ class HttpConnection(ReceivedRequest, asyncio.Protocol):
         if self._is_half_closed:
             transport.close()
             return
-        transport.write_eof()
+        try:
+            transport.write_eof()
+        except OSError:  # The client is gone, and the event loop has not come to tell us.
+            self.abort()
+            return
         if was_paused:
             transport.resume_reading()
 

@@ -6,7 +6,6 @@ to wait for its turn. So whatever is wrong with a request cannot touch the one b
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 
 from aiohttp import HttpVersion10, HttpVersion11
@@ -23,22 +22,20 @@ MAX_FIELDS = 100
 """Most header fields of a request."""
 BLANK_LINE = b"\r\n\r\n"
 LINE_ENDS = b"\r\n"
+BEGINNING_BYTES = 16
+"""By so much of what comes one can tell another protocol."""
 
 
 class HeadReader:
-    """Reads the heads on a connection, one after the other.
+    """Reads the heads on a connection, one after the other."""
 
-    Args:
-        loop: the event loop.
-    """
+    __slots__ = ("_beginning", "_parser", "_size", "_tail")
 
-    __slots__ = ("_parser", "_size", "_tail", "is_begun")
-
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        nobody: Any = None  # A body would be told of its connection, and the parser makes none.
+    def __init__(self) -> None:
+        nobody: Any = None  # A body would know its connection and the event loop, and the parser makes none.
         self._parser = HttpRequestParser(
             nobody,
-            loop,
+            nobody,
             MAX_HEAD_BYTES,
             max_line_size=MAX_HEAD_BYTES,
             max_field_size=MAX_HEAD_BYTES,
@@ -50,8 +47,13 @@ class HeadReader:
         """Bytes of the head under way that were read."""
         self._tail = b""
         """The last three of them: an end of the head may be cut in two."""
-        self.is_begun = False
+        self._beginning = b""
+        """The first bytes of the head under way, without the empty lines before it."""
+
+    @property
+    def is_begun(self) -> bool:
         """Whether something came of the head under way. Empty lines before it are nothing."""
+        return bool(self._beginning)
 
     def read(self, data: bytes) -> tuple[RawRequestMessage | None, int]:
         """Read on in what arrived.
@@ -72,18 +74,19 @@ class HeadReader:
             try:
                 messages, _, _ = self._parser.feed_data(part)
             except HttpProcessingError as error:
-                raise RefusedError(refusal_of(error, self._tail + part)) from error
+                raise RefusedError(refusal_of(error, self._beginning + part.lstrip(LINE_ENDS))) from error
             at = end
             if messages:
                 self._size = 0
                 self._tail = b""
-                self.is_begun = False
+                self._beginning = b""
                 message = messages[0][0]
                 if message.version is not HttpVersion11 and message.version != HttpVersion10:
                     raise RefusedError(refusals.HTTP_VERSION)
                 return message, at
             self._tail = (self._tail + part)[-3:]
-            self.is_begun = self.is_begun or bool(part.strip(LINE_ENDS))
+            if len(self._beginning) < BEGINNING_BYTES:
+                self._beginning = (self._beginning + part).lstrip(LINE_ENDS)[:BEGINNING_BYTES]
         return None, at
 
     def _end(self, data: bytes, at: int) -> int:

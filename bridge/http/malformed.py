@@ -17,7 +17,7 @@ OTHER_PROTOCOLS = {
     b"\x16\x03": "it is a TLS handshake, and this port speaks plain HTTP: end TLS at a proxy before it",
     b"PRI ": "it is HTTP/2, and this port speaks HTTP/1.1: let the proxy before it speak that",
     b"PROXY ": "it is the PROXY protocol, which is not understood: let the proxy send X-Forwarded-For",
-    b"\r\n\r\n\x00\r\nQUIT\n": "it is the PROXY protocol, which is not understood: let the proxy send X-Forwarded-For",
+    b"\x00\r\nQUIT\n": "it is the PROXY protocol, which is not understood: let the proxy send X-Forwarded-For",
 }
 """How what is often sent to the wrong port begins, and what to do about it."""
 
@@ -27,10 +27,12 @@ def refusal_of(error: HttpProcessingError, data: bytes) -> Refusal:
 
     Args:
         error: its error.
-        data: where it failed. Nothing of it is told: it may hold secrets, and is the sender's choice.
+        data: the beginning of what came. Nothing of it is told: it may hold secrets, and is the sender's choice.
     """
     if "Too many headers" in error.message:
         return refusals.HEAD_TOO_LARGE
+    if "Missing 'Host'" in error.message:
+        return refusals.MALFORMED._replace(message="HTTP/1.1 requires the header Host")
     for beginning, hint in OTHER_PROTOCOLS.items():
         if data.startswith(beginning):
             return refusals.MALFORMED._replace(message=f"{refusals.MALFORMED.message}: {hint}")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import socket
+import struct
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -90,6 +92,23 @@ class Client:
     async def rest(self) -> bytes:
         """All that comes until the end."""
         return await self._reader.read()
+
+    async def send_until_reset(self, data: bytes) -> None:
+        """Send these bytes again and again. Raises ConnectionError when nobody takes them any more."""
+        async with asyncio.timeout(10):
+            while True:
+                self._writer.write(data)
+                await self._writer.drain()
+
+    def stop_reading(self) -> None:
+        """Leave replies unread from now on, but for what has come already."""
+        self._writer.transport.pause_reading()  # type: ignore[attr-defined]
+
+    def vanish(self) -> None:
+        """Reset the connection."""
+        linger = struct.pack("ii", 1, 0)
+        self._writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+        self._writer.transport.abort()
 
     def end(self) -> None:
         """Say that nothing more is sent. Replies may still come."""

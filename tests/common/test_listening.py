@@ -1,0 +1,29 @@
+"""Which addresses a socket listens on."""
+
+from __future__ import annotations
+
+import socket
+
+import pytest
+
+from common.listening import listen
+
+
+@pytest.mark.skipif(not socket.has_dualstack_ipv6(), reason="this system has no IPv6")
+def test_the_address_of_all_serves_ipv6_and_ipv4() -> None:
+    with listen("::", 0, backlog=2) as listener:
+        port = listener.getsockname()[1]
+        for host in ("127.0.0.1", "::1"):
+            socket.create_connection((host, port), 5).close()
+
+
+def test_an_address_that_is_not_ours_is_named() -> None:
+    with pytest.raises(OSError, match=r"cannot listen on 192\.0\.2\.1 port 80 for tests: "):
+        listen("192.0.2.1", 80, backlog=1, purpose=" for tests")
+
+
+def test_a_port_that_is_taken_is_told_so() -> None:
+    with listen("127.0.0.1", 0, backlog=1) as first:
+        port = first.getsockname()[1]
+        with pytest.raises(OSError, match=f"port {port}: another process has taken it"):
+            listen("127.0.0.1", port, backlog=1)

@@ -1,0 +1,77 @@
+"""Which connections give way, and whose time is over."""
+
+from __future__ import annotations
+
+import asyncio
+
+from bridge.http.connection_table import LOT, RECENTLY_S, ConnectionTable
+from tests.support.http import until
+
+
+class NotingConnection:
+    """A connection that notes what is done with it."""
+
+    def __init__(self, *, idle_for_s: float = 0) -> None:
+        now = asyncio.get_running_loop().time()
+        self.deadline = float("inf")
+        self.idle_since = now - idle_for_s
+        self.is_closed = False
+        self.is_expired = False
+
+    def expire(self) -> None:
+        self.is_expired = True
+
+    def abort(self) -> None:
+        self.is_closed = True
+
+
+def proven(table: ConnectionTable, connection: NotingConnection) -> NotingConnection:
+    table.add(connection)
+    table.prove(connection)
+    return connection
+
+
+async def test_the_oldest_that_brought_no_authentic_request_gives_way() -> None:
+    table = ConnectionTable(3)
+    trusted = proven(table, NotingConnection(idle_for_s=1000))
+    first, second = NotingConnection(), NotingConnection()
+    for connection in (first, second):
+        assert table.make_room()
+        table.add(connection)
+    for closed in (first, second):
+        assert table.make_room()
+        assert closed.is_closed
+        table.add(NotingConnection())
+    assert not trusted.is_closed
+    assert len(table) == 3
+
+
+async def test_of_proven_ones_those_give_way_that_are_idle_longest() -> None:
+    table = ConnectionTable(LOT + 20)
+    busy = [proven(table, NotingConnection(idle_for_s=0)) for _ in range(10)]
+    idle = [proven(table, NotingConnection(idle_for_s=RECENTLY_S + 100 + number)) for number in range(LOT + 10)]
+    assert table.make_room()
+    assert [connection.is_closed for connection in idle] == [False] * 10 + [True] * LOT
+    assert not any(connection.is_closed for connection in busy)
+
+
+async def test_there_is_no_room_while_all_are_at_work() -> None:
+    table = ConnectionTable(2)
+    busy = [proven(table, NotingConnection()) for _ in range(2)]
+    assert not table.make_room()
+    table.remove(busy[0])
+    assert table.make_room()
+
+
+async def test_connections_whose_time_is_over_are_told() -> None:
+    table = ConnectionTable(9)
+    late, early = NotingConnection(), proven(table, NotingConnection())
+    table.add(late)
+    late.deadline = asyncio.get_running_loop().time()
+    await until(lambda: late.is_expired)
+    assert not early.is_expired
+    table.remove(late)
+    early.deadline = late.deadline
+    await until(lambda: early.is_expired)
+    table.remove(early)
+    table.remove(early)
