@@ -51,11 +51,13 @@ class Acceptor:
         self._listener.close()
 
     def _accept(self) -> None:
-        if not self._server.make_room():
+        displaced = self._server.table.giving_way(coming=len(self._connecting))
+        if displaced is None:
             self._pause("all connections are in use, and none of them is idle")
             return
         try:
             self._accept_one()
+            self._server.table.displace(displaced)
         except (BlockingIOError, InterruptedError, ConnectionAbortedError):
             pass  # Another process was faster, or the client is gone already.
         except OSError as error:

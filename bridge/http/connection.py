@@ -109,6 +109,11 @@ class HttpConnection(ReceivedRequest, asyncio.Protocol):
         """What the body takes of the memory for bodies while it arrives."""
 
     @property
+    def may_give_way(self) -> bool:
+        """Whether no reply is due on it."""
+        return self.phase is not Phase.REPLY
+
+    @property
     def idle_since(self) -> float:
         """Since when it has no request, by the clock of the event loop; infinite while it has one, or begins one."""
         if self.phase is not Phase.HEAD or self._head.is_begun or self._is_congested:
@@ -253,7 +258,12 @@ class HttpConnection(ReceivedRequest, asyncio.Protocol):
             return
         self._bodies.begin(self)
         self.deadline = self._loop.time() + context.body_timeout_s
-        if hdrs.EXPECT in message.headers and at == len(data) and self._transport is not None:
+        if (
+            hdrs.EXPECT in message.headers
+            and message.version is HttpVersion11
+            and at == len(data)
+            and self._transport is not None
+        ):
             self._transport.write(CONTINUE)
         self._read_body(data, at)
 

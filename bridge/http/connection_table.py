@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import heapq
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from operator import attrgetter
 from typing import Protocol
 
@@ -31,6 +31,10 @@ class TableConnection(Protocol):
 
     deadline: float
     """When its time is over, by the clock of the event loop."""
+
+    @property
+    def may_give_way(self) -> bool:
+        """Whether no reply is due on it."""
 
     @property
     def idle_since(self) -> float:
@@ -80,23 +84,31 @@ class ConnectionTable:
         self._unproven.pop(connection, None)
         self._proven.pop(connection, None)
 
-    def make_room(self) -> bool:
-        """Whether there is room for one more connection, once one that matters less has given way if need be."""
-        if len(self) < self._max_connections:
-            return True
-        if self._unproven:
-            self._displace([next(iter(self._unproven))], "unproven")
-            return True
+    def giving_way(self, *, coming: int) -> Sequence[TableConnection] | None:
+        """Which connections have to be displaced for one more: none where there is room, None where none can be.
+
+        Args:
+            coming: how many are accepted, and not in the table yet.
+        """
+        if len(self) + coming < self._max_connections:
+            return ()
+        for connection in self._unproven:
+            if connection.may_give_way:
+                return (connection,)
         since = self._loop.time() - RECENTLY_S
         idle = [connection for connection in self._proven if connection.idle_since < since]
-        self._displace(heapq.nsmallest(LOT, idle, key=attrgetter("idle_since")), "proven")
-        return len(self) < self._max_connections
+        return heapq.nsmallest(LOT, idle, key=attrgetter("idle_since")) or None
 
-    def _displace(self, connections: list[TableConnection], kind: str) -> None:
+    def displace(self, connections: Sequence[TableConnection]) -> None:
+        """Close these for others."""
         for connection in connections:
+            kind = "unproven" if connection in self._unproven else "proven"
             self.remove(connection)  # Its descriptor is closed in the next turn of the event loop.
             connection.abort()
             metrics.CONNECTIONS_DISPLACED.labels(kind).inc()
+            self._log(kind)
+
+    def _log(self, kind: str) -> None:
         if self._throttle.admits(kind):
             log.warning(
                 "%d connections are open, the most that BRIDGE_MAX_CONNECTIONS and the limit of open files allow: "

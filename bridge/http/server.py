@@ -60,11 +60,12 @@ class HttpServer:
         max_connections: int,
     ) -> None:
         self._loop = asyncio.get_running_loop()
-        self._table = ConnectionTable(max_connections)
+        self.table = ConnectionTable(max_connections)
+        """The connections that there are."""
         self._context = HttpContext(
             ingress=ingress,
             gathering=Gathering(ingress.accept, flush, gather_s=gather_s),
-            table=self._table,
+            table=self.table,
             bodies=BodyBudget(bodies_max_bytes),
             malformed=MalformedLog(),
             head_timeout_s=head_timeout_s,
@@ -95,11 +96,6 @@ class HttpServer:
         )
 
     @property
-    def open_connections(self) -> int:
-        """How many connections there are."""
-        return len(self._table)
-
-    @property
     def body_bytes(self) -> int:
         """What bodies take that are on their way to a reply."""
         return self._context.bodies.used
@@ -107,10 +103,6 @@ class HttpServer:
     def connection(self) -> HttpConnection:
         """A new connection."""
         return HttpConnection(self._context, self._loop)
-
-    def make_room(self) -> bool:
-        """Whether one more connection may be accepted, once another has given way if need be."""
-        return self._table.make_room()
 
     def ask_to_close(self) -> None:
         """From now on, each reply asks the client to close its connection."""
@@ -132,7 +124,7 @@ class HttpServer:
                 connection.abort()
 
     def _connections(self) -> list[HttpConnection]:
-        return [connection for connection in self._table if isinstance(connection, HttpConnection)]
+        return [connection for connection in self.table if isinstance(connection, HttpConnection)]
 
     def _in_phase(self, *phases: Phase) -> list[HttpConnection]:
         return [connection for connection in self._connections() if connection.phase in phases]

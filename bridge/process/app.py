@@ -119,7 +119,7 @@ class Bridge:
         if self._acceptor is not None:
             self._acceptor.stop()
         # Connections that are about to send a request, or are in the middle of one, get their answer.
-        await _until(lambda: not self._server.open_connections, CONNECTIONS_S)
+        await _until(lambda: not len(self._server.table), CONNECTIONS_S)
         await asyncio.gather(self._server.drain(REPLIES_S), self._ingress.finish(REPLIES_S))
         if self._publisher.confirms:
             await _until(lambda: self._journal.is_drained, PUBLISH_S)
@@ -136,7 +136,7 @@ class Bridge:
             metrics.QUARANTINE_BYTES.set(quarantined.bytes)
             metrics.MEMORY_BYTES.set(state.memory_bytes)
             metrics.IN_FLIGHT.set(self._ingress.in_flight)
-            metrics.CONNECTIONS.set(self._server.open_connections)
+            metrics.CONNECTIONS.set(len(self._server.table))
             metrics.BODY_BYTES.set(self._server.body_bytes)
             metrics.CLOCK_SKEW.set(self._ingress.clock_skew_s)
             metrics.DISK_OK.set(state.disk_ok)

@@ -158,7 +158,7 @@ async def serving(
     server = LocalServer(ingress, flush, **limits)
     yield server
     server.stop_accepting()
-    await until(lambda: not server.http.open_connections)
+    await until(lambda: not len(server.http.table))
     assert server.http.body_bytes == 0
     await ingress.close()
 
