@@ -108,12 +108,18 @@ _RESPONSES: Json = {
     "200": _response(
         "Kept: as an event, or with `FAIL` as a dead letter. A before-callback is allowed, or as an endpoint decides."
     ),
-    "400": _response("The body did not arrive whole."),
+    "400": _response("It is no HTTP, or the body did not arrive whole."),
     "403": _response("Not authentic, or too old."),
     "405": _response("Not a POST."),
-    "408": _response("The body did not arrive in time."),
+    "408": _response("Head or body did not arrive in time."),
+    "411": _response("It has no body."),
     "413": _response("The body is too large."),
-    "503": _response("It could not be made durable in time."),
+    "415": _response("The body is compressed, and not with gzip or deflate."),
+    "417": _response("It expects more than `100-continue`."),
+    "431": _response("The head is too large."),
+    "501": _response("The body is transferred in another way than in chunks."),
+    "503": _response("It could not be made durable in time, or there is no room for it."),
+    "505": _response("It is not HTTP/1.1 or 1.0."),
 }
 _REPLY: Json = {
     "description": "As the platform documents it. The old call webhook has `ErrorMessage` instead of the other texts.",
