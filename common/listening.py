@@ -27,7 +27,7 @@ def listen(host: str, port: int, *, backlog: int, purpose: str = "") -> socket.s
         listener = socket.create_server((host, port), family=family, backlog=backlog, dualstack_ipv6=both)
     except OSError as error:
         taken = error.errno == errno.EADDRINUSE
-        why = "another process has taken it" if taken else os.strerror(error.errno) if error.errno else str(error)
+        why = "it is taken" if taken else os.strerror(error.errno) if error.errno else str(error)
         raise OSError(error.errno, f"cannot listen on {host} port {port}{purpose}: {why}") from error
     # What is accepted inherits it: a peer that vanished without a word is noticed after some hours.
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)

@@ -35,7 +35,7 @@ def refusal_of(error: HttpProcessingError, data: bytes) -> Refusal:
         return refusals.MALFORMED._replace(message="HTTP/1.1 requires the header Host")
     for beginning, hint in OTHER_PROTOCOLS.items():
         if data.startswith(beginning):
-            return refusals.MALFORMED._replace(message=f"{refusals.MALFORMED.message}: {hint}")
+            return refusals.MALFORMED._replace(advice=hint)
     return refusals.MALFORMED
 
 
@@ -48,12 +48,12 @@ class MalformedLog:
     def note(self, refusal: Refusal) -> None:
         """Something is answered that is no request."""
         metrics.REFUSED.labels(refusal.reason).inc()
-        kind = refusal.message
+        kind = f"{refusal.message}: {refusal.advice}" if refusal.advice else refusal.message
         if self._throttle.admits(kind):
             log.warning(
                 "answered %d (%s: %s); %d more like it before",
                 refusal.status,
                 refusal.reason,
-                refusal.message,
+                kind,
                 self._throttle.suppressed(kind),
             )

@@ -69,7 +69,9 @@ EXPIRED = Refusal(
     "it is further away than BRIDGE_STALE_MAX_AGE_HOURS, so it is not kept: an old URL is posted again, or a clock is"
     " wrong by hours (see bridge_clock_skew_seconds)",
 )
-SLOW_BODY = Refusal(HTTPStatus.REQUEST_TIMEOUT, "slow_body", "the body did not arrive in time")
+SLOW_BODY = Refusal(
+    HTTPStatus.REQUEST_TIMEOUT, "slow_body", "the body did not arrive in time", "see BRIDGE_BODY_TIMEOUT_S"
+)
 BROKEN_BODY = Refusal(HTTPStatus.BAD_REQUEST, "broken_body", "the body did not arrive whole")
 SMALL_CHUNKS = Refusal(HTTPStatus.BAD_REQUEST, "broken_body", "the chunks of the body are too small")
 LENGTH_REQUIRED = Refusal(
@@ -82,15 +84,24 @@ TRANSFER_CODING = Refusal(
     HTTPStatus.NOT_IMPLEMENTED, "transfer_coding", "of Transfer-Encoding only chunked is understood"
 )
 EXPECTATION = Refusal(HTTPStatus.EXPECTATION_FAILED, "expectation", "of Expect only 100-continue is understood")
-BODIES = Refusal(HTTPStatus.SERVICE_UNAVAILABLE, "bodies", "the bodies on their way take too much memory")
-"""See BRIDGE_BODIES_MAX_BYTES."""
+BODIES = Refusal(
+    HTTPStatus.SERVICE_UNAVAILABLE,
+    "bodies",
+    "the bodies on their way take too much memory",
+    "BRIDGE_BODIES_MAX_BYTES is used up, or the half of it that is for bodies that do not arrive whole",
+)
 MALFORMED = Refusal(HTTPStatus.BAD_REQUEST, "malformed", "this is no HTTP request")
 BROKEN_HEAD = Refusal(HTTPStatus.BAD_REQUEST, "malformed", "the request ended in the middle of its head")
 HTTP_VERSION = Refusal(HTTPStatus.HTTP_VERSION_NOT_SUPPORTED, "malformed", "HTTP/1.1 is spoken here")
 HEAD_TOO_LARGE = Refusal(
     HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "head_too_large", "the head of the request is too large"
 )
-SLOW_HEAD = Refusal(HTTPStatus.REQUEST_TIMEOUT, "slow_head", "the head of the request did not arrive in time")
+SLOW_HEAD = Refusal(
+    HTTPStatus.REQUEST_TIMEOUT,
+    "slow_head",
+    "the head of the request did not arrive in time",
+    "see BRIDGE_HEAD_TIMEOUT_S",
+)
 TOO_MANY = Refusal(HTTPStatus.SERVICE_UNAVAILABLE, "in_flight", "too many callbacks are in flight")
 TOO_LATE = Refusal(HTTPStatus.SERVICE_UNAVAILABLE, "deadline", "it could not be made durable in time")
 

@@ -25,5 +25,5 @@ def test_an_address_that_is_not_ours_is_named() -> None:
 def test_a_port_that_is_taken_is_told_so() -> None:
     with listen("127.0.0.1", 0, backlog=1) as first:
         port = first.getsockname()[1]
-        with pytest.raises(OSError, match=f"port {port}: another process has taken it"):
+        with pytest.raises(OSError, match=f"port {port}: it is taken"):
             listen("127.0.0.1", port, backlog=1)
