@@ -11,7 +11,7 @@ from pathlib import Path
 import orjson
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 
-from common.get_server import GetServer, Page
+from common.get_server import GetServer, ServedPage
 from common.listening import listen
 
 LISTEN_BACKLOG = 128
@@ -79,22 +79,22 @@ class AdminServer:
         except OSError as error:
             raise OSError(error.errno, f"{error.strerror}. See …_ADMIN_HOST and …_ADMIN_PORT") from error
 
-    async def _page(self, path: str) -> Page:
+    async def _page(self, path: str) -> ServedPage:
         match path:
             case "/healthz":
-                return Page(b"ok\n")
+                return ServedPage(b"ok\n")
             case "/readyz":
                 return await self._readyz()
             case "/metrics":
                 await self._refreshed()
-                return Page(generate_latest(self._registry), CONTENT_TYPE_LATEST)
-        return Page(b"there are /healthz, /readyz and /metrics\n", status=HTTPStatus.NOT_FOUND)
+                return ServedPage(generate_latest(self._registry), CONTENT_TYPE_LATEST)
+        return ServedPage(b"there are /healthz, /readyz and /metrics\n", status=HTTPStatus.NOT_FOUND)
 
-    async def _readyz(self) -> Page:
+    async def _readyz(self) -> ServedPage:
         await self._refreshed()
         readiness = self._readiness()
         body = orjson.dumps({"ready": readiness.ready, **readiness.detail}, option=orjson.OPT_APPEND_NEWLINE)
-        return Page(body, JSON, HTTPStatus.OK if readiness.ready else HTTPStatus.SERVICE_UNAVAILABLE)
+        return ServedPage(body, JSON, HTTPStatus.OK if readiness.ready else HTTPStatus.SERVICE_UNAVAILABLE)
 
     async def _refreshed(self) -> None:
         if self._refresh is not None:

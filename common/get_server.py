@@ -34,7 +34,7 @@ BLANK_LINE = b"\r\n\r\n"
 
 
 @dataclass(frozen=True)
-class Page:
+class ServedPage:
     """What is answered to a GET."""
 
     content: bytes
@@ -58,7 +58,7 @@ class _BrokenError(Exception):
 
     def __init__(self, status: HTTPStatus, **headers: str) -> None:
         super().__init__(status.phrase)
-        self.page = Page(f"{status.phrase}\n".encode(), status=status, headers=tuple(headers.items()))
+        self.page = ServedPage(f"{status.phrase}\n".encode(), status=status, headers=tuple(headers.items()))
 
 
 class GetServer:
@@ -74,7 +74,7 @@ class GetServer:
     def __init__(
         self,
         listener: socket.socket,
-        page: Callable[[str], Awaitable[Page]],
+        page: Callable[[str], Awaitable[ServedPage]],
         *,
         max_connections: int = MAX_CONNECTIONS,
         head_s: float = HEAD_S,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import errno
 import sys
 from collections.abc import Coroutine
 from typing import Any, NoReturn, TypeVar
@@ -57,8 +56,7 @@ def run_to_end(work: Coroutine[Any, Any, Result]) -> Result:
     except TimeoutError:
         fail(f"Kafka at {_kafka()} does not answer. Start it, or set {_KAFKA_SETTING}")
     except OSError as error:
-        hint = ": is the port of CONSUMERS_ADMIN_PORT taken?" if error.errno == errno.EADDRINUSE else ""
-        fail(f"{error.strerror or describe(error)}{hint}")
+        fail(error.strerror or describe(error))
 
 
 def _kafka() -> str:

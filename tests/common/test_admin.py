@@ -13,7 +13,7 @@ from aiohttp import ClientSession, UnixConnector
 from prometheus_client import CollectorRegistry, Counter
 
 from common.admin import AdminServer, Readiness
-from common.get_server import MAX_HEAD_BYTES, GetServer, Page
+from common.get_server import MAX_HEAD_BYTES, GetServer, ServedPage
 from common.listening import listen
 from tests.support.process import free_port
 
@@ -24,10 +24,10 @@ LOOPBACK = "127.0.0.1"
 async def pages(**limits: float) -> AsyncIterator[int]:
     """A server of pages that show their path; its port."""
 
-    async def page(path: str) -> Page:
+    async def page(path: str) -> ServedPage:
         if path == "/broken":
             raise RuntimeError("a bug")
-        return Page(path.encode())
+        return ServedPage(path.encode())
 
     listener = listen(LOOPBACK, 0, backlog=16)
     server = GetServer(listener, page, **limits)  # type: ignore[arg-type]

@@ -21,7 +21,7 @@ async def test_what_is_not_in_kafka_is_synced_though_the_replies_take_all_the_ti
     async def hang(_server: HttpServer, _timeout: float | None = None) -> None:
         await asyncio.Event().wait()
 
-    monkeypatch.setattr(HttpServer, "shutdown", hang)
+    monkeypatch.setattr(HttpServer, "drain", hang)
     settings = BridgeSettings.model_validate(
         {"apps": {"1": ["token"]}, "journal_dir": tmp_path, "admin_port": 0, "kafka_bootstrap_servers": "127.0.0.1:1"}
     )
