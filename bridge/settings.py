@@ -15,7 +15,7 @@ from bridge.events import names
 from bridge.events.base import SCHEMA_BASE
 from common.kafka.topics import Topic
 from common.networks import Network
-from common.settings import Settings, retention_ms
+from common.settings import Settings, check_topic, retention_ms
 
 MEBIBYTE = 1024 * 1024
 MAX_SECONDS = 7 * 86_400
@@ -203,11 +203,7 @@ class BridgeSettings(Settings):
     @field_validator("topic", "dlq_topic")
     @classmethod
     def _check_topic(cls, name: str) -> str:
-        if name in {".", ".."} or not re.fullmatch(r"[A-Za-z0-9._-]{1,249}", name):
-            raise ValueError(
-                f"{name!r} is no name that Kafka takes: letters, digits, `.`, `_` and `-` only, 249 at most"
-            )
-        return name
+        return check_topic(name)
 
     @field_validator("topic_retention_hours", "dlq_retention_hours")
     @classmethod
