@@ -190,7 +190,7 @@ def test_neither_signatures_nor_tokens_nor_bodies_reach_log_or_metrics_or_topic(
     query = secret.signed(token="s3cret-t0ken")
     assert bridge.post_raw(query, secret.body).json == OK
     bridge.post_raw(query.replace("Sign=", "Sign=0"), secret.body)
-    bridge.post(secret, token="s3cret-t0ken", request_time=1000)
+    bridge.post(secret, token="s3cret-t0ken", request_time=int(time.time()) - 3600)
     bridge.post_raw(query, b"{private-account")
     wait_for_events(broker.bootstrap, bridge.topics.dlq, lambda found: len(found) == 2)
     sign = query.partition("Sign=")[2].partition("&")[0]
