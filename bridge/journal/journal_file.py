@@ -20,7 +20,7 @@ class JournalFile:
 
     def __init__(self, store: Store) -> None:
         self.store = store
-        """Another one, when what it held was copied after it had vanished from the folder: see `rescue`."""
+        """Where its rows are. `rescue` puts a copy here when the file has vanished from the folder."""
         self.groups = 0
         self.bytes = 0
         self.peak_bytes = 0

@@ -57,8 +57,7 @@ class Rescuer:
         """Look no more. What is vanished then must be copied by `rescue`."""
         if self._task is not None:
             self._task.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._task
+            await asyncio.wait({self._task})
         if self._copy is not None:
             await self._thread.call(self._copy.remove)
 
@@ -87,7 +86,8 @@ class Rescuer:
             while await self._thread.call(lambda: next(steps, False)):
                 pass
             if file in self._retired():
-                await self._thread.call(partial(_exchange, file, copy))
+                _exchange(file, copy)
+                self._thread.run_in_steps(original.remove_in_steps())
             else:  # Kafka has confirmed all of it meanwhile.
                 await self._thread.call(copy.remove)
         except (OSError, sqlite3.Error):
@@ -99,7 +99,7 @@ class Rescuer:
 
 
 def rescue(file: JournalFile, folder: Path) -> None:
-    """Copy a file that has vanished, in one go. For the writer's thread.
+    """Copy a file that has vanished, in one go, and remove what is there of it. For the writer's thread.
 
     Raises:
         OSError, sqlite3.Error: it cannot be done.
@@ -111,7 +111,9 @@ def rescue(file: JournalFile, folder: Path) -> None:
     except BaseException:
         copy.remove()
         raise
+    original = file.store
     _exchange(file, copy)
+    original.remove()
 
 
 def has_vanished(file: JournalFile) -> bool:
@@ -140,6 +142,5 @@ def _copied(original: Store, copy: Store) -> Iterator[bool]:
 
 
 def _exchange(file: JournalFile, copy: Store) -> None:
-    original, file.store = file.store, copy
-    original.close()
-    log.warning("what the journal %s held was copied to %s", original.path, copy.path.name)
+    log.warning("what the journal %s held was copied to %s", file.path, copy.path.name)
+    file.store = copy
