@@ -12,7 +12,7 @@ import orjson
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 
 from common.get_server import GetServer, ServedPage
-from common.listening import listen
+from common.listening import listen, listen_at
 
 LISTEN_BACKLOG = 128
 JSON = "application/json"
@@ -63,8 +63,7 @@ class AdminServer:
         """
         if self._port == 0 and self._unix_socket is None:
             return
-        listener = self._listen_on_port() if self._unix_socket is None else _listen_at(Path(self._unix_socket))
-        self._server = GetServer(listener, self._page)
+        self._server = GetServer(self._listen(), self._page)
 
     async def stop(self) -> None:
         """Close the port."""
@@ -73,7 +72,9 @@ class AdminServer:
         if self._unix_socket is not None:
             Path(self._unix_socket).unlink(missing_ok=True)  # noqa: ASYNC240
 
-    def _listen_on_port(self) -> socket.socket:
+    def _listen(self) -> socket.socket:
+        if self._unix_socket is not None:
+            return listen_at(Path(self._unix_socket), backlog=LISTEN_BACKLOG)
         try:
             return listen(self._host, self._port, backlog=LISTEN_BACKLOG, purpose=" for health checks and metrics")
         except OSError as error:
@@ -99,11 +100,3 @@ class AdminServer:
     async def _refreshed(self) -> None:
         if self._refresh is not None:
             await self._refresh()
-
-
-def _listen_at(path: Path) -> socket.socket:
-    path.unlink(missing_ok=True)  # A predecessor that was killed has left it.
-    listener = socket.socket(socket.AF_UNIX)
-    listener.bind(str(path))
-    listener.listen(LISTEN_BACKLOG)
-    return listener

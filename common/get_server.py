@@ -132,24 +132,22 @@ class GetServer:
         Raises:
             OSError: the client left without one.
         """
-        has_content = True
         try:
             async with asyncio.timeout(self._head_s):
-                head = await self._head(connection)
-            method, path = _request(head)
-            has_content = method == b"GET"
-            page = await self._page(path)
+                method, path = _request(await self._head(connection))
         except _BrokenError as broken:
-            page = broken.page
+            return broken.page.render()
         except TimeoutError:
-            page = _BrokenError(HTTPStatus.REQUEST_TIMEOUT).page
-        except OSError:
-            raise
+            return _BrokenError(HTTPStatus.REQUEST_TIMEOUT).page.render()
+        return (await self._made(path)).render(has_content=method == b"GET")
+
+    async def _made(self, path: str) -> ServedPage:
+        try:
+            return await self._page(path)
         except Exception:
             if self._throttle.admits("page"):
                 log.exception("a page could not be made")
-            page = _BrokenError(HTTPStatus.INTERNAL_SERVER_ERROR).page
-        return page.render(has_content=has_content)
+            return _BrokenError(HTTPStatus.INTERNAL_SERVER_ERROR).page
 
     async def _head(self, connection: socket.socket) -> bytes:
         head = b""

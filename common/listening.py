@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import socket
+from pathlib import Path
 
 ANY_IPV6 = "::"
 
@@ -31,4 +32,17 @@ def listen(host: str, port: int, *, backlog: int, purpose: str = "") -> socket.s
         raise OSError(error.errno, f"cannot listen on {host} port {port}{purpose}: {why}") from error
     # What is accepted inherits it: a peer that vanished without a word is noticed after some hours.
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    return listener
+
+
+def listen_at(path: Path, *, backlog: int) -> socket.socket:
+    """Listen on a Unix socket. What a predecessor that was killed has left at its path is replaced.
+
+    Raises:
+        OSError: the path cannot be used.
+    """
+    path.unlink(missing_ok=True)
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(str(path))
+    listener.listen(backlog)
     return listener

@@ -18,6 +18,8 @@ from common.listening import listen
 from tests.support.process import free_port
 
 LOOPBACK = "127.0.0.1"
+FAILURES = {"/broken": RuntimeError("a bug"), "/late": TimeoutError(), "/disk": OSError(5, "it fails")}
+"""Path → what making its page raises."""
 
 
 @asynccontextmanager
@@ -25,8 +27,8 @@ async def pages(**limits: float) -> AsyncIterator[int]:
     """A server of pages that show their path; its port."""
 
     async def page(path: str) -> ServedPage:
-        if path == "/broken":
-            raise RuntimeError("a bug")
+        if path in FAILURES:
+            raise FAILURES[path]
         return ServedPage(path.encode())
 
     listener = listen(LOOPBACK, 0, backlog=16)
@@ -108,7 +110,7 @@ async def test_a_socket_file_that_a_dead_process_left_is_no_obstacle(tmp_path: P
         (b"GET /\xff HTTP/1.1\r\n\r\n", 400, b"Bad Request\n"),
         (b"GET http://[ HTTP/1.1\r\n\r\n", 400, b"Bad Request\n"),
         (b"GET / HTTP/1.1\r\nA: " + b"a" * 2 * MAX_HEAD_BYTES, 431, b"Request Header Fields Too Large\n"),
-        (b"GET /broken HTTP/1.1\r\n\r\n", 500, b"Internal Server Error\n"),
+        *((b"GET %b HTTP/1.1\r\n\r\n" % path.encode(), 500, b"Internal Server Error\n") for path in FAILURES),
     ],
 )
 async def test_whatever_comes_is_answered_once_and_the_connection_closed(
