@@ -26,9 +26,7 @@ SITES = {
     "mumbai": "adminapiind.im.qcloud.com",
 }
 """Where apps live → host of the platform's REST API there."""
-
-
-MAX_GROUP_LENGTH = 249
+MAX_GROUP_CHARS = 249
 
 
 class SecretUrl(SecretStr):
@@ -96,6 +94,11 @@ def check_http_url(url: str) -> str:
             "the address has a `#`, and what is behind it is never sent: write %23 for a `#` that is meant"
         )
     return url
+
+
+def is_group_name(name: str) -> bool:
+    """Whether a text can be the name of a consumer group, and be told from any other that looks the same."""
+    return 0 < len(name) <= MAX_GROUP_CHARS and name.isprintable() and name == name.strip()
 
 
 class ConsumersSettings(Settings):
@@ -207,10 +210,10 @@ class ConsumersSettings(Settings):
     @field_validator("group")
     @classmethod
     def _check_group(cls, name: str | None) -> str | None:
-        if name is not None and (not name.isprintable() or name != name.strip() or len(name) > MAX_GROUP_LENGTH):
+        if name is not None and not is_group_name(name):
             raise ValueError(
                 f"{name[:60]!r} is no name for a group: it has characters that cannot be seen, spaces at an end, or "
-                f"more than {MAX_GROUP_LENGTH} characters"
+                f"more than {MAX_GROUP_CHARS} characters"
             )
         return name
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from difflib import get_close_matches
+from collections.abc import Iterator
 from fnmatch import fnmatchcase
 from functools import cache
 from typing import Any
@@ -12,6 +11,7 @@ from bridge.events import registry
 from bridge.events.base import Part
 from bridge.events.introspection import fields_of, is_part, item_type
 from bridge.events.strict import ENVELOPE_FIELDS
+from common.nearest_name import nearest_name
 
 WILDCARDS = "*?["
 NEARLY_A_COMMAND = 0.6
@@ -41,7 +41,8 @@ def commands(pattern: str) -> list[str]:
 
 def nearest_before_command(text: str) -> str | None:
     """The documented before-callback that a misspelt name or pattern is most like, None where it is like none."""
-    return _nearest("".join(one for one in text if one not in WILDCARDS), before_commands("*"), NEARLY_A_COMMAND)
+    name = "".join(one for one in text if one not in WILDCARDS)
+    return nearest_name(name, before_commands("*"), cutoff=NEARLY_A_COMMAND)
 
 
 def is_field(name: str) -> bool:
@@ -51,7 +52,7 @@ def is_field(name: str) -> bool:
 
 def nearest_field(name: str) -> str | None:
     """The documented field that a misspelt name is most like, None where it is like none."""
-    return _nearest(name, _fields(), NEARLY_A_FIELD)
+    return nearest_name(name, _fields(), cutoff=NEARLY_A_FIELD)
 
 
 @cache
@@ -68,9 +69,3 @@ def _names_in(part: type[Part]) -> Iterator[str]:
         inner: Any = item_type(field.type) or field.type
         if is_part(inner):
             yield from _names_in(inner)
-
-
-def _nearest(text: str, names: Iterable[str], cutoff: float) -> str | None:
-    by_lower_case = {name.lower(): name for name in sorted(names)}
-    near = get_close_matches(text.lower(), by_lower_case, n=1, cutoff=cutoff)
-    return by_lower_case[near[0]] if near else None

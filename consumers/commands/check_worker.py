@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from typing import Any
 
-from consumers.settings import MAX_GROUP_LENGTH
+from consumers.settings import is_group_name
 from consumers.worker import BaseWorker
 
 _COROUTINES = {"start": 1, "handle": 1, "probe": 0, "stop": 0}
@@ -23,7 +23,7 @@ def problem_of(worker: type[BaseWorker[Any]]) -> str | None:
 
 def _problem_of_name(worker: type[BaseWorker[Any]]) -> str | None:
     name = getattr(worker, "name", "")
-    if isinstance(name, str) and 0 < len(name) <= MAX_GROUP_LENGTH and name.isprintable() and name == name.strip():
+    if isinstance(name, str) and is_group_name(name):
         return None
     if not name:
         return "has no name: give the class an attribute name, which is its consumer group too"

@@ -6,11 +6,11 @@ import importlib
 import importlib.util
 import sys
 from collections.abc import Callable, Iterable
-from difflib import get_close_matches
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from common.nearest_name import nearest_name
 from consumers.badges import Badges
 from consumers.commands.check_worker import problem_of
 from consumers.commands.execution import fail
@@ -80,10 +80,8 @@ def _fail_for_a_name(name: str) -> None:
 
 
 def _hint(name: str, known: Iterable[str], *, cutoff: float = 0.6) -> str:
-    names = list(known)
-    if near := get_close_matches(name, names, n=1, cutoff=cutoff):
-        return f" (is {near[0]} meant?)"
-    return ""
+    nearest = nearest_name(name, known, cutoff=cutoff)
+    return f" (is {nearest} meant?)" if nearest else ""
 
 
 def _is_path(place: str) -> bool:
