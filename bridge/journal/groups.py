@@ -47,7 +47,7 @@ TRANSITIONS = {
 class PendingRecord:
     """A record that Kafka has not confirmed yet, as a member of its group."""
 
-    __slots__ = ("_resolve", "confirmed", "group", "is_set_aside", "record", "size")
+    __slots__ = ("_resolve", "confirmed", "group", "is_passed_over", "record", "size")
 
     def __init__(self, record: Record, group: Group, resolve: Resolve | None) -> None:
         self.record = record
@@ -55,7 +55,7 @@ class PendingRecord:
         self.group = group
         self._resolve = resolve
         self.confirmed = False
-        self.is_set_aside = False
+        self.is_passed_over = False
         """Kafka will never take it, and somebody else is about to keep it: it is not sent."""
 
     def resolve(self, durable: bool) -> None:

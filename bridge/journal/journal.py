@@ -9,6 +9,8 @@ What it guarantees
    a process that dies.
 3. Memory is bounded: what is neither on disk nor in Kafka by `memory_max_bytes` (then `append` refuses), the backlog in
    memory by `read_ahead_bytes` for a topic, twice. The rest of a backlog is on disk only.
+4. So is the disk, by `max_bytes` (`budget`): of the files, and of what the publisher has put into quarantine beyond its
+   own budget. Without room nothing is written, and only Kafka acknowledges; when it does not, `append` refuses.
 
 How it keeps them
 -----------------

@@ -6,6 +6,10 @@ from collections.abc import Sequence
 
 import msgspec
 
+BATCH_OVERHEAD_BYTES = 512
+"""What a batch of one record takes beside the record's key, value and headers, at most. The `max.message.bytes` of a
+topic is the size of a batch."""
+
 
 class Record(msgspec.Struct, array_like=True, frozen=True):
     """A Kafka record, byte for byte as it will be published, so that any later version replays the same."""

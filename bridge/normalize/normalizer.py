@@ -9,7 +9,7 @@ from typing import Any, Self
 import msgspec
 
 from bridge.events import Event, registry
-from bridge.journal.record import Record
+from bridge.journal.record import BATCH_OVERHEAD_BYTES, Record
 from bridge.normalize.attributes import attribute, is_subject, platform
 from bridge.normalize.batches import BatchItem, split_batch
 from bridge.normalize.content import Content, ContentReader
@@ -29,8 +29,6 @@ MOST_DECISION_BYTES = 128
 """`with_decision` adds less than that."""
 SMALL_RECORD_BYTES = 8 * 1024
 """Any topic takes that, whoever made it, so that nobody need be asked."""
-KAFKA_OVERHEAD_BYTES = 512
-"""A batch of one record has less than that beside the record's key, value and headers."""
 _NO_LIMIT = 2**63
 TopicLimit = Callable[[str], int | None]
 """Topic → largest record that it takes, as Kafka says; None where that is not known."""
@@ -62,8 +60,8 @@ class Normalizer:
         schema_base: what `dataschema` begins with.
         drop_fields: the platform's names of fields that must reach neither disk nor topic.
         keep_raw: whether events carry the original body and query in headers.
-        max_record_bytes: what the topics take. A callback that becomes a larger record, or several that are larger than
-            two of the largest, is a dead letter.
+        max_record_bytes: `max.message.bytes` of the topics as they are made. A callback that becomes a larger record,
+            or several that are larger than two of the largest, is a dead letter.
         topic_limit: asked what a topic really takes, as far as is known, where a record is not small.
         drift: told where bodies differ from the documentation.
     """
@@ -85,7 +83,7 @@ class Normalizer:
         self._schema_base = schema_base
         self._filter = FieldFilter(drop_fields)
         self._keep_raw = keep_raw
-        self._max_record_bytes = max_record_bytes - KAFKA_OVERHEAD_BYTES
+        self._record_limit = max_record_bytes - BATCH_OVERHEAD_BYTES
         self._topic_limit = topic_limit
         # The value is nearly all of a record, but for one that keeps its original.
         self._small_value_bytes = 0 if keep_raw else min(SMALL_RECORD_BYTES, max_record_bytes) // 2
@@ -161,8 +159,8 @@ class Normalizer:
         return letter
 
     def _excess(self, record: Record) -> str | None:
-        """How many bytes too many a record has; None if its topic takes it."""
-        limit = self._max_record_bytes
+        """How large a record is that its topic does not take, for people; None if it does."""
+        limit = self._record_limit
         if self._topic_limit is not None and record.size > self._small_value_bytes:
             known = self._topic_limit(record.topic)
             limit = limit if known is None else min(limit, known)
@@ -176,7 +174,7 @@ class Normalizer:
             for item in items:
                 record = self._record_of_batch(received, item._replace(repaired=repaired or item.repaired))
                 size += record.size
-                if size > 2 * self._max_record_bytes:
+                if size > 2 * self._record_limit:
                     raise UnreadableError("too_large", "the events of the batch are larger together than they may be")
                 records.append(record)
         finally:

@@ -35,7 +35,8 @@ JOURNAL_SHARE = 4
 """Of a stop that has less time than all of these, the journal has a quarter."""
 LAST_S = 0.25
 """At a stop, how long what comes after the journal may take."""
-METRICS_INTERVAL_S = 0.5
+REFRESH_INTERVAL_S = 0.5
+"""Between two looks at what gauges show, and at files of tokens."""
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
@@ -46,7 +47,7 @@ class Bridge:
         self._settings = settings
         self._publisher = Publisher(settings)
         self._journal = Journal.from_settings(settings, outlet=self._publisher)
-        self._ingress = Ingress(settings, self._journal, self._publisher.max_record_bytes)
+        self._ingress = Ingress(settings, self._journal, self._publisher.record_limit)
         self._server = HttpServer.from_settings(
             settings, self._ingress, self._journal.flush, max_connections=most_connections(settings)
         )
@@ -59,7 +60,7 @@ class Bridge:
             unix_socket=admin_socket,
         )
         self._stopping = False
-        self._metrics_task: asyncio.Task[None] | None = None
+        self._refreshing: asyncio.Task[None] | None = None
 
     def readiness(self) -> Readiness:
         """Ready = can durably accept: by disk or by Kafka. That Kafka is away is no reason to be unready."""
@@ -91,7 +92,7 @@ class Bridge:
         """Accept callbacks from now on."""
         self._acceptor = Acceptor(listener, self._server)
         self._acceptor.start()
-        self._metrics_task = asyncio.create_task(self._keep_metrics())
+        self._refreshing = asyncio.create_task(self._refresh_for_ever())
 
     async def stop(self, within_s: float) -> None:
         """Answer what was sent to us, make it durable, and end; each step has its time limit.
@@ -106,8 +107,8 @@ class Bridge:
             async with asyncio.timeout(within_s - journal_s - LAST_S):
                 await self._finish()
         await self._journal.stop(journal_s)
-        if self._metrics_task is not None:
-            self._metrics_task.cancel()
+        if self._refreshing is not None:
+            self._refreshing.cancel()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(LAST_S):
                 await self._admin.stop()
@@ -126,24 +127,30 @@ class Bridge:
         await self._ingress.close()
         await self._publisher.stop()
 
-    async def _keep_metrics(self) -> None:
+    async def _refresh_for_ever(self) -> None:
         while True:
-            state = self._journal.state
-            kafka_ok = self._publisher.confirms
-            metrics.JOURNAL_BYTES.set(state.stored_bytes)
-            quarantined = self._publisher.quarantine.usage
-            metrics.QUARANTINE_FILES.set(quarantined.files)
-            metrics.QUARANTINE_BYTES.set(quarantined.bytes)
-            metrics.MEMORY_BYTES.set(state.memory_bytes)
-            metrics.IN_FLIGHT.set(self._ingress.in_flight)
-            metrics.CONNECTIONS.set(len(self._server.table))
-            metrics.BODY_BYTES.set(self._server.body_bytes)
-            metrics.CLOCK_SKEW.set(self._ingress.clock_skew_s)
-            metrics.DISK_OK.set(state.disk_ok)
-            metrics.KAFKA_OK.set(kafka_ok)
-            metrics.DEGRADED.set(not (state.disk_ok and kafka_ok))
-            self._ingress.take_new_tokens()
-            await asyncio.sleep(METRICS_INTERVAL_S)
+            try:
+                self._set_gauges()
+                self._ingress.take_new_tokens()
+            except Exception:  # Else both would stand still from now on, and nobody would know.
+                log.exception("gauges or tokens could not be refreshed; it is tried again")
+            await asyncio.sleep(REFRESH_INTERVAL_S)
+
+    def _set_gauges(self) -> None:
+        state = self._journal.state
+        kafka_ok = self._publisher.confirms
+        quarantined = self._publisher.quarantine.usage
+        metrics.JOURNAL_BYTES.set(state.stored_bytes)
+        metrics.QUARANTINE_FILES.set(quarantined.files)
+        metrics.QUARANTINE_BYTES.set(quarantined.bytes)
+        metrics.MEMORY_BYTES.set(state.memory_bytes)
+        metrics.IN_FLIGHT.set(self._ingress.in_flight)
+        metrics.CONNECTIONS.set(len(self._server.table))
+        metrics.BODY_BYTES.set(self._server.body_bytes)
+        metrics.CLOCK_SKEW.set(self._ingress.clock_skew_s)
+        metrics.DISK_OK.set(state.disk_ok)
+        metrics.KAFKA_OK.set(kafka_ok)
+        metrics.DEGRADED.set(not (state.disk_ok and kafka_ok))
 
 
 async def serve(
@@ -196,5 +203,5 @@ async def serve(
 async def _until(condition: Callable[[], bool], within_s: float) -> None:
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(within_s):
-            while not condition():  # noqa: ASYNC110 - aiohttp offers no event for it
+            while not condition():  # noqa: ASYNC110 - there is no event for it
                 await asyncio.sleep(0.02)

@@ -6,11 +6,10 @@ import asyncio
 import os
 import sqlite3
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from bridge import metrics
 from bridge.journal.journal import Journal
 from bridge.journal.journal_name import damaged_in, journals_in
 from bridge.journal.lock import lock_holder
@@ -80,12 +79,11 @@ async def drain_folder(
     """
     before = _surveyed(folder)
     already_damaged = len(damaged_in(folder))
-    quarantined = Counter[str]()
+    publisher = Publisher(settings)
     problem = ""
     if before.events:
-        earlier = _quarantined(before.found)
-        problem = await _publish(folder, settings, give_up_after_s, show_progress)
-        quarantined = _quarantined(before.found) - earlier
+        problem = await _publish(folder, settings, publisher, give_up_after_s, show_progress)
+    quarantined = publisher.quarantine.kept
     after = _surveyed(folder)
     why = problem or "it cannot be read any more: see above"
     left = [LeftBehind(path, topics.total(), why) for path, topics in after.events.items() if topics.total()]
@@ -102,11 +100,14 @@ async def drain_folder(
 
 
 async def _publish(
-    folder: Path, settings: BridgeSettings, give_up_after_s: float, show_progress: Callable[[int, int], object]
+    folder: Path,
+    settings: BridgeSettings,
+    publisher: Publisher,
+    give_up_after_s: float,
+    show_progress: Callable[[int, int], object],
 ) -> str:
     """Why it was given up, if it was."""
     loop = asyncio.get_running_loop()
-    publisher = Publisher(settings)
     journal = Journal.from_settings(settings, outlet=publisher, folder=folder)
     await journal.start()
     total = left = journal.state.stored_bytes
@@ -134,11 +135,6 @@ def _unreached(settings: BridgeSettings, publisher: Publisher, seconds: float) -
         f"Kafka at {settings.kafka_bootstrap_servers} (BRIDGE_KAFKA_BOOTSTRAP_SERVERS) {verb}: given up after"
         f" {seconds:g} s without a confirmation (--timeout)"
     )
-
-
-def _quarantined(topics: Iterable[str]) -> Counter[str]:
-    values = {topic: metrics.REGISTRY.get_sample_value("bridge_set_aside_total", {"topic": topic}) for topic in topics}
-    return Counter({topic: int(value) for topic, value in values.items() if value})
 
 
 def _surveyed(folder: Path) -> _Survey:

@@ -179,7 +179,7 @@ class ProducerSession:
         with self._pace:
             for group in groups:
                 for pending in group.records:
-                    if not (pending.confirmed or pending.is_set_aside):
+                    if not (pending.confirmed or pending.is_passed_over):
                         self._queues[partition_of(pending.record.key, len(self._queues))].append(pending)
 
     async def _send_round(self) -> None:

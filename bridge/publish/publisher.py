@@ -93,10 +93,10 @@ class Publisher:
             return "away"
         return "confirming" if events.confirms else "slow"
 
-    def max_record_bytes(self, topic: str) -> int | None:
-        """The largest record (key, value, headers) that a topic takes, as its broker said lately; None: not known."""
+    def record_limit(self, topic: str) -> int | None:
+        """Bytes of the largest record (key, value, headers) that a topic takes, as its broker said; None: not known."""
         publisher = self._topics.get(topic)
-        return None if publisher is None else publisher.max_record_bytes
+        return None if publisher is None else publisher.record_limit
 
     def _add(self, queue: TopicQueue, source: Source) -> None:
         publisher = TopicPublisher(

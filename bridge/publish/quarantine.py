@@ -6,6 +6,7 @@ import contextlib
 import logging
 import os
 import time
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -17,6 +18,7 @@ from bridge.journal.own_file import ForeignError, opened
 from bridge.journal.record import Record, pack, unpack
 from bridge.journal.store import sync_folder
 from common.logs import Throttle
+from common.program import command_line
 
 log = logging.getLogger(__name__)
 
@@ -56,6 +58,8 @@ class Quarantine:
         self.max_bytes = max_bytes
         self.usage = QuarantineUsage(0, 0)
         """As it was last counted, and what was put into it since."""
+        self.kept = Counter[str]()
+        """Topic → records that this process has put into it."""
         self._dlq_topic = dlq_topic
         self._throttle = Throttle(REPORT_INTERVAL_S)
 
@@ -89,14 +93,18 @@ class Quarantine:
         return QuarantineUsage(files, size)
 
     def note(self, usage: QuarantineUsage) -> None:
-        """This is how much is in it. Says what to do where that is too much."""
+        """This is how much is in it."""
         self.usage = usage
-        if usage.bytes >= self.max_bytes and self._throttle.admits("full"):
+        self.warn_if_full()
+
+    def warn_if_full(self) -> None:
+        """Say now and then what to do, while there is too much in it."""
+        if self.usage.bytes >= self.max_bytes and self._throttle.admits("full"):
             log.error(
                 "the quarantine %s is full: %d files of %d bytes, of BRIDGE_QUARANTINE_MAX_BYTES=%d. What comes on top"
-                " is kept, and counts for BRIDGE_JOURNAL_MAX_BYTES. See why Kafka refuses them (bridge journal show"
-                " --refused; mostly max.message.bytes of the topic), then move the files elsewhere",
-                *(self.folder, *usage, self.max_bytes),
+                " is kept, and counts for BRIDGE_JOURNAL_MAX_BYTES. See why Kafka refuses them (`%s journal show"
+                " --refused`; mostly max.message.bytes of the topic), then move the files elsewhere",
+                *(self.folder, *self.usage, self.max_bytes, command_line("bridge")),
             )
 
     def keep(self, record: Record, reason: str) -> Record:
@@ -113,6 +121,7 @@ class Quarantine:
             os.fsync(file.fileno())
         sync_folder(self.folder)
         self.usage = QuarantineUsage(self.usage.files + 1, self.usage.bytes + size)
+        self.kept[record.topic] += 1
         log.error(
             "Kafka refuses a record of %s for good (%s); it was put into quarantine: %s",
             record.topic,

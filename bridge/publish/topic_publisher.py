@@ -12,6 +12,7 @@ from aiokafka.errors import KafkaError
 
 from bridge import metrics
 from bridge.journal.groups import PendingRecord
+from bridge.journal.record import BATCH_OVERHEAD_BYTES
 from bridge.journal.topic_queue import TopicQueue
 from bridge.publish.pacing import Arrivals, Pace, RoundSize
 from bridge.publish.producer_session import (
@@ -40,8 +41,6 @@ PARTITIONS_TIMEOUT_S = 1.5 * REQUEST_TIMEOUT_S
 """It is asked for a topic that does not exist until the request's time is over."""
 STABLE_AFTER_S = 20.0
 LIMIT_INTERVAL_S = 300.0
-BATCH_OVERHEAD_BYTES = 512
-"""What a batch of one record takes beside its key, value and headers, at most."""
 
 
 class TopicUnusableError(Exception):
@@ -81,7 +80,7 @@ class TopicPublisher:
         self._rejection_search = RejectionSearch()
         self._session: ProducerSession | None = None
         self._max_message_bytes: int | None = None
-        self._set_aside: set[asyncio.Task[None]] = set()
+        self._keeping_later: set[asyncio.Task[None]] = set()
         """For each record that the disk did not take: it is tried again."""
         self._published = metrics.PUBLISHED.labels(self._topic)
 
@@ -101,8 +100,8 @@ class TopicPublisher:
         return self._session is not None and self._session.confirms
 
     @property
-    def max_record_bytes(self) -> int | None:
-        """The largest record that the topic takes, as the broker said when it was asked last; None: it did not."""
+    def record_limit(self) -> int | None:
+        """Bytes of the largest record that the topic takes, as the broker said last; None: it did not."""
         return None if self._max_message_bytes is None else max(0, self._max_message_bytes - BATCH_OVERHEAD_BYTES)
 
     async def run(self) -> None:
@@ -110,7 +109,7 @@ class TopicPublisher:
         try:
             await self._run()
         finally:
-            for task in self._set_aside:
+            for task in self._keeping_later:
                 task.cancel()
 
     async def _run(self) -> None:
@@ -183,17 +182,17 @@ class TopicPublisher:
             await self._keep(pending, reason)
         except OSError as error:
             self._report_not_kept(error)
-            pending.is_set_aside = True
+            pending.is_passed_over = True
             task = asyncio.get_running_loop().create_task(self._keep_in_the_end(pending, reason))
-            self._set_aside.add(task)
-            task.add_done_callback(self._set_aside.discard)
+            self._keeping_later.add(task)
+            task.add_done_callback(self._keeping_later.discard)
 
     async def _keep_in_the_end(self, pending: PendingRecord, reason: str) -> None:
         await retry(lambda: self._keep(pending, reason), on=OSError, report=self._report_not_kept, first_s=1.0)
 
     async def _keep(self, pending: PendingRecord, reason: str) -> None:
         announcement = await self._source.on_disk(lambda: self._quarantine.keep(pending.record, reason))
-        self._quarantine.note(self._quarantine.usage)
+        self._quarantine.warn_if_full()
         self._source.budget.elsewhere_bytes = self._quarantine.excess_bytes
         if self._topic != self._settings.dlq_topic:
             self._source.append(announcement, forced=True)

@@ -32,6 +32,7 @@ def test_records_come_in_the_order_in_which_they_were_refused(tmp_path: Path) ->
     for number in range(3):
         quarantine.keep(Record("t", b"", b"%d" % number, [], 0), "refused")
     assert [kept.record.value for kept in quarantine] == [b"0", b"1", b"2"]
+    assert quarantine.kept == {"t": 3}
 
 
 def test_a_file_that_cannot_be_read_hides_no_other(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
