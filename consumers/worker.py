@@ -69,7 +69,7 @@ class RecordProducer(Protocol):
         """
 
 
-async def _begins() -> bool:
+async def _never_resumes() -> bool:
     return False
 
 
@@ -83,7 +83,7 @@ class Context:
     alone: bool = True
     """Whether nobody else handles the same keys meanwhile. Not so where dead letters are replayed: the group's own
     processes are at work then."""
-    resumes: Callable[[], Awaitable[bool]] = _begins
+    resumes: Callable[[], Awaitable[bool]] = _never_resumes
     """Asks Kafka whether the group goes on from offsets that it has committed before, and does not begin now. Raises
     KafkaError while Kafka is away."""
 

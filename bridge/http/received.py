@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from aiohttp import hdrs
 from aiohttp.http_parser import RawRequestMessage
+from multidict import istr
 
 from bridge.http.body_budget import BodyBudget
 from bridge.http.coding import coding_of, inflate
-from bridge.http.headers import TRACEPARENT_HEADER, forwarded_for
 from bridge.ingress import refusals
 from bridge.ingress.refusals import RefusedError
 from bridge.ingress.verify import Verdict
+
+TRACEPARENT = istr("traceparent")
+FORWARDED_FOR = istr("X-Forwarded-For")
 
 
 class ReceivedRequest:
@@ -61,12 +64,12 @@ class ReceivedRequest:
     @property
     def forwarded_for(self) -> str:
         """Values of all headers `X-Forwarded-For`, joined with commas."""
-        return forwarded_for(self.message.headers)
+        return ",".join(self.message.headers.getall(FORWARDED_FOR, ()))
 
     @property
     def traceparent(self) -> str:
         """The header `traceparent`, empty if there is none."""
-        return self.message.headers.get(TRACEPARENT_HEADER, "")
+        return self.message.headers.get(TRACEPARENT, "")
 
     @property
     def size(self) -> int | None:

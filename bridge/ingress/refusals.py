@@ -15,9 +15,8 @@ log = logging.getLogger(__name__)
 DOCUMENTED_PARAMETERS = frozenset(
     ("sdkappid", "callbackcommand", "contenttype", "clientip", "optplatform", "sign", "requesttime")
 )
-
-
 MAX_SENDERS = 10
+"""Most addresses in a line of the log."""
 
 
 class Refusal(NamedTuple):
@@ -152,7 +151,7 @@ class RefusalLog:
     """Counts refusals, and logs one now and then.
 
     The log has the shape of a request, none of its values: they may hold secrets, and are the sender's choice. Only of
-    what is refused for its address it has that: of those refused since the line before, the first MAX_SENDERS.
+    what is refused for its address it has that: of those refused since the line before, the first ones.
     """
 
     def __init__(self) -> None:

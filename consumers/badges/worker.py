@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from aiokafka import ConsumerRecord
 
 from common.kafka.topics import Topic
+from common.program import command_line
 from common.timestamps import rfc3339
 from consumers.badges.badge_event import BadgeEvent, collect, read_badge_event
 from consumers.badges.publishing import changed_badges, publish_badges, publish_latest
@@ -152,7 +153,8 @@ class Badges(BaseWorker[BadgeEvent]):
         state = self._told
         if state is None or not state.lost_at_ms:
             return {}
-        return {"badges": f"lost by Redis, noticed at {rfc3339(state.lost_at_ms)}: run `consumers badge rebuild`"}
+        rebuild = f"`{command_line('consumers')} badge rebuild`"
+        return {"badges": f"lost by Redis, noticed at {rfc3339(state.lost_at_ms)}: run {rebuild}"}
 
     async def stop(self) -> None:
         """Disconnect from Redis."""
@@ -167,9 +169,10 @@ class Badges(BaseWorker[BadgeEvent]):
             log.error(
                 "Redis at %s has lost the badges: it was emptied, or an empty one has taken its place (noticed at %s). "
                 "Users have no badge until their next event, and it is stale where that is from before. To have all "
-                "again run `consumers badge rebuild`; then see that Redis keeps its data (appendonly, no eviction)",
+                "again run `%s badge rebuild`; then see that Redis keeps its data (appendonly, no eviction)",
                 self._store.connection.shown_url,
                 rfc3339(state.lost_at_ms),
+                command_line("consumers"),
             )
         elif self._told is not None and self._told.lost_at_ms:
             log.info("the badges are rebuilt")

@@ -35,6 +35,7 @@ from aiokafka.errors import KafkaError
 
 from common.admin import Readiness
 from common.kafka.topics import TopicsMissingError, ensure_topics
+from common.program import command_line
 from common.retry import retry
 from consumers.badges.store import BadgeStore
 from consumers.errors import RetryLater, describe
@@ -95,7 +96,8 @@ class Reconciler:
     async def _idle(self) -> NoReturn:
         log.warning(
             "off: CONSUMERS_IM_APPS is not set, so the platform cannot be asked. A badge that is stale stays so until "
-            "an event has a newer count. See `consumers settings`"
+            "an event has a newer count. See `%s settings`",
+            command_line("consumers"),
         )
         await asyncio.Event().wait()
         raise AssertionError("nobody sets this event")

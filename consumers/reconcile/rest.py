@@ -21,7 +21,7 @@ import aiohttp
 import msgspec
 from yarl import URL
 
-from common.terminal import printable
+from common.text import printable
 from consumers.badges.badge_event import MAX_COUNT
 from consumers.reconcile.usersig import user_sig
 from consumers.settings import ImApp

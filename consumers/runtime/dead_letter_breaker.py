@@ -6,6 +6,8 @@ import logging
 import time
 from collections.abc import Callable, Hashable
 
+from common.program import command_line
+
 log = logging.getLogger(__name__)
 
 
@@ -49,8 +51,9 @@ class DeadLetterBreaker:
             log.critical(
                 "the worker fails on every event: %d dead letters of different keys, nothing handled between. It waits "
                 "here; the event is tried again until it is handled. Repair the worker and start it again, then "
-                "`consumers dlq replay`. If the events are at fault, set CONSUMERS_BREAKER_DEAD_LETTERS=0",
+                "`%s dlq replay`. If the events are at fault, set CONSUMERS_BREAKER_DEAD_LETTERS=0",
                 len(self._failed_at),
+                command_line("consumers"),
             )
 
     def succeeded(self) -> None:

@@ -53,7 +53,7 @@ class Runtime:
         self._worker = worker
         self._settings = settings
         self._group = settings.group or worker.name
-        settings.kafka_client()  # Made anew for each connection; here to fail at once where it cannot be.
+        settings.kafka_client()  # Made anew for each client; here to fail at once where it cannot be.
         self._producer = Producer(settings.kafka_client)
         self._metrics = Metrics(worker.name)
         self._kafka = ServerStatus(

@@ -208,7 +208,7 @@ def test_a_redis_that_comes_back_empty_is_told_until_the_badges_are_rebuilt(
     with redis.Redis(port=own_redis.port) as admin:
         admin.flushall()
     consumers.start_ready()
-    consumers.wait_for_log("has lost the badges: .* run `consumers badge rebuild`")
+    consumers.wait_for_log(r"has lost the badges: .* run `\S*consumers badge rebuild`")
     assert consumers.metric("consumers_badges_lost") == 1
     with redis.Redis(port=own_redis.port) as admin:
         admin.flushall()

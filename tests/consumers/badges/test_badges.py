@@ -105,10 +105,8 @@ async def test_a_count_of_zero_is_a_count(apply: Apply, account: str) -> None:
     assert badge.unread == 0
 
 
-@pytest.mark.parametrize(("written", "unread"), [(b"7.0", 7), (b"7e0", 7), (b"0.0", 0), (b"-1.0", 3)])
-async def test_a_whole_number_is_a_count_however_it_is_written(
-    store: BadgeStore, account: str, written: bytes, unread: int
-) -> None:
+async def badge_after_count(store: BadgeStore, account: str, written: bytes) -> Badge:
+    """The badge of an account that had 3, after an event with a count that is written in this way."""
     await apply_events(store, badge_event("a", account, 3, time=NOON_MS - 9))
     value = orjson.dumps(badge_event("b", account, 99, time=NOON_MS - 5)).replace(b":99", b":" + written)
     event = read_badge_event(value)
@@ -118,6 +116,14 @@ async def test_a_whole_number_is_a_count_however_it_is_written(
     if events:
         await store.update(events)
     [badge] = await store.find(account, APP)
+    return badge
+
+
+@pytest.mark.parametrize(("written", "unread"), [(b"7.0", 7), (b"7e0", 7), (b"0.0", 0), (b"-1.0", 3)])
+async def test_a_whole_number_is_a_count_however_it_is_written(
+    store: BadgeStore, account: str, written: bytes, unread: int
+) -> None:
+    badge = await badge_after_count(store, account, written)
     assert (badge.unread, badge.stale) == (unread, False)
 
 
@@ -125,14 +131,7 @@ async def test_a_whole_number_is_a_count_however_it_is_written(
 async def test_a_number_that_no_count_can_be_is_as_good_as_none(
     store: BadgeStore, account: str, written: bytes
 ) -> None:
-    await apply_events(store, badge_event("a", account, 3, time=NOON_MS - 9))
-    value = orjson.dumps(badge_event("b", account, 99, time=NOON_MS - 5)).replace(b":99", b":" + written)
-    event = read_badge_event(value)
-    assert event is not None
-    events: dict[Owner, Events] = {}
-    collect(event, events)
-    await store.update(events)
-    [badge] = await store.find(account, APP)
+    badge = await badge_after_count(store, account, written)
     assert (badge.unread, badge.stale) == (3, True)
 
 
