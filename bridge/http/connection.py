@@ -22,7 +22,7 @@ from bridge.http.body import ChunkedBody, SizedBody
 from bridge.http.coding import coding_of
 from bridge.http.context import HttpContext
 from bridge.http.head import HeadReader
-from bridge.http.received import ReceivedRequest
+from bridge.http.request import HttpRequest
 from bridge.http.response import render
 from bridge.ingress import refusals, replies
 from bridge.ingress.ingress import UNHANDLED
@@ -56,7 +56,7 @@ class Phase(Enum):
     CLOSED = auto()
 
 
-class HttpConnection(ReceivedRequest, asyncio.Protocol):
+class HttpConnection(HttpRequest, asyncio.Protocol):
     """A connection. While it has a request, it is the `CallbackRequest`.
 
     The fields are in one object because one more for each request would cost too much.

@@ -113,7 +113,7 @@ class Ingress:
                 raise RefusedError(refusal)
         verdict = self._verifier.verify(parse_query(request.path.partition("?")[2]))
         if verdict.refusal is not None:
-            self._refuse_unless_kept(verdict.refusal, verdict.skew_s, request.size or 0)
+            self._refuse_unless_stale(verdict.refusal, verdict.skew_s, request.size or 0)
         self.clock_skew_s = verdict.skew_s
         return verdict
 
@@ -261,11 +261,11 @@ class Ingress:
 
     # -- A stale time: authentic, so it is kept, and refused -----------------------------------------------------------
 
-    def _refuse_unless_kept(self, refusal: Refusal, skew_s: float, size: int) -> None:
-        """Look at a callback that is not as it should be: of a stale one the body may be kept, and has to be read.
+    def _refuse_unless_stale(self, refusal: Refusal, skew_s: float, size: int) -> None:
+        """Refuse what is not as it should be, but a stale callback that may be kept: its body has to be read.
 
         Raises:
-            RefusedError: in all other cases.
+            RefusedError: it is no stale one, or there is no room for it.
         """
         if refusal in {refusals.STALE_TIME, refusals.EXPIRED}:
             self.clock_skew_s = skew_s

@@ -122,7 +122,7 @@ class RedisConnection:
             return await command(lease.client)
         except (redis.exceptions.RedisError, OSError) as error:
             if redis_code(error) != "WRONGTYPE":
-                await self._renew(lease)
+                self._renew(lease)
             raise
         finally:
             lease.users -= 1
@@ -159,7 +159,7 @@ class RedisConnection:
         )
         return _ClientLease(client)
 
-    async def _renew(self, lease: _ClientLease) -> None:
+    def _renew(self, lease: _ClientLease) -> None:
         if lease is self._lease:
             lease.is_over = True
             self._lease = self._connect()

@@ -136,7 +136,6 @@ class BadgeStore:
         Args:
             lost: whether there were badges, which are gone.
         """
-
         arguments = [uuid.uuid4().hex, "1" if lost else ""]
         await self.connection.run(lambda client: self._begin.run(client, [_STATE_KEY], arguments), others=[_STATE_KEY])
 
@@ -146,7 +145,6 @@ class BadgeStore:
         Args:
             state: as it was when the rebuild began.
         """
-
         arguments = [state.id or "", state.lost_at_ms]
         await self.connection.run(
             lambda client: self._rebuilt.run(client, [_STATE_KEY], arguments), others=[_STATE_KEY]

@@ -16,7 +16,7 @@ TRACEPARENT = istr("traceparent")
 FORWARDED_FOR = istr("X-Forwarded-For")
 
 
-class ReceivedRequest:
+class HttpRequest:
     """The facts of a request. A connection is one, whose fields are set anew for each request.
 
     Args:
