@@ -1,6 +1,6 @@
 """What every Kafka client of ours is made of, and the administration client, which is used for a moment each time.
 
-What touches the private names of aiokafka is in this folder only: here, in producer.py and in consumer.py.
+What touches the private names of aiokafka is in this folder only.
 """
 
 from __future__ import annotations

@@ -112,7 +112,7 @@ def test_a_right_signature_with_a_stale_time_is_refused_and_kept_as_a_dead_lette
     message = only_message(broker, bridge.topics.dlq)
     assert message.value == callback.body
     assert headers(message)["reason"] == "stale_time"
-    assert headers(message)["skew-seconds"] in {"-61", "-62", "-63"}
+    assert -120 < int(headers(message)["skew-seconds"]) <= -61
     assert bridge.post(callback, request_time=int(time.time()) - 30 * 86_400).status == 403
     assert bridge.metric("bridge_refused_total", reason="expired") == 1
     assert len(read_all(broker.bootstrap, bridge.topics.dlq)) == 1, "what is that old is not kept"
