@@ -35,6 +35,7 @@ import hashlib
 import hmac
 import logging
 import re
+import ssl
 import time
 from collections.abc import Sequence
 from urllib.parse import urlsplit
@@ -184,11 +185,15 @@ class Forward(BaseWorker[OriginalCallback]):
                         await response.content.read(_MAX_READ_REPLY_BYTES)
                 else:
                     response.close()  # The next attempt looks up the host anew: this one may be on its way out.
+        except (
+            aiohttp.ClientError,
+            OSError,
+            TimeoutError,
+        ) as error:  # First: one of a certificate is a ValueError too.
+            self._count("none", connected=False)
+            raise RetryLater(f"{self._shown_url} {_why_unanswered(error)}") from error
         except ValueError as error:
             raise PoisonError(original, f"its id is none that HTTP can carry ({type(error).__name__})") from error
-        except (aiohttp.ClientError, OSError, TimeoutError) as error:
-            self._count("none", connected=False)
-            raise RetryLater(f"{self._shown_url} does not answer ({type(error).__name__})") from error
         self._count(f"{status // 100}xx", connected=True)
         if 200 <= status < 300:
             return
@@ -211,6 +216,12 @@ class Forward(BaseWorker[OriginalCallback]):
     def _count(self, status: str, *, connected: bool) -> None:
         self._posts.labels(self._metrics.worker, status).inc()
         self._metrics.set_connected("handler", connected)
+
+
+def _why_unanswered(error: Exception) -> str:
+    if isinstance(error, ssl.SSLCertVerificationError | aiohttp.ClientConnectorCertificateError):
+        return "has a certificate that is not accepted here: renew it, or let this machine trust who signed it"
+    return f"does not answer ({type(error).__name__})"
 
 
 def carried(query: bytes) -> str:

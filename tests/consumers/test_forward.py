@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Self
 
 import orjson
 import pytest
+import trustme
 from aiokafka import ConsumerRecord
 
 from consumers.errors import PoisonError, RetryLater, WorkerRefusedError
@@ -69,6 +71,16 @@ async def test_what_may_pass_is_repeated_and_what_was_posted_before_is_not(
                 await harness.worker.handle(batch)
         await harness.worker.handle(batch)
     assert [post.event_id for post in handler.posts] == list("abbbc")
+
+
+async def test_a_certificate_that_is_not_accepted_is_waited_for_and_no_fault_of_an_event() -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    trustme.CA().issue_cert("127.0.0.1").configure_cert(context)
+    server = await asyncio.start_server(lambda _reader, writer: writer.close(), "127.0.0.1", 0, ssl=context)
+    port = server.sockets[0].getsockname()[1]
+    async with server, ForwardHarness(forward_url=f"https://127.0.0.1:{port}/") as harness:
+        with pytest.raises(RetryLater, match="has a certificate that is not accepted here"):
+            await harness.worker.handle(harness.read(record(0, "a")))
 
 
 @pytest.mark.parametrize("status", [400, 403, 404, 410, 422])
