@@ -274,7 +274,7 @@ class HttpConnection(HttpRequest, asyncio.Protocol):
         try:
             at = incoming.read(data, at)
             if not self._bodies.grow(self, len(incoming.content) - before):
-                raise RefusedError(refusals.BODIES)
+                raise RefusedError(refusals.NO_ROOM_FOR_BODY)
         except RefusedError as refused:
             self._context.ingress.refuse(self, refused.refusal)
             return
@@ -329,7 +329,7 @@ class HttpConnection(HttpRequest, asyncio.Protocol):
 
     def give_up(self) -> None:
         """Others need the memory that the body takes."""
-        self._context.ingress.refuse(self, refusals.BODIES)
+        self._context.ingress.refuse(self, refusals.NO_ROOM_FOR_BODY)
 
     def finish(self) -> None:
         """Close it once its last reply has left."""

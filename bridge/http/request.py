@@ -104,5 +104,5 @@ class HttpRequest:
 
     def _hold(self, size: int) -> None:
         if not self._bodies.take(size):
-            raise RefusedError(refusals.BODIES)
+            raise RefusedError(refusals.NO_ROOM_FOR_BODY)
         self._held += size

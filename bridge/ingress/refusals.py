@@ -83,7 +83,7 @@ TRANSFER_CODING = Refusal(
     HTTPStatus.NOT_IMPLEMENTED, "transfer_coding", "of Transfer-Encoding only chunked is understood"
 )
 EXPECTATION = Refusal(HTTPStatus.EXPECTATION_FAILED, "expectation", "of Expect only 100-continue is understood")
-BODIES = Refusal(
+NO_ROOM_FOR_BODY = Refusal(
     HTTPStatus.SERVICE_UNAVAILABLE,
     "bodies",
     "the bodies on their way take too much memory",
