@@ -9,6 +9,7 @@ import ssl
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from json import JSONDecodeError
 from pathlib import Path
 from typing import Any, Literal, Self, TypeVar
@@ -17,7 +18,6 @@ from dotenv import dotenv_values
 from pydantic import Field, FilePath, PrivateAttr, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
 
-from common.nearest_name import nearest_name
 from common.renewed import FileVersions, RenewedContext, RenewedPassword, versions_of
 from common.secret_files import SecretFiles, variable_name
 from common.unique_names import refuse_repeated_names
@@ -270,8 +270,8 @@ def _misspelt(settings_class: type[Settings]) -> Iterator[tuple[str, str]]:
     given = {name.upper() for name in (*os.environ, *dotenv_values(".env"))}
     unknown = {name.removeprefix(prefix) for name in given if name.startswith(prefix)} - names
     for name in sorted(name for name in unknown if not _SERVICE.search(name)):
-        if nearest := nearest_name(name, names, cutoff=NEARLY):
-            yield f"{prefix}{name}", f"{prefix}{nearest}"
+        if near := get_close_matches(name, names, n=1, cutoff=NEARLY):
+            yield f"{prefix}{name}", f"{prefix}{near[0]}"
 
 
 def _unreadable(settings_class: type[Settings], error: SettingsError) -> str:
