@@ -96,7 +96,7 @@ class Publisher:
     def record_limit(self, topic: str) -> int | None:
         """Bytes of the largest record (key, value, headers) that a topic takes, as its broker said; None: not known."""
         publisher = self._topics.get(topic)
-        return None if publisher is None else publisher.record_limit
+        return None if publisher is None else publisher.max_record_bytes
 
     def _add(self, queue: TopicQueue, source: Source) -> None:
         publisher = TopicPublisher(

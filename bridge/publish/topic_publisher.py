@@ -12,7 +12,6 @@ from aiokafka.errors import KafkaError
 
 from bridge import metrics
 from bridge.journal.groups import PendingRecord
-from bridge.journal.record import BATCH_OVERHEAD_BYTES
 from bridge.journal.topic_queue import TopicQueue
 from bridge.publish.pacing import Arrivals, Pace, RoundSize
 from bridge.publish.producer_session import (
@@ -41,6 +40,8 @@ PARTITIONS_TIMEOUT_S = 1.5 * REQUEST_TIMEOUT_S
 """It is asked for a topic that does not exist until the request's time is over."""
 STABLE_AFTER_S = 20.0
 LIMIT_INTERVAL_S = 300.0
+BATCH_OVERHEAD_BYTES = 512
+"""What a batch of one record takes beside its key, value and headers, at most."""
 
 
 class TopicUnusableError(Exception):
@@ -80,7 +81,7 @@ class TopicPublisher:
         self._rejection_search = RejectionSearch()
         self._session: ProducerSession | None = None
         self._max_message_bytes: int | None = None
-        self._keeping_later: set[asyncio.Task[None]] = set()
+        self._set_aside: set[asyncio.Task[None]] = set()
         """For each record that the disk did not take: it is tried again."""
         self._published = metrics.PUBLISHED.labels(self._topic)
 
@@ -100,8 +101,8 @@ class TopicPublisher:
         return self._session is not None and self._session.confirms
 
     @property
-    def record_limit(self) -> int | None:
-        """Bytes of the largest record that the topic takes, as the broker said last; None: it did not."""
+    def max_record_bytes(self) -> int | None:
+        """The largest record that the topic takes, as the broker said when it was asked last; None: it did not."""
         return None if self._max_message_bytes is None else max(0, self._max_message_bytes - BATCH_OVERHEAD_BYTES)
 
     async def run(self) -> None:
@@ -109,7 +110,7 @@ class TopicPublisher:
         try:
             await self._run()
         finally:
-            for task in self._keeping_later:
+            for task in self._set_aside:
                 task.cancel()
 
     async def _run(self) -> None:
@@ -184,8 +185,8 @@ class TopicPublisher:
             self._report_not_kept(error)
             pending.is_passed_over = True
             task = asyncio.get_running_loop().create_task(self._keep_in_the_end(pending, reason))
-            self._keeping_later.add(task)
-            task.add_done_callback(self._keeping_later.discard)
+            self._set_aside.add(task)
+            task.add_done_callback(self._set_aside.discard)
 
     async def _keep_in_the_end(self, pending: PendingRecord, reason: str) -> None:
         await retry(lambda: self._keep(pending, reason), on=OSError, report=self._report_not_kept, first_s=1.0)

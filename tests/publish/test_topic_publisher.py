@@ -92,13 +92,13 @@ async def test_what_the_disk_does_not_take_is_not_sent_again_and_kept_when_it_do
     await place.publisher._put_in_quarantine(pending, "too large")
     assert (pending.is_passed_over, pending.confirmed, place.replies) == (True, False, [])
     (tmp_path / "refused").unlink()
-    (trying,) = place.publisher._keeping_later
+    (trying,) = place.publisher._set_aside
     await asyncio.wait_for(trying, 30)
     assert (pending.confirmed, place.replies) == (True, [True])
     assert place.quarantine.counted().files == 1
 
 
 async def test_the_largest_record_is_what_the_topic_takes_as_far_as_the_broker_told(place: Place) -> None:
-    unknown = place.publisher.record_limit
+    unknown = place.publisher.max_record_bytes
     place.publisher._max_message_bytes = 1_000_000
-    assert (unknown, place.publisher.record_limit) == (None, 999_488)
+    assert (unknown, place.publisher.max_record_bytes) == (None, 999_488)
