@@ -102,6 +102,8 @@ class ChunkedBody:
             raise RefusedError(refusals.BROKEN_BODY)
         line = self._line[:-2]
         self._line.clear()
+        if b"\r" in line or b"\0" in line:  # A proxy before us may have taken it for something else.
+            raise RefusedError(refusals.BROKEN_BODY)
         if self._expected is _Line.SIZE:
             self._begin_chunk(line)
         elif self._expected is _Line.TRAILER:

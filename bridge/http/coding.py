@@ -6,13 +6,13 @@ import zlib
 
 from aiohttp import hdrs
 from aiohttp.http_parser import RawRequestMessage
+from multidict import MultiMapping
 
 from bridge.ingress import refusals
 from bridge.ingress.refusals import RefusedError
 
-GZIP = frozenset(("gzip", "x-gzip"))
-DEFLATE = "deflate"
-IDENTITY = frozenset(("", "identity"))
+CONTINUE = "100-continue"
+IDENTITY = "identity"
 MAX_MEMBERS = 16
 """Most parts of a gzip stream, each of which has to be begun anew."""
 
@@ -27,18 +27,31 @@ def coding_of(message: RawRequestMessage) -> str:
     if message.chunked:
         if headers[hdrs.TRANSFER_ENCODING].lower() != "chunked":
             raise RefusedError(refusals.TRANSFER_CODING)
+    elif hdrs.TRANSFER_ENCODING in headers:
+        raise RefusedError(refusals.TRANSFER_CODING)
     elif hdrs.CONTENT_LENGTH not in headers:
         raise RefusedError(refusals.LENGTH_REQUIRED)
-    if headers.get(hdrs.EXPECT, "100-continue").lower() != "100-continue":
+    if hdrs.EXPECT in headers and any(one != CONTINUE for one in _listed(headers, hdrs.EXPECT)):
         raise RefusedError(refusals.EXPECTATION)
-    coding = headers.get(hdrs.CONTENT_ENCODING)
-    if coding is None or (coding := coding.strip().lower()) in IDENTITY:
-        return ""
-    if coding in GZIP:
-        return "gzip"
-    if coding != DEFLATE:
-        raise RefusedError(refusals.CONTENT_CODING)
-    return coding
+    return _content_coding(headers) if hdrs.CONTENT_ENCODING in headers else ""
+
+
+def _content_coding(headers: MultiMapping[str]) -> str:
+    codings = [coding for coding in _listed(headers, hdrs.CONTENT_ENCODING) if coding != IDENTITY]
+    match codings:
+        case []:
+            return ""
+        case ["gzip" | "x-gzip"]:
+            return "gzip"
+        case ["deflate"]:
+            return "deflate"
+    raise RefusedError(refusals.CONTENT_CODING)
+
+
+def _listed(headers: MultiMapping[str], name: str) -> list[str]:
+    """The elements of all fields of that name, in their order and in lower case (RFC 9110, section 5.3)."""
+    elements = (element.strip().lower() for value in headers.getall(name) for element in value.split(","))
+    return [element for element in elements if element]
 
 
 def inflate(body: bytes, coding: str, *, max_bytes: int) -> bytes:

@@ -55,9 +55,9 @@ def kept_as_dead_letter(detail: str) -> PlatformReply:
 
 
 def refused(status: HTTPStatus, message: str) -> PlatformReply:
-    """The callback is not acknowledged. Where that is the client's fault, nothing more is read of him."""
+    """The callback is not acknowledged. Unless that is for want of room or time, nothing more is read of the client."""
     allow = (("Allow", "POST"),) if status == HTTPStatus.METHOD_NOT_ALLOWED else ()
-    return _failed(message, status, headers=allow, closes=status < HTTPStatus.INTERNAL_SERVER_ERROR)
+    return _failed(message, status, headers=allow, closes=status != HTTPStatus.SERVICE_UNAVAILABLE)
 
 
 def allowed(command: str, body: bytes) -> PlatformReply:

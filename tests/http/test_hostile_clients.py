@@ -62,7 +62,11 @@ BOMB = gzip.compress(b" " * 50_000_000)
         (["Content-Length: 100001", "Expect: 100-continue"], "signed 413"),
         (["Content-Length: 90000", "Expect: a miracle"], "signed 417"),
         (["Content-Length: 90000", "Content-Encoding: br"], "signed 415"),
+        (["Content-Length: 90000", "Content-Encoding: gzip", "Content-Encoding: gzip"], "signed 415"),
+        (["Content-Length: 90000", "Content-Encoding: identity, deflate, gzip"], "signed 415"),
+        (["Content-Length: 90000", "Expect: 100-continue", "Expect: a miracle"], "signed 417"),
         (["Transfer-Encoding: gzip, chunked"], "signed 501"),
+        (["Transfer-Encoding: gzip"], "signed 501"),
     ],
 )
 async def test_nothing_is_read_behind_the_head_of_a_refused_request(fields: list[str], refusal: str) -> None:
