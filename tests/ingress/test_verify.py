@@ -12,7 +12,7 @@ from bridge.ingress import refusals
 from bridge.ingress import verify as verification
 from bridge.ingress.refusals import Refusal
 from bridge.ingress.verify import Verifier, sign
-from bridge.query import parse_query
+from bridge.query import MAX_PARAMETERS, parse_query
 from bridge.settings import BridgeSettings
 
 APP, TOKEN, NOW = "1400000000", "xxxxyyyy", 1669872112
@@ -135,3 +135,10 @@ def test_tokens_that_were_replaced_hold_from_then_on_also_for_signatures_that_we
     file.write_text('{"1400000000":["second"]}')
     verifier.use_tokens_of(settings.latest())
     assert (refusal_of("first"), refusal_of("second")) == (refusals.BAD_SIGNATURE, None)
+
+
+def test_of_thousands_of_parameters_the_first_ones_count() -> None:
+    many = "&".join(["%41=%41"] * MAX_PARAMETERS)
+    assert verify(f"{query()}&{many}") is None
+    assert verify(f"{many}&{query()}") is refusals.UNKNOWN_APP
+    assert len(parse_query(f"{many}&b=1").parameters) == 1
