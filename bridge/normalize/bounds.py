@@ -18,6 +18,9 @@ MAX_VALUES = 20_000
 SMALL_BYTES = 2 * MAX_VALUES
 """A shorter body cannot hold more values than that, for each takes two bytes."""
 
+MAX_EXPONENTS = 1000
+"""Most numbers with long exponents that are left to the strict reader, which is slow with them."""
+
 _OPENING = bytes(ord("[") if byte in b"[{" else byte for byte in range(256))
 _NOT_BRACKETS = bytes(byte for byte in range(256) if byte not in b"[{]}")
 _STEPS = {ord("["): 1, ord("{"): 1, ord("]"): -1, ord("}"): -1}

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.normalize.bounds import MAX_DEPTH
-from bridge.normalize.repair import Loaded, UnreadableError, is_plain, load
+from bridge.normalize.bounds import MAX_DEPTH, MAX_EXPONENTS
+from bridge.normalize.repair import MAX_HALVES, Loaded, UnreadableError, is_plain, load
 from tests.support.callbacks import RECALLED, SENT, sample
 from tests.support.events import json_of, records_of
 
@@ -81,6 +81,30 @@ def test_a_number_beyond_64_bits_is_exact_wherever_it_stands(inside: bytes) -> N
     event = json_of(SENT, b'{"To_Account":"a",' + inside % digits.encode() + b"}")
     assert event["repaired"] is True
     assert f'"{digits}"' in orjson.dumps(event["data"]).decode()
+
+
+def test_numbers_with_long_exponents_are_left_to_a_reader_that_is_quick_with_them() -> None:
+    for number in (b"1e300", b"-1.5E-300", b"2e+0300"):
+        inside = b"[%b]" % b",".join([number] * (MAX_EXPONENTS + 1))
+        body = b'{"To_Account":"a","MsgBody":%b}' % inside
+        assert not is_plain(body)
+        event = json_of(SENT, body)
+        assert event["data"]["msg_body"] == orjson.loads(inside)
+        assert "repaired" not in event
+    assert is_plain(b'{"MsgBody":[%b]}' % b",".join([b"1e300"] * MAX_EXPONENTS))
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
+@pytest.mark.parametrize("half", [0xD83D, 0xDE00], ids=["first", "second"])
+def test_a_body_in_utf_16_may_hold_some_halves_and_any_number_of_pairs(half: int, encoding: str) -> None:
+    def body(text: str) -> bytes:
+        return f'\ufeff{{"a":"{text}"}}'.encode(encoding, "surrogatepass")
+
+    pairs = "\U0001f600" * (MAX_HALVES + 1)
+    assert load(body(pairs)).fields == {"a": pairs}
+    assert load(body(chr(half) * MAX_HALVES)).fields == {"a": "\ufffd" * MAX_HALVES}
+    with pytest.raises(UnreadableError, match="halves of surrogate pairs"):
+        load(body(pairs + chr(half) * (MAX_HALVES + 1)))
 
 
 def _nested(depth: int) -> bytes:
