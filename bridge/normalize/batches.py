@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -44,7 +45,7 @@ def split_batch(body: bytes, name: str, *, is_sure: bool) -> list[BatchItem] | N
     Raises:
         UnreadableError: the body is no JSON object, or has too many items, or would grow too much.
     """
-    if f'"{name}"'.encode() not in body:
+    if f'"{name}"'.encode() not in body and not (is_sure and _hides_names(body)):
         return None
     write: Callable[[Any], bytes]
     is_object: Callable[[Any], bool]
@@ -65,6 +66,11 @@ def split_batch(body: bytes, name: str, *, is_sure: bool) -> list[BatchItem] | N
         raise UnreadableError("too_many_events", f"the body is a batch of more than {MAX_ITEMS} events")
     items = [BatchItem(write(value), repaired, position) for position, value in enumerate(values)]
     return _with_common(items, {other: write(value) for other, value in fields.items()}) if fields else items
+
+
+def _hides_names(body: bytes) -> bool:
+    """Whether a name may stand in it and not be found: escaped, or in UTF-16."""
+    return b"\\u" in body or body.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
 
 
 def _is_raw_object(value: msgspec.Raw) -> bool:

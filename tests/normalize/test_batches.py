@@ -37,6 +37,19 @@ def test_of_a_partly_unreadable_batch_the_good_items_are_published_and_the_bad_o
     assert headers["detail"].startswith(b"event 2 of a batch")
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"\\u0045vents":[{"To_Account":"a"},{"To_Account":"b"}]}',
+        '\ufeff{"Events":[{"To_Account":"a"},{"To_Account":"b"}]}'.encode("utf-16-le"),
+        '\ufeff{"Events":[{"To_Account":"a"},{"To_Account":"b"}]}'.encode("utf-16-be"),
+    ],
+    ids=["escaped", "little-endian", "big-endian"],
+)
+def test_a_batch_is_one_in_whatever_way_its_name_is_written(body: bytes) -> None:
+    assert [record.key for record in records_of("Push.OfflinePush", body)] == [b"a", b"b"]
+
+
 def test_a_batch_that_needed_repair_marks_all_of_its_events() -> None:
     body = b'{"Events":[{"To_Account":"a"},{"To_Account":"b\\ud83d"}]}'
     first, second = (checked_event(record) for record in records_of("Push.OfflinePush", body))
