@@ -178,11 +178,13 @@ _named = msgspec.json.Decoder(_Named).decode
 
 
 def command_in(body: bytes) -> str:
-    """The command that a body names, empty if it names none."""
+    """The command that a body names, empty if it names none, or is long and no JSON: to mend it takes too long to do it
+    for that alone."""
     try:
         return _named(body).command or ""
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        pass  # A lax reader may find it.
+        if len(body) > SMALL_BYTES:
+            return ""
     try:
         return text_or_empty(load(body).fields.get("CallbackCommand"))
     except UnreadableError:

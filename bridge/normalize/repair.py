@@ -185,7 +185,8 @@ class _Mender:
         return value
 
     def _mend_text(self, text: str) -> str:
-        if text.isascii() or not _HALF.search(text):
+        if text.isascii():
             return text
-        self.has_mended = True
-        return _HALF.sub("\ufffd", text)
+        mended, halves = _HALF.subn("\ufffd", text)
+        self.has_mended |= halves > 0
+        return mended

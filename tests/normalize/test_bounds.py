@@ -158,6 +158,7 @@ def test_the_command_in_a_body_is_found_in_a_large_one_and_in_a_broken_one() -> 
         (b'{"CallbackCommand":7}', ""),
         (b'{"CallbackCommand":"A.B"', ""),
         (b"[]", ""),
+        (b'{"CallbackCommand":"A.B","x":"\\ud83d%b"}' % (b"x" * SMALL_BYTES), ""),
     ]:
         assert content.command_in(body) == command
 
