@@ -10,8 +10,11 @@ import time
 from pathlib import Path
 from types import ModuleType
 
+import orjson
 import pytest
 
+from bridge.contract.examples import events_of
+from bridge.contract.samples import RECALLED
 from bridge.events import parse_event
 from consumers.forward import signature
 from tests.docs.markdown import Block, page, pages
@@ -45,11 +48,13 @@ def test_json_is_json(block: Block) -> None:
     assert json.loads(block.code)
 
 
-def test_the_event_of_readme_is_one() -> None:
-    (block,) = (block for block in page("README.md").blocks if block.language == "json")
-    event = parse_event(block.code.encode())
-    assert event.id == "90201109f7ecabae3ba6ae1a85c0fe3b"
-    assert event.subject == "Jonh"
+@pytest.mark.parametrize("readme", ["README.md", "README.zh-CN.md"])
+def test_the_event_of_readme_is_the_one_that_the_demo_shows(readme: str) -> None:
+    (block,) = (block for block in page(readme).blocks if block.language == "json")
+    shown = orjson.loads(block.code)
+    (made,) = map(orjson.loads, events_of(RECALLED.command, RECALLED.body))
+    assert {**shown, "receivedtime": ""} == {**made, "receivedtime": ""}
+    assert parse_event(block.code.encode()).subject == "Jonh"
 
 
 @pytest.fixture

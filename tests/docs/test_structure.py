@@ -20,7 +20,7 @@ EVERY_PAGE = pytest.mark.parametrize("page", pages(), ids=str)
 ENGLISH = [page for page in pages() if CHINESE not in page.path and (ROOT / translated(page.path)).exists()]
 OF_COMPOSE = {"BRIDGE_BIND"}
 """Variables of docker-compose.yml that the processes do not know."""
-MOST_LINES_OF_README = 170
+MOST_LINES_OF_README = 160
 PROGRAMS = ("bridge", "im-bridge", "consumers")
 
 
@@ -77,6 +77,15 @@ def test_every_metric_that_is_named_exists(page: Page) -> None:
     for name in re.findall(r"\b(?:bridge|consumers)_[a-z_]+\b", page.text):
         stem = name.removesuffix("_total").removeprefix("consumers_")
         assert f'"{stem}"' in source, f"{page.path} names the metric {name}"
+
+
+def test_every_reason_of_a_refusal_is_explained() -> None:
+    source = (ROOT / "bridge/ingress/refusals.py").read_text()
+    reasons = set(re.findall(r'HTTPStatus\.\w+,\s+"(\w+)"', source))
+    assert len(reasons) >= 20
+    table = page("docs/operations.md").text.partition("## Why a callback is refused")[2].partition("\n## ")[0]
+    named = {reason for row in table.splitlines() for reason in re.findall(r"`(\w+)`", row.split(" | ")[0])}
+    assert reasons <= named
 
 
 @pytest.mark.parametrize("block", [block for page in pages() for block in page.shell()], ids=str)
