@@ -44,7 +44,7 @@ COPY --from=dependencies /opt/im-bridge /opt/im-bridge
 RUN --mount=type=bind,from=project,source=/wheels,target=/wheels \
     pip --python /opt/im-bridge/bin/python --no-cache-dir --disable-pip-version-check \
         install --root-user-action=ignore --no-deps --no-index /wheels/*.whl \
- && bridge settings >/dev/null && consumers settings >/dev/null && python -c 'import urllib.request'
+ && bridge settings >/dev/null && consumers settings >/dev/null
 
 USER 10001:10001
 WORKDIR /var/lib/bridge
