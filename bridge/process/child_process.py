@@ -30,6 +30,11 @@ KILL_MARGIN_S = 0.5
 """Beyond the time that a graceful shutdown takes at most."""
 
 
+def admin_socket(folder: Path, number: int) -> Path:
+    """Where a child serves its admin pages to its parent."""
+    return folder / f"{number}.sock"
+
+
 class ChildProcess:
     """One process of the ingress, which may be started again and again; at most one is alive at a time.
 
@@ -50,7 +55,7 @@ class ChildProcess:
         """Its page of metrics, as it was at the last `refresh`."""
         self.started_at = 0.0
         """Of the monotonic clock."""
-        self._admin_socket = folder / f"{number}.sock"
+        self._admin_socket = admin_socket(folder, number)
         self._settings = settings
         self._accepting = accepting
         self._start_timeout_s = settings.start_timeout_s
@@ -103,6 +108,7 @@ class ChildProcess:
 
     async def _start(self, listener: socket.socket, theirs: socket.socket) -> asyncio.subprocess.Process:
         self.started_at = time.monotonic()
+        self._admin_socket.parent.mkdir(mode=0o700, exist_ok=True)  # Whoever tidies up TMPDIR may have removed it.
         descriptors = (listener.fileno(), theirs.fileno())
         arguments = (*map(str, descriptors), str(self._admin_socket), str(self.number))
         self._process = await asyncio.create_subprocess_exec(

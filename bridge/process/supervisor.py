@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import logging
+import os
 import socket
 import tempfile
 import time
@@ -23,7 +25,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.registry import Collector
 
 from bridge.http.server import listen
-from bridge.process.child_process import ChildProcess
+from bridge.process.child_process import ChildProcess, admin_socket
 from bridge.settings import BridgeSettings
 from common.admin import AdminServer, Readiness
 from common.asyncio_tools import on_stop_signal
@@ -34,14 +36,21 @@ log = logging.getLogger(__name__)
 RESTART_FIRST_S, RESTART_MAX_S = 0.1, 5.0
 STABLE_AFTER_S = 10.0
 """After a child that has lived this long, the waits begin anew."""
+SOCKET_PATH_BYTES = 107
+"""Longer paths the system takes for no socket."""
+SHORT_PLACES = ("/tmp", "/run", "/dev/shm")  # noqa: S108 - a folder of ours alone is made there
 
 
 class Supervisor:
-    """Keeps `settings.workers` processes running until SIGTERM or SIGINT."""
+    """Keeps `settings.workers` processes running until SIGTERM or SIGINT.
+
+    Raises:
+        OSError: there is no place for the sockets on which it asks them about themselves.
+    """
 
     def __init__(self, settings: BridgeSettings) -> None:
         self._settings = settings
-        self._folder = tempfile.TemporaryDirectory(prefix="bridge-")
+        self._folder = _socket_folder(settings.workers)
         self._children = [
             ChildProcess(number, Path(self._folder.name), settings, accepting=partial(self._say_accepting, number))
             for number in range(settings.workers)
@@ -110,6 +119,25 @@ class Supervisor:
     async def _refresh(self) -> None:
         """Fetch readiness and metrics of all children, for an answer of the admin port."""
         await asyncio.gather(*(child.refresh() for child in self._children if child.is_alive))
+
+
+def _socket_folder(children: int) -> tempfile.TemporaryDirectory[str]:
+    """A new folder, of ours alone, for the sockets of so many children; elsewhere where TMPDIR is too deep for them.
+
+    Raises:
+        OSError: there is no place for it.
+    """
+    for place in (tempfile.gettempdir(), *SHORT_PLACES):
+        with contextlib.suppress(OSError):
+            folder = tempfile.TemporaryDirectory(prefix="bridge-", dir=place)
+            if len(os.fsencode(admin_socket(Path(folder.name), children - 1))) <= SOCKET_PATH_BYTES:
+                return folder
+            folder.cleanup()
+    raise OSError(
+        errno.ENAMETOOLONG,
+        f"the path of {tempfile.gettempdir()} is too long for sockets, and {', '.join(SHORT_PLACES)} cannot be written:"
+        " set TMPDIR to a folder with a shorter one",
+    )
 
 
 class MergedMetrics(Collector):

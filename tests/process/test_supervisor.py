@@ -133,3 +133,19 @@ def test_readiness_is_that_of_those_who_accept_and_shows_all_of_every_process() 
         }
         supervisor._children[0].readiness = Readiness(False)
         assert not supervisor.readiness().ready
+
+
+def test_where_the_path_of_the_temporary_folder_is_too_long_for_sockets_they_are_elsewhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deep = tmp_path / ("d" * 100)
+    deep.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(deep))
+    supervisor = Supervisor(settings(workers=64))
+    with supervisor._folder as folder, socket.socket(socket.AF_UNIX) as one:
+        one.bind(f"{folder}/63.sock")
+        assert Path(folder).stat().st_mode & 0o077 == 0
+    assert not list(deep.iterdir())
+    monkeypatch.setattr("bridge.process.supervisor.SHORT_PLACES", (str(deep),))
+    with pytest.raises(OSError, match="set TMPDIR to a folder with a shorter one"):
+        Supervisor(settings(workers=2))
