@@ -140,7 +140,8 @@ class Journal:
     """
 
     def __init__(self, folder: Path, limits: JournalLimits, outlet: Outlet) -> None:
-        self.folder = folder
+        # From the root: a relative one would follow our working directory to wherever that is moved.
+        self.folder = folder = folder.absolute()
         self.queues: dict[str, TopicQueue] = {}
         """Topic → what waits for Kafka."""
         self.budget = DiskBudget(limits.max_bytes)

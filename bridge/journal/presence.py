@@ -11,7 +11,7 @@ from bridge.journal.own_file import FileId
 
 
 class VanishedError(OSError):
-    """A file is open, and not in its folder any more, or not whole. The message says what became of it."""
+    """An open file that nobody will take over as it is: it is not in its folder, or not whole. The message says why."""
 
 
 class Presence:
@@ -57,6 +57,9 @@ class Presence:
         if (status.st_dev, status.st_ino) != self._file:
             kind = "another file" if stat.S_ISREG(status.st_mode) else "something else"
             raise VanishedError(f"{self.path} was replaced by {kind} while it was written")
+        if status.st_nlink > 1:
+            # Who opens a journal by two names has two logs of it, so whoever comes after us leaves it alone.
+            raise VanishedError(f"{self.path} was given a second name while it was written")
         if status.st_size < self._size or not self._begins_well(status.st_size):
             raise VanishedError(f"{self.path} was truncated while it was written")
         self._size = status.st_size

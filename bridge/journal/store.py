@@ -212,7 +212,7 @@ class Store:
         """See to it that whoever looks for the file finds it, with all that it holds.
 
         Raises:
-            VanishedError: it was removed, moved, replaced or truncated.
+            VanishedError: it was removed, moved, replaced, truncated or linked.
             OSError: the disk or the system does not let us look.
         """
         for part in self._parts:
@@ -292,8 +292,8 @@ class Store:
                     part.path.unlink(missing_ok=True)
             finally:
                 self.close()
-            while file and (left := os.fstat(file.fileno()).st_size - FREED_PER_STEP_BYTES) > 0:
-                file.truncate(left)
+            while file and (status := os.fstat(file.fileno())).st_size > FREED_PER_STEP_BYTES and not status.st_nlink:
+                file.truncate(status.st_size - FREED_PER_STEP_BYTES)
                 yield
 
     def _set_synchronous(self, mode: str) -> None:

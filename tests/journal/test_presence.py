@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from bridge.journal.presence import VanishedError
-from bridge.journal.store import Row, Store
+from bridge.journal.store import FREED_PER_STEP_BYTES, Row, Store
 from tests.support.journal_faults import TAKEN_AWAY, TRUNCATED, Hurt
 
 
@@ -42,10 +42,18 @@ def test_a_file_that_is_in_its_place_stays_well_while_it_grows_and_its_log_begin
     store.remove()
 
 
-def test_a_second_name_of_the_file_does_no_harm(store: Store) -> None:
-    os.link(store.path, store.path.with_name("backup"))
-    store.write([row(2)], [], sync=True)
-    store.close()
+def test_to_remove_a_file_that_has_another_name_leaves_the_other_whole(store: Store) -> None:
+    large = b"x" * (FREED_PER_STEP_BYTES + 1)
+    store.write([Row(2, "t", 1, len(large), large)], [], sync=True)
+    store.close()  # Then all of it is in the database.
+    backup = store.path.with_name("backup")
+    opened = Store.open(store.path)
+    os.link(store.path, backup)
+    size = backup.stat().st_size
+    assert size > FREED_PER_STEP_BYTES
+    opened.remove()
+    assert not store.path.exists()
+    assert backup.stat().st_size == size
 
 
 def test_what_has_the_name_of_a_file_that_was_replaced_is_not_removed_with_it(store: Store) -> None:

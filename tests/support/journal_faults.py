@@ -61,6 +61,14 @@ def link_file(folder: Path) -> None:
         path.symlink_to(elsewhere / path.name)
 
 
+def give_second_name(folder: Path) -> None:
+    """Link the journals elsewhere, as some backups do."""
+    elsewhere = folder.with_name("backup")
+    elsewhere.mkdir()
+    for path in folder.iterdir():
+        (elsewhere / path.name).hardlink_to(path)
+
+
 def truncate_log(folder: Path) -> None:
     """Truncate SQLite's write-ahead logs."""
     for path in folder.glob("*-wal"):
@@ -82,5 +90,6 @@ TAKEN_AWAY: list[Hurt] = [
     rename_file,
     replace_file,
     link_file,
+    give_second_name,
 ]
 TRUNCATED: list[Hurt] = [truncate_log, truncate_file]

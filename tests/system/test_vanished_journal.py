@@ -14,7 +14,14 @@ from tests.support.callbacks import recalled
 from tests.support.commands import IngressProcess
 from tests.support.disk import can_mount, mount, unmount
 from tests.support.http import request
-from tests.support.journal_faults import Hurt, remove_file, replace_file, replace_folder, truncate_log
+from tests.support.journal_faults import (
+    Hurt,
+    give_second_name,
+    remove_file,
+    replace_file,
+    replace_folder,
+    truncate_log,
+)
 from tests.support.load import Load
 from tests.support.topic import read_all, wait_for_events
 from tests.support.verdict import verdict
@@ -36,7 +43,7 @@ def publish_after_kill(bridge: IngressProcess, broker: Broker, expected: int) ->
     return {message.event["subject"] for message in found}
 
 
-@pytest.mark.parametrize("hurt", [remove_file, replace_file, replace_folder])
+@pytest.mark.parametrize("hurt", [remove_file, replace_file, replace_folder, give_second_name])
 def test_what_was_acknowledged_before_and_after_the_journal_was_taken_away_survives_kill_9(
     hurt: Hurt, ingress: MakeIngress, broker: Broker
 ) -> None:
@@ -45,7 +52,7 @@ def test_what_was_acknowledged_before_and_after_the_journal_was_taken_away_survi
     hurt(bridge.journal_dir)
     acknowledged |= post(bridge, "after", 40)
     assert len(acknowledged) == 60
-    bridge.wait_for_log(rf"journal .* in {bridge.journal_dir} failed \(.* was (removed|replaced)")
+    bridge.wait_for_log(rf"journal .* in {bridge.journal_dir} failed \(.* was (removed|replaced|given)")
     bridge.wait_for_log("what the journal .* held was copied to")
     assert request("GET", bridge.admin_url + "/readyz").json["disk"] == "ok"
     assert publish_after_kill(bridge, broker, 60) >= acknowledged
@@ -105,6 +112,22 @@ def test_a_graceful_stop_copies_what_was_taken_away_a_moment_before(ingress: Mak
     shutil.rmtree(bridge.journal_dir)
     assert bridge.terminate() == 0
     assert publish_after_kill(bridge, broker, 20) >= acknowledged
+
+
+def test_the_working_directory_of_a_relative_folder_may_be_moved_away_too(
+    ingress: MakeIngress, broker: Broker, tmp_path: Path
+) -> None:
+    bridge = ingress("127.0.0.1:1", BRIDGE_JOURNAL_DIR="journal")
+    acknowledged = post(bridge, "before", 20)
+    working_directory = bridge.journal_dir.parent
+    assert bridge.log.parent == working_directory
+    working_directory.rename(tmp_path / "moved")
+    working_directory.mkdir()
+    acknowledged |= post(bridge, "after", 40)
+    assert len(acknowledged) == 60
+    (tmp_path / "moved" / bridge.log.name).rename(bridge.log)
+    bridge.wait_for_log("what the journal .* held was copied to")
+    assert publish_after_kill(bridge, broker, 60) >= acknowledged
 
 
 @pytest.mark.slow
