@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 
 from bridge.journal.folder import find_unowned, take_over
+from bridge.journal.journal_name import in_order
 from bridge.journal.store import Backlog, Store
 from bridge.journal.writer import FileThread
 from common.logs import Throttle
@@ -27,14 +28,21 @@ class Adopter:
     Args:
         folder: where the files are.
         interval_s: between two looks.
+        room: how many files can be taken over now; others are left to neighbours, or until these are published.
         on_adopted: called with each file that was taken over, and what it holds.
     """
 
     def __init__(
-        self, folder: Path, *, interval_s: float, on_adopted: Callable[[Store, Sequence[Backlog]], None]
+        self,
+        folder: Path,
+        *,
+        interval_s: float,
+        room: Callable[[], int],
+        on_adopted: Callable[[Store, Sequence[Backlog]], None],
     ) -> None:
         self._folder = folder
         self._interval_s = interval_s
+        self._room = room
         self._on_adopted = on_adopted
         self._loop = asyncio.get_running_loop()
         # To look through what others left may take seconds, in which the writer would sync nothing.
@@ -59,7 +67,7 @@ class Adopter:
             await asyncio.sleep(self._interval_s)
             try:
                 unowned = frozenset(await self._thread.call(lambda: find_unowned(self._folder)))
-                lasting = sorted(unowned & self._unowned)
+                lasting = sorted(unowned & self._unowned, key=in_order)[: self._room()]
                 for store, backlogs in await self._thread.call(partial(take_over, self._folder, lasting)):
                     self._on_adopted(store, backlogs)
                 self._unowned = unowned

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from bridge.journal.adopter import Adopter
 from bridge.journal.budget import DiskBudget
-from bridge.journal.folder import take_over
+from bridge.journal.folder import MAX_TAKEN_OVER, take_over
 from bridge.journal.groups import Group, GroupState
 from bridge.journal.journal_file import JournalFile
 from bridge.journal.rescue import Rescuer, has_vanished, rescue
@@ -77,7 +77,12 @@ class JournalFiles:
         self._throttle = Throttle(REPORT_INTERVAL_S)
         self._cleanup_timer: asyncio.TimerHandle | None = None
         self._reopening: asyncio.Task[None] | None = None
-        self._adopter = Adopter(folder, interval_s=adopt_interval_s, on_adopted=self._inherit)
+        self._adopter = Adopter(
+            folder,
+            interval_s=adopt_interval_s,
+            room=lambda: max(0, MAX_TAKEN_OVER - len(self._files)),
+            on_adopted=self._inherit,
+        )
         self._rescuer = Rescuer(folder, writer, retired=lambda: [one for one in self._files if one is not self.current])
         self._is_stopped = False
 

@@ -18,6 +18,9 @@ from common.logs import Throttle
 
 log = logging.getLogger(__name__)
 
+MAX_TAKEN_OVER = 24
+"""So many files of others are open at a time: each takes two descriptors, which connections and Kafka need too."""
+COPY_BYTES = 1024 * 1024
 OPEN_ATTEMPTS = 5
 OPEN_WAIT_S = 0.005, 0.05
 REPEAT_AFTER_S = 3600.0
@@ -54,8 +57,10 @@ def _is_unowned(path: Path) -> bool:
 def take_over(folder: Path, paths: Sequence[Path] | None = None) -> list[tuple[Store, list[Backlog]]]:
     """Open the journals that nobody owns, oldest first, among `paths` or all in `folder`.
 
-    Empty ones are removed, damaged ones renamed, and what is no journal is left as it is. Of processes that try at the
-    same moment each may find a file locked by the other, so what was locked for a moment only is tried again.
+    Empty ones are removed, damaged ones renamed, and what is no journal is left as it is. A process that ended again
+    and again while Kafka was away leaves a file each time: what the last ones hold is moved into the one before them.
+    Of processes that try at the same moment each may find a file locked by the other, so what was locked for a moment
+    only is tried again.
 
     Raises:
         OSError: the folder cannot be read.
@@ -66,18 +71,61 @@ def take_over(folder: Path, paths: Sequence[Path] | None = None) -> list[tuple[S
         locked: list[Path] = []
         for path in waiting:
             try:
-                taken += _take(path)
+                store = _take(path)
             except OwnedError:
                 locked.append(path)
+                continue
+            if store is not None and not _keep(store, taken):
+                locked.clear()
+                break
         if not locked:
             break
         time.sleep(random.uniform(*OPEN_WAIT_S))  # noqa: S311 - no secret
         waiting = [path for path in locked if _is_unowned(path)]
+    if len(taken) == MAX_TAKEN_OVER:  # The last holds more by now, perhaps.
+        last, _ = taken.pop()
+        taken += [(last, backlogs)] if (backlogs := _backlog(last)) else []
     return sorted(taken, key=lambda item: in_order(item[0].path))
 
 
-def _take(path: Path) -> list[tuple[Store, list[Backlog]]]:
-    """The file and what it holds, where it is ours now and holds anything.
+def _keep(store: Store, taken: list[tuple[Store, list[Backlog]]]) -> bool:
+    """Add a file to those that were taken over, or what it holds to the last of them. Whether more can be taken."""
+    if len(taken) < MAX_TAKEN_OVER:
+        if backlogs := _backlog(store):
+            taken.append((store, backlogs))
+        return True
+    return _move_all(store, taken[-1][0])
+
+
+def _backlog(store: Store) -> list[Backlog]:
+    try:
+        return store.backlog()
+    except sqlite3.Error as error:
+        _tell_unavailable(store.path, error)
+        store.close()  # Else nobody could try it again: it would seem to be ours.
+        return []
+
+
+def _move_all(source: Store, target: Store) -> bool:
+    """Put what a file holds behind what another holds, and remove it. Whether the disk let us."""
+    try:
+        seq, after = target.last_seq(), 0
+        while rows := source.read_all(after, COPY_BYTES):
+            after = rows[-1].seq
+            target.write((row._replace(seq=seq + number) for number, row in enumerate(rows, start=1)), (), sync=False)
+            seq += len(rows)
+        target.write((), (), sync=True)
+    except (sqlite3.Error, OSError) as error:
+        log.error("what the journal %s holds cannot be moved to %s (%s)", source.path, target.path.name, error)
+        source.close()
+        return False
+    log.debug("what the journal %s held was moved to %s", source.path.name, target.path.name)
+    source.remove()
+    return True
+
+
+def _take(path: Path) -> Store | None:
+    """The file, where it is ours now and holds anything.
 
     Raises:
         OwnedError: another process has it.
@@ -85,12 +133,11 @@ def _take(path: Path) -> list[tuple[Store, list[Backlog]]]:
     try:
         store = Store.open(path)
         try:
-            backlogs = store.backlog()
+            if store.last_seq():
+                return store
         except BaseException:
-            store.close()  # Else nobody could try it again: it would seem to be ours.
+            store.close()
             raise
-        if backlogs:
-            return [(store, backlogs)]
         store.remove()
     except FileNotFoundError:
         pass  # Its owner, or another who took it over, has removed it.
@@ -100,7 +147,7 @@ def _take(path: Path) -> list[tuple[Store, list[Backlog]]]:
         _tell_foreign(error)
     except (UnavailableError, sqlite3.Error, OSError) as error:
         _tell_unavailable(path, error)
-    return []
+    return None
 
 
 def _tell_foreign(error: ForeignError) -> None:

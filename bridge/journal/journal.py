@@ -45,7 +45,8 @@ would find it after our end (`presence`). Each sync looks before it acknowledges
 what we have open of it, and copied to a new one (`rescue`).
 
 Files are numbered in the order in which they were made (`journal_name`), so that the next process takes them over in
-that order. What lies in the folder and is no file of ours is neither opened nor changed (`own_file`, `header`).
+that order. It holds a few of them open, for descriptors are limited, and moves what the others hold into the last of
+these (`folder`). What lies in the folder and is no file of ours is neither opened nor changed (`own_file`, `header`).
 
 The lock of a file is its ownership: SQLite holds it in exclusive mode, and the kernel frees it however a process ends
 (`lock`).

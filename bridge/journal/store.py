@@ -261,6 +261,14 @@ class Store:
             )
         ]
 
+    def last_seq(self) -> int:
+        """The highest sequence number in it; 0 where it holds nothing.
+
+        Raises:
+            sqlite3.DatabaseError: the file is damaged.
+        """
+        return int(self._connection.execute("SELECT coalesce(max(seq), 0) FROM groups").fetchone()[0])
+
     def size_on_disk(self) -> int:
         """Bytes of the file and its write-ahead log."""
         return sum(part.path.lstat().st_size for part in self._parts if part.is_there)

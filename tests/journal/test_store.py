@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from bridge.journal.folder import find_unowned, take_over
+from bridge.journal.folder import MAX_TAKEN_OVER, find_unowned, take_over
 from bridge.journal.record import Record, pack, unpack
 from bridge.journal.store import DamagedError, OwnedError, Row, Store, UnavailableError
 
@@ -153,6 +153,51 @@ os._exit(0)
     store = Store.open(path)
     assert [found.seq for found in store.read("t", 0, 99, 10**6)] == [1, 2, 3, 4]
     store.remove()
+
+
+def test_of_many_files_a_few_are_held_open_and_all_is_kept_in_order(tmp_path: Path) -> None:
+    expected = []
+    for number in range(1, 101):
+        store = Store.create(tmp_path, number=number)
+        rows = [row(seq, topic=f"t{number % 2}", size=number) for seq in (3, 5)]
+        store.write(rows, [], sync=False)
+        expected += [(one.topic, one.packed) for one in rows]
+        store.close()
+    taken = take_over(tmp_path)
+    assert len(taken) == MAX_TAKEN_OVER
+    assert len(list(tmp_path.glob("*.journal"))) == MAX_TAKEN_OVER
+    assert sum(backlog.records for _, backlogs in taken for backlog in backlogs) == 200
+    found = []
+    for store, _ in taken:
+        rows = store.read_all(0, 10**9)
+        found += [(one.topic, one.packed) for one in rows]
+        store.remove()
+    assert found == expected
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_where_the_disk_takes_nothing_what_cannot_be_moved_is_left_to_be_taken_over_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(1, MAX_TAKEN_OVER + 4):
+        store = Store.create(tmp_path, number=number)
+        store.write([row(1)], [], sync=False)
+        store.close()
+
+    def fail(*_: object, **__: object) -> None:
+        raise sqlite3.OperationalError("database or disk is full")
+
+    monkeypatch.setattr(Store, "write", fail)
+    taken = take_over(tmp_path)
+    assert len(taken) == MAX_TAKEN_OVER
+    assert len(find_unowned(tmp_path)) == 3
+    for store, _ in taken:
+        store.remove()
+    monkeypatch.undo()
+    later = take_over(tmp_path)
+    assert [backlog.records for _, backlogs in later for backlog in backlogs] == [1, 1, 1]
+    for store, _ in later:
+        store.remove()
 
 
 def test_a_journal_that_could_not_be_looked_into_once_can_be_taken_over_later(
