@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import shutil
 import signal
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
@@ -64,6 +65,15 @@ def _restart_all(stage: Stage, pick: int) -> None:
     stage.worker.start()
 
 
+def _remove_journals(stage: Stage, _pick: int) -> None:
+    """Not what nobody has open, which would be gone, nor while a full disk takes no copy of what is removed."""
+    if stage.disk_is_full or not stage.journals_are_owned():
+        return
+    with suppress(OSError):  # They are made anew meanwhile.
+        shutil.rmtree(stage.journal_dir)
+    wait_until(lambda: not stage.holds_removed_journals(), timeout=30, what="what was removed to be copied")
+
+
 # -- Its disk ----------------------------------------------------------------------------------------------------------
 
 
@@ -112,6 +122,7 @@ _FAULTS: Final[dict[Fault, Callable[[Stage, int], Undo | None]]] = {
     Fault.KILL_INGRESS: _kill_ingress,
     Fault.POWER_CUT: _power_cut,
     Fault.RESTART_ALL: _restart_all,
+    Fault.REMOVE_JOURNALS: _remove_journals,
     Fault.FILL_DISK: _fill_disk,
     Fault.SLOW_DISK: _slow_disk,
     Fault.KILL_BROKER: _hurt_broker(Broker.kill, Broker.start),

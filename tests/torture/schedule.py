@@ -20,6 +20,7 @@ class Fault(StrEnum):
     KILL_INGRESS = "kill -9 of the whole ingress"
     POWER_CUT = "kill -9 of the whole ingress, unsynced end of its journals cut off"
     RESTART_ALL = "SIGTERM to ingress and worker, then start"
+    REMOVE_JOURNALS = "the folder of the journals is removed"
     KILL_BROKER = "kill -9 of a broker"
     STOP_BROKER = "SIGTERM to a broker"
     FREEZE_BROKER = "SIGSTOP to a broker"
@@ -51,7 +52,11 @@ class Track:
 
 
 TRACKS: Final = (
-    Track((Fault.KILL_PROCESS, Fault.KILL_INGRESS, Fault.POWER_CUT, Fault.RESTART_ALL), (2.0, 5.0), (0.0, 0.0)),
+    Track(
+        (Fault.KILL_PROCESS, Fault.KILL_INGRESS, Fault.POWER_CUT, Fault.RESTART_ALL, Fault.REMOVE_JOURNALS),
+        (2.0, 5.0),
+        (0.0, 0.0),
+    ),
     Track((Fault.KILL_BROKER, Fault.STOP_BROKER, Fault.FREEZE_BROKER), (2.0, 7.0), (1.0, 6.0)),
     Track((Fault.FILL_DISK, Fault.SLOW_DISK), (3.0, 8.0), (1.0, 4.0)),
     Track((Fault.KILL_WORKER, Fault.KILL_REDIS), (3.0, 9.0), (0.2, 2.0)),

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import threading
 import time
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple, Self
 
+from bridge.journal.lock import lock_holder
 from tests.support import strace
 from tests.support.broker import Broker
 from tests.support.cluster import Cluster
 from tests.support.commands import IngressProcess, WorkerProcess
-from tests.support.disk import can_mount, mount, unmount
+from tests.support.disk import can_mount, filler, mount, unmount
 from tests.support.redis import RedisServer
 from tests.support.topic import Topics
 from tests.support.waiting import wait_until
@@ -107,6 +109,26 @@ class Stage:
         """The journal files that there are."""
         return sorted(self.journal_dir.glob("*.journal"))
 
+    @property
+    def disk_is_full(self) -> bool:
+        """Whether that fault is in force."""
+        return filler(self.disk).exists()
+
+    def journals_are_owned(self) -> bool:
+        """Whether a living process has each of them open."""
+        try:
+            return all(lock_holder(path) is not None for path in self.journals())
+        except FileNotFoundError:  # It is drained just now.
+            return False
+
+    def holds_removed_journals(self) -> bool:
+        """Whether a process has journals open that are not in their folder any more."""
+        return any(
+            target.startswith(f"{self.journal_dir}/") and target.endswith(".journal (deleted)")
+            for pid in self.processes
+            for target in _open_files(pid)
+        )
+
     def _sample(self) -> None:
         while not self._ended.wait(SAMPLE_INTERVAL_S):
             try:
@@ -145,6 +167,13 @@ class Stage:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._stack.close()
+
+
+def _open_files(pid: int) -> Iterator[str]:
+    with suppress(FileNotFoundError, ProcessLookupError):
+        for descriptor in Path(f"/proc/{pid}/fd").iterdir():
+            with suppress(FileNotFoundError):
+                yield str(descriptor.readlink())
 
 
 def _held(ingress: IngressProcess) -> float:
