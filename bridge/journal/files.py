@@ -101,6 +101,20 @@ class JournalFiles:
         self._adopter.start()
         self._rescuer.start()
 
+    async def settle(self) -> None:
+        """Before the stop: see to it that a file can be written, if the disk takes one.
+
+        The current one may have failed without our knowing. What is handed over to it then is written nowhere.
+        """
+        await self._writer.call(lambda: None)  # A failure before it is told before it.
+        if self._reopening is not None:
+            self._reopening.cancel()
+        if self.current is None and self._has_unwritten():
+            try:
+                self._open(await self._create())
+            except (OSError, sqlite3.Error) as error:
+                self._report(error)
+
     async def stop(self) -> None:
         """Give all files back, behind what the writer was asked so far."""
         self._is_stopped = True

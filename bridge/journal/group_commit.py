@@ -70,8 +70,7 @@ class GroupCommit:
         self._probing = self._loop.create_task(self._probe())
 
     def stop(self) -> None:
-        """Hand over what is unwritten, and sync nothing more: whoever closes the files does."""
-        self.write_pending()
+        """Sync nothing more of our own accord: whoever closes the files does."""
         self._is_stopped = True
         for timer in (self._write_timer, self._sync_timer, self._probing):
             if timer is not None:

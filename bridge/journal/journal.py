@@ -195,6 +195,8 @@ class Journal:
         self._deadlines.stop()
         with contextlib.suppress(TimeoutError, sqlite3.Error, OSError):
             async with asyncio.timeout(timeout_s):
+                await self._files.settle()
+                self._group_commit.write_pending()
                 await self._files.stop()
         self._writer.stop()
 

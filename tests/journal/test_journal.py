@@ -113,6 +113,35 @@ def test_the_journal_tells_how_much_of_its_disk_budget_is_used(world: World) -> 
     assert world.journal.fraction_used == 0.0
 
 
+def test_a_graceful_stop_keeps_what_came_when_nobody_knew_yet_that_the_journal_was_removed(world: World) -> None:
+    world.advance(2.001)
+    world.step()  # The writer takes up the probe's sync.
+    world.vanish(with_folder=True)
+    world.append("events", 0, 10)
+    world.stop()
+    world.drain()
+    assert len(world.confirmed) == 1
+
+
+@pytest.mark.parametrize("steps", range(16))
+def test_a_graceful_stop_at_any_moment_of_copying_a_journal_that_was_removed_keeps_all_of_it(
+    steps: int, world: World
+) -> None:
+    world.outlet.confirms = False
+    world.append("events", 0, 10)
+    _sync(world)
+    world.vanish(with_folder=True)
+    world.append("events", 0, 10)
+    world.advance(0.1)
+    _work(world)
+    world.advance(1.0)
+    for _ in range(steps):
+        world.step()
+    world.stop()
+    world.drain()
+    assert len(world.confirmed) == 2
+
+
 async def test_a_journal_that_version_0_1_0_wrote_is_taken_over_and_published(tmp_path: Path) -> None:
     shutil.copy(WRITTEN_BY_0_1_0, tmp_path / "00000000000000000001-host-1-0123abcd.journal")
     journal = Journal(tmp_path, LIMITS, ToldOutlet())
