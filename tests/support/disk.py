@@ -31,19 +31,14 @@ def mount(folder: Path, *, size_bytes: int) -> None:
     subprocess.run(command, check=True, capture_output=True)
 
 
-def filler(folder: Path) -> Path:
-    """The file with which `fill` takes it all."""
-    return folder / "filler"
-
-
 def fill(folder: Path) -> Path:
     """Leave no byte of the file system free; the file that takes it all, to be removed."""
-    path = filler(folder)
+    filler = folder / "filler"
     for block in (65_536, 512):
-        with path.open("ab", buffering=0) as file, suppress(OSError):
+        with filler.open("ab", buffering=0) as file, suppress(OSError):
             while True:
                 file.write(bytes(block))
-    return path
+    return filler
 
 
 def unmount(folder: Path) -> None:

@@ -65,15 +65,6 @@ def _restart_all(stage: Stage, pick: int) -> None:
     stage.worker.start()
 
 
-def _remove_journals(stage: Stage, _pick: int) -> None:
-    """Not what nobody has open, which would be gone, nor while a full disk takes no copy of what is removed."""
-    if stage.disk_is_full or not stage.journals_are_owned():
-        return
-    with suppress(OSError):  # They are made anew meanwhile.
-        shutil.rmtree(stage.journal_dir)
-    wait_until(lambda: not stage.holds_removed_journals(), timeout=30, what="what was removed to be copied")
-
-
 # -- Its disk ----------------------------------------------------------------------------------------------------------
 
 
@@ -85,6 +76,15 @@ def _slow_disk(stage: Stage, _pick: int) -> Undo:
     slow = ExitStack()
     slow.enter_context(injected(stage.processes, "fdatasync,fsync", f"delay_exit={SYNC_DELAY_US}"))
     return slow.close
+
+
+def _remove_journals(stage: Stage, _pick: int) -> None:
+    """Not what nobody has open, which would be gone. Until the rest is copied nobody is killed."""
+    if not stage.journals_are_owned():
+        return
+    with suppress(OSError):  # They are made anew meanwhile.
+        shutil.rmtree(stage.journal_dir)
+    wait_until(lambda: not stage.holds_removed_journals(), timeout=60, what="what was removed to be copied")
 
 
 # -- The others --------------------------------------------------------------------------------------------------------
@@ -122,9 +122,9 @@ _FAULTS: Final[dict[Fault, Callable[[Stage, int], Undo | None]]] = {
     Fault.KILL_INGRESS: _kill_ingress,
     Fault.POWER_CUT: _power_cut,
     Fault.RESTART_ALL: _restart_all,
-    Fault.REMOVE_JOURNALS: _remove_journals,
     Fault.FILL_DISK: _fill_disk,
     Fault.SLOW_DISK: _slow_disk,
+    Fault.REMOVE_JOURNALS: _remove_journals,
     Fault.KILL_BROKER: _hurt_broker(Broker.kill, Broker.start),
     Fault.STOP_BROKER: _hurt_broker(Broker.stop, Broker.start),
     Fault.FREEZE_BROKER: _hurt_broker(Broker.freeze, Broker.thaw),

@@ -15,7 +15,7 @@ from tests.support import strace
 from tests.support.broker import Broker
 from tests.support.cluster import Cluster
 from tests.support.commands import IngressProcess, WorkerProcess
-from tests.support.disk import can_mount, filler, mount, unmount
+from tests.support.disk import can_mount, mount, unmount
 from tests.support.redis import RedisServer
 from tests.support.topic import Topics
 from tests.support.waiting import wait_until
@@ -108,11 +108,6 @@ class Stage:
     def journals(self) -> list[Path]:
         """The journal files that there are."""
         return sorted(self.journal_dir.glob("*.journal"))
-
-    @property
-    def disk_is_full(self) -> bool:
-        """Whether that fault is in force."""
-        return filler(self.disk).exists()
 
     def journals_are_owned(self) -> bool:
         """Whether a living process has each of them open."""
