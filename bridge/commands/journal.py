@@ -31,7 +31,11 @@ from common.terminal import Output, ShowProgress, plural, printable, progress_ba
 
 app = typer.Typer(no_args_is_help=True, help="See and publish by hand what the journals hold.")
 
-Folder = Annotated[Path | None, typer.Argument(help="Folder of the journals; default: BRIDGE_JOURNAL_DIR.")]
+Folder = Annotated[
+    Path | None,
+    # We say ourselves, and better, what is wrong with a folder that cannot be read.
+    typer.Argument(help="Folder of the journals; default: BRIDGE_JOURNAL_DIR.", readable=False),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="As JSON, for programs.")]
 HEADINGS = ("journal", "owner", "bytes", "topic", "events", "oldest")
 

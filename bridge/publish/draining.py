@@ -158,6 +158,8 @@ def _surveyed(folder: Path) -> _Survey:
         except DamagedError as error:
             # It is renamed when the journals are taken over, so that nobody tries it again.
             left.append(LeftBehind(path, None, str(error)))
+        except PermissionError:
+            left.append(LeftBehind(path, None, "we may not read it: run this as the user of the ingress"))
         except (ForeignError, UnavailableError, sqlite3.Error, OSError) as error:
             left.append(LeftBehind(path, None, f"{error}{_advice(folder)}"))
     return _Survey(events, left)
