@@ -78,7 +78,8 @@ class ProducerSession:
     Args:
         connected: the producer.
         survivors: what it works on.
-        quarantine: keeps a record that the broker refuses, and confirms it.
+        keep_too_large: called with a record whose batch is larger than the topic takes, as it was told, and with the
+            size of that batch; keeps it elsewhere and confirms it, or gives False where the topic takes it by now.
         disk_ok: whether the disk takes callbacks at present; else only our confirmations let replies go.
         stall_s: a producer that confirms nothing for so long is lost.
         on_published: called with the number of records that were confirmed.
@@ -89,14 +90,14 @@ class ProducerSession:
         connected: ConnectedProducer,
         survivors: Survivors,
         *,
-        quarantine: Callable[[PendingRecord, str], Awaitable[None]],
+        keep_too_large: Callable[[PendingRecord, int], Awaitable[bool]],
         disk_ok: Callable[[], bool],
         stall_s: float,
         on_published: Callable[[int], None],
     ) -> None:
         self._connected = connected
         self._window, self._pace, self._round_size, self._rejection_search = survivors
-        self._quarantine = quarantine
+        self._keep_too_large = keep_too_large
         self._disk_ok = disk_ok
         self._stall_s = stall_s
         self._on_published = on_published
@@ -128,8 +129,8 @@ class ProducerSession:
         """Something can be leased."""
         self._wake.set()
 
-    def limit_changed(self, max_message_bytes: int) -> None:
-        """The topic takes batches of so many bytes now."""
+    def limit_changed(self, max_message_bytes: int | None) -> None:
+        """The topic takes batches of so many bytes now; None: the broker does not tell any more."""
         self._connected = self._connected._replace(max_message_bytes=max_message_bytes)
 
     @property
@@ -223,9 +224,12 @@ class ProducerSession:
         limit = self._connected.max_message_bytes
         if limit is not None and len(records) == 1 and batch.size() > limit:
             with self._maybe_blocked():
-                await self._quarantine(records[0], f"{batch.size()} bytes, of which the topic takes {limit}")
-            self._wake.set()
-            return
+                is_kept = await self._keep_too_large(records[0], batch.size())
+            if is_kept:
+                self._wake.set()
+                return
+            if self._lost:
+                raise self._lost
         self._in_flight[partition] = BatchInFlight(records, time.monotonic())
         try:
             future = await self._connected.producer.send_batch(batch, self._connected.topic, partition=partition)

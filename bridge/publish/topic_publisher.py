@@ -39,7 +39,10 @@ REQUEST_TIMEOUT_S = 10.0
 PARTITIONS_TIMEOUT_S = 1.5 * REQUEST_TIMEOUT_S
 """It is asked for a topic that does not exist until the request's time is over."""
 STABLE_AFTER_S = 20.0
-LIMIT_INTERVAL_S = 300.0
+LIMIT_INTERVAL_S = 60.0
+LIMIT_FRESH_S = 5.0
+"""So long what the broker said of its largest record is taken to be so, also for one that is too large by it."""
+LIMIT_TIMEOUT_S = 2.0
 BATCH_OVERHEAD_BYTES = 512
 """What a batch of one record takes beside its key, value and headers, at most."""
 
@@ -81,6 +84,8 @@ class TopicPublisher:
         self._rejection_search = RejectionSearch()
         self._session: ProducerSession | None = None
         self._max_message_bytes: int | None = None
+        self._limit_asked_at = 0.0
+        """By the event loop's clock."""
         self._set_aside: set[asyncio.Task[None]] = set()
         """For each record that the disk did not take: it is tried again."""
         self._published = metrics.PUBLISHED.labels(self._topic)
@@ -141,12 +146,13 @@ class TopicPublisher:
             self._rejection_search.forget_found()
         connected = await self._connect()
         self._max_message_bytes = connected.max_message_bytes
+        self._limit_asked_at = asyncio.get_running_loop().time()
         watching = asyncio.get_running_loop().create_task(self._watch_limit())
         try:
             self._session = ProducerSession(
                 connected,
                 Survivors(self._window, self._pace, self._round_size, self._rejection_search),
-                quarantine=self._put_in_quarantine,
+                keep_too_large=self._keep_too_large,
                 disk_ok=lambda: self._source.disk_ok,
                 stall_s=self._settings.kafka_stall_s,
                 on_published=self._published.inc,
@@ -161,12 +167,29 @@ class TopicPublisher:
         """Know the largest record of the topic, also when somebody changes it."""
         while True:
             await asyncio.sleep(LIMIT_INTERVAL_S)
-            with contextlib.suppress(KafkaError, OSError, TimeoutError):
-                async with asyncio.timeout(REQUEST_TIMEOUT_S):
-                    limit = await max_message_bytes(self._settings.kafka_client(), self._topic)
-                if limit is not None and self._session is not None:
-                    self._max_message_bytes = limit
-                    self._session.limit_changed(limit)
+            await self._ask_limit()
+
+    async def _ask_limit(self) -> None:
+        """Ask the broker for the largest record of the topic, unless that was done a moment ago."""
+        now = asyncio.get_running_loop().time()
+        if now - self._limit_asked_at < LIMIT_FRESH_S:
+            return
+        self._limit_asked_at = now
+        with contextlib.suppress(KafkaError, OSError, TimeoutError):
+            async with asyncio.timeout(LIMIT_TIMEOUT_S):
+                limit = await max_message_bytes(self._settings.kafka_client(), self._topic)
+            self._max_message_bytes = limit
+            if self._session is not None:
+                self._session.limit_changed(limit)
+
+    async def _keep_too_large(self, pending: PendingRecord, size: int) -> bool:
+        """Put a record into quarantine that the topic does not take, and give True; False where it does by now."""
+        await self._ask_limit()  # Whoever has raised it should not find records in quarantine afterwards.
+        limit = self._max_message_bytes
+        if limit is None or size <= limit:
+            return False
+        await self._put_in_quarantine(pending, f"{size} bytes, of which the topic takes {limit}")
+        return True
 
     async def _put_in_quarantine(self, pending: PendingRecord, reason: str) -> None:
         """Keep a record that Kafka refuses for good, announce it, and let those behind it pass.

@@ -18,6 +18,7 @@ from pathlib import Path
 import pytest
 
 from bridge.journal import files as files_module
+from bridge.journal.group_commit import PROBE_INTERVAL_S
 from bridge.journal.groups import GROUP_OVERHEAD_BYTES, Group, GroupState, PendingRecord
 from bridge.journal.journal import Journal, JournalFullError, JournalLimits
 from bridge.journal.journal_file import JournalFile
@@ -206,7 +207,9 @@ class World:
         """The disk works, whatever Kafka does: what comes now is acknowledged, and soon."""
         self.disk.heal()
         self.writer.hangs = False
-        self._run_well(3.0)  # Until there is a file that can be written, and nobody waits from before.
+        # Until there is a file that can be written, and nobody waits from before: that one was removed is seen by the
+        # second probe at the latest.
+        self._run_well(2 * PROBE_INTERVAL_S + 1.0)
         state = self.journal.state
         assert state.disk_ok == (state.stored_bytes < LIMITS.max_bytes), "the disk works, and is not used"
         if not state.disk_ok:

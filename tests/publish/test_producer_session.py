@@ -67,7 +67,10 @@ class Bench:
         self.broker = FakeBroker()
         self.round_size = RoundSize()
         self.search = RejectionSearch()
-        self.quarantined: list[str] = []
+        self.kept_bytes: list[int] = []
+        """Sizes of batches that were kept for being too large."""
+        self.keeps_too_large = True
+        """Else the broker says, when it is asked again, that it takes them."""
         self.published = 0
         self.has_published = asyncio.Event()
         self.window = Window(self.journal.queue(TOPIC), self.journal)
@@ -79,15 +82,18 @@ class Bench:
         return ProducerSession(
             ConnectedProducer(broker, TOPIC, PARTITIONS, max_message_bytes),
             Survivors(self.window, Pace(Arrivals()), self.round_size, self.search),
-            quarantine=self._quarantine,
+            keep_too_large=self._keep_too_large,
             disk_ok=lambda: True,
             stall_s=60.0,
             on_published=self._count,
         )
 
-    async def _quarantine(self, pending: PendingRecord, reason: str) -> None:
-        self.quarantined.append(reason)
+    async def _keep_too_large(self, pending: PendingRecord, size: int) -> bool:
+        if not self.keeps_too_large:
+            return False
+        self.kept_bytes.append(size)
         self.window.confirm([pending])
+        return True
 
     def _count(self, records: int) -> None:
         self.published += records
@@ -202,8 +208,21 @@ async def test_a_record_too_large_for_the_topic_goes_to_quarantine_and_those_beh
     (await bench.broker.until_sent(0)).set_result(None)
     await asyncio.wait_for(bench.has_published.wait(), 60)
     assert bench.journal.is_drained
-    assert [reason.partition(" ")[2] for reason in bench.quarantined] == ["bytes, of which the topic takes 2048"]
+    (size,) = bench.kept_bytes
+    assert 4096 < size < 5000
     assert bench.published == 1
+    bench.task.cancel()
+    await asyncio.gather(bench.task, return_exceptions=True)
+
+
+async def test_a_record_that_the_topic_takes_since_its_limit_was_raised_is_sent(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, max_message_bytes=2048)
+    bench.keeps_too_large = False
+    bench.accept(0, value=b"x" * 4096)
+    (await bench.broker.until_sent(0)).set_result(None)
+    await asyncio.wait_for(bench.has_published.wait(), 60)
+    assert (bench.kept_bytes, bench.published) == ([], 1)
+    assert bench.journal.is_drained
     bench.task.cancel()
     await asyncio.gather(bench.task, return_exceptions=True)
 

@@ -13,7 +13,7 @@ from bridge.journal.journal import Journal
 from bridge.journal.record import Record
 from bridge.publish.pacing import Arrivals
 from bridge.publish.quarantine import Quarantine
-from bridge.publish.topic_publisher import TopicPublisher
+from bridge.publish.topic_publisher import LIMIT_FRESH_S, TopicPublisher
 from bridge.settings import BridgeSettings
 from common.logs import Throttle
 from tests.support.outlet import ToldOutlet
@@ -102,3 +102,24 @@ async def test_the_largest_record_is_what_the_topic_takes_as_far_as_the_broker_t
     unknown = place.publisher.max_record_bytes
     place.publisher._max_message_bytes = 1_000_000
     assert (unknown, place.publisher.max_record_bytes) == (None, 999_488)
+
+
+async def test_the_broker_is_asked_again_when_a_record_is_too_large_and_not_for_each_of_many(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    limits = iter([2048, 1_000_000, None])
+
+    async def max_message_bytes(_: object, topic: str) -> int | None:
+        asked.append(topic)
+        return next(limits)
+
+    monkeypatch.setattr("bridge.publish.topic_publisher.max_message_bytes", max_message_bytes)
+    place.publisher._limit_asked_at = -LIMIT_FRESH_S
+    pending = await place.leased()
+    assert [await place.publisher._keep_too_large(pending, 4096) for _ in range(10)] == [True] * 10
+    assert len(asked) == 1
+    for _ in range(2):
+        place.publisher._limit_asked_at = -LIMIT_FRESH_S
+        assert not await place.publisher._keep_too_large(pending, 4096)
+    assert place.publisher.max_record_bytes is None
