@@ -10,28 +10,49 @@ from pathlib import Path
 ANY_IPV6 = "::"
 
 
-def listen(host: str, port: int, *, backlog: int, purpose: str = "") -> socket.socket:
-    """Bind a port. `::` means every address of the machine, of IPv4 too where the system can do that.
+def bind(host: str, port: int, *, purpose: str = "") -> socket.socket:
+    """Take a port on which nobody listens yet: whoever connects is refused until somebody does.
+
+    `::` means every address of the machine, of IPv4 too where the system can do that.
 
     Args:
         host: an address, or a name that means one of IPv4.
         port: 0 for any that is free.
-        backlog: how many connections may wait to be accepted.
         purpose: what for, as in " for health checks", for the message of an error.
 
     Raises:
         OSError: it is taken, or not ours. The message says which, and why.
     """
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    both = host == ANY_IPV6 and socket.has_dualstack_ipv6()
+    taken = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
     try:
-        listener = socket.create_server((host, port), family=family, backlog=backlog, dualstack_ipv6=both)
+        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if taken.family == socket.AF_INET6:
+            both = host == ANY_IPV6 and socket.has_dualstack_ipv6()
+            taken.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, not both)
+        taken.bind((host, port))
     except OSError as error:
-        taken = error.errno == errno.EADDRINUSE
-        why = "it is taken" if taken else os.strerror(error.errno) if error.errno else str(error)
-        raise OSError(error.errno, f"cannot listen on {host} port {port}{purpose}: {why}") from error
+        taken.close()
+        raise _named(error, host, port, purpose) from error
     # What is accepted inherits it: a peer that vanished without a word is noticed after some hours.
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    taken.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    return taken
+
+
+def listen(host: str, port: int, *, backlog: int, purpose: str = "") -> socket.socket:
+    """Take a port and listen on it; see `bind`.
+
+    Args:
+        backlog: how many connections may wait to be accepted.
+
+    Raises:
+        OSError: it is taken, or not ours. The message says which, and why.
+    """
+    listener = bind(host, port, purpose=purpose)
+    try:
+        listener.listen(backlog)
+    except OSError as error:  # Another has bound it and listens since then.
+        listener.close()
+        raise _named(error, host, port, purpose) from error
     return listener
 
 
@@ -46,3 +67,9 @@ def listen_at(path: Path, *, backlog: int) -> socket.socket:
     listener.bind(str(path))
     listener.listen(backlog)
     return listener
+
+
+def _named(error: OSError, host: str, port: int, purpose: str) -> OSError:
+    is_taken = error.errno == errno.EADDRINUSE
+    why = "it is taken" if is_taken else os.strerror(error.errno) if error.errno else str(error)
+    return OSError(error.errno, f"cannot listen on {host} port {port}{purpose}: {why}")

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from bridge import metrics
 from bridge.http.acceptor import Acceptor
-from bridge.http.server import HttpServer, listen
+from bridge.http.server import LISTEN_BACKLOG, HttpServer, listen
 from bridge.ingress.ingress import Ingress
 from bridge.journal.journal import Journal
 from bridge.process.descriptors import most_connections
@@ -163,7 +163,7 @@ async def serve(
     """Run one process until SIGTERM or SIGINT.
 
     Args:
-        listener: a bound socket that others share; None: bind the port of the settings.
+        listener: a bound socket that others share, and may listen on; None: bind the port of the settings.
         admin_socket: path for the admin pages, instead of a port.
         accepting: called once callbacks are accepted.
 
@@ -189,7 +189,10 @@ async def serve(
         tune_garbage_collector()
         await bridge.start()
         # Not before: who connects is to be answered within the deadline, not when we are ready.
-        listener = listener or listen(settings.host, settings.port)
+        if listener is None:
+            listener = listen(settings.host, settings.port)
+        else:
+            listener.listen(LISTEN_BACKLOG)
         bridge.accept(listener)
         accepting()
         if not shared:

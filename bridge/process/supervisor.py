@@ -1,8 +1,8 @@
 """Several processes on one port: the parent binds it, children inherit it, dead and hung ones are started again.
 
-The parent keeps the socket open as long as it lives, so connections that reach it while a child dies wait for another
-child. Each child has a journal of its own; a child that is started takes over what the dead one left. The parent serves
-the admin port for all of them.
+The first child that can answer begins to listen. The parent keeps the socket open as long as it lives, so connections
+that reach it while a child dies wait for another child. Each child has a journal of its own; a child that is started
+takes over what the dead one left. The parent serves the admin port for all of them.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.registry import Collector
 
-from bridge.http.server import listen
 from bridge.process.child_process import ChildProcess, admin_socket
 from bridge.settings import BridgeSettings
 from common.admin import AdminServer, Readiness
 from common.asyncio_tools import on_stop_signal
+from common.listening import bind
 from common.retry import Backoff
 
 log = logging.getLogger(__name__)
@@ -88,7 +88,7 @@ class Supervisor:
         with (
             on_stop_signal(self._stopping.set),
             self._folder,
-            listen(self._settings.host, self._settings.port) as listener,
+            bind(self._settings.host, self._settings.port) as listener,
         ):
             await self._admin.start()
             self._address = listener.getsockname()[:2]

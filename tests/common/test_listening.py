@@ -6,7 +6,7 @@ import socket
 
 import pytest
 
-from common.listening import listen
+from common.listening import bind, listen
 
 
 @pytest.mark.skipif(not socket.has_dualstack_ipv6(), reason="this system has no IPv6")
@@ -27,3 +27,14 @@ def test_a_port_that_is_taken_is_told_so() -> None:
         port = first.getsockname()[1]
         with pytest.raises(OSError, match=f"port {port}: it is taken"):
             listen("127.0.0.1", port, backlog=1)
+
+
+def test_on_a_port_that_is_bound_nobody_is_answered_until_somebody_listens() -> None:
+    with bind("127.0.0.1", 0) as bound:
+        address = bound.getsockname()
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection(address, 5)
+        bound.listen(1)
+        socket.create_connection(address, 5).close()
+        with pytest.raises(OSError, match=f"port {address[1]} for tests: it is taken"):
+            bind(*address, purpose=" for tests")

@@ -149,3 +149,16 @@ def test_where_the_path_of_the_temporary_folder_is_too_long_for_sockets_they_are
     monkeypatch.setattr("bridge.process.supervisor.SHORT_PLACES", (str(deep),))
     with pytest.raises(OSError, match="set TMPDIR to a folder with a shorter one"):
         Supervisor(settings(workers=2))
+
+
+async def test_nobody_listens_until_a_child_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    listening: list[int] = []
+
+    async def run(self: ChildProcess, listener: socket.socket, stopping: asyncio.Event) -> str:
+        listening.append(listener.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN))
+        stopping.set()
+        return "ended"
+
+    monkeypatch.setattr(ChildProcess, "run", run)
+    await asyncio.wait_for(Supervisor(settings(workers=2, host="127.0.0.1", port=0, admin_port=0)).run(), 30)
+    assert set(listening) == {0}
