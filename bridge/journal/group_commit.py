@@ -14,7 +14,11 @@ from bridge.journal.record import pack
 from bridge.journal.store import Row, Store
 from bridge.journal.writer import JournalWriter
 
-PROBE_INTERVAL_S = 2.0
+LOOK_INTERVAL_S = 0.5
+"""How often we look whether the file is still in its place. Until we see that it is not, what was acknowledged by it
+would be lost with the process."""
+LOOKS_PER_PROBE = 4
+PROBE_INTERVAL_S = LOOK_INTERVAL_S * LOOKS_PER_PROBE
 
 
 class GroupCommit:
@@ -193,7 +197,10 @@ class GroupCommit:
         """Know whether the disk still takes records even when nothing is written."""
         while True:
             self._is_tried = False
-            await asyncio.sleep(PROBE_INTERVAL_S)
+            for _ in range(LOOKS_PER_PROBE):
+                await asyncio.sleep(LOOK_INTERVAL_S)
+                if self._files.current is not None:
+                    self._writer.look_after(self._files.current.store)
             self.write_pending()
             file = self._files.current
             if file is not None and not self._is_tried and not self._is_syncing:

@@ -147,6 +147,10 @@ class JournalWriter(FileThread):
         """
         self._queue.put(WriteRequest(store, rows, deleted, sync_through))
 
+    def look_after(self, store: Store) -> None:
+        """See whether a file is still in its place: else it has failed, as with a write."""
+        self._queue.put(partial(self._look_after, store))
+
     # -- In the thread -------------------------------------------------------------------------------------------------
 
     def _next(self) -> Work | None:
@@ -177,8 +181,19 @@ class JournalWriter(FileThread):
                 sync=bool(syncs),
             )
         except Exception as error:  # noqa: BLE001 - whatever it is, this file cannot be trusted, and the thread goes on
-            self._failed.add(store)
-            self._loop.call_soon_threadsafe(self._on_failed, store, error)
+            self._fail(store, error)
             return
         if syncs:
             self._loop.call_soon_threadsafe(self._on_synced, store, max(syncs))
+
+    def _look_after(self, store: Store) -> None:
+        if store in self._failed:
+            return
+        try:
+            store.check_presence()
+        except OSError as error:
+            self._fail(store, error)
+
+    def _fail(self, store: Store, error: Exception) -> None:
+        self._failed.add(store)
+        self._loop.call_soon_threadsafe(self._on_failed, store, error)

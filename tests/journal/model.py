@@ -207,9 +207,9 @@ class World:
         """The disk works, whatever Kafka does: what comes now is acknowledged, and soon."""
         self.disk.heal()
         self.writer.hangs = False
-        # Until there is a file that can be written, and nobody waits from before: that one was removed is seen by the
-        # second probe at the latest.
-        self._run_well(2 * PROBE_INTERVAL_S + 1.0)
+        self._run_well(
+            PROBE_INTERVAL_S + 1.0
+        )  # Until there is a file that can be written, and nobody waits from before.
         state = self.journal.state
         assert state.disk_ok == (state.stored_bytes < LIMITS.max_bytes), "the disk works, and is not used"
         if not state.disk_ok:

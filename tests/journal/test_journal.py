@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from bridge.journal.group_commit import LOOK_INTERVAL_S, LOOKS_PER_PROBE, PROBE_INTERVAL_S
 from bridge.journal.journal import Journal
 from tests.journal.model import LIMITS, World
 from tests.support.outlet import ToldOutlet
@@ -26,8 +27,7 @@ def world() -> Iterator[World]:
 
 def test_a_probe_under_way_acknowledges_no_group_that_is_handed_over_behind_it(world: World) -> None:
     world.outlet.confirms = False
-    world.advance(2.001)
-    world.step()  # The writer takes up the probe's sync.
+    _begin_probe(world)
     world.append("events", 0, 10)
     world.advance(0.003)
     world.step()  # It is done, and the group is not written yet.
@@ -97,7 +97,7 @@ def test_while_kafka_confirms_in_time_nothing_is_written(world: World) -> None:
     world.advance(0.003)
     world.lease("events")
     world.confirm("events", 0, records=1)
-    world.advance(1.0)
+    world.advance(LOOK_INTERVAL_S / 2)
     assert not world.step()
     assert len(world.acknowledged) == 1
 
@@ -114,8 +114,7 @@ def test_the_journal_tells_how_much_of_its_disk_budget_is_used(world: World) -> 
 
 
 def test_a_graceful_stop_keeps_what_came_when_nobody_knew_yet_that_the_journal_was_removed(world: World) -> None:
-    world.advance(2.001)
-    world.step()  # The writer takes up the probe's sync.
+    _begin_probe(world)
     world.vanish(with_folder=True)
     world.append("events", 0, 10)
     world.stop()
@@ -163,6 +162,15 @@ def _sync(world: World) -> None:
     _work(world)
     world.advance(AFTER_SYNC_S)
     _work(world)
+
+
+def _begin_probe(world: World) -> None:
+    """The writer has taken up the sync of a probe, and not done it yet."""
+    world.advance(PROBE_INTERVAL_S + 0.001)
+    for _ in range(LOOKS_PER_PROBE):
+        world.step()
+        world.step()
+    world.step()
 
 
 def _work(world: World) -> None:
