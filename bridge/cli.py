@@ -1,48 +1,18 @@
-"""The command `bridge`: names its commands, each of which is a module of `bridge.commands`."""
+"""The command `bridge`."""
+# ruff: noqa: PLC0415 - a signal while these are imported shows no traceback
 
 from __future__ import annotations
 
-from typing import NoReturn
-
-from common.program import LazyCommand, command_line, run_program
-
-COMMANDS = {
-    "serve": LazyCommand("bridge.commands.serve:serve", "Accept callbacks and publish them, until SIGTERM."),
-    "settings": LazyCommand("bridge.commands.settings:settings", "Print every setting, its default and its meaning."),
-    "doctor": LazyCommand(
-        "bridge.commands.doctor:doctor", "Try everything that the ingress depends on, and say of each fault what to do."
-    ),
-    "schemas": LazyCommand(
-        "bridge.commands.schemas:schemas", "Write the schemas and the reference of the events, as the code has them."
-    ),
-    "dev": LazyCommand(
-        "bridge.commands.dev:dev",
-        "Run everything on this machine, Kafka and Redis included, until Ctrl-C; show what happens.",
-    ),
-    "demo": LazyCommand(
-        "bridge.commands.demo:demo",
-        "Show one callback on its whole way, on an embedded Kafka and Redis; fail if any step of it fails.",
-    ),
-    "send": LazyCommand(
-        "bridge.commands.send:send",
-        "Post a callback as the platform does, signed, with a documented body or one of your own.",
-    ),
-    "tail": LazyCommand(
-        "bridge.commands.tail:tail", "Show a topic live, one line a record: events, dead letters, badges."
-    ),
-    "journal": LazyCommand("bridge.commands.journal:app", "See and publish by hand what the journals hold."),
-    "dlq": LazyCommand("bridge.commands.dlq:app", "Read dead letters of the ingress again."),
-}
+from common.interrupts import end_quietly_when_signalled
 
 
-def main() -> NoReturn:
-    """Entry point of the command."""
-    settings = f"`{command_line('bridge')} settings`"
-    run_program(
-        "Tencent Cloud IM callbacks, durably on a Kafka topic. "
-        f"Settings are environment variables: {settings} lists them.",
-        COMMANDS,
-    )
+def main() -> None:
+    """Entry point of the command; ends the process."""
+    end_quietly_when_signalled()
+    from bridge import commands
+    from common.program import run_program
+
+    run_program("bridge", commands.SUMMARY, commands.COMMANDS)
 
 
 if __name__ == "__main__":

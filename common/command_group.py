@@ -36,12 +36,17 @@ def load(name: str, place: str) -> Any:
     return typer.main.get_command(found)
 
 
-def run(summary: str, commands: Mapping[str, LazyCommand]) -> None:
+def run(program: str, summary: str, commands: Mapping[str, LazyCommand]) -> None:
     """Run the command that the arguments of this process name.
+
+    Args:
+        program: how it was started, for the hints that help and errors give.
+        summary: what it does.
+        commands: its commands by name.
 
     Raises:
         SystemExit: always, with its status; 2 where the arguments are wrong.
     """
     placeholders = [_Placeholder(name, command) for name, command in commands.items()]
     # Plain help: what draws the frames takes longer to import than most commands to run.
-    TyperGroup(help=summary, commands=placeholders, no_args_is_help=True, rich_markup_mode=None).main()
+    TyperGroup(help=summary, commands=placeholders, no_args_is_help=True, rich_markup_mode=None).main(prog_name=program)

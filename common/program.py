@@ -1,23 +1,19 @@
-"""What a program of ours does around its command: signals from its first moment, its streams, the name it goes by.
-
-Little is imported here, and by the modules with `main`: Ctrl-C while the rest is imported shows no traceback.
-"""
+"""What a program of ours does around its command: signals, its streams, the name it goes by."""
 
 from __future__ import annotations
 
-import os
 import shlex
 import shutil
-import signal
 import sys
 from collections.abc import Mapping
 from importlib import import_module
 from pathlib import Path
-from types import FrameType
 from typing import NamedTuple, NoReturn
 
 from common import streams
+from common.interrupts import end_quietly_when_signalled
 
+PROGRAMS = {"bridge", "consumers"}
 OTHER_NAMES = {"im-bridge": "bridge"}
 """Commands under a name that no other program has: a plain `bridge` is iproute2's on most Linux systems."""
 
@@ -31,18 +27,23 @@ class LazyCommand(NamedTuple):
     """What it does, in the words of its own help."""
 
 
-def run_program(summary: str, commands: Mapping[str, LazyCommand]) -> NoReturn:
+def run_program(program: str, summary: str, commands: Mapping[str, LazyCommand]) -> NoReturn:
     """Run the command that the arguments of this process name, and end the process: the entry point of a program.
+
+    Args:
+        program: `bridge` or `consumers`.
+        summary: what it does.
+        commands: its commands by name.
 
     Raises:
         SystemExit: always, with the status of the command.
     """
-    end_quietly_when_signalled()
     streams.protect()
     run = import_module("common.command_group").run
     status: int | str | None = 0
     try:
-        run(summary, commands)
+        started = command_line(program)
+        run(started, f"{summary} Settings are environment variables: `{started} settings` lists them.", commands)
     except SystemExit as end:
         status = end.code
     end_quietly_when_signalled()
@@ -53,22 +54,6 @@ def run_program(summary: str, commands: Mapping[str, LazyCommand]) -> NoReturn:
     raise SystemExit(status)
 
 
-def end_quietly_when_signalled() -> None:
-    """Let Ctrl-C and SIGTERM end this process at once and in silence, until `be_interruptible`.
-
-    By a handler and not the system's own action, which has no effect on the first process of a container.
-    """
-    for number in (signal.SIGINT, signal.SIGTERM):
-        if signal.getsignal(number) is not signal.SIG_IGN:
-            signal.signal(number, _end)
-
-
-def be_interruptible() -> None:
-    """Let Ctrl-C raise KeyboardInterrupt again: for a command that has something to put right before it ends."""
-    if signal.getsignal(signal.SIGINT) is _end:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-
-
 def command_line(program: str) -> str:
     """How one of our programs is started here, to be pasted into a shell: by the way in which this one was started.
 
@@ -76,15 +61,20 @@ def command_line(program: str) -> str:
         program: `bridge` or `consumers`.
     """
     started = Path(sys.argv[0])
-    ours = OTHER_NAMES.get(started.name, started.name)
-    if ours not in {"bridge", "consumers"}:
-        # By `python -m bridge.cli`, where the name is that of a file, or by another program.
-        return f"{shlex.quote(sys.executable)} -m {program}.cli" if started.name == "cli.py" else program
-    path = started if ours == program else started.with_name(program)
+    script = started.resolve()  # it may have been started by a link
+    ours = OTHER_NAMES.get(script.name, script.name)
+    if ours not in PROGRAMS:  # by `python -m bridge`, where the name is that of a file, or by another program
+        return f"{shlex.quote(sys.executable)} -m {program}"
+    path = started if ours == program else _beside(started, program) or script.with_name(program)
     found = shutil.which(path.name)
     if found is not None and _is_same_file(Path(found), path):
         return path.name
     return shlex.quote(f"./{path}" if len(path.parts) == 1 else str(path))
+
+
+def _beside(started: Path, program: str) -> Path | None:
+    path = started.with_name(program)
+    return path if path.exists() else None
 
 
 def _is_same_file(one: Path, other: Path) -> bool:
@@ -101,7 +91,3 @@ def _flush(status: int) -> None:
     except SystemExit as end:
         if not status:
             raise SystemExit(end.code) from None
-
-
-def _end(number: int, _frame: FrameType | None) -> None:
-    os._exit(128 + number)

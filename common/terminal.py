@@ -22,7 +22,7 @@ from rich.table import Table
 from rich.text import Text
 
 from common import streams
-from common.program import be_interruptible
+from common.interrupts import be_interruptible
 from common.text import plural, printable, safe_output
 
 __all__ = ["Output", "ShowProgress", "plural", "printable", "progress_bar", "show_table"]

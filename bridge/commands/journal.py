@@ -24,8 +24,8 @@ from bridge.publish.draining import Drained, drain_folder
 from bridge.publish.quarantine import Quarantine
 from bridge.settings import InspectionSettings
 from common import logs
+from common.interrupts import be_interruptible
 from common.kafka import diagnosis
-from common.program import be_interruptible
 from common.settings import load_settings
 from common.terminal import Output, ShowProgress, plural, printable, progress_bar, show_table
 

@@ -35,23 +35,23 @@ async def _until_unwanted(task: asyncio.Task[None]) -> bool:
         signalled = True
         task.cancel()
 
-    reader = asyncio.create_task(_no_reader())
-    reader.add_done_callback(lambda _: task.cancel())
+    unread = asyncio.create_task(_unread())
+    unread.add_done_callback(lambda _: task.cancel())
     with on_stop_signal(stop, hangup=True):
         try:
             await task
         except asyncio.CancelledError:
-            if reader.done() and not signalled:
+            if signalled:
+                return True
+            if unread.done() and not unread.cancelled():
                 streams.end_unread()
-            if not signalled:
-                raise
-            return True
+            raise  # the loop ends, as when output cannot be written
         finally:
-            reader.cancel()
+            unread.cancel()
     return False
 
 
-async def _no_reader() -> None:
+async def _unread() -> None:
     """Ends when nobody reads the output. What is waited for may never come, and then nothing is written that fails."""
     while streams.is_output_read():  # noqa: ASYNC110 - nobody tells
         await asyncio.sleep(READ_CHECK_INTERVAL_S)

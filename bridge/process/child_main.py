@@ -6,7 +6,7 @@ from __future__ import annotations
 import sys
 
 from common import streams
-from common.program import end_quietly_when_signalled
+from common.interrupts import end_quietly_when_signalled
 
 
 def main() -> None:

@@ -1,1 +1,17 @@
 """The commands of `consumers`, a module each, and what they have in common: execution.py, find_worker.py."""
+
+from __future__ import annotations
+
+from common.program import LazyCommand
+
+SUMMARY = "Workers on the topic of events."
+COMMANDS = {
+    "run": LazyCommand("consumers.commands.run:run", "Run a worker until SIGTERM or Ctrl-C."),
+    "settings": LazyCommand(
+        "consumers.commands.settings:show_settings", "Print every setting, its default and its meaning."
+    ),
+    "badge": LazyCommand("consumers.commands.badge:app", "Look at badges, and make them anew."),
+    "dlq": LazyCommand(
+        "consumers.commands.dlq:app", "Look at dead letters, give them to their worker again, or mark them as done."
+    ),
+}

@@ -11,10 +11,10 @@ import typer
 import uvloop
 from aiokafka.errors import KafkaError
 
+from common.interrupts import be_interruptible
 from common.kafka import diagnosis
 from common.kafka.topics import TopicsMissingError
 from common.logs import configure
-from common.program import be_interruptible
 from common.settings import load_settings
 from consumers.badges.redis_connection import ForeignKeyError
 from consumers.errors import RetryLater, WorkerRefusedError, describe

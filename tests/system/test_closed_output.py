@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support import leftovers
 from tests.support.commands import BRIDGE
 
 CONSUMERS = BRIDGE.with_name("consumers")
@@ -45,7 +46,7 @@ def fail():
     raise typer.Exit(3)
 
 names = ("table", "line", "json", "one", "handled", "loop", "uv", "fail")
-run_program("", {name: LazyCommand(f"__main__:{name}", "") for name in names})
+run_program("bridge", "", {name: LazyCommand(f"__main__:{name}", "") for name in names})
 """
 
 buffering = pytest.mark.parametrize("unbuffered", ["", "1"], ids=["buffered", "unbuffered"])
@@ -95,7 +96,7 @@ def run_redirected(command: list[str | Path], redirection: str) -> tuple[int, st
 def test_a_command_that_nobody_reads_ends_in_silence(command: list[str | Path], unbuffered: str) -> None:
     status, errors = run_unread(command, unbuffered)
     if command == [BRIDGE]:
-        assert (status, errors.splitlines()[0][:14]) == (2, b"Usage: bridge "), "help that nobody asked for"
+        assert (status, errors[:7]) == (2, b"Usage: "), "help that nobody asked for"
     else:
         assert (status, errors) == (0, b"")
 
@@ -118,6 +119,16 @@ def test_a_full_disk_is_told_in_one_line(command: list[str | Path]) -> None:
         assert status == 2
     else:
         assert (status, errors) == (1, "error: standard output cannot be written: No space left on device\n")
+
+
+@pytest.mark.parametrize("command", [["demo"], ["dev", "--port", "0"]], ids=lambda command: command[0])
+def test_a_full_disk_ends_what_was_started_too(
+    command: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    status, errors = run_redirected([BRIDGE, *command], ">/dev/full")
+    assert (status, errors) == (1, "error: standard output cannot be written: No space left on device\n")
+    assert leftovers.processes(tmp_path) == []
 
 
 @buffering

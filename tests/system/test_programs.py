@@ -12,14 +12,16 @@ from pathlib import Path
 import pytest
 import typer
 
-import bridge.cli
-import consumers.cli
+import bridge.commands
+import consumers.commands
 from common.program import LazyCommand, command_line
 from tests.support.commands import BRIDGE, run_bridge
 from tests.support.waiting import wait_until
 
 COMMANDS = {
-    f"{module.__name__} {name}": it for module in (bridge.cli, consumers.cli) for name, it in module.COMMANDS.items()
+    f"{program.__name__} {name}": it
+    for program in (bridge, consumers)
+    for name, it in program.commands.COMMANDS.items()
 }
 HEAVY = {"aiohttp", "aiokafka", "asyncio", "bridge.events", "msgspec", "orjson", "prometheus_client", "pydantic"}
 HEAVY |= {"redis", "rich", "uvloop"}
@@ -84,8 +86,13 @@ def test_a_command_that_does_not_exist_is_a_wrong_use_and_a_near_one_is_named() 
         ("bridge", "", ("bridge", "./bridge")),
         (".venv/bin/bridge", "", ("bridge", ".venv/bin/bridge")),
         ("/a b/bridge", "", ("consumers", "'/a b/consumers'")),
-        ("/src/bridge/cli.py", "", ("consumers", f"{sys.executable} -m consumers.cli")),
-        ("-c", "", ("bridge", "bridge")),
+        ("{links}/bridge", "", ("bridge", "{links}/bridge")),
+        ("{links}/bridge", "", ("consumers", "{bin}/consumers")),
+        ("{links}/callbacks", "{other}", ("bridge", "{links}/callbacks")),
+        ("{links}/callbacks", "{other}", ("consumers", "{bin}/consumers")),
+        ("/src/bridge/__main__.py", "", ("consumers", f"{sys.executable} -m consumers")),
+        ("/src/bridge/cli.py", "", ("bridge", f"{sys.executable} -m bridge")),
+        ("-c", "", ("bridge", f"{sys.executable} -m bridge")),
     ],
 )
 def test_a_hint_calls_a_program_as_this_one_was_called(
@@ -95,29 +102,41 @@ def test_a_hint_calls_a_program_as_this_one_was_called(
     for folder, name in (("bin", "bridge"), ("bin", "im-bridge"), ("bin", "consumers"), ("other", "bridge")):
         (tmp_path / folder).mkdir(exist_ok=True)
         (tmp_path / folder / name).touch(0o755)
-    places = {"bin": tmp_path / "bin", "other": tmp_path / "other"}
+    places = {name: tmp_path / name for name in ("bin", "other", "links")}
+    places["links"].mkdir()
+    for name in ("bridge", "callbacks"):
+        (places["links"] / name).symlink_to(places["bin"] / "bridge")
     monkeypatch.setattr(sys, "argv", [started.format(**places)])
     monkeypatch.setenv("PATH", path.format(**places))
     assert command_line(program) == expected.format(**places)
 
 
-def test_it_runs_as_a_module_too() -> None:
+@pytest.mark.parametrize("module", ["bridge", "bridge.cli"])
+def test_it_runs_as_a_module_too(module: str) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "bridge.cli", "send", "C2C.CallbackAfterSendMsg", "--url", "http://127.0.0.1:1/"],
+        [sys.executable, "-m", module, "send", "C2C.CallbackAfterSendMsg", "--url", "http://127.0.0.1:1/"],
         capture_output=True,
         text=True,
         timeout=60,
         check=False,
     )
     assert done.returncode == 1
-    assert f"Start `{sys.executable} -m bridge.cli dev`" in done.stderr
+    assert f"Start `{sys.executable} -m bridge dev`" in done.stderr
+
+
+@pytest.mark.parametrize("arguments", [["nosuch"], ["dlq", "nosuch"], ["send", "--nosuch"]], ids=" ".join)
+def test_a_wrong_use_names_the_help_of_this_program(arguments: list[str]) -> None:
+    """A plain `bridge --help` is that of another program on most systems."""
+    done = run_bridge(*arguments)
+    assert done.returncode == 2
+    assert f"Try '{' '.join([str(BRIDGE), *arguments[:-1]])} --help'" in done.stderr
 
 
 # -- Signals -----------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-@pytest.mark.parametrize("module", ["typer", "pydantic", "aiohttp", "aiokafka"])
+@pytest.mark.parametrize("module", ["shutil", "typing", "typer", "pydantic", "aiohttp", "aiokafka"])
 def test_a_signal_while_it_is_imported_ends_it_in_silence(module: str, number: signal.Signals, tmp_path: Path) -> None:
     """At a certain moment: when a module of that name is imported, which is one that never ends."""
     (tmp_path / f"{module}.py").write_text("import pathlib, time\npathlib.Path('begun').touch()\ntime.sleep(60)\n")
