@@ -11,13 +11,15 @@ from dotenv import dotenv_values
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsError
 
+from common.env_file import ENV_FILE
+
 
 class SecretFiles(PydanticBaseSettingsSource):
     """A source of settings; `settings_cls` says which there are."""
 
     def __init__(self, settings_cls: type[BaseSettings]) -> None:
         super().__init__(settings_cls)
-        self._given = {**dotenv_values(".env"), **os.environ}
+        self._given = {**dotenv_values(ENV_FILE), **os.environ}
 
     def files(self) -> dict[str, Path]:
         """The file of each field that has one."""

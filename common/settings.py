@@ -7,17 +7,18 @@ import os
 import re
 import ssl
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from json import JSONDecodeError
 from pathlib import Path
-from typing import Any, Literal, Self, TypeVar
+from typing import Any, Literal, NoReturn, Self, TypeVar
 
 from dotenv import dotenv_values
 from pydantic import Field, FilePath, PrivateAttr, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
 
+from common.env_file import ENV_FILE, lines_without_effect
 from common.renewed import FileVersions, RenewedContext, RenewedPassword, versions_of
 from common.secret_files import SecretFiles, variable_name
 from common.unique_names import refuse_repeated_names
@@ -54,7 +55,7 @@ class Settings(BaseSettings):
     What comes from a file may be replaced while we run: `latest`.
     """
 
-    model_config = SettingsConfigDict(env_file=".env", env_ignore_empty=True, extra="ignore", frozen=True)
+    model_config = SettingsConfigDict(env_file=ENV_FILE, env_ignore_empty=True, extra="ignore", frozen=True)
 
     kafka_bootstrap_servers: str = Field("localhost:9092", description="Brokers to find the cluster by, `host:port,…`.")
     kafka_security_protocol: SecurityProtocol = Field(
@@ -170,7 +171,7 @@ class Settings(BaseSettings):
         Certificates and password are read anew for each connection, also of clients that exist.
 
         Raises:
-            OSError, ssl.SSLError: a certificate file cannot be read.
+            OSError: a certificate cannot be used; the message names its setting.
         """
         arguments: dict[str, Any] = {
             "bootstrap_servers": self.kafka_bootstrap_servers,
@@ -188,11 +189,27 @@ class Settings(BaseSettings):
         return arguments
 
     def _make_ssl_context(self) -> ssl.SSLContext:
-        context = ssl.create_default_context(cafile=self.kafka_ssl_cafile)
+        try:
+            context = ssl.create_default_context(cafile=self.kafka_ssl_cafile)
+        except OSError as error:
+            raise self._unusable(error, "kafka_ssl_cafile") from error
         context.check_hostname = self.kafka_ssl_check_hostname
         if self.kafka_ssl_certfile is not None:
-            context.load_cert_chain(self.kafka_ssl_certfile, self.kafka_ssl_keyfile)
+            try:
+                # With an empty password: without one OpenSSL would ask for it at the terminal.
+                context.load_cert_chain(self.kafka_ssl_certfile, self.kafka_ssl_keyfile, password="")
+            except OSError as error:
+                raise self._unusable(error, "kafka_ssl_certfile", "kafka_ssl_keyfile") from error
         return context
+
+    def _unusable(self, error: OSError, *fields: str) -> OSError:
+        named = [f"{variable_name(type(self), name)} ({path})" for name in fields if (path := getattr(self, name))]
+        if isinstance(error, ssl.SSLError):
+            of_one, of_two = "no certificate in PEM form", "no certificate with its key, in PEM form and not encrypted"
+            why = f"{of_two if len(fields) > 1 else of_one} ({error.reason or error.strerror})"
+        else:
+            why = error.strerror or str(error)
+        return OSError(f"{' with '.join(named)} cannot be used: {why}")
 
     def _kafka_password(self) -> str:
         password = self.latest().kafka_sasl_password
@@ -241,12 +258,29 @@ def load_settings(settings_class: type[AnySettings], **arguments: Any) -> AnySet
 
     A variable whose name is nearly that of a setting is none, and would be missed by nobody: it is told, too.
     """
+    _check_env_file()
     for name, meant in _misspelt(settings_class):
         print(f"warning: {name} is no setting and has no effect; is {meant} meant?", file=sys.stderr)  # noqa: T201
     try:
         return _told(settings_class(**arguments))
     except (ValidationError, SettingsError) as error:
-        problems = _problems(settings_class, error)
+        _end_wrong(_problems(settings_class, error))
+
+
+def _check_env_file() -> None:
+    path = ENV_FILE.absolute()
+    try:
+        lines = lines_without_effect()
+    except OSError as error:
+        _end_wrong([f"{path} has settings and cannot be read: {error.strerror}"])
+    except UnicodeDecodeError:
+        _end_wrong([f"{path} has settings and is no text in UTF-8"])
+    for line in lines:
+        told = f"line {line} of {path} cannot be understood and has no effect: write NAME=value, and close quotes"
+        print(f"warning: {told}", file=sys.stderr)  # noqa: T201
+
+
+def _end_wrong(problems: Iterable[str]) -> NoReturn:
     print("\n".join(f"error: {problem}" for problem in problems), file=sys.stderr)  # noqa: T201
     raise SystemExit(2)
 
@@ -267,7 +301,7 @@ def _misspelt(settings_class: type[Settings]) -> Iterator[tuple[str, str]]:
     prefix = settings_class.model_config.get("env_prefix", "")
     names = {name.upper() for name in settings_class.model_fields}
     names |= {f"{name}_FILE" for name in names}
-    given = {name.upper() for name in (*os.environ, *dotenv_values(".env"))}
+    given = {name.upper() for name in (*os.environ, *dotenv_values(ENV_FILE))}
     unknown = {name.removeprefix(prefix) for name in given if name.startswith(prefix)} - names
     for name in sorted(name for name in unknown if not _SERVICE.search(name)):
         if near := get_close_matches(name, names, n=1, cutoff=NEARLY):

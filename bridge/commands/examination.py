@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import re
-import socket
 import tempfile
 import time
 from collections.abc import Awaitable, Callable, Sequence
@@ -24,6 +23,7 @@ from common.kafka.clients import admin_client
 from common.kafka.topics import max_message_bytes
 from common.settings import load_settings, meaning_of
 from common.terminal import plural, show_table
+from common.unreachable import why_unreachable
 
 SYNC_COUNT = 20
 SLOW_SYNC_MS = 50.0
@@ -141,7 +141,11 @@ async def _kafka(settings: InspectionSettings) -> list[Finding]:
     subject = f"Kafka at {settings.kafka_bootstrap_servers}"
     faults: list[Finding] = []
     try:
-        async with admin_client(settings.kafka_client(), request_timeout_s=KAFKA_TIMEOUT_S) as admin:
+        client = settings.kafka_client()
+    except OSError as error:
+        return [Finding(subject, False, str(error))]
+    try:
+        async with admin_client(client, request_timeout_s=KAFKA_TIMEOUT_S) as admin:
             brokers = (await admin.describe_cluster())["brokers"]
             faults = [fault for broker in brokers if (fault := await _broker(broker["host"], broker["port"]))]
             existing = {topic["topic"]: topic for topic in await admin.describe_topics()}
@@ -174,10 +178,8 @@ async def _connection_problem(host: str, port: int) -> str | None:
             _, writer = await asyncio.open_connection(host, port)
     except TimeoutError:
         return f"no answer within {CONNECT_TIMEOUT_S:.0f} s"
-    except socket.gaierror:
-        return "its name is not known here"
     except OSError as error:
-        return os.strerror(error.errno) if error.errno else "nothing listens there"
+        return why_unreachable(error)
     writer.close()
     return None
 

@@ -25,7 +25,7 @@ def run(topic: str | None, *, from_beginning: bool, type_: str, account: str | N
     """Show a topic until Ctrl-C; for the arguments see `bridge.commands.tail`.
 
     Raises:
-        typer.Exit: with status 2, if a certificate cannot be read.
+        typer.Exit: with status 2, if a certificate cannot be used.
     """
     output = Output()
     logs.configure(log_format="text", level="error")
@@ -36,7 +36,7 @@ def run(topic: str | None, *, from_beginning: bool, type_: str, account: str | N
             settings.kafka_client, [topic or settings.topic], from_beginning=from_beginning, report=output.remark
         )
     except OSError as error:
-        output.error(f"a certificate of the Kafka connection cannot be read ({error}): see BRIDGE_KAFKA_SSL_…")
+        output.error(str(error))
         raise typer.Exit(2) from None
     shown = RecordFilter(type=type_, account=account)
     run_in_foreground(lambda: _show(follower, shown, output, as_json=as_json))

@@ -9,6 +9,8 @@ from typing import NamedTuple
 
 from dotenv import dotenv_values
 
+from common.env_file import ENV_FILE
+
 OWN_INGRESS = ("HOST", "PORT", "ADMIN_HOST", "ADMIN_PORT", "TOPIC", "DLQ_TOPIC", "JOURNAL_DIR", "LOG_FORMAT", "KAFKA_*")
 OWN_WORKER = ("REDIS_URL", "ADMIN_HOST", "ADMIN_PORT", "TOPIC", "DLQ_TOPIC", "BADGES_TOPIC", "LOG_FORMAT", "KAFKA_*")
 _FROM_FILE = "_FILE"
@@ -41,7 +43,7 @@ def inherited_settings() -> InheritedSettings:
 
 def _given() -> Iterator[tuple[str, str]]:
     """What is given and not empty; the environment comes last, since it is stronger."""
-    for name, value in (*dotenv_values(".env").items(), *os.environ.items()):
+    for name, value in (*dotenv_values(ENV_FILE).items(), *os.environ.items()):
         if value:
             yield name.upper(), value
 

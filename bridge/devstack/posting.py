@@ -14,6 +14,7 @@ from yarl import URL
 from bridge.ingress.verify import sign
 from bridge.settings import DeveloperSettings
 from common.program import command_line
+from common.unreachable import why_unreachable
 
 REPLY_TIMEOUT_S = 10.0
 
@@ -78,8 +79,12 @@ def signed_url(url: str, signer: Credentials, command: str) -> str:
     Raises:
         UsageError: `url` is none.
     """
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
+    try:
+        parts = urlsplit(url)
+        is_whole = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError:  # of brackets and ports
+        is_whole = False
+    if not is_whole:
         raise UsageError(f"{url} is no URL to post to: write it as http://127.0.0.1:8080/")
     query = {
         "SdkAppid": signer.app,
@@ -112,10 +117,12 @@ async def post(url: str, body: bytes) -> CallbackReply:
             return CallbackReply(response.status, response.reason or "", content, time.perf_counter() - started)
     except TimeoutError as error:
         raise NoReplyError(f"{address} did not answer within {REPLY_TIMEOUT_S:.0f} s") from error
+    except aiohttp.ClientConnectorCertificateError as error:
+        raise NoReplyError(f"{address} is not posted to: {why_unreachable(error.certificate_error)}") from error
     except aiohttp.ClientConnectorError as error:
         bridge = command_line("bridge")
         raise NoReplyError(
-            f"nothing answers at {address} ({error.os_error.strerror or error.os_error}). "
+            f"nothing answers at {address} ({why_unreachable(error.os_error)}). "
             f"Start `{bridge} dev` or `{bridge} serve`, or name another place with --url"
         ) from error
     except aiohttp.ClientError as error:

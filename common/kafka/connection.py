@@ -9,8 +9,6 @@ fetching, of sending, or the one that fetches metadata, for which all the others
 
 from __future__ import annotations
 
-import errno
-import re
 from typing import Any
 
 import aiokafka.conn
@@ -18,6 +16,7 @@ from aiokafka.conn import AIOKafkaConnection, CloseReason
 from aiokafka.errors import KafkaConnectionError, KafkaError
 
 from common.renewed import RenewedPassword
+from common.unreachable import is_refused
 
 
 class UnreachableError(KafkaConnectionError):  # type: ignore[misc]
@@ -25,14 +24,8 @@ class UnreachableError(KafkaConnectionError):  # type: ignore[misc]
 
     def __init__(self, host: str, port: int, error: OSError) -> None:
         self.address = f"{host}:{port}"
-        self.is_refused = isinstance(error, ConnectionRefusedError) or _were_all_refused(error)
+        self.is_refused = is_refused(error)
         super().__init__(f"{self.address}: {error}")
-
-
-def _were_all_refused(error: OSError) -> bool:
-    """Whether several addresses of one name were tried, of which the event loop tells only in a text."""
-    tried = re.findall(r"\[Errno (\d+)\]", str(error)) if error.errno is None else []
-    return bool(tried) and {int(number) for number in tried} == {errno.ECONNREFUSED}
 
 
 class MendedConnection(AIOKafkaConnection):  # type: ignore[misc]

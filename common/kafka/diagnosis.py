@@ -14,6 +14,7 @@ from aiokafka.errors import (
 )
 
 from common.kafka.connection import UnreachableError
+from common.unreachable import why_unreachable
 
 ADVICE = {
     SaslAuthenticationFailed: "the broker refuses user name and password:"
@@ -66,6 +67,8 @@ def explain(error: BaseException) -> str:
     if isinstance(cause, KafkaConnectionError | NodeNotReadyError):
         return "nothing listens there, or it closes the connection: is …KAFKA_SECURITY_PROTOCOL right?"
     text = " ".join(str(cause).split())
+    if isinstance(cause, OSError) and cause.errno is None:  # one of ours, which says it all
+        return text
     # Errors of aiokafka begin with their name themselves, some behind a number.
     return text if type(cause).__name__ in text else f"{type(cause).__name__}: {text}".removesuffix(": ")
 
@@ -80,8 +83,9 @@ def _explain_unreachable(error: UnreachableError) -> str:
         return f"the name in {error.address} is not known here: it is of …KAFKA_BOOTSTRAP_SERVERS, or a broker's own"
     if isinstance(cause, TimeoutError):
         return f"{ADVICE[TimeoutError]} ({error.address})"
-    detail = " ".join(str(getattr(cause, "strerror", None) or cause or error).split())
-    return f"it cannot be reached ({error.address}: {detail})"
+    if isinstance(cause, ssl.SSLError):
+        return f"{why_unreachable(cause)} ({error.address}): is …KAFKA_SECURITY_PROTOCOL right?"
+    return f"it cannot be reached ({error.address}: {why_unreachable(cause or error)})"
 
 
 def _chained(error: BaseException | None, kind: type[BaseException]) -> BaseException | None:

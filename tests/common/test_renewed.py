@@ -12,6 +12,7 @@ import pytest
 import trustme
 import uvloop
 from aiokafka.conn import AIOKafkaConnection
+from cryptography.hazmat.primitives import serialization
 
 from common.kafka.connection import MendedConnection
 from common.renewed import RenewedContext, RenewedPassword
@@ -124,11 +125,22 @@ async def test_a_certificate_that_is_only_half_replaced_leaves_the_former_in_use
     assert caplog.text.count("the former stays in use") == 1
 
 
-def test_a_certificate_that_cannot_be_read_at_the_start_is_an_error(tmp_path: Path) -> None:
+def test_a_certificate_that_cannot_be_used_at_the_start_is_an_error_that_names_its_setting(tmp_path: Path) -> None:
     files = Certificates(tmp_path)
     settings = files.settings
-    files.certfile.write_text("no certificate")
-    with pytest.raises(ssl.SSLError):
+    encrypted = serialization.load_pem_private_key(files.keyfile.read_bytes(), None).private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.BestAvailableEncryption(b"secret"),
+    )
+    files.keyfile.write_bytes(encrypted)
+    with pytest.raises(OSError, match=r"KAFKA_SSL_CERTFILE \(.*\) with KAFKA_SSL_KEYFILE \(.*\) cannot be used: no "):
+        settings.kafka_client()
+    files.cafile.write_text("no certificate")
+    with pytest.raises(OSError, match=r"KAFKA_SSL_CAFILE \(.*\) cannot be used: no certificate in PEM form"):
+        settings.kafka_client()
+    files.cafile.unlink()
+    with pytest.raises(OSError, match=r"KAFKA_SSL_CAFILE \(.*\) cannot be used: No such file or directory"):
         settings.kafka_client()
 
 

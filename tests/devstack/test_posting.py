@@ -32,7 +32,10 @@ def test_without_a_token_a_url_is_not_signed() -> None:
     assert "Sign" not in signed_url("http://127.0.0.1:8080", Credentials(APP_ID, None), SENT)
 
 
-@pytest.mark.parametrize("url", ["127.0.0.1:8080", "ftp://127.0.0.1/", "http://"])
+@pytest.mark.parametrize(
+    "url",
+    ["127.0.0.1:8080", "ftp://127.0.0.1/", "http://", "http://[::1", "http://localhost:99999/", "http://localhost:x/"],
+)
 def test_what_is_no_url_is_refused(url: str) -> None:
     with pytest.raises(UsageError, match="is no URL to post to"):
         signed_url(url, Credentials(APP_ID, TOKEN), SENT)
