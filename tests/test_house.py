@@ -58,10 +58,15 @@ def statements(*packages: str) -> Iterator[tuple[Path, ast.stmt]]:
 
 @cache
 def parsed(path: Path) -> ast.Module:
-    """The syntax of a module. Python 3.11 fails if the garbage collector comes upon other syntax meanwhile."""
+    """The syntax of a module."""
+    return syntax(path.read_text())
+
+
+def syntax(source: str) -> ast.Module:
+    """The syntax of a text. Python 3.11 fails if the garbage collector comes upon other syntax meanwhile."""
     gc.disable()
     try:
-        return ast.parse(path.read_text())
+        return ast.parse(source)
     finally:
         gc.enable()
 
@@ -107,6 +112,6 @@ def test_no_two_classes_have_the_same_name() -> None:
     ],
 )
 def test_the_fields_of_a_class_are_counted(source: str, expected: set[str]) -> None:
-    node = ast.parse(source).body[0]
+    node = syntax(source).body[0]
     assert isinstance(node, ast.ClassDef)
     assert fields(node) == expected

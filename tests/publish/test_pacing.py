@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import time
 
+import pytest
+
 from bridge.publish.pacing import BACKLOG_SHARE, BEHIND_AFTER_S, Arrivals, Pace
 
 
@@ -19,12 +21,16 @@ async def test_a_backlog_rests_until_its_work_was_no_more_than_its_share_of_the_
     assert time.perf_counter() - began >= 0.005 / BACKLOG_SHARE * 0.9
 
 
-async def test_a_backlog_that_waited_for_kafka_long_enough_does_not_rest_as_well() -> None:
+async def test_a_backlog_that_waited_for_kafka_long_enough_does_not_rest_as_well(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now = [0.0]
+    monkeypatch.setattr("bridge.publish.pacing.time.perf_counter", lambda: now[0])
     pace = Pace(Arrivals())
     pace.start()
     with pace:
-        pass
-    await asyncio.sleep(0.5)
+        now[0] += 0.005
+    now[0] += 0.005 / BACKLOG_SHARE
     resting = asyncio.ensure_future(pace.rest())
     await asyncio.sleep(0)
     await asyncio.sleep(0)
