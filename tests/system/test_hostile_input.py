@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import socket
+from collections.abc import Iterator
 
 import orjson
 import pytest
@@ -11,9 +12,28 @@ import pytest
 from tests.conftest import MakeIngress
 from tests.support.broker import Broker
 from tests.support.callbacks import RECALLED, PostedCallback, recalled
-from tests.support.topic import wait_for_events
+from tests.support.commands import IngressProcess
+from tests.support.topic import Topics, wait_for_events
 
+NO_KAFKA = "127.0.0.1:1"
 OK = {"ActionStatus": "OK", "ErrorInfo": "", "ErrorCode": 0}
+
+
+@pytest.fixture(scope="module")
+def bridge(tmp_path_factory: pytest.TempPathFactory) -> Iterator[IngressProcess]:
+    """An ingress whose Kafka is away, for all that changes nothing for the others."""
+    with IngressProcess(tmp_path_factory.mktemp("ingress"), NO_KAFKA, Topics.unique()) as shared:
+        shared.wait_ready()
+        yield shared
+
+
+@pytest.fixture(scope="module")
+def impatient(tmp_path_factory: pytest.TempPathFactory) -> Iterator[IngressProcess]:
+    """The same, which waits for no client longer than a second."""
+    limits = {"BRIDGE_HEAD_TIMEOUT_S": "1", "BRIDGE_BODY_TIMEOUT_S": "1"}
+    with IngressProcess(tmp_path_factory.mktemp("impatient"), NO_KAFKA, Topics.unique(), **limits) as shared:
+        shared.wait_ready()
+        yield shared
 
 
 def head(callback: PostedCallback, *fields: str) -> bytes:
@@ -34,23 +54,20 @@ def status(reply: bytes) -> int:
     return int(reply.split(b" ", 2)[1])
 
 
-def test_a_connection_that_brings_no_request_is_closed(ingress: MakeIngress) -> None:
-    bridge = ingress("127.0.0.1:1", BRIDGE_HEAD_TIMEOUT_S="0.5")
-    with bridge.connection() as silent, bridge.connection() as slow:
+def test_a_connection_that_brings_no_request_is_closed(impatient: IngressProcess) -> None:
+    with impatient.connection() as silent, impatient.connection() as slow:
         slow.sendall(b"POST / HTT")
         assert silent.recv(100) == b""
         assert status(answer(slow)) == 408
 
 
-def test_a_body_that_does_not_arrive_is_answered_408(ingress: MakeIngress) -> None:
-    bridge = ingress("127.0.0.1:1", BRIDGE_BODY_TIMEOUT_S="0.5")
-    with bridge.connection() as connection:
+def test_a_body_that_does_not_arrive_is_answered_408(impatient: IngressProcess) -> None:
+    with impatient.connection() as connection:
         connection.sendall(head(recalled("u"), "Content-Length: 1000") + b"{")
         assert status(answer(connection)) == 408
 
 
-def test_a_chunked_body_is_read_and_a_broken_one_is_answered_400(ingress: MakeIngress) -> None:
-    bridge = ingress("127.0.0.1:1")
+def test_a_chunked_body_is_read_and_a_broken_one_is_answered_400(bridge: IngressProcess) -> None:
     body = recalled("u", unread=1).body
     chunks = b"%x\r\n%b\r\n%x\r\n%b\r\n0\r\n\r\n" % (10, body[:10], len(body) - 10, body[10:])
     with bridge.connection() as connection:
@@ -61,8 +78,7 @@ def test_a_chunked_body_is_read_and_a_broken_one_is_answered_400(ingress: MakeIn
         assert status(answer(connection)) == 400
 
 
-def test_a_gzip_body_is_read_and_a_bomb_is_answered_413(ingress: MakeIngress) -> None:
-    bridge = ingress("127.0.0.1:1")
+def test_a_gzip_body_is_read_and_a_bomb_is_answered_413(bridge: IngressProcess) -> None:
     for body, expected in ((recalled("u", unread=1).body, 200), (b" " * 50_000_000, 413)):
         packed = gzip.compress(body)
         with bridge.connection() as connection:
@@ -71,8 +87,7 @@ def test_a_gzip_body_is_read_and_a_bomb_is_answered_413(ingress: MakeIngress) ->
     assert bridge.rss_bytes < 200 * 1024 * 1024
 
 
-def test_pipelined_requests_are_answered_in_order(ingress: MakeIngress) -> None:
-    bridge = ingress("127.0.0.1:1")
+def test_pipelined_requests_are_answered_in_order(bridge: IngressProcess) -> None:
     callbacks = [recalled(f"u{number}", unread=1) for number in range(20)]
     with bridge.connection() as connection:
         for callback in callbacks:
@@ -83,8 +98,7 @@ def test_pipelined_requests_are_answered_in_order(ingress: MakeIngress) -> None:
     assert received.count(b"HTTP/1.1 200") == len(callbacks)
 
 
-def test_the_client_may_wait_for_100_continue(ingress: MakeIngress) -> None:
-    bridge = ingress("127.0.0.1:1")
+def test_the_client_may_wait_for_100_continue(bridge: IngressProcess) -> None:
     callback = recalled("u", unread=1)
     with bridge.connection() as connection:
         connection.sendall(head(callback, f"Content-Length: {len(callback.body)}", "Expect: 100-continue"))
@@ -102,40 +116,39 @@ def test_the_client_may_wait_for_100_continue(ingress: MakeIngress) -> None:
         b"\x16\x03\x01\x02",
     ],
 )
-def test_what_is_no_http_is_answered_400_or_closed(request_line: bytes, ingress: MakeIngress) -> None:
-    bridge = ingress("127.0.0.1:1", BRIDGE_HEAD_TIMEOUT_S="1")
-    with bridge.connection() as connection:
+def test_what_is_no_http_is_answered_400_or_closed(request_line: bytes, impatient: IngressProcess) -> None:
+    with impatient.connection() as connection:
         connection.sendall(request_line)
         received = connection.recv(65536)
         assert not received or status(received) in {400, 403, 405}
-    assert bridge.post(recalled("u", unread=1)).json == OK
+    assert impatient.post(recalled("u", unread=1)).json == OK
 
 
-@pytest.mark.parametrize(
-    "body",
-    [
-        b'{"MsgBody":' + b"[" * 900 + b"]" * 900 + b"}",
-        b'{"UnreadMsgNum":' + b"9" * 5000 + b"}",
-        b'{"UnreadMsgNum":1e400}',
-        b'{"To_Account":"a","To_Account":"b"}',
-        b'{"To_Account":"\xff\xfe"}',
-        b'{"To_Account":"\\ud83d"}',
-        b'\xef\xbb\xbf{"To_Account":"a"}',
-        b'{"To_Account":null,"MsgKey":{},"EventTime":[],"From_Account":true}',
-        b'{"To_Account":"' + b"x" * 500_000 + b'"}',
-        b'{"To_Account":"a","CloudCustomData":"' + b"x" * 500_000 + b'"}',
-    ],
-)
-def test_odd_bodies_are_kept_as_event_or_as_dead_letter(body: bytes, ingress: MakeIngress, broker: Broker) -> None:
-    bridge = ingress(broker)
-    reply = bridge.post(PostedCallback(RECALLED, body))
-    assert reply.status == 200
-    topic = bridge.topics.events if reply.json["ActionStatus"] == "OK" else bridge.topics.dlq
-    assert wait_for_events(broker.bootstrap, topic, len)
+ODD_BODIES = [
+    b'{"MsgBody":' + b"[" * 900 + b"]" * 900 + b"}",
+    b'{"UnreadMsgNum":' + b"9" * 5000 + b"}",
+    b'{"UnreadMsgNum":1e400}',
+    b'{"To_Account":"a","To_Account":"b"}',
+    b'{"To_Account":"\xff\xfe"}',
+    b'{"To_Account":"\\ud83d"}',
+    b'\xef\xbb\xbf{"To_Account":"a"}',
+    b'{"To_Account":null,"MsgKey":{},"EventTime":[],"From_Account":true}',
+    b'{"To_Account":"' + b"x" * 500_000 + b'"}',
+    b'{"To_Account":"a","CloudCustomData":"' + b"x" * 500_000 + b'"}',
+]
 
 
-def test_repeated_parameters_and_a_long_query_change_nothing(ingress: MakeIngress) -> None:
-    bridge = ingress("127.0.0.1:1")
+def test_odd_bodies_are_kept_as_event_or_as_dead_letter(ingress: MakeIngress, broker: Broker) -> None:
+    there = ingress(broker)
+    replies = [there.post(PostedCallback(RECALLED, body)) for body in ODD_BODIES]
+    assert [reply.status for reply in replies] == [200] * len(ODD_BODIES)
+    events = sum(reply.json["ActionStatus"] == "OK" for reply in replies)
+    assert 0 < events < len(ODD_BODIES)
+    wait_for_events(broker.bootstrap, there.topics.events, lambda found: len(found) == events)
+    wait_for_events(broker.bootstrap, there.topics.dlq, lambda found: len(found) == len(ODD_BODIES) - events)
+
+
+def test_repeated_parameters_and_a_long_query_change_nothing(bridge: IngressProcess) -> None:
     callback = recalled("u", unread=1)
     query = callback.signed()
     assert bridge.post_raw(query + "&Sign=forged&SdkAppid=1&CallbackCommand=X", callback.body).json == OK

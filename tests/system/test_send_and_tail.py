@@ -13,6 +13,7 @@ from typing import Protocol
 import pytest
 
 from tests.conftest import MakeIngress
+from tests.support.badge_model import badge_event, produce
 from tests.support.broker import Broker
 from tests.support.callbacks import APP_ID, TOKEN, PostedCallback, recalled, sample, samples
 from tests.support.commands import BRIDGE, IngressProcess, run_bridge
@@ -69,8 +70,8 @@ def test_a_body_from_standard_input_is_posted_byte_for_byte(ingress: MakeIngress
     assert message.value == b"{ no json \n"
 
 
-def test_a_refusal_says_what_to_look_at_and_shows_no_token(ingress: MakeIngress, broker: Broker) -> None:
-    there = ingress(broker)
+def test_a_refusal_says_what_to_look_at_and_shows_no_token(ingress: MakeIngress) -> None:
+    there = ingress("127.0.0.1:1")
     secret = "a-wrong-and-secret-token"
     with_settings = run_bridge(
         "send", "C2C.CallbackAfterSendMsg", "--url", there.url, BRIDGE_APPS=json.dumps({APP_ID: [secret]})
@@ -160,11 +161,11 @@ def test_json_is_the_value_of_each_record_on_one_line(ingress: MakeIngress, brok
 @pytest.mark.parametrize("unbuffered", ["", "1"], ids=["buffered", "unbuffered"])
 @pytest.mark.parametrize("form", [["--json"], []], ids=["json", "lines"])
 def test_it_ends_in_silence_when_nobody_reads_on(
-    form: list[str], unbuffered: str, ingress: MakeIngress, broker: Broker
+    form: list[str], unbuffered: str, topics: Topics, broker: Broker
 ) -> None:
-    there = ingress(broker)
-    there.post(recalled("Ann"))
-    command: list[str | Path] = [BRIDGE, "tail", there.topics.events, "--from-beginning", *form]
+    topics.create(broker.bootstrap)
+    produce(broker.bootstrap, topics.events, [badge_event("an-id", "Ann", 1)])
+    command: list[str | Path] = [BRIDGE, "tail", topics.events, "--from-beginning", *form]
     env = {**os.environ, "PYTHONUNBUFFERED": unbuffered, "BRIDGE_KAFKA_BOOTSTRAP_SERVERS": broker.bootstrap}
     with subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as tailing:
         assert tailing.stdout
