@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import codecs
 import io
 import logging
 import os
@@ -12,7 +13,19 @@ import select
 import sys
 from typing import IO, NoReturn, TextIO, cast
 
-from common.text import safe_output
+from common.text import json_escape, safe_output
+
+ESCAPE = "im-bridge.escape"
+"""How characters are written that the encoding of a stream lacks, which is no reason to fail. JSON stays JSON."""
+
+
+def _escape(error: UnicodeError) -> tuple[str, int]:
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    return json_escape(error.object[error.start : error.end]), error.end
+
+
+codecs.register_error(ESCAPE, _escape)
 
 
 class StandardStream(io.TextIOWrapper):
@@ -27,7 +40,7 @@ class StandardStream(io.TextIOWrapper):
         super().__init__(
             stream.buffer,
             encoding=stream.encoding,
-            errors="backslashreplace",  # a terminal that lacks a character is no reason to fail
+            errors=ESCAPE,
             line_buffering=bool(stream.line_buffering),
             write_through=getattr(stream, "write_through", False),
         )

@@ -42,13 +42,14 @@ def safe_output(text: str) -> str:
     """
     if text.replace("\n", "").replace("\t", "").isprintable():
         return text
-    return "".join(one if one in "\n\t" or _has_shape(one) else _json_escape(one) for one in text)
+    return "".join(one if one in "\n\t" or _has_shape(one) else json_escape(one) for one in text)
 
 
 def _has_shape(one: str) -> bool:
     return one.isprintable() or one in _JOINERS or unicodedata.category(one) == "Zs"
 
 
-def _json_escape(one: str) -> str:
-    units = one.encode("utf-16-be", errors="surrogatepass")
+def json_escape(text: str) -> str:
+    r"""All of the text as escapes such as `\u001b`, which mean the same in JSON."""
+    units = text.encode("utf-16-be", errors="surrogatepass")
     return "".join(f"\\u{units[at : at + 2].hex()}" for at in range(0, len(units), 2))

@@ -98,7 +98,7 @@ class Forward(BaseWorker[OriginalCallback]):
         """
         headers = dict(record.headers)
         event_id = _decode_id(record.value or b"").id
-        if "raw-body" not in headers or "raw-query" not in headers:
+        if headers.get("raw-body") is None or headers.get("raw-query") is None:
             self._skip(record)
             return None
         # The bridge keeps no signature, but whoever wrote the record may have been another one.

@@ -54,7 +54,7 @@ def _whole(record: ConsumerRecord) -> dict[str, Any]:
         value = {"value": record.value.decode()}
     except UnicodeDecodeError:
         value = {"value_base64": b64encode(record.value).decode()}
-    headers = {name: _text(content) for name, content in record.headers}
+    headers = {name: None if content is None else _text(content) for name, content in record.headers}
     return {
         "partition": record.partition,
         "offset": record.offset,
@@ -90,9 +90,9 @@ def _badge(content: dict[str, Any]) -> Text:
     return _line(content.get("time"), "badge", "cyan", str(content.get("account")), fields)
 
 
-def _dead_letter(record: ConsumerRecord, headers: dict[str, bytes], content: dict[str, Any]) -> Text:
+def _dead_letter(record: ConsumerRecord, headers: dict[str, bytes | None], content: dict[str, Any]) -> Text:
     names = ("reason", "detail", "group", "attempts", "query")
-    fields: dict[str, Any] = {name: _text(headers[name]) for name in names if name in headers}
+    fields: dict[str, Any] = {name: _text(value) for name in names if (value := headers.get(name)) is not None}
     if "id" in content:
         fields["event"] = content["id"]
     else:

@@ -41,7 +41,7 @@ class DeadLetter:
         self.record = record
         self.outcome: str | None = None
         """What was done with it, `replayed` or `dropped`; None while it is open."""
-        self.headers: dict[str, str] = {name: value.decode(errors="replace") for name, value in record.headers}
+        self.headers: dict[str, str] = {name: (value or b"").decode(errors="replace") for name, value in record.headers}
         """Of a name that occurs more than once, the last: that of who wrote the letter."""
         self._content: dict[str, Any] | None = None
 

@@ -103,7 +103,7 @@ def show(
         async with contextlib.aclosing(_letters(settings, chosen, done_too=True)) as letters:
             async for found in letters:
                 for name, value in found.record.headers:
-                    text = f"{name}: {value.decode(errors='backslashreplace')}"
+                    text = f"{name}: {(value or b'').decode(errors='backslashreplace')}"
                     print(printable(text, keep_newlines=name == "traceback"))  # noqa: T201
                 value = (found.record.value or b"").decode(errors="backslashreplace")
                 print(f"\n{printable(value, keep_newlines=True)}")  # noqa: T201

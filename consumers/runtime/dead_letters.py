@@ -106,7 +106,7 @@ class DeadLetters:
         """Write the letter whole, or without the traceback, or without what is large, its value first of all."""
         key, value = source.key or b"", source.value or b""
         short = [one for one in headers if one[0] != "traceback"]
-        small = [(name, content) for name, content in short if len(content) <= _LARGE_HEADER_BYTES]
+        small = [(name, content) for name, content in short if len(content or b"") <= _LARGE_HEADER_BYTES]
         for record in (OutgoingRecord(key, value, headers), OutgoingRecord(key, value, short)):
             try:
                 await self._producer.publish(self._topic, [record])

@@ -21,7 +21,9 @@ EVENT = {
 }
 
 
-def record(value: bytes | None, *headers: tuple[str, bytes], key: bytes | None = b"key") -> ConsumerRecord[Any, Any]:
+def record(
+    value: bytes | None, *headers: tuple[str, bytes | None], key: bytes | None = b"key"
+) -> ConsumerRecord[Any, Any]:
     return ConsumerRecord("topic", 0, 17, 1_670_574_414_000, 0, key, value, None, 3, 5, headers)
 
 
@@ -38,6 +40,7 @@ def record(value: bytes | None, *headers: tuple[str, bytes], key: bytes | None =
             record(orjson.dumps({"id": "e1", "subject": "Ann"}), ("reason", b"poison")),
             "dead letter Ann reason=poison event=e1",
         ),
+        (record(b"{", ("reason", None), ("detail", None)), "dead letter key body={"),
         (record(None), "record key value=deleted"),
         (record(b"x" * 300, key=None), f"record value={'x' * 199}…"),
     ],
@@ -83,8 +86,8 @@ def test_for_programs_a_value_that_is_json_is_one_line_and_otherwise_as_it_is(va
     ],
 )
 def test_for_programs_a_value_that_is_no_json_is_shown_with_its_record(value: bytes, shown: dict[str, str]) -> None:
-    line = json_line(record(value, ("reason", b"not_json"), ("detail", b"\xff")))
-    headers = {"reason": "not_json", "detail": "\ufffd"}
+    line = json_line(record(value, ("reason", b"not_json"), ("detail", b"\xff"), ("empty", None)))
+    headers: dict[str, str | None] = {"reason": "not_json", "detail": "\ufffd", "empty": None}
     assert orjson.loads(line) == {"partition": 0, "offset": 17, "key": "key", "headers": headers} | shown
     assert len(line.splitlines()) == 1
 

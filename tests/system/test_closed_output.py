@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from tests.support.commands import BRIDGE
 CONSUMERS = BRIDGE.with_name("consumers")
 MANY_LINES = """
 import asyncio
+import json as json_module
 import typer
 import uvloop
 from common.program import LazyCommand, run_program
@@ -41,11 +43,12 @@ def handled():
         raise SystemExit("error: no file, no connection, failed")
 def loop(): asyncio.run(tasks())
 def uv(): uvloop.run(tasks())
+def foreign(): Output().json(json_module.dumps({"é": "未读 \\U0001f600"}, ensure_ascii=False))
 def fail():
     print("beginning")
     raise typer.Exit(3)
 
-names = ("table", "line", "json", "one", "handled", "loop", "uv", "fail")
+names = ("table", "line", "json", "one", "handled", "loop", "uv", "foreign", "fail")
 run_program("bridge", "", {name: LazyCommand(f"__main__:{name}", "") for name in names})
 """
 
@@ -146,6 +149,18 @@ def test_a_long_output_of_which_the_first_line_is_read_ends_in_silence(command: 
 @pytest.mark.parametrize("command", ["one", "handled"])
 def test_one_write_larger_than_a_pipe_ends_in_silence(command: str, unbuffered: str) -> None:
     assert run_unread([sys.executable, "-c", MANY_LINES, command], unbuffered) == (0, b"")
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "gbk", "latin-1", "utf-8"])
+def test_json_stays_json_where_the_encoding_lacks_a_character(encoding: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", MANY_LINES, "foreign"],
+        env={**os.environ, "PYTHONIOENCODING": encoding},
+        capture_output=True,
+        timeout=30,
+        check=True,
+    )
+    assert json.loads(done.stdout.decode(encoding)) == {"é": "未读 \U0001f600"}
 
 
 @buffering

@@ -13,8 +13,12 @@ from consumers.settings import ConsumersSettings
 from tests.support.badge_model import badge_event
 
 
-def as_letter(headers: list[tuple[str, bytes]], value: bytes = b"{}") -> DeadLetter:
+def as_letter(headers: list[tuple[str, bytes | None]], value: bytes = b"{}") -> DeadLetter:
     return DeadLetter(ConsumerRecord("dlq", 3, 7, 1000, 0, b"ann", value, None, 0, 0, tuple(headers)))
+
+
+def test_a_header_without_a_value_is_an_empty_one() -> None:
+    assert as_letter([("reason", None), ("detail", b"\xff")]).headers == {"reason": "", "detail": "\ufffd"}
 
 
 def test_a_marker_names_no_letter_of_a_topic_that_was_made_anew() -> None:
