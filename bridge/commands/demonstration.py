@@ -16,7 +16,7 @@ from rich.text import Text
 
 from bridge.contract.samples import RECALLED, Sample
 from bridge.devstack.embedded import NotInstalledError
-from bridge.devstack.foreground import run_in_foreground
+from bridge.devstack.foreground import run_in_foreground, why_not_here
 from bridge.devstack.posting import Credentials, NoReplyError, post, signed_url
 from bridge.devstack.service import Service, ServiceError
 from bridge.devstack.stack import BADGES, EVENTS, Stack, running_stack
@@ -46,8 +46,8 @@ def run() -> NoReturn:
     demonstration = Demo(output)
     try:
         signalled = run_in_foreground(demonstration.run)
-    except NotInstalledError as error:
-        output.error(str(error))
+    except (NotInstalledError, OSError) as error:
+        output.error(why_not_here(error) if isinstance(error, OSError) else str(error))
         raise typer.Exit(1) from None
     if signalled:
         raise typer.Exit(130)

@@ -13,7 +13,7 @@ import typer
 from bridge.contract.record_line import describe_record
 from bridge.contract.samples import RECALLED
 from bridge.devstack.embedded import NotInstalledError
-from bridge.devstack.foreground import run_in_foreground
+from bridge.devstack.foreground import run_in_foreground, why_not_here
 from bridge.devstack.inherited import InheritedSettings, inherited_settings
 from bridge.devstack.ports import is_free
 from bridge.devstack.posting import credentials, signed_url
@@ -52,8 +52,8 @@ def run(*, host: str | None, port: int | None) -> None:
     _check_port(output, host, port)
     try:
         run_in_foreground(lambda: _run_stack(settings, output, host=host, port=port))
-    except NotInstalledError as error:
-        output.error(str(error))
+    except (NotInstalledError, OSError) as error:
+        output.error(why_not_here(error) if isinstance(error, OSError) else str(error))
         raise typer.Exit(1) from None
     except ServiceError as error:
         output.error(f"the {error}")

@@ -26,6 +26,12 @@ def run_in_foreground(work: Callable[[], Coroutine[Any, Any, None]]) -> bool:
     return asyncio.run(run())
 
 
+def why_not_here(error: OSError) -> str:
+    """Why this machine does not let us run something, such as for want of space, in words without Python's."""
+    what = error.strerror or str(error)
+    return f"it cannot be run here: {what}{f' ({error.filename})' if error.filename else ''}"
+
+
 async def _until_unwanted(task: asyncio.Task[None]) -> bool:
     """A second signal cancels what `task` does to end: what it leaves undone is left to a `Guard`."""
     signalled = False
