@@ -7,6 +7,7 @@ from typing import Annotated
 import msgspec
 import typer
 
+from common.program import command_line
 from common.terminal import progress_bar
 from common.timestamps import rfc3339
 from consumers.badges.rebuild import RebuildProgress, rebuild
@@ -28,7 +29,8 @@ def get_badge(
     where = f"app {app_id}" if app_id else "any app"
     if not found and state.lost_at_ms:
         at = rfc3339(state.lost_at_ms)
-        fail(f"no badge of {account} in {where}: Redis has lost its badges ({at}), run `consumers badge rebuild`")
+        command = f"{command_line('consumers')} badge rebuild"
+        fail(f"no badge of {account} in {where}: Redis has lost its badges ({at}), run `{command}`")
     if not found:
         fail(f"no badge of {account} in {where}: no event that says or changes its count was handled yet")
     if len(found) > 1:
