@@ -159,7 +159,7 @@ async def _kafka(settings: InspectionSettings) -> list[Finding]:
 def _advised(settings: InspectionSettings, problem: str) -> str:
     """What to do besides, where the problem is with another address than those that we were given."""
     given = [server.strip() for server in settings.kafka_bootstrap_servers.split(",")]
-    is_elsewhere = re.search(r":\d", problem) and not any(server in problem for server in given)
+    is_elsewhere = re.search(r"(?<!_ssl\.c):\d", problem) and not any(server in problem for server in given)
     return f"{problem}. {ADVERTISED}" if is_elsewhere else problem
 
 
