@@ -13,9 +13,9 @@ from pydantic_settings import SettingsConfigDict
 
 from bridge.events import names
 from bridge.events.base import SCHEMA_BASE
-from common.kafka.topics import Topic
 from common.networks import Network
 from common.settings import Settings, check_topic, retention_ms
+from common.topic import Topic
 
 MEBIBYTE = 1024 * 1024
 MAX_SECONDS = 7 * 86_400

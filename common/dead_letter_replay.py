@@ -11,8 +11,9 @@ import contextlib
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 
+from common.dead_letter_filter import DeadLetterFilter
 from common.kafka.clients import ClientArguments
-from common.kafka.dead_letters import DeadLetter, DeadLetterFilter, open_letters
+from common.kafka.dead_letters import DeadLetter, open_letters
 from common.program import command_line
 
 MAX_SHOWN_FAILURES = 100

@@ -10,9 +10,9 @@ import orjson
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 from pydantic_settings import NoDecode, SettingsConfigDict
 
-from common.kafka.topics import Topic
 from common.redis_url import check_redis_url
 from common.settings import Settings, check_topic, retention_ms
+from common.topic import Topic
 
 KIBIBYTE = 1024
 MEBIBYTE = 1024 * KIBIBYTE

@@ -28,7 +28,7 @@ import msgspec
 from aiokafka import ConsumerRecord
 
 from bridge.events import Event, InvalidEventError, parse_event
-from common.kafka.topics import Topic
+from common.topic import Topic
 from consumers.metrics import Metrics
 from consumers.settings import ConsumersSettings
 

@@ -10,26 +10,20 @@ from __future__ import annotations
 
 import contextlib
 import fnmatch
-import re
 import time
 from collections.abc import AsyncGenerator
-from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl
 
 import orjson
 from aiokafka import ConsumerRecord
 
+from common.dead_letter_filter import INGRESS, DeadLetterFilter
 from common.kafka.clients import ClientArguments
 from common.kafka.reader import ReportPosition, TopicReader
-from common.kafka.topics import Topic
-
-INGRESS = "ingress"
-"""Stands for the group of the letters that the bridge wrote itself."""
+from common.topic import Topic
 
 _MARKERS_KEPT_LONGER_MS = 14 * 86_400_000
-_SECONDS_OF_UNIT = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 
 
 class DeadLetter:
@@ -98,35 +92,17 @@ class DeadLetter:
             return True
         return self.group == INGRESS and account.encode() in (self.record.value or b"")
 
-
-@dataclass(frozen=True)
-class DeadLetterFilter:
-    """Which dead letters are meant: those that fit all that is given."""
-
-    name: str | None = None
-    type: str | None = None
-    """With wildcards."""
-    command: str | None = None
-    """With wildcards."""
-    account: str | None = None
-    group: str | None = None
-    reason: str | None = None
-    since_ms: int | None = None
-    """Given up at this time (Unix ms) or later."""
-    until_ms: int | None = None
-    """Given up before this time."""
-
-    def admits(self, letter: DeadLetter) -> bool:
-        """Whether a letter is meant."""
-        at = letter.record.timestamp
-        exact = ((self.name, letter.name), (self.group, letter.group), (self.reason, letter.reason))
+    def fits(self, chosen: DeadLetterFilter) -> bool:
+        """Whether it is one of those that are meant."""
+        at = self.record.timestamp
+        exact = ((chosen.name, self.name), (chosen.group, self.group), (chosen.reason, self.reason))
         return (
             all(wanted is None or wanted == found for wanted, found in exact)
-            and (self.since_ms is None or at >= self.since_ms)
-            and (self.until_ms is None or at < self.until_ms)
-            and (self.type is None or fnmatch.fnmatchcase(letter.type, self.type))
-            and (self.command is None or fnmatch.fnmatchcase(letter.command, self.command))
-            and (self.account is None or letter.is_about(self.account))
+            and (chosen.since_ms is None or at >= chosen.since_ms)
+            and (chosen.until_ms is None or at < chosen.until_ms)
+            and (chosen.type is None or fnmatch.fnmatchcase(self.type, chosen.type))
+            and (chosen.command is None or fnmatch.fnmatchcase(self.command, chosen.command))
+            and (chosen.account is None or self.is_about(chosen.account))
         )
 
 
@@ -190,7 +166,7 @@ async def open_letters(
         async for record in records:
             letter = DeadLetter(record)
             letter.outcome = outcomes.get(letter.marker_key)
-            if (done_too or letter.outcome is None) and chosen.admits(letter):
+            if (done_too or letter.outcome is None) and letter.fits(chosen):
                 yield letter
 
 
@@ -206,30 +182,3 @@ async def read_all(
         async for batch in batches:
             for record in batch:
                 yield record
-
-
-def parse_name(text: str) -> str:
-    """The name of a letter: its partition and its offset, as `0-17`.
-
-    Raises:
-        ValueError: it is none.
-    """
-    if not re.fullmatch(r"[0-9]+-[0-9]+", text):
-        raise ValueError(f"{text!r} names no dead letter: write partition-offset, as in 0-17")
-    partition, _, offset = text.partition("-")
-    return f"{int(partition)}-{int(offset)}"
-
-
-def parse_time(text: str) -> int:
-    """A time in Unix ms: `2026-01-31T12:00` (UTC unless it has a zone), or how long ago, as `90s`, `30m`, `2h`, `7d`.
-
-    Raises:
-        ValueError: it is neither.
-    """
-    if found := re.fullmatch(r"(\d+)([smhd])", text):
-        return int((time.time() - int(found[1]) * _SECONDS_OF_UNIT[found[2]]) * 1000)
-    try:
-        at = datetime.fromisoformat(text)
-    except ValueError:
-        raise ValueError(f"{text!r} is no time: write 2026-01-31T12:00, or 30m, 2h, 7d for so long ago") from None
-    return int((at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp() * 1000)

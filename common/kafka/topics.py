@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
@@ -16,27 +15,9 @@ from aiokafka.errors import (
 )
 
 from common.kafka.clients import ClientArguments, admin_client
+from common.topic import Topic
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Topic:
-    """A topic as we would create it."""
-
-    name: str
-    partitions: int
-    replication: int
-    configs: dict[str, str] = field(default_factory=dict)
-
-    def command(self, bootstrap_servers: str) -> str:
-        """The shell command with which an operator creates it."""
-        replication = f" --replication-factor {self.replication}" if self.replication > 0 else ""
-        configs = "".join(f" --config {name}={value}" for name, value in self.configs.items())
-        return (
-            f"kafka-topics.sh --bootstrap-server {bootstrap_servers} --create --topic {self.name}"
-            f" --partitions {self.partitions}{replication}{configs}"
-        )
 
 
 class TopicsMissingError(Exception):

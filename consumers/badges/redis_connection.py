@@ -10,6 +10,7 @@ CONSUMERS_REDIS_URL_FILE, and connects: a server that was demoted, or a password
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import hashlib
 import logging
@@ -119,7 +120,7 @@ class RedisConnection:
         lease = self._lease
         lease.users += 1
         try:
-            return await command(lease.client)
+            return await _cancellable(command(lease.client))
         except (redis.exceptions.RedisError, OSError) as error:
             if redis_code(error) != "WRONGTYPE":
                 self._renew(lease)
@@ -202,6 +203,20 @@ class _ClientLease:
     async def close(self) -> None:
         with contextlib.suppress(redis.exceptions.RedisError, OSError):
             await self.client.aclose()
+
+
+async def _cancellable(work: Awaitable[T]) -> T:
+    """What it returns, unless this task was cancelled meanwhile and the work did not notice.
+
+    The client sends with `asyncio.wait_for`, which in Python 3.11 loses a cancellation that comes as the sending ends.
+    A task that works for ever would go on then, and whoever waits for its end would wait for ever too.
+    """
+    task = asyncio.current_task()
+    before = task.cancelling() if task else 0
+    result = await work
+    if task and task.cancelling() > before:
+        raise asyncio.CancelledError
+    return result
 
 
 def is_of_cluster(error: Exception) -> bool:

@@ -12,9 +12,9 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from aiokafka import ConsumerRecord
 
-from common.kafka.topics import Topic
 from common.program import command_line
 from common.timestamps import rfc3339
+from common.topic import Topic
 from consumers.badges.badge_event import BadgeEvent, collect, read_badge_event
 from consumers.badges.publishing import changed_badges, publish_badges, publish_latest
 from consumers.badges.store import Badge, BadgeStore, Events, Owner, StoreState, UpdateMode

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Collection
 from typing import Any
 
 from consumers.settings import is_group_name
@@ -52,8 +53,10 @@ def _problem_of_attributes(worker: type[BaseWorker[Any]]) -> str | None:
     if not isinstance(most, int) or most < 1:
         return f"has max_events = {most!r:.60}: it must be a whole number, 1 or more"
     wanted = getattr(worker, "event_types", None)
-    if wanted is None:
+    if wanted is None or (_is_collection(wanted) and wanted and all(isinstance(one, str) for one in wanted)):
         return None
-    if isinstance(wanted, str) or not all(isinstance(one, str) for one in wanted) or not wanted:
-        return f"has event_types = {wanted!r:.60}: write a set of types, as frozenset({{'im.c2c.message.recalled'}})"
-    return None
+    return f"has event_types = {wanted!r:.60}: write a set of types, as frozenset({{'im.c2c.message.recalled'}})"
+
+
+def _is_collection(value: object) -> bool:
+    return isinstance(value, Collection) and not isinstance(value, str | bytes)

@@ -16,8 +16,9 @@ from typing import Any, Literal
 
 from aiokafka import ConsumerRecord
 
+from common.dead_letter_filter import DeadLetterFilter
 from common.dead_letter_replay import NotReplayableError, ReplayProgress, ReportReplay, for_each_letter
-from common.kafka.dead_letters import DeadLetter, DeadLetterFilter, done_topic, marker
+from common.kafka.dead_letters import DeadLetter, done_topic, marker
 from common.kafka.topics import ensure_topics
 from consumers.errors import describe
 from consumers.metrics import Metrics

@@ -63,11 +63,20 @@ def _kafka() -> str:
     return load_settings(ConsumersSettings).kafka_bootstrap_servers
 
 
-def fail(message: str) -> NoReturn:
+def fail(message: str, *, status: int = 1) -> NoReturn:
     """End the program with one line.
 
     Raises:
-        typer.Exit: with status 1, always.
+        typer.Exit: with this status, always.
     """
     print(f"error: {message}", file=sys.stderr)  # noqa: T201
-    raise typer.Exit(1)
+    raise typer.Exit(status)
+
+
+def fail_for_use(message: str) -> NoReturn:
+    """End the program with one line, since it was called in a wrong way.
+
+    Raises:
+        typer.Exit: with status 2, as of an option that does not exist.
+    """
+    fail(message, status=2)

@@ -13,7 +13,7 @@ from typing import Any
 from common.nearest_name import nearest_name
 from consumers.badges import Badges
 from consumers.commands.check_worker import problem_of
-from consumers.commands.execution import fail
+from consumers.commands.execution import fail_for_use
 from consumers.errors import describe_with_place
 from consumers.forward import Forward
 from consumers.worker import BaseWorker
@@ -28,20 +28,22 @@ def make_worker(name: str) -> BaseWorker[Any]:
     """A worker of the class of a name.
 
     Raises:
-        typer.Exit: there is none, or it cannot be one; what is wrong is printed.
+        typer.Exit: with 2; there is none, or it cannot be one, and what is wrong is printed.
     """
     found = find_worker(name)
     try:
         return found()
-    except Exception as error:  # noqa: BLE001 - a constructor may raise anything
-        fail(f"the worker {name} cannot be made without arguments: {describe_with_place(error)}")
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # noqa: BLE001 - a constructor may raise anything
+        fail_for_use(f"the worker {name} cannot be made without arguments: {describe_with_place(error)}")
 
 
 def find_worker(name: str) -> type[BaseWorker[Any]]:
     """The worker of a name, or the class of `package.module:Class` or `path/to/file.py:Class`.
 
     Raises:
-        typer.Exit: there is none; what is wrong is printed.
+        typer.Exit: with 2; there is none, and what is wrong is printed.
     """
     if name in WORKERS:
         return WORKERS[name]
@@ -49,18 +51,18 @@ def find_worker(name: str) -> type[BaseWorker[Any]]:
     if not colon:
         _fail_for_a_name(name)
     if not place or not attribute:
-        fail(f"{name} is no name of a worker: write {_FORM}")
+        fail_for_use(f"{name} is no name of a worker: write {_FORM}")
     module = _imported(name, place)
     found = getattr(module, attribute, None)
     if found is None:
-        fail(f"the module {place} has no {attribute}{_hint(attribute, _workers_in(module))}")
+        fail_for_use(f"the module {place} has no {attribute}{_hint(attribute, _workers_in(module))}")
     if not (isinstance(found, type) and issubclass(found, BaseWorker)):
-        fail(f"{name} is no worker: make it a subclass of consumers.worker.Worker")
+        fail_for_use(f"{name} is no worker: make it a subclass of consumers.worker.Worker")
     if problem := problem_of(found):
-        fail(f"{name} {problem}")
+        fail_for_use(f"{name} {problem}")
     package_worker = WORKERS.get(found.name)
     if package_worker is not None and not issubclass(found, package_worker):
-        fail(
+        fail_for_use(
             f"{name} has the name {found.name}, and so the consumer group of that worker: each would get a part of the "
             "events. Give the class another name"
         )
@@ -71,9 +73,9 @@ def _fail_for_a_name(name: str) -> None:
     file = name if _is_path(name) else f"{name}.py"
     if _is_path(name) or Path(file).is_file():
         found = _workers_in(_imported(name, file))
-        fail(f"{name} is a file: say which class of it, as {file}:{found[0] if found else 'Class'}")
+        fail_for_use(f"{name} is a file: say which class of it, as {file}:{found[0] if found else 'Class'}")
     known = [*WORKERS, "reconcile"]
-    fail(
+    fail_for_use(
         f"there is no worker {name}{_hint(name, known, cutoff=0.5)}: take {', '.join(known)}, or a class of yours as "
         f"{_FORM}"
     )
@@ -98,15 +100,17 @@ def _imported(name: str, place: str) -> ModuleType:
     except ModuleNotFoundError as error:
         if error.name is not None and f"{place}.".startswith(f"{error.name}."):
             where = f"file {place}.py" if Path(f"{place}.py").exists() else f"module {error.name} in {Path.cwd()}"
-            fail(f"the worker {name} cannot be imported: there is no {where}, nor installed. Write {_FORM}")
+            fail_for_use(f"the worker {name} cannot be imported: there is no {where}, nor installed. Write {_FORM}")
         told = describe_with_place(error)
-        fail(f"the worker {name} cannot be imported: {told}. Install it where consumers is installed")
+        fail_for_use(f"the worker {name} cannot be imported: {told}. Install it where consumers is installed")
     except FileNotFoundError as error:
         if error.filename != place:
-            fail(f"the worker {name} cannot be imported: {describe_with_place(error)}")
-        fail(f"the worker {name} cannot be imported: there is no file {place}")
-    except (Exception, SystemExit) as error:  # noqa: BLE001 - a module may raise anything
-        fail(f"the worker {name} cannot be imported: {describe_with_place(error)}")
+            fail_for_use(f"the worker {name} cannot be imported: {describe_with_place(error)}")
+        fail_for_use(f"the worker {name} cannot be imported: there is no file {place}")
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # noqa: BLE001 - a module may raise anything
+        fail_for_use(f"the worker {name} cannot be imported: {describe_with_place(error)}")
 
 
 def _import_file(place: str) -> ModuleType:

@@ -1,25 +1,11 @@
 """`consumers run`: one worker in this process, until a signal asks to stop."""
+# ruff: noqa: PLC0415 - see bridge/commands/__init__.py
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Annotated, TypeVar
+from typing import Annotated
 
 import typer
-
-from common.kafka import diagnosis
-from common.logs import configure
-from common.settings import load_settings
-from consumers.commands.execution import fail, run_to_end
-from consumers.commands.find_worker import make_worker
-from consumers.errors import WorkerRefusedError, describe
-from consumers.forward import Forward
-from consumers.reconcile import reconciler
-from consumers.reconcile.reconciler import Reconciler
-from consumers.runtime.runtime import Runtime
-from consumers.settings import ConsumersSettings
-
-P = TypeVar("P", Reconciler, Runtime)
 
 
 def run(
@@ -33,22 +19,6 @@ def run(
     url: Annotated[str | None, typer.Option(help="For `forward`: where to post (CONSUMERS_FORWARD_URL).")] = None,
 ) -> None:
     """Run a worker until SIGTERM or Ctrl-C."""
-    settings = load_settings(ConsumersSettings, **({} if url is None else {"forward_url": url}))
-    if url is not None and worker != Forward.name:
-        fail(f"--url is for {Forward.name} alone, {worker} would ignore it")
-    configure(log_format=settings.log_format, level=settings.log_level)
-    diagnosis.watch()
-    if worker == reconciler.NAME:
-        run_to_end(_with_certificates(lambda: Reconciler(settings)).run())
-    else:
-        made = make_worker(worker)
-        run_to_end(_with_certificates(lambda: Runtime(made, settings)).run())
+    from consumers.commands import running
 
-
-def _with_certificates(make: Callable[[], P]) -> P:
-    try:
-        return make()
-    except OSError as error:
-        fail(f"a certificate of the Kafka connection cannot be read ({describe(error)}): see CONSUMERS_KAFKA_SSL_*")
-    except WorkerRefusedError as error:
-        fail(str(error))
+    running.run(worker, url)

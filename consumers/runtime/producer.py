@@ -74,7 +74,8 @@ class Producer:
             raise RetryLater(f"no connection to Kafka can be made ({describe(error)})") from error
         client = make_producer(arguments)
         try:
-            await asyncio.wait_for(client.start(), _CONFIRM_TIMEOUT_S)
+            async with asyncio.timeout(_CONFIRM_TIMEOUT_S):
+                await client.start()
         except (KafkaError, OSError, TimeoutError) as error:
             await stop_producer(client)
             raise RetryLater(f"Kafka at {arguments['bootstrap_servers']} does not answer") from error

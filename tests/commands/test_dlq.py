@@ -11,11 +11,12 @@ from aiokafka import ConsumerRecord
 from typer.testing import CliRunner
 
 from bridge.commands import dlq
-from bridge.commands.dlq import LetterNormalizer
+from bridge.commands.dlq_replay import LetterNormalizer
 from bridge.settings import BridgeSettings
 from common import dead_letter_replay
+from common.dead_letter_filter import DeadLetterFilter
 from common.dead_letter_replay import NotReplayableError
-from common.kafka.dead_letters import DeadLetter, DeadLetterFilter
+from common.kafka.dead_letters import DeadLetter
 from tests.support.callbacks import RECALLED, SENT
 from tests.support.events import DLQ, NOON_NS, normalizer, received
 
@@ -83,7 +84,7 @@ def two_stale(monkeypatch: pytest.MonkeyPatch, restored_logging: None) -> None:
 
     async def found(_client: object, _topic: str, chosen: DeadLetterFilter, **_: object) -> AsyncIterator[DeadLetter]:
         for one in (letter(offset=7), letter(offset=8), letter(offset=9, reason="not_json")):
-            if chosen.admits(one):
+            if one.fits(chosen):
                 yield one
 
     monkeypatch.setattr(dead_letter_replay, "open_letters", found)

@@ -9,8 +9,9 @@ import pytest
 from aiokafka import ConsumerRecord
 
 from common import dead_letter_replay
+from common.dead_letter_filter import DeadLetterFilter
 from common.dead_letter_replay import MAX_SHOWN_FAILURES, NotReplayableError, ReplayProgress, for_each_letter
-from common.kafka.dead_letters import DeadLetter, DeadLetterFilter
+from common.kafka.dead_letters import DeadLetter
 
 
 @pytest.fixture

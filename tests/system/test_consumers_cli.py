@@ -126,7 +126,7 @@ def test_a_wrong_address_of_redis_is_explained_without_its_password(url: str) ->
 
 def test_a_worker_that_does_not_exist_is_explained() -> None:
     done = consumers("run", "badgers")
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert done.stderr.startswith("error: there is no worker badgers (is badges meant?): take badges")
     assert "Traceback" not in done.stderr
 
@@ -185,5 +185,5 @@ def test_rebuild_of_a_topic_that_does_not_exist_says_so(
 @pytest.mark.parametrize("worker", ["badges", "reconcile", "examples.push_worker:Push"])
 def test_an_address_that_a_worker_would_ignore_is_refused(worker: str) -> None:
     done = consumers("run", worker, "--url", "http://localhost/")
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert done.stderr == f"error: --url is for forward alone, {worker} would ignore it\n"

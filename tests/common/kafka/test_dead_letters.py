@@ -8,7 +8,8 @@ import orjson
 import pytest
 from aiokafka import ConsumerRecord
 
-from common.kafka.dead_letters import DeadLetter, DeadLetterFilter, done_topic, parse_time
+from common.dead_letter_filter import DeadLetterFilter, parse_time
+from common.kafka.dead_letters import DeadLetter, done_topic
 from consumers.settings import ConsumersSettings
 from tests.support.badge_model import badge_event
 
@@ -44,13 +45,13 @@ def test_times_are_absolute_or_so_long_ago() -> None:
 def test_a_filter_admits_what_fits_all_of_it() -> None:
     value = orjson.dumps(badge_event("a", "ann", 1))
     found = as_letter([("group", b"badges"), ("reason", b"handler_failed")], value)
-    assert DeadLetterFilter(
-        type="im.c2c.*", account="ann", group="badges", reason="handler_failed", since_ms=1000
-    ).admits(found)
+    assert found.fits(
+        DeadLetterFilter(type="im.c2c.*", account="ann", group="badges", reason="handler_failed", since_ms=1000)
+    )
     for wrong in (
         DeadLetterFilter(type="im.group.*"),
         DeadLetterFilter(account="bob"),
         DeadLetterFilter(group="x"),
         DeadLetterFilter(until_ms=1000),
     ):
-        assert not wrong.admits(found)
+        assert not found.fits(wrong)

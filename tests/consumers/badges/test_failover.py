@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import logging
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -9,9 +11,11 @@ from pathlib import Path
 import orjson
 import pytest
 import redis
+from redis.asyncio import Redis
 
 from consumers.badges import Badges
 from consumers.badges.badge_event import read_badge_event
+from consumers.badges.redis_connection import RedisConnection
 from consumers.badges.store import Badge, BadgeStore, Owner
 from consumers.errors import RetryLater
 from consumers.metrics import Metrics
@@ -217,3 +221,29 @@ async def test_a_badge_that_is_stale_since_the_loss_is_reconciled(own_redis: Red
     assert (await badges.handle("held-up", 4, now - 30_000)).unread == 5
     await store.close()
     await badges.worker.stop()
+
+
+async def test_a_task_that_is_cancelled_ends_also_when_the_client_loses_the_cancellation(
+    redis_server: RedisServer,
+) -> None:
+    """As `asyncio.wait_for` of Python 3.11 does, with which the client sends: a task for ever would go on for ever."""
+    connection = RedisConnection(ConsumersSettings.model_validate({"redis_url": redis_server.url}))
+    begun = asyncio.Event()
+
+    async def loses_it(client: Redis) -> str:
+        begun.set()
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.sleep(60)
+        return str(await client.ping())
+
+    task = asyncio.create_task(connection.run(loses_it))
+    await begun.wait()
+    task.cancel()
+    await asyncio.wait({task})
+    assert task.cancelled()
+    begun.clear()
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.05):
+            await connection.run(loses_it)
+    assert await connection.run(lambda client: client.ping())
+    await connection.close()

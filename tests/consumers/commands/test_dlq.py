@@ -10,8 +10,9 @@ from aiokafka import ConsumerRecord
 from typer.testing import CliRunner
 
 from common import dead_letter_replay
-from common.kafka.dead_letters import DeadLetter, DeadLetterFilter
-from consumers.commands import dlq
+from common.dead_letter_filter import DeadLetterFilter
+from common.kafka.dead_letters import DeadLetter
+from consumers.commands import dlq, dlq_list
 
 HOSTILE = "ann\x1b[2J\x85\u202e\n0-8  forged"
 
@@ -30,10 +31,10 @@ def lay_out(monkeypatch: pytest.MonkeyPatch, letters: list[DeadLetter]) -> None:
         _arguments: object, _topic: str, chosen: DeadLetterFilter, *, done_too: bool = False, **_: object
     ) -> AsyncIterator[DeadLetter]:
         for one in letters:
-            if (done_too or one.outcome is None) and chosen.admits(one):
+            if (done_too or one.outcome is None) and one.fits(chosen):
                 yield one
 
-    monkeypatch.setattr(dlq, "open_letters", found)
+    monkeypatch.setattr(dlq_list, "open_letters", found)
     monkeypatch.setattr(dead_letter_replay, "open_letters", found)
 
 

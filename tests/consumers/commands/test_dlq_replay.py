@@ -9,8 +9,9 @@ import pytest
 from aiokafka import ConsumerRecord
 
 from common import dead_letter_replay
+from common.dead_letter_filter import DeadLetterFilter
 from common.dead_letter_replay import NotReplayableError
-from common.kafka.dead_letters import DeadLetter, DeadLetterFilter
+from common.kafka.dead_letters import DeadLetter
 from consumers.commands import dlq_replay
 from consumers.commands.dlq_replay import Replay, original_record
 from consumers.errors import RetryLater

@@ -50,7 +50,7 @@ def test_a_name_that_is_no_worker_is_explained(
     monkeypatch.setattr("sys.path", sys.path[:])
     with pytest.raises(typer.Exit) as caught:
         find_worker(name)
-    assert caught.value.exit_code == 1
+    assert caught.value.exit_code == 2
     assert message in capsys.readouterr().err
 
 
@@ -92,6 +92,8 @@ def test_a_class_is_found_by_the_path_of_its_file_which_may_import_from_beside_i
         (f"{NOTIFY}    async def handle(self, batch): ...\n    async def read(self, r): ...\n", "read that is async"),
         (f"{NOTIFY}    async def handle(self, batch): ...\n    def start(self, c): ...\n", "start that is not async"),
         (f"{NOTIFY}    async def handle(self, batch): ...\n    event_types = 'im.x'\n", "write a set of types"),
+        (f"{NOTIFY}    async def handle(self, batch): ...\n    event_types = 5\n", "write a set of types"),
+        (f"{NOTIFY}    async def handle(self, batch): ...\n    event_types = {{5}}\n", "write a set of types"),
         (f"{NOTIFY}    async def handle(self, batch): ...\n    max_events = 0\n", "max_events = 0"),
         (f"{NOTIFY}    async def handle(self, batch): ...\n    name = 'a\\nb'\n", "none of a consumer group"),
         (f"{NOTIFY}    async def handle(self, batch): ...\n    name = ''\n", "has no name"),
@@ -104,6 +106,11 @@ def test_a_class_is_found_by_the_path_of_its_file_which_may_import_from_beside_i
             f"{NOTIFY}    async def handle(self, batch): ...\n    def __init__(self, url): ...\n",
             "cannot be made without arguments: TypeError",
         ),
+        (
+            f"{NOTIFY}    async def handle(self, batch): ...\n    def __init__(self): raise SystemExit('no licence')\n",
+            "cannot be made without arguments: SystemExit: no licence (at notify.py:5)",
+        ),
+        ("class Stop(BaseException): ...\nraise Stop\n", "cannot be imported: Stop (at notify.py:2)"),
         ("import nothing_of_the_kind\n", "No module named 'nothing_of_the_kind' (at notify.py:1). Install it"),
         ("\nraise RuntimeError('no config')\n", "cannot be imported: RuntimeError: no config (at notify.py:2)"),
         ("class Notify(:\n", "cannot be imported: SyntaxError"),

@@ -1,0 +1,246 @@
+"""Prints what the journals hold, also those of living processes, and publishes it by hand."""
+
+from __future__ import annotations
+
+import base64
+import sqlite3
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import orjson
+import typer
+import uvloop
+
+from bridge.journal.inspection import JournalSummary, records_in, summaries
+from bridge.journal.own_file import ForeignError
+from bridge.journal.record import Record
+from bridge.journal.store import DamagedError, UnavailableError
+from bridge.publish.draining import Drained, drain_folder
+from bridge.publish.quarantine import Quarantine
+from bridge.settings import InspectionSettings
+from common import logs
+from common.kafka import diagnosis
+from common.program import be_interruptible
+from common.settings import load_settings
+from common.terminal import Output, ShowProgress, plural, printable, progress_bar, show_table
+
+HEADINGS = ("journal", "owner", "bytes", "topic", "events", "oldest")
+
+
+def list_journals(folder: Path | None, *, as_json: bool) -> None:
+    """See `bridge.commands.journal.list_journals`."""
+    place = _existing(folder)
+    with _told_in_a_line(place):
+        found = list(summaries(place))
+        quarantine = Quarantine(place, dlq_topic="", max_bytes=0)
+        quarantined = quarantine.counted()
+    if as_json:
+        _print_json(
+            {
+                "folder": str(place),
+                "journals": [_as_dict(journal) for journal in found],
+                "quarantine": {"folder": str(quarantine.folder), **quarantined._asdict()},
+            }
+        )
+        return
+    for journal in found:
+        if journal.problem:
+            Output().remark(printable(f"{journal.path.name} cannot be read: {journal.problem}"))
+    if not found:
+        typer.echo(f"There are no journals in {place}.")
+    else:
+        rows = [row for journal in found for row in _rows(journal)]
+        show_table(HEADINGS, rows if sys.stdout.isatty() else [HEADINGS, *rows])
+    if quarantined.files:
+        records = plural(quarantined.files, "record that Kafka refuses", "records that Kafka refuses")
+        typer.echo(f"{records} for good in quarantine ({quarantined.bytes:,} bytes): {quarantine.folder}")
+
+
+def _rows(journal: JournalSummary) -> Iterator[tuple[str, ...]]:
+    state = "gone" if journal.holder is None else f"alive ({journal.holder})" if journal.holder else "alive"
+    file = (journal.path.name, f"{journal.maker} {state}".strip(), f"{journal.bytes_on_disk:,}")
+    if not journal.backlogs:
+        yield (*file, "", "unreadable" if journal.problem else "0", "")
+    for backlog in journal.backlogs:
+        yield (*file, backlog.topic, f"{backlog.records:,}", f"{max(0.0, time.time() - backlog.oldest):.0f} s")
+
+
+def _as_dict(journal: JournalSummary) -> dict[str, Any]:
+    return {
+        "name": journal.path.name,
+        "maker": journal.maker,
+        "owner_pid": journal.holder,
+        "alive": journal.is_owned,
+        "bytes": journal.bytes_on_disk,
+        "problem": journal.problem,
+        "topics": [
+            {"topic": one.topic, "events": one.records, "bytes": one.bytes, "oldest": one.oldest}
+            for one in journal.backlogs
+        ],
+    }
+
+
+def show(folder: Path | None, *, refused: bool, limit: int, as_json: bool) -> None:
+    """See `bridge.commands.journal.show`."""
+    place = _existing(folder)
+    records = _quarantined(place) if refused else _held(place)
+    number = 0
+    with _told_in_a_line(place):
+        for number, record in enumerate(records, start=1):
+            if number > limit:
+                Output().remark(f"… and more: raise --limit above {limit}")
+                return
+            if as_json:
+                _print_json(_record_as_dict(record))
+            else:
+                typer.echo(f"{printable(record.topic)}\t{_text(record.key)}\t{_text(record.value)}")
+    if not number:
+        Output().remark(f"{'The quarantine in' if refused else 'The journals in'} {place} hold{'s' * refused} nothing.")
+
+
+def _held(folder: Path) -> Iterator[Record]:
+    for journal in summaries(folder):
+        if journal.problem:
+            Output().remark(printable(f"{journal.path.name} cannot be read: {journal.problem}"))
+            continue
+        try:
+            yield from records_in(journal.path)
+        except (DamagedError, ForeignError, UnavailableError, sqlite3.Error, msgspec.DecodeError, OSError) as error:
+            Output().remark(printable(f"{journal.path.name} cannot be read to its end: {error}"))
+
+
+def _quarantined(folder: Path) -> Iterator[Record]:
+    return (item.record for item in Quarantine(folder, dlq_topic="", max_bytes=0))
+
+
+def drain(folder: Path | None, *, give_up_after_s: float, as_json: bool) -> None:
+    """See `bridge.commands.journal.drain`."""
+    settings = load_settings(InspectionSettings)
+    logs.configure(log_format=settings.log_format, level=settings.log_level)
+    diagnosis.watch()
+    place = _existing(folder or settings.journal_dir)
+    be_interruptible()
+    try:
+        with _told_in_a_line(place), _progress() as show_progress:
+            drained = uvloop.run(
+                drain_folder(place, settings, give_up_after_s=give_up_after_s, show_progress=show_progress)
+            )
+    except KeyboardInterrupt:
+        raise SystemExit("error: interrupted; what was not published is still in the journal") from None
+    if as_json:
+        _print_json(_drained_as_dict(place, drained))
+    else:
+        _report(place, drained)
+    raise typer.Exit(0 if drained.is_complete else 1)
+
+
+@contextmanager
+def _progress() -> Iterator[Callable[[int, int], None]]:
+    """Shows a bar as soon as there is anything to show."""
+    with ExitStack() as bar:
+        show: ShowProgress | None = None
+
+        def show_progress(completed: int, total: int) -> None:
+            nonlocal show
+            show = show or bar.enter_context(progress_bar("publishing", in_bytes=True))
+            show(completed, total)
+
+        yield show_progress
+
+
+def _report(folder: Path, drained: Drained) -> None:
+    output = Output()
+    if not drained.journals:
+        output.error(f"there are no journals in {folder}: nothing was published. Is it the right folder?")
+        return
+    journals = plural(drained.journals, "journal")
+    output.line(f"found {plural(drained.found.total(), 'event')} in {journals} in {folder}")
+    for topic, count in drained.published.items():
+        output.line(printable(f"published {plural(count, 'event')} to {topic}"))
+    for topic, count in drained.quarantined.items():
+        records = f"{plural(count, 'event')} of {topic}"
+        output.remark(printable(f"Kafka refuses {records} for good, now in quarantine: bridge journal show --refused"))
+    for one in drained.left:
+        held = "" if one.events is None else f" with {plural(one.events, 'event')}"
+        output.remark(printable(f"left: {one.path.name}{held}: {one.reason}"))
+    if drained.is_complete:
+        output.line("nothing is left")
+    else:
+        output.error("not everything was published")
+
+
+def _drained_as_dict(folder: Path, drained: Drained) -> dict[str, Any]:
+    return {
+        "folder": str(folder),
+        "complete": drained.is_complete,
+        "journals": drained.journals,
+        "found": dict(drained.found),
+        "published": dict(drained.published),
+        "quarantined": dict(drained.quarantined),
+        "left": [
+            {"name": one.path.name, "events": one.events, "reason": one.reason, "owner_pid": one.process}
+            for one in drained.left
+        ],
+        "kafka_problem": drained.kafka_problem,
+    }
+
+
+def _existing(folder: Path | None) -> Path:
+    """The folder.
+
+    Raises:
+        typer.Exit: with 2, where it is none.
+    """
+    place = folder or load_settings(InspectionSettings).journal_dir
+    with _told_in_a_line(place):
+        if place.is_dir():
+            return place
+        what = "is no folder" if place.exists() else "does not exist"
+    Output().error(printable(f"{place} {what}. Name the folder of the journals, or set BRIDGE_JOURNAL_DIR"))
+    raise typer.Exit(2)
+
+
+@contextmanager
+def _told_in_a_line(folder: Path) -> Iterator[None]:
+    """What the disk does not let us do is told in a line."""
+    try:
+        yield
+    except BrokenPipeError:  # Nobody reads what we print: that is no trouble of the disk.
+        raise
+    except PermissionError as error:
+        Output().error(printable(f"{error.strerror}: {error.filename or folder}. Run it as the user of the ingress"))
+        raise typer.Exit(1) from None
+    except OSError as error:
+        Output().error(printable(f"{folder} cannot be read: {error}"))
+        raise typer.Exit(1) from None
+
+
+def _record_as_dict(record: Record) -> dict[str, Any]:
+    return {
+        "topic": record.topic,
+        **_bytes_as_dict("key", record.key),
+        **_bytes_as_dict("value", record.value),
+        "headers": [{"name": name, **_bytes_as_dict("value", value)} for name, value in record.headers],
+        "timestamp_ms": record.timestamp_ms,
+    }
+
+
+def _bytes_as_dict(name: str, value: bytes) -> dict[str, str]:
+    """As text; what is none in base64, under another name."""
+    try:
+        return {name: value.decode()}
+    except UnicodeDecodeError:
+        return {f"{name}_base64": base64.b64encode(value).decode()}
+
+
+def _print_json(value: dict[str, Any]) -> None:
+    typer.echo(orjson.dumps(value).decode())
+
+
+def _text(value: bytes) -> str:
+    return printable(value.decode(errors="backslashreplace"))
