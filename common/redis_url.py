@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
+from pathlib import Path
 from typing import Any
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
@@ -31,6 +33,8 @@ OPTIONS = frozenset(
     }
 )
 """What may stand behind the `?`: of the client's, what can be written there and does not change what we read."""
+TIME_LIMITS = frozenset({"socket_connect_timeout", "socket_timeout"})
+FILES = frozenset({"ssl_ca_certs", "ssl_certfile", "ssl_keyfile"})
 
 
 def check_redis_url(url: str) -> None:
@@ -71,6 +75,8 @@ def _check_place(parts: SplitResult, port: int | None) -> None:
         raise ValueError("the port of the address is 0: Redis has mostly 6379")
     if re.search(r"[,;]", parts.netloc.rpartition("@")[2]):
         raise ValueError(f"the address names several hosts; a single Redis or Valkey is needed: {FORM}")
+    if not re.fullmatch(r"[\w.-]+|[\w.:%-]*:[\w.:%-]*", parts.hostname):
+        raise ValueError(f"{parts.hostname[:60]!r} is no name of a host: {FORM}")
     database = unquote(parts.path).strip("/")
     if database and not (database.isascii() and database.isdigit()):
         raise ValueError(f"the database {database!r} at the end of the address is no number: {FORM}")
@@ -78,20 +84,28 @@ def _check_place(parts: SplitResult, port: int | None) -> None:
 
 def _check_options(url: str, parts: SplitResult) -> None:
     # Loaded where it is needed only.
-    from redis.asyncio.connection import Connection, parse_url  # noqa: PLC0415
+    from redis.asyncio.connection import ConnectionPool  # noqa: PLC0415
     from redis.exceptions import RedisError  # noqa: PLC0415
 
-    given = [name for name, _ in parse_qsl(parts.query, keep_blank_values=True)]
-    if unknown := [name for name in given if name not in OPTIONS]:
+    given = Counter(name for name, _ in parse_qsl(parts.query, keep_blank_values=True))
+    given["db"] += parts.scheme != "unix" and bool(parts.path.strip("/"))
+    if unknown := [name for name in +given if name not in OPTIONS]:
         raise ValueError(
             f"the address has the unknown option {unknown[0][:60]!r}; known are {', '.join(sorted(OPTIONS))}"
         )
+    if repeated := [name for name, count in given.items() if count > 1]:
+        raise ValueError(f"the address says {repeated[0]} twice: only one of them would count")
     try:
-        options: dict[str, Any] = {**parse_url(url)}
-        kind = options.pop("connection_class", Connection)
-        options.pop("max_connections", None)
-        kind(**options)
+        pool = ConnectionPool.from_url(url)
+        pool.make_connection()  # type: ignore[no-untyped-call]
     except (TypeError, ValueError, RedisError) as error:
         raise ValueError(f"the options of the address do not fit: {error}") from None
+    options: dict[str, Any] = pool.connection_kwargs
     if int(options.get("db", 0)) < 0:
         raise ValueError(f"the database of the address is negative: {FORM}")
+    for name in TIME_LIMITS & options.keys():
+        if not options[name] > 0:
+            raise ValueError(f"the option {name} is no time limit: it must be more than 0 seconds")
+    for name in FILES & options.keys():
+        if not Path(options[name]).is_file():
+            raise ValueError(f"the option {name} names {options[name]}, which is no file here")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import re
 import sysconfig
@@ -90,6 +91,10 @@ class PoisonError(Exception):
         self.message = message
 
 
+class WorkerExitError(Exception):
+    """A worker raised what would end the process or its task; `failure_of` makes it. The message says what."""
+
+
 class WorkerRefusedError(Exception):
     """A worker can never run as it is set up. The message says what to change; the process ends with it."""
 
@@ -102,6 +107,27 @@ _PASSING = (
     aiohttp.ClientConnectionError,
     *_PASSING_REDIS,
 )
+
+
+def failure_of(error: BaseException) -> Exception:
+    """What a worker raised, as a failure on its events.
+
+    Else `sys.exit` in its code would end the process without a word of where, again after each start. And a
+    CancelledError that nobody asked for, as of a task of its own, would look like the end of the partition's work.
+
+    Raises:
+        BaseException: the error itself, where it is none: Ctrl-C, or this task is to end.
+    """
+    if isinstance(error, Exception):
+        return error
+    task = asyncio.current_task()
+    is_own = isinstance(error, asyncio.CancelledError) and task is not None and not task.cancelling()
+    if isinstance(error, KeyboardInterrupt | GeneratorExit | asyncio.CancelledError) and not is_own:
+        raise error
+    text = " ".join(_text_of(error).split())
+    failure = WorkerExitError(f"it raised {type(error).__name__}({text})").with_traceback(error.__traceback__)
+    failure.__cause__ = error
+    return failure
 
 
 def is_passing(error: BaseException) -> bool:
@@ -140,7 +166,7 @@ def _code_in(text: str) -> str:
 
 def describe(error: BaseException) -> str:
     """The error in one line of at most 300 characters."""
-    text = " ".join(str(error).split())
+    text = " ".join(_text_of(error).split())
     if isinstance(error, RetryLater | WorkerRefusedError):
         return text[:300]
     if isinstance(error, KafkaError):
@@ -152,6 +178,13 @@ def describe_with_place(error: BaseException) -> str:
     """The error in one line, and where a worker's own code raised it."""
     place = place_of(error)
     return f"{describe(error)} (at {place})" if place else describe(error)
+
+
+def _text_of(error: BaseException) -> str:
+    try:
+        return str(error)
+    except Exception:  # noqa: BLE001 - of a worker's own class
+        return "its text cannot be shown"
 
 
 def _without_passwords(text: str) -> str:

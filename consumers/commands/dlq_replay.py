@@ -20,9 +20,10 @@ from common.dead_letter_filter import DeadLetterFilter
 from common.dead_letter_replay import NotReplayableError, ReplayProgress, ReportReplay, for_each_letter
 from common.kafka.dead_letters import DeadLetter, done_topic, marker
 from common.kafka.topics import ensure_topics
-from consumers.errors import describe
+from consumers.errors import describe, failure_of
 from consumers.metrics import Metrics
 from consumers.progress import retry_and_report
+from consumers.runtime import delivery
 from consumers.runtime.dead_letters import ADDED_HEADERS
 from consumers.runtime.producer import Producer
 from consumers.settings import ConsumersSettings
@@ -89,10 +90,14 @@ class Replay:
         timeout_s = self._settings.handle_timeout_s
 
         async def handle(letter: DeadLetter) -> None:
-            message = worker.read(original_record(letter))
+            original = original_record(letter)
+            try:
+                message = worker.read(original)
+            except BaseException as error:
+                raise failure_of(error) from error
             if message is not None:
                 async with asyncio.timeout(timeout_s):
-                    await worker.handle([message])
+                    await delivery.handle(worker, [message])
 
         try:
             if not self._dry_run:

@@ -17,6 +17,7 @@ from consumers.errors import (
     WorkerRefusedError,
     describe,
     describe_with_place,
+    failure_of,
     is_passing,
     place_of,
 )
@@ -87,10 +88,11 @@ class Delivery(Generic[M]):
             for record in records:
                 try:
                     message = read(record)
-                except Exception as error:  # noqa: BLE001 - whatever parsing raises, the record will not get better
+                except BaseException as error:  # noqa: BLE001 - whatever it raises, the record will not get better
+                    failure = failure_of(error)
                     await self._handle(run, batch)
                     batch = []
-                    await self._try_alone(run, record, error, "not_an_event", None)
+                    await self._try_alone(run, record, failure, "not_an_event", None)
                 else:
                     if message is None:
                         skipped += 1
@@ -184,7 +186,7 @@ class Delivery(Generic[M]):
 
     async def _until_it_passes(self, run: _Run, batch: Sequence[_Item[M]]) -> None:
         messages = [item.message for item in batch]
-        await self._passing(run, lambda: self._worker.handle(messages), self._timeout_s)
+        await self._passing(run, lambda: handle(self._worker, messages), self._timeout_s)
 
     async def _passing(self, run: _Run, action: Callable[[], Awaitable[None]], timeout_s: float | None) -> None:
         """Do something again and again for as long as it fails in ways that pass by themselves.
@@ -208,6 +210,20 @@ class Delivery(Generic[M]):
 
         await retry(attempt, on=is_passing, report=report, pause=run.pause)
         self._waiting.end(run.partition)
+
+
+async def handle(worker: BaseWorker[M], messages: Sequence[M]) -> None:
+    """Have a worker handle messages.
+
+    Raises:
+        Exception: it fails on them, whatever it raised.
+    """
+    try:
+        await worker.handle(messages)
+    except Exception:
+        raise
+    except BaseException as error:
+        raise failure_of(error) from error
 
 
 class _Item(NamedTuple, Generic[M]):

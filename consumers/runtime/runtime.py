@@ -12,7 +12,7 @@ from common.admin import Readiness
 from common.kafka.groups import has_committed
 from common.kafka.topics import TopicsMissingError, ensure_topics
 from common.retry import Backoff, retry
-from consumers.errors import WorkerRefusedError, describe, describe_with_place, is_passing
+from consumers.errors import WorkerRefusedError, describe, describe_with_place, failure_of, is_passing
 from consumers.metrics import Metrics
 from consumers.runtime.dead_letter_breaker import DeadLetterBreaker
 from consumers.runtime.dead_letters import DeadLetters
@@ -130,7 +130,8 @@ class Runtime:
             try:
                 async with asyncio.timeout(_PROBE_TIMEOUT_S):
                     await self._worker.probe()
-            except Exception as error:  # noqa: BLE001 - a worker may raise anything
+            except BaseException as raised:  # noqa: BLE001 - a worker may raise anything
+                error = failure_of(raised)
                 if is_passing(error):
                     self._waiting.begin("probe", describe(error))
                 else:
@@ -143,7 +144,8 @@ class Runtime:
             try:
                 async with asyncio.timeout(self._settings.handle_timeout_s):
                     await self._worker.start(context)
-            except Exception as error:
+            except BaseException as raised:
+                error = failure_of(raised)
                 if is_passing(error) or isinstance(error, WorkerRefusedError):
                     raise
                 log.debug("the worker does not start", exc_info=error)
