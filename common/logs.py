@@ -2,7 +2,7 @@
 
 What a record says may come from outside: names that somebody thought up, the answer of a server. So whoever logs need
 not think of it, each formatter here lets no character out that a terminal would obey, nor one that begins a line which
-pretends to be a record, and cuts what is longer than anybody reads.
+pretends to be a record, no password of an address, and cuts what is longer than anybody reads.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from collections.abc import Iterator
 
 import orjson
 
-from common.text import printable, safe_output
+from common.text import printable, safe_output, without_passwords
 
 MAX_LINE_CHARS = 10_000
 
@@ -61,6 +61,7 @@ def _traceback_lines(formatter: logging.Formatter, record: logging.LogRecord) ->
 
 
 def _shortened(text: str) -> str:
+    text = without_passwords(text)
     cut = len(text) - MAX_LINE_CHARS
     return text if cut <= 0 else f"{text[:MAX_LINE_CHARS]}… and {cut} characters more"
 

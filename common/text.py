@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 
 _JOINERS = "\u200c\u200d"
 """Invisible, harmless, and needed to read emoji and some scripts."""
+
+
+_PASSWORD_IN_URL = re.compile(r"(://[^\s/:@]*:)[^\s/@]+@")
 
 
 def plural(count: int, one: str, many: str = "") -> str:
@@ -53,3 +57,8 @@ def json_escape(text: str) -> str:
     r"""All of the text as escapes such as `\u001b`, which mean the same in JSON."""
     units = text.encode("utf-16-be", errors="surrogatepass")
     return "".join(f"\\u{units[at : at + 2].hex()}" for at in range(0, len(units), 2))
+
+
+def without_passwords(text: str) -> str:
+    """The text with stars for the password of each address in it, such as `redis://user:password@host`."""
+    return _PASSWORD_IN_URL.sub(r"\1**********@", text) if "://" in text else text

@@ -20,13 +20,13 @@ from aiokafka.errors import (
 )
 
 from common.kafka.diagnosis import explain
+from common.text import without_passwords
 
 TOO_LARGE = (MessageSizeTooLargeError, RecordListTooLargeError, RecordTooLargeError)
 
 MAX_TRACEBACK_BYTES = 8192
 """Of the header of a dead letter."""
 
-_PASSWORD_IN_URL = re.compile(r"(://[^\s/:@]*:)[^\s/@]+@")
 _LIBRARY_FOLDERS = ("/site-packages/", "/dist-packages/", sysconfig.get_paths()["stdlib"])
 _OWN_FOLDERS = tuple(f"{Path(__file__).parent.with_name(name)}/" for name in ("bridge", "common", "consumers"))
 
@@ -131,7 +131,12 @@ def failure_of(error: BaseException) -> Exception:
 
 
 def is_passing(error: BaseException) -> bool:
-    """Whether waiting helps: connections that break, time-outs, servers that start, are full or have no leader."""
+    """Whether waiting helps: connections that break, time-outs, servers that start, are full or have no leader.
+
+    Of a group, as `asyncio.TaskGroup` raises it, it helps one error at least; what else is at fault shows itself then.
+    """
+    if isinstance(error, BaseExceptionGroup):
+        return any(map(is_passing, error.exceptions))
     if isinstance(error, redis.exceptions.ResponseError):
         return redis_code(error) in _PASSING_CODES
     if isinstance(error, KafkaError):
@@ -164,14 +169,22 @@ def _code_in(text: str) -> str:
     return found[1] if found and found[1] != "ERR" else ""
 
 
+def _telling(error: BaseException) -> BaseException:
+    """Of a group the error that decides what becomes of it, else the error itself."""
+    while isinstance(error, BaseExceptionGroup):
+        error = next(filter(is_passing, error.exceptions), error.exceptions[0])
+    return error
+
+
 def describe(error: BaseException) -> str:
-    """The error in one line of at most 300 characters."""
+    """The error in one line of at most 300 characters; of a group one of its errors."""
+    error = _telling(error)
     text = " ".join(_text_of(error).split())
     if isinstance(error, RetryLater | WorkerRefusedError):
         return text[:300]
     if isinstance(error, KafkaError):
         return explain(error)[:300]
-    return _without_passwords(f"{type(error).__name__}: {text}")[:300] if text else type(error).__name__
+    return without_passwords(f"{type(error).__name__}: {text}")[:300] if text else type(error).__name__
 
 
 def describe_with_place(error: BaseException) -> str:
@@ -187,12 +200,9 @@ def _text_of(error: BaseException) -> str:
         return "its text cannot be shown"
 
 
-def _without_passwords(text: str) -> str:
-    return _PASSWORD_IN_URL.sub(r"\1**********@", text)
-
-
 def traceback_hash(error: BaseException) -> str:
     """16 hex digits, equal for errors of one type raised at one place: they group the dead letters of one fault."""
+    error = _telling(error)
     frames = traceback.extract_tb(error.__traceback__)
     place = "\n".join(f"{frame.filename.rpartition('/')[2]}:{frame.name}:{frame.lineno}" for frame in frames)
     return hashlib.sha256(f"{type(error).__qualname__}\n{place}".encode()).hexdigest()[:16]
@@ -200,6 +210,7 @@ def traceback_hash(error: BaseException) -> str:
 
 def place_of(error: BaseException) -> str:
     """File and line where code that is neither ours nor of a library raised an error, as `notify.py:12`, or empty."""
+    error = _telling(error)
     if isinstance(error, SyntaxError) and error.filename:
         return f"{_shown_path(error.filename)}:{error.lineno}"
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if not frame.filename.startswith("<")]
@@ -209,7 +220,7 @@ def place_of(error: BaseException) -> str:
 
 def traceback_text(error: BaseException, *, max_bytes: int = MAX_TRACEBACK_BYTES) -> str:
     """The traceback of an error and of its causes; of one that is too long its end, which names the fault."""
-    text = _without_passwords("".join(traceback.format_exception(error)))
+    text = without_passwords("".join(traceback.format_exception(error)))
     raw = text.encode(errors="backslashreplace")
     if len(raw) > max_bytes:
         raw = b"...\n" + raw[4 - max_bytes :]

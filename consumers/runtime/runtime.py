@@ -12,6 +12,8 @@ from common.admin import Readiness
 from common.kafka.groups import has_committed
 from common.kafka.topics import TopicsMissingError, ensure_topics
 from common.retry import Backoff, retry
+from common.settings import check_topic
+from common.topic import Topic
 from consumers.errors import WorkerRefusedError, describe, describe_with_place, failure_of, is_passing
 from consumers.metrics import Metrics
 from consumers.runtime.dead_letter_breaker import DeadLetterBreaker
@@ -47,6 +49,7 @@ class Runtime:
 
     Raises:
         OSError: a certificate of the connection to Kafka cannot be read.
+        WorkerRefusedError: the topics of the worker are none.
     """
 
     def __init__(self, worker: BaseWorker[Any], settings: ConsumersSettings) -> None:
@@ -65,7 +68,7 @@ class Runtime:
             window_s=settings.breaker_window_s,
             on_change=self._metrics.breaker_open.set,
         )
-        self._topic = worker.topic(settings)
+        self._topic = _checked_topic(worker, settings)
         self._started = False
         self._session: Session | None = None
         self._metrics.oldest.set_function(lambda: self._session.oldest_seconds() if self._session else 0.0)
@@ -88,7 +91,7 @@ class Runtime:
     def _readiness(self) -> Readiness:
         joined = self._session is not None and self._session.joined
         detail: dict[str, str] = {
-            **self._worker.remarks(),
+            **self._remarks(),
             "worker": "started" if self._started else "starting",
             "kafka": "connected" if self._kafka.up else "away",
             "group": "joined" if joined else "joining",
@@ -99,6 +102,12 @@ class Runtime:
             detail["breaker"] = "open: the worker fails on every event"
         is_ready = self._started and joined and self._kafka.up and self._waiting.reason is None
         return Readiness(is_ready, detail)
+
+    def _remarks(self) -> dict[str, str]:
+        try:
+            return {str(name): str(remark) for name, remark in self._worker.remarks().items()}
+        except Exception as error:  # noqa: BLE001 - a worker may raise anything
+            return {"remarks": describe_with_place(error)}
 
     async def _work(self) -> NoReturn:
         context = Context(self._settings, self._producer, self._metrics, resumes=self._resumes)
@@ -234,3 +243,17 @@ class Runtime:
             # The client has no name for the broker's answer to the second of two equal instances.
             return f"{describe(error)}; has another process the same CONSUMERS_GROUP_INSTANCE_ID, {instance}?"
         return describe(error)
+
+
+def _checked_topic(worker: BaseWorker[Any], settings: ConsumersSettings) -> str:
+    """The topic that a worker reads; what it and those that it writes to are made of is its own code."""
+    try:
+        read, written = worker.topic(settings), worker.topics(settings)
+        if not isinstance(read, str):
+            raise ValueError(f"{read!r:.60} is no name of a topic")  # noqa: TRY004
+        if wrong := [one for one in written if not isinstance(one, Topic)]:
+            raise ValueError(f"{wrong[0]!r:.60} is no common.topic.Topic")
+        return check_topic(read)
+    except BaseException as raised:  # noqa: BLE001 - a worker may raise anything
+        error = failure_of(raised)
+        raise WorkerRefusedError(f"the worker {worker.name} names no topics: {describe_with_place(error)}") from error

@@ -51,6 +51,15 @@ def test_a_record_is_one_line_of_text_that_commands_no_terminal_whatever_it_quot
     assert said == HARMLESS + r"a\r\n12:00:00 INFO    bridge: forged\x1b[2J\x85\x9b\u2028\u202e\udc80\x00\ttab"
 
 
+@pytest.mark.parametrize("formatter", [TextFormatter(), JsonFormatter()])
+def test_the_password_of_an_address_is_in_no_line_and_in_no_traceback(formatter: logging.Formatter) -> None:
+    url = "redis://ann:hidden@cache:6379/0"
+    line = formatter.format(record_of("no connection to %s", url, error=ValueError(f"{'x' * MAX_LINE_CHARS} {url}")))
+    assert "hidden" not in line
+    assert "ann:**********@cache:6379" in line
+    assert "hidden" not in formatter.format(record_of("%s", f"{'x' * (MAX_LINE_CHARS - 15)} {url}"))
+
+
 def test_a_record_is_one_line_of_json_that_commands_no_terminal_and_is_read_as_it_was() -> None:
     line = JsonFormatter().format(record_of("an endpoint said %s", f"{HARMLESS}{HOSTILE}"))
     assert line.replace("\u3000", "").isprintable()

@@ -132,7 +132,7 @@ def test_dead_letters_are_listed_replayed_through_their_worker_alone_and_dropped
     assert read_all(office.broker.bootstrap, office.topics.events) == before, "no other group sees it again"
     assert office.replay("--account", "ann") == "0 replayed\n"
 
-    assert office.run("drop", code=1) == ""
+    assert office.run("drop", code=2) == ""
     assert office.run("drop", "--letter", one["letter"]) == "1 dropped\n"
     assert [left["reason"] for left in office.listed()] == ["not_an_event"]
     assert sorted(one["state"] for one in office.listed("--all")) == ["dropped", "open", "replayed"]

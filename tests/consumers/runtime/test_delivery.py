@@ -113,59 +113,6 @@ async def test_the_one_event_that_fails_is_found_and_given_up_and_all_others_are
     }
 
 
-class UnshowableError(Exception):
-    def __str__(self) -> str:
-        raise RuntimeError("no text")
-
-
-@pytest.mark.parametrize(
-    ("error", "detail"),
-    [
-        (SystemExit("no licence"), "WorkerExitError: it raised SystemExit(no licence)"),
-        (BaseException("odd"), "WorkerExitError: it raised BaseException(odd)"),
-        (asyncio.CancelledError(), "WorkerExitError: it raised CancelledError()"),
-        (UnshowableError(), "UnshowableError: its text cannot be shown"),
-    ],
-)
-async def test_whatever_a_worker_raises_is_a_failure_on_its_event_and_neither_the_end_of_the_process_nor_of_its_work(
-    producer: FakeProducer, error: BaseException, detail: str
-) -> None:
-    worker = Faulty(lambda message: error if message.event.id == "b" else None)
-    await made(worker, producer).deliver(PARTITION, records("abc"), asyncio.Event())
-    assert worker.handled == list("ac")
-    [letter] = producer.records
-    headers = dict(letter.headers)
-    assert headers["detail"].decode() == detail
-    assert "in handle\n    raise error\n" in headers["traceback"].decode()
-
-
-async def test_a_record_on_whose_reading_a_worker_would_exit_is_a_dead_letter(producer: FakeProducer) -> None:
-    class Exits(Faulty):
-        def read(self, record: ConsumerRecord) -> Message | None:
-            raise SystemExit(9)
-
-    await made(Exits(), producer).deliver(PARTITION, records("a"), asyncio.Event())
-    [letter] = producer.records
-    assert dict(letter.headers)["reason"] == b"not_an_event"
-
-
-async def test_a_delivery_that_is_cancelled_ends_and_makes_no_dead_letter(producer: FakeProducer) -> None:
-    class Endless(Faulty):
-        begun = asyncio.Event()
-
-        async def handle(self, batch: Sequence[Message]) -> None:
-            self.begun.set()
-            await asyncio.Event().wait()
-
-    worker = Endless()
-    task = asyncio.create_task(made(worker, producer).deliver(PARTITION, records("a"), asyncio.Event()))
-    await worker.begun.wait()
-    task.cancel()
-    await asyncio.wait({task})
-    assert task.cancelled()
-    assert producer.records == []
-
-
 async def test_an_event_that_fails_twice_and_then_succeeds_is_no_dead_letter(producer: FakeProducer) -> None:
     errors = [ValueError(), ValueError()]
     worker = Faulty(lambda message: errors.pop() if message.event.id == "b" and errors else None)

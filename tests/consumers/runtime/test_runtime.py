@@ -49,6 +49,27 @@ async def test_with_a_certificate_that_cannot_be_read_it_is_joined_no_more(monke
     assert runtime._metrics.registry.get_sample_value("consumers_oldest_unhandled_seconds", labels) == 0
 
 
+class Odd(Idle):
+    """Says of itself what cannot be said."""
+
+    name = "odd"
+    told: dict[str, Any] | None = None
+
+    def remarks(self) -> dict[str, Any]:
+        if self.told is None:
+            raise KeyError("nothing")
+        return self.told
+
+
+async def test_remarks_that_cannot_be_made_or_shown_do_not_hide_the_rest() -> None:
+    worker = Odd()
+    runtime = Runtime(worker, ConsumersSettings.model_validate({}))
+    assert str(runtime._readiness().detail["remarks"]).startswith("KeyError: 'nothing'")
+    worker.told = {"since": 5}
+    assert runtime._readiness().detail["since"] == "5"
+    assert runtime._readiness().detail["worker"] == "starting"
+
+
 class Anxious(Idle):
     """What it needs is away as long as `away` says."""
 
