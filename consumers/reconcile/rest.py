@@ -48,7 +48,7 @@ class CallError(Exception):
 
 class _Answer(msgspec.Struct):
     error_code: int = msgspec.field(name="ErrorCode")
-    error_info: str = msgspec.field(name="ErrorInfo", default="")
+    error_info: str | None = msgspec.field(name="ErrorInfo", default=None)
     unread: int | None = msgspec.field(name="AllC2CUnreadMsgNum", default=None)
 
 
@@ -119,7 +119,9 @@ class RestApi:
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise CallError("failing", f"{app.url} answers with something else ({_one_line(str(error))})") from None
         if answer.error_code != 0:
-            raise CallError(classify(answer.error_code), f"error {answer.error_code}: {_one_line(answer.error_info)}")
+            raise CallError(
+                classify(answer.error_code), f"error {answer.error_code}: {_one_line(answer.error_info or '')}"
+            )
         if answer.unread is None:
             raise CallError("failing", "the answer has no number")
         if not 0 <= answer.unread <= MAX_COUNT:
@@ -147,9 +149,9 @@ async def _read_bounded(response: aiohttp.ClientResponse) -> bytes | None:
     return bytes(body)
 
 
-def _one_line(text: str) -> str:
+def _one_line(text: str | None) -> str:
     """What a stranger says, made harmless for a log: short, in one line, nothing that a terminal obeys."""
-    return printable(" ".join(text.split())[:200])
+    return printable(" ".join((text or "").split())[:200])
 
 
 def classify(code: int) -> ErrorClass:

@@ -112,9 +112,10 @@ class Delivery(Generic[M]):
                 await self._until_it_passes(run, batch)
             except (StoppedError, WorkerRefusedError):
                 raise
-            except PoisonError as error:
-                batch = await self._behind(run, batch, error)
             except Exception as error:  # noqa: BLE001 - a worker may raise anything
+                if (at := _position_of_poison(error, batch)) is not None:
+                    batch = await self._behind(run, batch, at, error)
+                    continue
                 self._metrics.retried("failed")
                 if len(batch) > 1:
                     middle = len(batch) // 2
@@ -127,15 +128,12 @@ class Delivery(Generic[M]):
                 self._handled(len(batch))
                 return
 
-    async def _behind(self, run: _Run, batch: Sequence[_Item[M]], error: PoisonError) -> Sequence[_Item[M]]:
+    async def _behind(self, run: _Run, batch: Sequence[_Item[M]], at: int, error: Exception) -> Sequence[_Item[M]]:
         """What of a batch is left behind the message that its worker calls poison."""
-        for at, item in enumerate(batch):
-            if item.message is error.message:
-                if at:
-                    self._handled(at)
-                await self._suspect(run, item, error)
-                return batch[at + 1 :]
-        raise RuntimeError("a worker raised PoisonError with a message that is not of its batch") from error
+        if at:
+            self._handled(at)
+        await self._suspect(run, batch[at], error)
+        return batch[at + 1 :]
 
     async def _suspect(self, run: _Run, item: _Item[M], error: Exception) -> None:
         await self._try_alone(run, item.record, error, "handler_failed", lambda: self._until_it_passes(run, [item]))
@@ -224,6 +222,13 @@ async def handle(worker: BaseWorker[M], messages: Sequence[M]) -> None:
         raise
     except BaseException as error:
         raise failure_of(error) from error
+
+
+def _position_of_poison(error: Exception, batch: Sequence[_Item[M]]) -> int | None:
+    """Where in a batch the message is that its worker calls poison; None where it names none of the batch."""
+    if not isinstance(error, PoisonError):
+        return None
+    return next((at for at, item in enumerate(batch) if item.message is error.message), None)
 
 
 class _Item(NamedTuple, Generic[M]):

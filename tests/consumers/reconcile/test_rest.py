@@ -93,6 +93,12 @@ async def test_any_number_that_a_count_can_be_is_taken(platform: ImPlatform, num
     assert await call(platform, "ann", app) == [number]
 
 
+async def test_information_that_a_gateway_writes_as_null_is_none(platform: ImPlatform) -> None:
+    platform.raw_reply = b'{"ErrorCode":0,"ErrorInfo":null,"AllC2CUnreadMsgNum":7.0}'
+    app = ImApp.model_validate({"secret_key": SECRET_KEY, "host": platform.url})
+    assert await call(platform, "ann", app) == [7]
+
+
 async def test_a_reply_without_end_is_not_read_on(platform: ImPlatform) -> None:
     platform.raw_reply = b'{"ErrorCode":0,"ErrorInfo":"' + b"x" * (4 * MAX_REPLY_BYTES)
     error = await failed_call(platform.url)

@@ -10,7 +10,7 @@ import pytest
 from aiokafka import ConsumerRecord
 
 from common.topic import Topic
-from consumers.errors import WorkerRefusedError, describe
+from consumers.errors import PoisonError, WorkerRefusedError, describe
 from consumers.runtime.runtime import Runtime
 from consumers.settings import ConsumersSettings
 from consumers.worker import Message
@@ -109,3 +109,12 @@ def test_a_worker_whose_topics_are_none_is_refused_at_the_start(topic: Any, topi
 
     with pytest.raises(WorkerRefusedError, match=told):
         Runtime(Odd(), ConsumersSettings.model_validate({}))
+
+
+async def test_poison_that_names_no_message_of_its_batch_is_found_as_any_other_failure(producer: FakeProducer) -> None:
+    """As where a worker names the event in place of the message that it was given."""
+    worker = Faulty(lambda message: PoisonError(message.event, "odd") if message.event.id == "b" else None)
+    await made(worker, producer).deliver(PARTITION, records("abcd"), asyncio.Event())
+    assert worker.handled == list("acd")
+    [letter] = producer.records
+    assert dict(letter.headers)["detail"] == b"PoisonError: odd"
