@@ -43,21 +43,30 @@ class RespProxy:
         task = asyncio.current_task()
         assert task is not None
         self._connections.add(task)
-        answer_reader, upstream = await asyncio.open_connection("127.0.0.1", self.upstream)
-        back = asyncio.create_task(_copy(answer_reader, writer))
         try:
-            with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
-                while True:
-                    name, raw = await _command(reader)
-                    if answer := self.answers.get(name):
-                        writer.write(f"-{answer}\r\n".encode())
-                    else:
-                        upstream.write(raw)
+            answer_reader, upstream = await asyncio.open_connection("127.0.0.1", self.upstream)
+            back = asyncio.create_task(_copy(answer_reader, writer))
+            try:
+                with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
+                    while True:
+                        name, raw = await _command(reader)
+                        if answer := self.answers.get(name):
+                            writer.write(f"-{answer}\r\n".encode())
+                        else:
+                            upstream.write(raw)
+            finally:
+                back.cancel()
+                await _close(upstream)
         finally:
-            back.cancel()
-            upstream.close()
-            writer.close()
+            await _close(writer)
             self._connections.discard(task)
+
+
+async def _close(writer: asyncio.StreamWriter) -> None:
+    """Also when the loop ends next: else its transport would be collected unclosed, during another test."""
+    writer.close()
+    with contextlib.suppress(ConnectionError):
+        await writer.wait_closed()
 
 
 async def _command(reader: asyncio.StreamReader) -> tuple[str, bytes]:
