@@ -9,7 +9,7 @@ from typing import Any
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from common.program import LazyCommand
+from common.lazy_command import LazyCommand
 
 
 class _Placeholder(TyperCommand):

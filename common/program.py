@@ -8,23 +8,15 @@ import sys
 from collections.abc import Mapping
 from importlib import import_module
 from pathlib import Path
-from typing import NamedTuple, NoReturn
+from typing import NoReturn
 
 from common import streams
 from common.interrupts import end_quietly_when_signalled
+from common.lazy_command import LazyCommand
 
 PROGRAMS = {"bridge", "consumers"}
 OTHER_NAMES = {"im-bridge": "bridge"}
 """Commands under a name that no other program has: a plain `bridge` is iproute2's on most Linux systems."""
-
-
-class LazyCommand(NamedTuple):
-    """A command that is imported when it is used."""
-
-    place: str
-    """Where it is: `package.module:name` of a function, or of a `typer.Typer` with commands of its own."""
-    summary: str
-    """What it does, in the words of its own help."""
 
 
 def run_program(program: str, summary: str, commands: Mapping[str, LazyCommand]) -> NoReturn:

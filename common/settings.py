@@ -9,7 +9,6 @@ import ssl
 import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from json import JSONDecodeError
 from pathlib import Path
 from typing import Any, Literal, NoReturn, Self, TypeVar
@@ -19,6 +18,7 @@ from pydantic import Field, FilePath, PrivateAttr, SecretStr, ValidationError, f
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
 
 from common.env_file import ENV_FILE, lines_without_effect
+from common.nearest_name import nearest_name
 from common.renewed import FileVersions, RenewedContext, RenewedPassword, versions_of
 from common.secret_files import SecretFiles, variable_name
 from common.unique_names import refuse_repeated_names
@@ -304,8 +304,8 @@ def _misspelt(settings_class: type[Settings]) -> Iterator[tuple[str, str]]:
     given = {name.upper() for name in (*os.environ, *dotenv_values(ENV_FILE))}
     unknown = {name.removeprefix(prefix) for name in given if name.startswith(prefix)} - names
     for name in sorted(name for name in unknown if not _SERVICE.search(name)):
-        if near := get_close_matches(name, names, n=1, cutoff=NEARLY):
-            yield f"{prefix}{name}", f"{prefix}{near[0]}"
+        if near := nearest_name(name, names, cutoff=NEARLY):
+            yield f"{prefix}{name}", f"{prefix}{near}"
 
 
 def _unreadable(settings_class: type[Settings], error: SettingsError) -> str:

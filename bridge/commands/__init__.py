@@ -5,7 +5,7 @@ So help is there at once: what does it needs a second of CPU to import.
 
 from __future__ import annotations
 
-from common.program import LazyCommand
+from common.lazy_command import LazyCommand
 
 SUMMARY = "Tencent Cloud IM callbacks, durably on a Kafka topic."
 COMMANDS = {

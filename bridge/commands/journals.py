@@ -24,8 +24,9 @@ from bridge.publish.draining import Drained, drain_folder
 from bridge.publish.quarantine import Quarantine
 from bridge.settings import InspectionSettings
 from common import logs
+from common.interrupts import be_interruptible
 from common.kafka import diagnosis
-from common.program import be_interruptible
+from common.program import command_line
 from common.settings import load_settings
 from common.terminal import Output, ShowProgress, plural, printable, progress_bar, show_table
 
@@ -164,7 +165,8 @@ def _report(folder: Path, drained: Drained) -> None:
         output.line(printable(f"published {plural(count, 'event')} to {topic}"))
     for topic, count in drained.quarantined.items():
         records = f"{plural(count, 'event')} of {topic}"
-        output.remark(printable(f"Kafka refuses {records} for good, now in quarantine: bridge journal show --refused"))
+        show = f"{command_line('bridge')} journal show --refused"
+        output.remark(printable(f"Kafka refuses {records} for good, now in quarantine: {show}"))
     for one in drained.left:
         held = "" if one.events is None else f" with {plural(one.events, 'event')}"
         output.remark(printable(f"left: {one.path.name}{held}: {one.reason}"))

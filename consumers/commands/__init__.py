@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from common.program import LazyCommand
+from common.lazy_command import LazyCommand
 
 SUMMARY = "Workers on the topic of events."
 COMMANDS = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from common.program import command_line
 from common.timestamps import rfc3339
 from consumers.badges.store import Badge, BadgeStore, StoreState
 from consumers.commands.execution import fail, quiet_settings, run_to_end
@@ -20,7 +21,8 @@ def print_badge(account: str, app_id: str | None, *, as_json: bool) -> None:
     where = f"app {app_id}" if app_id else "any app"
     if not found and state.lost_at_ms:
         at = rfc3339(state.lost_at_ms)
-        fail(f"no badge of {account} in {where}: Redis has lost its badges ({at}), run `consumers badge rebuild`")
+        command = f"{command_line('consumers')} badge rebuild"
+        fail(f"no badge of {account} in {where}: Redis has lost its badges ({at}), run `{command}`")
     if not found:
         fail(f"no badge of {account} in {where}: no event that says or changes its count was handled yet")
     if len(found) > 1:

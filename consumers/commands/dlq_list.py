@@ -59,7 +59,7 @@ def show_letter(name: str) -> None:
         async with contextlib.aclosing(_letters(settings, chosen, done_too=True)) as letters:
             async for found in letters:
                 for header, value in found.record.headers:
-                    text = f"{header}: {value.decode(errors='backslashreplace')}"
+                    text = f"{header}: {(value or b'').decode(errors='backslashreplace')}"
                     print(printable(text, keep_newlines=header == "traceback"))  # noqa: T201
                 value = (found.record.value or b"").decode(errors="backslashreplace")
                 print(f"\n{printable(value, keep_newlines=True)}")  # noqa: T201

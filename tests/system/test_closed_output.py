@@ -19,7 +19,8 @@ import asyncio
 import json as json_module
 import typer
 import uvloop
-from common.program import LazyCommand, run_program
+from common.lazy_command import LazyCommand
+from common.program import run_program
 from common.terminal import Output, show_table
 
 async def work():

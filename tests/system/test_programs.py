@@ -14,7 +14,8 @@ import typer
 
 import bridge.commands
 import consumers.commands
-from common.program import LazyCommand, command_line
+from common.lazy_command import LazyCommand
+from common.program import command_line
 from tests.support.commands import BRIDGE, run_bridge
 from tests.support.waiting import wait_until
 
