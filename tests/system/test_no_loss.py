@@ -114,7 +114,7 @@ def test_ten_minutes_of_backlog_drain_in_order_and_cost_no_memory(ingress: MakeI
 
 
 @pytest.mark.parametrize("hurt", [Broker.kill, Broker.freeze], ids=["away", "frozen"])
-def test_every_reply_is_inside_the_deadline_while_kafka_is(
+def test_every_callback_is_accepted_and_answered_while_kafka_is(
     hurt: Callable[[Broker], None], ingress: MakeIngress, own_broker: Broker
 ) -> None:
     bridge = ingress(own_broker, BRIDGE_REPLY_DEADLINE_MS=PATIENT_MS)
