@@ -12,7 +12,8 @@ from bench.cores import SERVER, TWO, pinned
 from bench.kafkas import Kafka
 from tests.support.commands import IngressProcess
 from tests.support.http import answers
-from tests.support.process import Process, free_port
+from tests.support.ports import free_port
+from tests.support.process import Process
 from tests.support.topic import Topics
 
 ROOT = Path(__file__).parents[1]

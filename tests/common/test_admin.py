@@ -15,7 +15,7 @@ from prometheus_client import CollectorRegistry, Counter
 from common.admin import AdminServer, Readiness
 from common.get_server import MAX_HEAD_BYTES, GetServer, ServedPage
 from common.listening import listen
-from tests.support.process import free_port
+from tests.support.ports import free_port
 
 LOOPBACK = "127.0.0.1"
 FAILURES = {"/broken": RuntimeError("a bug"), "/late": TimeoutError(), "/disk": OSError(5, "it fails")}

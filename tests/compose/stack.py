@@ -13,7 +13,7 @@ import orjson
 
 from bridge.devstack.service import environment
 from tests.support.paths import ROOT
-from tests.support.process import free_port
+from tests.support.ports import free_port
 
 _LABEL = "com.docker.compose"
 _LEFT_BEHIND = """

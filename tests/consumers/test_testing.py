@@ -22,7 +22,7 @@ from consumers.worker import Context, Message, OutgoingRecord, RecordWorker, Wor
 from examples.push_worker import Push
 from tests.support.broker import Broker
 from tests.support.paths import ROOT
-from tests.support.process import free_port
+from tests.support.ports import free_port
 from tests.support.topic import Topics
 from tests.support.workers import StartWorker
 

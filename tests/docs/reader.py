@@ -12,7 +12,8 @@ from pathlib import Path
 
 from tests.docs.markdown import Block, page
 from tests.support.paths import ROOT
-from tests.support.process import Process, free_port
+from tests.support.ports import free_port
+from tests.support.process import Process
 
 _NO_SOURCE = (".*", "*.egg-info", "dist", "journal")
 _SOURCE = (".dockerignore", ".env.example", ".ci", ".gitignore")

@@ -15,7 +15,7 @@ from tests.docs.markdown import Page, pages
 from tests.docs.reader import Reader
 from tests.support.container import docker_answers
 from tests.support.paths import ROOT
-from tests.support.process import free_port
+from tests.support.ports import free_port
 
 TIME_LIMIT_S = 600.0
 WITH_DOCKER = [

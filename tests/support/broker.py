@@ -8,7 +8,7 @@ from typing import Final, Literal
 
 from tests.support import kafka_jvm
 from tests.support.container import Container, docker_answers, pull
-from tests.support.process import free_port
+from tests.support.ports import free_port
 from tests.support.server import Host, Server
 from tests.support.topic import serves
 

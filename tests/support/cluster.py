@@ -15,7 +15,7 @@ from confluent_kafka.admin import AdminClient
 from tests.support import broker as brokers
 from tests.support import kafka_jvm
 from tests.support.broker import Broker, NoBrokerError
-from tests.support.process import free_port
+from tests.support.ports import free_port
 from tests.support.server import Host
 from tests.support.topic import serves
 from tests.support.waiting import wait_until

@@ -13,7 +13,8 @@ from prometheus_client.samples import Sample
 from bridge.devstack.service import environment
 from tests.support.callbacks import APP_ID, TOKEN, PostedCallback
 from tests.support.http import HttpReply, request
-from tests.support.process import Process, free_port
+from tests.support.ports import free_port
+from tests.support.process import Process
 from tests.support.topic import Topics
 
 _BIN = Path(sys.executable).parent  # not resolved: in a virtual environment the interpreter is a link

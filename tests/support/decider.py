@@ -11,7 +11,7 @@ from typing import Any, Self
 import orjson
 from aiohttp import web
 
-from tests.support.process import free_port
+from tests.support.ports import free_port
 
 Event = dict[str, Any]
 

@@ -17,7 +17,6 @@ from types import TracebackType
 from typing import NamedTuple, Self
 
 from bridge.devstack.guard import Guard
-from bridge.devstack.ports import free_port
 from bridge.devstack.service import environment
 from tests.support.http import answers
 from tests.support.waiting import wait_until
@@ -216,6 +215,3 @@ def _guard() -> Guard:
     guard = Guard()
     atexit.register(guard.close)
     return guard
-
-
-__all__ = ["Process", "ProcessEndedError", "free_port"]

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from bridge.devstack.embedded import redis_binary
 from tests.support.container import Container, docker_answers, pull
-from tests.support.process import Process, free_port
+from tests.support.ports import free_port
+from tests.support.process import Process
 from tests.support.server import Host, Server
 
 IMAGE = os.environ.get("IM_BRIDGE_REDIS_IMAGE", "redis:8-alpine")

@@ -14,7 +14,8 @@ from confluent_kafka import KafkaException, Producer
 from tests.support import callbacks
 from tests.support.broker import Broker
 from tests.support.paths import ROOT
-from tests.support.process import Process, ProcessEndedError, free_port
+from tests.support.ports import free_port
+from tests.support.process import Process, ProcessEndedError
 from tests.support.redis import RedisServer
 from tests.support.topic import Topics, create_topic, partition_count, read_all, serves, topic_config, wait_for_events
 from tests.support.waiting import wait_until

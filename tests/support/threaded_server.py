@@ -10,7 +10,7 @@ from typing import Self
 
 from aiohttp import web
 
-from tests.support.process import free_port
+from tests.support.ports import free_port
 
 STOP_S = 0.1
 

@@ -19,7 +19,7 @@ from confluent_kafka import (
     KafkaException,
     TopicPartition,
 )
-from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, ResourceType
+from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, NewTopic, ResourceType
 
 from tests.support.waiting import PATIENCE, wait_until
 
@@ -129,6 +129,14 @@ def topic_config(bootstrap: str, topic: str) -> dict[str, str | None]:
     admin = _admin(bootstrap)  # a local: the answer of a client that is collected too early is an error
     entries = admin.describe_configs([resource])[resource].result(timeout=ANSWERS_WITHIN_S)
     return {name: entry.value for name, entry in entries.items()}
+
+
+def configure(bootstrap: str, topic: str, name: str, value: str) -> None:
+    """Set one entry of the configuration of a topic. Raises KafkaException."""
+    entry = ConfigEntry(name, value, incremental_operation=AlterConfigOpType.SET)
+    resource = ConfigResource(ResourceType.TOPIC, topic, incremental_configs=[entry])
+    admin = _admin(bootstrap)
+    admin.incremental_alter_configs([resource])[resource].result(timeout=ANSWERS_WITHIN_S)
 
 
 def partition_count(bootstrap: str, topic: str) -> int:

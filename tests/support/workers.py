@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tests.support.commands import Command
-from tests.support.process import free_port
+from tests.support.ports import free_port
 from tests.support.topic import Topics
 
 StartWorker = Callable[..., Command]

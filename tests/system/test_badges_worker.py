@@ -16,7 +16,7 @@ import redis
 from tests.support.badge_model import APP, NOON_MS, badge_event, produce
 from tests.support.badges import SHORT_SESSION, BadgeTraffic, assert_badges_converge, badges_in_redis
 from tests.support.broker import Broker
-from tests.support.process import free_port
+from tests.support.ports import free_port
 from tests.support.redis import RedisServer
 from tests.support.topic import Topics, read_all
 

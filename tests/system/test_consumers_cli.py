@@ -15,7 +15,7 @@ import redis
 from tests.support.badge_model import APP, NOON_MS, badge_event, expected, produce
 from tests.support.badges import BadgeTraffic, badges_in_redis, badges_on_topic
 from tests.support.broker import Broker
-from tests.support.process import free_port
+from tests.support.ports import free_port
 from tests.support.redis import RedisServer
 from tests.support.topic import Topics, read_all
 

@@ -14,7 +14,8 @@ import pytest
 
 from tests.support import leftovers
 from tests.support.commands import BRIDGE, run_bridge
-from tests.support.process import Process, free_port
+from tests.support.ports import free_port
+from tests.support.process import Process
 from tests.support.waiting import wait_until
 
 
@@ -100,7 +101,7 @@ def test_settings_that_are_given_reach_its_processes_and_those_that_cannot_are_n
     dev: Process, tmp_path: Path
 ) -> None:
     introduced(dev)
-    assert "These settings have no effect here: BRIDGE_JOURNAL_DIR.\n" in dev.output()
+    dev.wait_for_log(r"^These settings have no effect here: BRIDGE_JOURNAL_DIR\.$")
     for name, setting in (" serve ", b"BRIDGE_KEEP_RAW=true"), (" run badges ", b"CONSUMERS_POISON_ATTEMPTS=1"):
         [process] = [line for line in leftovers.processes(tmp_path) if name in line]
         assert setting in Path(f"/proc/{process.split()[0]}/environ").read_bytes().split(b"\0")

@@ -14,7 +14,7 @@ from aiokafka.protocol.metadata import MetadataResponse_v5
 from tests.support.broker import Broker
 from tests.support.commands import run_bridge
 from tests.support.decider import DecidingEndpoint
-from tests.support.process import free_port
+from tests.support.ports import free_port
 from tests.support.topic import Topics, create_topic
 
 API_VERSIONS, METADATA = 18, 3

@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import pytest
-from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
+from confluent_kafka.admin import AdminClient
 
 from tests.conftest import MakeIngress
 from tests.support import strace
@@ -19,9 +19,9 @@ from tests.support.commands import IngressProcess
 from tests.support.disk import can_mount, fill, mount, unmount
 from tests.support.http import request
 from tests.support.load import PATIENT_MS, Load
-from tests.support.process import free_port
+from tests.support.ports import free_port
 from tests.support.strace import injected
-from tests.support.topic import Topics, create_topic, read_all, wait_for_events
+from tests.support.topic import Topics, configure, create_topic, read_all, wait_for_events
 from tests.support.verdict import verdict
 from tests.support.waiting import wait_until
 
@@ -191,14 +191,6 @@ def test_a_journal_whose_owner_is_gone_is_adopted(ingress: MakeIngress, own_brok
 # -- The broker and its topics -----------------------------------------------------------------------------------------
 
 
-def configure(broker: Broker, topic: str, name: str, value: int) -> None:
-    entry = ConfigEntry(name, str(value), incremental_operation=AlterConfigOpType.SET)
-    resource = ConfigResource(ResourceType.TOPIC, topic, incremental_configs=[entry])
-    admin = AdminClient({"bootstrap.servers": broker.bootstrap})
-    for future in admin.incremental_alter_configs([resource]).values():
-        future.result(10)
-
-
 def large(account: str) -> PostedCallback:
     return recalled(account, unread=1, Blob="x" * 20_000)
 
@@ -214,7 +206,7 @@ def test_a_record_that_the_broker_refuses_goes_to_quarantine_and_stops_nothing_b
         assert bridge.post(callback).json == OK
     bridge.kill()
     own_broker.thaw()
-    configure(own_broker, bridge.topics.events, "max.message.bytes", 10_000)
+    configure(own_broker.bootstrap, bridge.topics.events, "max.message.bytes", "10000")
     bridge.start_ready()
     assert bridge.post(recalled("last", unread=1)).json == OK
 
@@ -239,11 +231,11 @@ def test_small_records_that_the_broker_refuses_are_found_one_by_one(ingress: Mak
     too_old = time.time() + 1
     own_broker.start()
     wait_until(lambda: time.time() > too_old, timeout=5, what="the records to be older than the topic allows")
-    configure(own_broker, bridge.topics.events, "message.timestamp.before.max.ms", 1000)
+    configure(own_broker.bootstrap, bridge.topics.events, "message.timestamp.before.max.ms", "1000")
     bridge.start_ready()
     refused = bridge.journal_dir / "refused"
     bridge.wait_for(lambda: len(list(refused.glob("*"))) == 3, what="all three to be in quarantine", timeout=30)
-    configure(own_broker, bridge.topics.events, "message.timestamp.before.max.ms", 3_600_000)
+    configure(own_broker.bootstrap, bridge.topics.events, "message.timestamp.before.max.ms", "3600000")
     assert bridge.post(recalled("old", unread=9)).json == OK
     found = wait_for_events(own_broker.bootstrap, bridge.topics.events, lambda messages: len(messages) >= 2)
     assert [m.event["data"]["unread_total"] for m in found if m.key == b"old"] == [9]
@@ -252,7 +244,8 @@ def test_small_records_that_the_broker_refuses_are_found_one_by_one(ingress: Mak
 def test_a_limit_that_is_lowered_while_it_runs_is_noticed(ingress: MakeIngress, own_broker: Broker) -> None:
     bridge = ingress(own_broker)
     assert bridge.post(recalled("first", unread=1)).json == OK
-    configure(own_broker, bridge.topics.events, "max.message.bytes", 10_000)
+    wait_for_events(own_broker.bootstrap, bridge.topics.events, len)  # It knows the limit by then.
+    configure(own_broker.bootstrap, bridge.topics.events, "max.message.bytes", "10000")
     for callback in (large("a"), recalled("a", unread=1), recalled("b", unread=1)):
         assert bridge.post(callback).json == OK
     events = wait_for_events(own_broker.bootstrap, bridge.topics.events, lambda found: len(found) >= 3)

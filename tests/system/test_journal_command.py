@@ -16,7 +16,7 @@ from tests.support.broker import Broker
 from tests.support.callbacks import recalled
 from tests.support.commands import IngressProcess, run_bridge
 from tests.support.disk import can_mount, mount, unmount
-from tests.support.process import free_port
+from tests.support.ports import free_port
 from tests.support.topic import Topics, create_topic, wait_for_events
 
 NOWHERE = "127.0.0.1:1"

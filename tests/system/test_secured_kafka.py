@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from tests.conftest import MakeIngress
 from tests.support.broker import Broker
 from tests.support.callbacks import recalled
-from tests.support.process import free_port
+from tests.support.ports import free_port
 from tests.support.topic import Topics, wait_for_events
 
 OK = {"ActionStatus": "OK", "ErrorInfo": "", "ErrorCode": 0}

@@ -17,7 +17,8 @@ from tests.support.badge_model import badge_event, produce
 from tests.support.broker import Broker
 from tests.support.callbacks import APP_ID, TOKEN, PostedCallback, recalled, sample, samples
 from tests.support.commands import BRIDGE, IngressProcess, run_bridge
-from tests.support.process import Process, free_port
+from tests.support.ports import free_port
+from tests.support.process import Process
 from tests.support.topic import Topics, read_all, wait_for_events
 
 APPS = json.dumps({APP_ID: [TOKEN]})

@@ -12,7 +12,7 @@ from tests.support.broker import Broker
 from tests.support.callbacks import recalled
 from tests.support.commands import IngressProcess
 from tests.support.http import request
-from tests.support.process import free_port
+from tests.support.ports import free_port
 from tests.support.topic import wait_for_events
 
 OK = {"ActionStatus": "OK", "ErrorInfo": "", "ErrorCode": 0}

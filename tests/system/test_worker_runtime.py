@@ -12,7 +12,7 @@ import pytest
 from tests.support.badge_model import badge_event, produce
 from tests.support.broker import Broker
 from tests.support.commands import Command
-from tests.support.process import free_port
+from tests.support.ports import free_port
 from tests.support.topic import Topics, read_all
 
 SOURCE = '''

@@ -13,7 +13,7 @@ from common.kafka import diagnosis
 from common.kafka.clients import admin_client
 from common.kafka.connection import UnreachableError
 from common.kafka.diagnosis import explain
-from tests.support.process import free_port
+from tests.support.ports import free_port
 
 LOOPS = pytest.mark.parametrize("new_loop", [uvloop.new_event_loop, asyncio.new_event_loop], ids=["uvloop", "asyncio"])
 

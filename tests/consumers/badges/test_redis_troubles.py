@@ -18,7 +18,7 @@ from consumers.reconcile.stale import StaleBadges
 from consumers.settings import ConsumersSettings
 from tests.support.badge_model import APP, NOON_MS, badge_event
 from tests.support.badges import apply_events
-from tests.support.process import free_port
+from tests.support.ports import free_port
 from tests.support.redis import RedisServer
 from tests.support.resp_proxy import RespProxy
 

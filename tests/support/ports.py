@@ -1,0 +1,35 @@
+"""Ports that no other run of the tests takes meanwhile."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import tempfile
+from functools import cache
+from pathlib import Path
+from typing import BinaryIO
+
+from bridge.devstack import ports
+
+
+@cache
+def _claims() -> BinaryIO:
+    """A file in which each process locks the bytes at the numbers of its ports. The system unlocks them at its end."""
+    return (Path(tempfile.gettempdir()) / f"im-bridge-tests-{os.getuid()}.ports").open("ab")
+
+
+def free_port() -> int:
+    """A port of 127.0.0.1 that nobody listens on, and that is given to nobody else until this process ends.
+
+    Between the choice of a port and its use a busy machine may take seconds.
+
+    Raises:
+        OSError: none was found.
+    """
+    while True:
+        port = ports.free_port()
+        try:
+            fcntl.lockf(_claims(), fcntl.LOCK_EX | fcntl.LOCK_NB, 1, port)
+        except BlockingIOError:
+            continue
+        return port
