@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
 import struct
 import threading
 from pathlib import Path
@@ -73,6 +74,30 @@ def test_a_broker_that_is_away_is_named(tmp_path: Path) -> None:
     assert "nothing listens there" in shown
 
 
+def test_each_of_several_servers_that_cannot_be_reached_is_named(
+    broker: Broker, topics: Topics, tmp_path: Path
+) -> None:
+    topics.create(broker.bootstrap)
+    status, shown = doctor(
+        tmp_path,
+        BRIDGE_KAFKA_BOOTSTRAP_SERVERS=f"{broker.bootstrap},nowhere.invalid:9092,127.0.0.1:1",
+        BRIDGE_TOPIC=topics.events,
+        BRIDGE_DLQ_TOPIC=topics.dlq,
+    )
+    faults = [line for line in shown.splitlines() if line.startswith("fault")]
+    assert (status, len(faults)) == (1, 2), shown
+    assert "nowhere.invalid:9092" in faults[0]
+    assert "127.0.0.1:1\t" in faults[1]
+    assert "4 partitions" in shown
+
+
+def test_a_server_that_speaks_something_else_than_kafka_is_told_as_such(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as mute:
+        _, shown = doctor(tmp_path, BRIDGE_KAFKA_BOOTSTRAP_SERVERS=f"127.0.0.1:{mute.getsockname()[1]}")
+    assert "does not answer as a Kafka broker does" in shown
+    assert "BOOTSTRAP_SERVERS" in shown
+
+
 class MisleadingBroker:
     """Answers its clients that they find the broker elsewhere; a context manager, whose value is its port."""
 
@@ -128,7 +153,8 @@ def test_a_broker_that_sends_its_clients_elsewhere_is_told_with_that_address(
 def test_nothing_is_changed_not_even_a_folder_is_made(tmp_path: Path) -> None:
     folder = tmp_path / "a" / "journal"
     _, shown = doctor(tmp_path, BRIDGE_JOURNAL_DIR=str(folder), BRIDGE_KAFKA_BOOTSTRAP_SERVERS="127.0.0.1:1")
-    assert f"journal in {folder}\tmissing; made at the start" in shown
+    assert f"journal in {folder}\tnot there yet; made at the start" in shown
+    assert "ok\tjournal in" in shown
     assert list(tmp_path.iterdir()) == []
 
 

@@ -31,7 +31,10 @@ LOOPS = pytest.mark.parametrize("new_loop", [uvloop.new_event_loop, asyncio.new_
             "the name in kafka-1:9092 is not known here",
         ),
         (OSError(113, "No route to host"), "it cannot be reached (kafka-1:9092: No route to host)"),
-        (TimeoutError(), "it does not answer (kafka-1:9092)"),
+        (
+            TimeoutError(),
+            "it does not answer as a Kafka broker does (kafka-1:9092): is …KAFKA_BOOTSTRAP_SERVERS right?",
+        ),
     ],
 )
 def test_a_broker_that_cannot_be_reached_is_named(error: OSError, told: str) -> None:
