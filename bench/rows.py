@@ -75,6 +75,10 @@ def _script(module: str) -> Start:
     return start
 
 
+AS_SERVED = {"BRIDGE_REPLY_DEADLINE_MS": "500", "BRIDGE_CLOCK_SKEW_S": str(DAY_S)}
+"""The reply deadline that users have, and callbacks that were signed within a day."""
+
+
 def _bridge(workers: int) -> Start:
     def start(
         folder: Path, kafka: Kafka, under: Sequence[str] = (), settings: Mapping[str, str] | None = None
@@ -84,7 +88,7 @@ def _bridge(workers: int) -> Start:
         kafka.create_topic(topics.dlq, 1)
         place = folder / topics.events
         place.mkdir()
-        env = {"BRIDGE_WORKERS": str(workers), "BRIDGE_CLOCK_SKEW_S": str(DAY_S), **(settings or {})}
+        env = {**AS_SERVED, "BRIDGE_WORKERS": str(workers), **(settings or {})}
         ingress = IngressProcess(place, kafka.bootstrap, topics, **env)
         ingress.command = [*under, *([sys.executable] if under else []), *ingress.command]
         ingress.start_ready(START_S)
@@ -98,7 +102,7 @@ def start_ingress(folder: Path, bootstrap: str, topics: Topics) -> IngressProces
     """One ingress on the server's core, its journal in `folder`; it takes callbacks that were signed within a day."""
     place = folder / "ingress"
     place.mkdir()
-    ingress = IngressProcess(place, bootstrap, topics, BRIDGE_CLOCK_SKEW_S=str(DAY_S))
+    ingress = IngressProcess(place, bootstrap, topics, **AS_SERVED)
     with pinned(SERVER):
         return ingress.start_ready(START_S)
 

@@ -28,6 +28,9 @@ log = logging.getLogger(__name__)
 NEARLY = 0.7
 """How alike two names, without their prefix, must be for one to be the other misspelt, or cut short."""
 
+OF_COMPOSE = {"BRIDGE_BIND"}
+"""Variables of docker-compose.yml, which stand in the same `.env`."""
+
 _SERVICE = re.compile(r"_SERVICE_(HOST|PORT)|_PORT_[0-9]+_")
 """In variables that Kubernetes adds for each service of a namespace."""
 
@@ -259,8 +262,8 @@ def load_settings(settings_class: type[AnySettings], **arguments: Any) -> AnySet
     A variable whose name is nearly that of a setting is none, and would be missed by nobody: it is told, too.
     """
     _check_env_file()
-    for name, meant in _misspelt(settings_class):
-        print(f"warning: {name} is no setting and has no effect; is {meant} meant?", file=sys.stderr)  # noqa: T201
+    for warning in _without_effect(settings_class):
+        print(f"warning: {warning}", file=sys.stderr)  # noqa: T201
     try:
         return _told(settings_class(**arguments))
     except (ValidationError, SettingsError) as error:
@@ -297,15 +300,16 @@ def _problems(settings_class: type[Settings], error: ValidationError | SettingsE
     return [_unreadable(settings_class, error)]
 
 
-def _misspelt(settings_class: type[Settings]) -> Iterator[tuple[str, str]]:
+def _without_effect(settings_class: type[Settings]) -> Iterator[str]:
+    """What to say of the variables that look like settings and are none."""
     prefix = settings_class.model_config.get("env_prefix", "")
     names = {name.upper() for name in settings_class.model_fields}
     names |= {f"{name}_FILE" for name in names}
     given = {name.upper() for name in (*os.environ, *dotenv_values(ENV_FILE))}
-    unknown = {name.removeprefix(prefix) for name in given if name.startswith(prefix)} - names
-    for name in sorted(name for name in unknown if not _SERVICE.search(name)):
-        if near := nearest_name(name, names, cutoff=NEARLY):
-            yield f"{prefix}{name}", f"{prefix}{near}"
+    unknown = {name.removeprefix(prefix) for name in given - OF_COMPOSE if name.startswith(prefix)} - names
+    for name in sorted(name for name in unknown if not _SERVICE.search(f"{prefix}{name}")):
+        near = nearest_name(name, names, cutoff=NEARLY)
+        yield f"{prefix}{name} is no setting and has no effect" + (f"; is {prefix}{near} meant?" if near else "")
 
 
 def _unreadable(settings_class: type[Settings], error: SettingsError) -> str:

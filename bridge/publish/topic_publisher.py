@@ -280,4 +280,4 @@ class TopicPublisher:
     def _report(self, problem: str) -> None:
         """Log a problem, but not each time that it is met again."""
         if self._throttle.admits(problem):
-            log.warning("%s (trying for ever)", problem)
+            log.warning("%s; it is tried again", problem)

@@ -41,14 +41,16 @@ def test_a_missing_setting_says_how_to_set_it(capsys: pytest.CaptureFixture[str]
     assert '{"1400000000":["token-a"]}' in shown
 
 
-def test_a_misspelt_setting_is_told(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_setting_that_is_none_is_told(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setenv("BRIDGE_APPS", '{"1400000000":["token-a"]}')
     monkeypatch.setenv("BRIDGE_JOURNAL_DRI", "/elsewhere")
     monkeypatch.setenv("BRIDGE_APP_FILE", "/elsewhere")
     monkeypatch.setenv("BRIDGE_SERVICE_HOST", "10.0.0.1")  # Kubernetes adds such ones.
-    Path(".env").write_text("bridge_reply_deadline=100\nBRIDGE_PORT=8081\n")
+    monkeypatch.setenv("BRIDGE_ALLOWED_IPS", "10.0.0.0/8")
+    Path(".env").write_text("bridge_reply_deadline=100\nBRIDGE_PORT=8081\nBRIDGE_BIND=0.0.0.0\n")
     load_settings(BridgeSettings)
-    told = [
+    told = ["BRIDGE_ALLOWED_IPS is no setting and has no effect"]
+    told += [
         f"{name} is no setting and has no effect; is {meant} meant?"
         for name, meant in (
             ("BRIDGE_APP_FILE", "BRIDGE_APPS_FILE"),

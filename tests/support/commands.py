@@ -73,8 +73,12 @@ class Command(Process):
         return sum(s.value for s in self.samples() if s.name == name and labels.items() <= s.labels.items())
 
 
+PATIENT_MS = "1900"
+"""So long a reply may take, that no callback is refused because a machine is busy."""
+
+
 class IngressProcess(Command):
-    """`bridge serve`, with app 1400000000 and its token `token-a`; `settings` are added or replace."""
+    """`bridge serve`, with app 1400000000 and its token `token-a`, and patient; `settings` are added or replace."""
 
     def __init__(self, folder: Path, bootstrap: str, topics: Topics, **settings: str) -> None:
         self.port = free_port()
@@ -90,6 +94,7 @@ class IngressProcess(Command):
             "BRIDGE_TOPIC": topics.events,
             "BRIDGE_DLQ_TOPIC": topics.dlq,
             "BRIDGE_JOURNAL_DIR": str(self.journal_dir),
+            "BRIDGE_REPLY_DEADLINE_MS": PATIENT_MS,
         }
         super().__init__("bridge", "serve", log=folder / "bridge.log", env={**env, **settings}, admin_port=admin_port)
 

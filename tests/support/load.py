@@ -25,8 +25,6 @@ from tests.support.waiting import PATIENCE, wait_until
 DRIVER_WAITS_S = PLATFORM_WAITS_S * PATIENCE
 """Then the driver gives up, as the platform does on a machine that does nothing else. How long replies take is measured
 by bench/."""
-PATIENT_MS = "1900"
-"""BRIDGE_REPLY_DEADLINE_MS of a test in which no callback may be refused, whatever else the machine does."""
 
 
 @dataclass(slots=True, eq=False)

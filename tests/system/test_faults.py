@@ -18,7 +18,7 @@ from tests.support.callbacks import PostedCallback, recalled
 from tests.support.commands import IngressProcess
 from tests.support.disk import can_mount, fill, mount, unmount
 from tests.support.http import request
-from tests.support.load import PATIENT_MS, Load
+from tests.support.load import Load
 from tests.support.ports import free_port
 from tests.support.strace import injected
 from tests.support.topic import Topics, configure, create_topic, read_all, wait_for_events
@@ -77,7 +77,7 @@ FAILING_SYNC = pytest.param(failing_sync, marks=needs_strace)
 def test_with_kafka_healthy_a_disk_that_is_hurt_costs_no_callback(
     fault: Fault, small_disk: Path, ingress: MakeIngress, own_broker: Broker
 ) -> None:
-    bridge = ingress(own_broker, BRIDGE_JOURNAL_DIR=str(small_disk / "journal"), BRIDGE_REPLY_DEADLINE_MS=PATIENT_MS)
+    bridge = ingress(own_broker, BRIDGE_JOURNAL_DIR=str(small_disk / "journal"))
     bridge.wait_for(lambda: bridge.metric("bridge_kafka_ok") == 1, what="Kafka")
     with Load(bridge.port, connections=16, rate=500) as load:
         load.wait_acknowledged(200)

@@ -17,7 +17,7 @@ from tests.conftest import MakeIngress
 from tests.support.broker import Broker
 from tests.support.callbacks import recalled
 from tests.support.commands import IngressProcess
-from tests.support.load import PATIENT_MS, Load
+from tests.support.load import Load
 from tests.support.topic import read_all
 from tests.support.verdict import verdict
 from tests.support.waiting import wait_until
@@ -99,7 +99,7 @@ def test_nothing_comes_out_of_order_through_an_outage_and_a_restart_with_a_backl
 
 @pytest.mark.slow
 def test_ten_minutes_of_backlog_drain_in_order_and_cost_no_memory(ingress: MakeIngress, own_broker: Broker) -> None:
-    bridge = ingress(own_broker, BRIDGE_REPLY_DEADLINE_MS=PATIENT_MS)
+    bridge = ingress(own_broker)
     with Load(bridge.port, connections=CONNECTIONS) as load:
         load.wait_acknowledged(1000)
         own_broker.kill()
@@ -117,7 +117,7 @@ def test_ten_minutes_of_backlog_drain_in_order_and_cost_no_memory(ingress: MakeI
 def test_every_callback_is_accepted_and_answered_while_kafka_is(
     hurt: Callable[[Broker], None], ingress: MakeIngress, own_broker: Broker
 ) -> None:
-    bridge = ingress(own_broker, BRIDGE_REPLY_DEADLINE_MS=PATIENT_MS)
+    bridge = ingress(own_broker)
     with Load(bridge.port, connections=CONNECTIONS, rate=2000) as load:
         load.wait_acknowledged(1000)
         hurt(own_broker)
@@ -136,7 +136,7 @@ def test_every_callback_is_accepted_and_answered_while_kafka_is(
 def test_killing_one_of_two_processes_under_load_loses_nothing_and_refuses_nothing_that_reached_the_socket(
     ingress: MakeIngress, own_broker: Broker
 ) -> None:
-    bridge = ingress(own_broker, BRIDGE_WORKERS="2", BRIDGE_REPLY_DEADLINE_MS=PATIENT_MS)
+    bridge = ingress(own_broker, BRIDGE_WORKERS="2")
     bridge.wait_for_log(BOTH_ACCEPT)
     with Load(bridge.port, connections=CONNECTIONS) as load:
         load.wait_acknowledged(1000)

@@ -22,7 +22,7 @@ from tests.support.journal_faults import (
     replace_folder,
     truncate_log,
 )
-from tests.support.load import PATIENT_MS, Load
+from tests.support.load import Load
 from tests.support.topic import TopicMessage, read_all, wait_for_events
 from tests.support.verdict import verdict
 
@@ -53,7 +53,7 @@ def all_come_after_kill(bridge: IngressProcess, broker: Broker, acknowledged: se
 def test_what_was_acknowledged_before_and_after_the_journal_was_taken_away_survives_kill_9(
     hurt: Hurt, ingress: MakeIngress, broker: Broker
 ) -> None:
-    bridge = ingress(NOWHERE, BRIDGE_REPLY_DEADLINE_MS=PATIENT_MS)
+    bridge = ingress(NOWHERE)
     acknowledged = post(bridge, "before", 20)
     hurt(bridge.journal_dir)
     acknowledged |= post(bridge, "after", 40)
@@ -67,7 +67,7 @@ def test_what_was_acknowledged_before_and_after_the_journal_was_taken_away_survi
 def test_what_is_acknowledged_after_the_journal_was_truncated_survives_kill_9(
     ingress: MakeIngress, broker: Broker
 ) -> None:
-    bridge = ingress(NOWHERE, BRIDGE_REPLY_DEADLINE_MS=PATIENT_MS)
+    bridge = ingress(NOWHERE)
     assert len(post(bridge, "before", 20)) == 20
     truncate_log(bridge.journal_dir)
     acknowledged = post(bridge, "after", 40)
@@ -80,7 +80,7 @@ def test_a_journal_that_is_mounted_over_is_made_anew_where_the_next_process_look
 ) -> None:
     if not can_mount():
         pytest.skip("a file system cannot be mounted here")
-    bridge = ingress(NOWHERE, BRIDGE_REPLY_DEADLINE_MS=PATIENT_MS)
+    bridge = ingress(NOWHERE)
     acknowledged = post(bridge, "before", 20)
     mount(bridge.journal_dir, size_bytes=16 * 1024 * 1024)
     try:
@@ -95,7 +95,7 @@ def test_a_journal_that_is_mounted_over_is_made_anew_where_the_next_process_look
 def test_while_no_journal_can_be_made_nothing_is_acknowledged_and_readiness_names_the_folder(
     ingress: MakeIngress, broker: Broker
 ) -> None:
-    bridge = ingress(NOWHERE, BRIDGE_REPLY_DEADLINE_MS=PATIENT_MS)
+    bridge = ingress(NOWHERE)
     acknowledged = post(bridge, "before", 5)
     shutil.rmtree(bridge.journal_dir)
     bridge.journal_dir.touch()  # Now no folder can be made there.
@@ -113,7 +113,7 @@ def test_while_no_journal_can_be_made_nothing_is_acknowledged_and_readiness_name
 
 
 def test_a_graceful_stop_copies_what_was_taken_away_a_moment_before(ingress: MakeIngress, broker: Broker) -> None:
-    bridge = ingress(NOWHERE, BRIDGE_REPLY_DEADLINE_MS=PATIENT_MS)
+    bridge = ingress(NOWHERE)
     acknowledged = post(bridge, "before", 20)
     shutil.rmtree(bridge.journal_dir)
     assert bridge.terminate() == 0
@@ -123,7 +123,7 @@ def test_a_graceful_stop_copies_what_was_taken_away_a_moment_before(ingress: Mak
 def test_the_working_directory_of_a_relative_folder_may_be_moved_away_too(
     ingress: MakeIngress, broker: Broker, tmp_path: Path
 ) -> None:
-    bridge = ingress(NOWHERE, BRIDGE_JOURNAL_DIR="journal", BRIDGE_REPLY_DEADLINE_MS=PATIENT_MS)
+    bridge = ingress(NOWHERE, BRIDGE_JOURNAL_DIR="journal")
     acknowledged = post(bridge, "before", 20)
     working_directory = bridge.journal_dir.parent
     assert bridge.log.parent == working_directory

@@ -58,6 +58,7 @@ class Stage:
             BRIDGE_JOURNAL_DIR=str(self.disk / "journal"),
             BRIDGE_ADOPT_INTERVAL_S="2",
             BRIDGE_KAFKA_STALL_S="5",
+            BRIDGE_REPLY_DEADLINE_MS="500",
             TMPDIR=str(folder / "tmp"),  # A killed supervisor leaves its folder there.
         )
         self.journal_dir = self.disk / "journal"
