@@ -122,5 +122,12 @@ class ConnectionTable:
         now = self._loop.time()
         for connection in self:
             if connection.deadline <= now:
-                connection.expire()
+                self._end(connection)
         self._sweep = self._loop.call_later(SWEEP_INTERVAL_S, self._expire) if len(self) else None
+
+    def _end(self, connection: TableConnection) -> None:
+        try:
+            connection.expire()
+        except Exception:  # Else nobody would look at deadlines any more.
+            log.exception("a connection whose time is over could not be ended as it should")
+            connection.abort()

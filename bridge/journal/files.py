@@ -41,7 +41,8 @@ class JournalFiles:
     - A file that vanished from the folder has failed. What it holds is read through what we have open of it, and copied
       to a new file, so that it outlives us.
     - A retired file goes only when it holds no group that Kafka has not confirmed. While no file is current and groups
-      are unwritten, it stays: it may have rows of them that were not synced, which is better than nothing.
+      are unwritten, it stays, also at a stop: it may have rows of them that were not synced, which is better than
+      nothing.
 
     Args:
         folder: where the files are; those of other processes too.
@@ -124,7 +125,9 @@ class JournalFiles:
             self._reopening.cancel()
         self._adopter.stop()
         await self._rescuer.stop()
-        await self._writer.call(partial(_close, tuple(self._files), self.folder))
+        await self._writer.call(
+            partial(_close, tuple(self._files), self.folder, removes_empty=not self._may_have_unwritten)
+        )
 
     # -- What they hold ------------------------------------------------------------------------------------------------
 
@@ -219,6 +222,11 @@ class JournalFiles:
         if self._cleanup_timer is None:
             self._cleanup_timer = asyncio.get_running_loop().call_later(CLEANUP_DELAY_S, self._clean_up)
 
+    @property
+    def _may_have_unwritten(self) -> bool:
+        """Whether files that count as empty may have rows of groups that no file holds for certain."""
+        return self.current is None and self._has_unwritten()
+
     def _clean_up(self) -> None:
         """Delete the rows of complete groups, and the files that hold nothing any more."""
         if self._cleanup_timer is not None:
@@ -229,7 +237,7 @@ class JournalFiles:
             is_empty = file.groups == 0
             if file is self.current and is_empty and file.peak_bytes > REPLACE_ABOVE_BYTES:
                 self._replace()
-            elif file is not self.current and is_empty and not (self.current is None and self._has_unwritten()):
+            elif file is not self.current and is_empty and not self._may_have_unwritten:
                 self._files.remove(file)
                 self._writer.run_in_steps(file.store.remove_in_steps())
                 log.info("the journal %s is drained and removed", file.path.name)
@@ -239,11 +247,11 @@ class JournalFiles:
                     self.plan_cleanup()
 
 
-def _close(files: Sequence[JournalFile], folder: Path) -> None:
+def _close(files: Sequence[JournalFile], folder: Path, *, removes_empty: bool) -> None:
     for file in files:
         try:
             if file.groups and has_vanished(file):
                 rescue(file, folder)
         except (OSError, sqlite3.Error) as error:
             log.error("what the journal %s held is lost, for it could not be copied: %s", file.path, error)
-        file.close()
+        file.close(removes_empty=removes_empty)

@@ -199,7 +199,7 @@ class GroupCommit:
             self._is_tried = False
             for _ in range(LOOKS_PER_PROBE):
                 await asyncio.sleep(LOOK_INTERVAL_S)
-                if self._files.current is not None:
+                if self._files.current is not None and not self._writer.is_stuck:
                     self._writer.look_after(self._files.current.store)
             self.write_pending()
             file = self._files.current

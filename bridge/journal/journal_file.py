@@ -57,9 +57,9 @@ class JournalFile:
         due = len(self._deletable)
         return [self._deletable.popleft() for _ in range(min(due, max(FEW_DELETIONS, due // DELETIONS_SHARE)))]
 
-    def close(self) -> None:
+    def close(self, *, removes_empty: bool = True) -> None:
         """Give the file back, or remove it if nothing in it is needed. For the writer's thread."""
-        if self.groups == 0:
+        if self.groups == 0 and removes_empty:
             self.store.remove()
             return
         with suppress(sqlite3.Error, OSError):

@@ -93,6 +93,8 @@ class Store:
         self.path = path
         self.number = JournalName.of(path).number
         """Of its name."""
+        self.has_failed = False
+        """Whether a write or a sync of it failed, so that nothing may be added to it any more."""
         self._connection = connection
         self._synchronous = ""
         note_ours(path)
@@ -103,12 +105,12 @@ class Store:
             raise
 
     @classmethod
-    def create(cls, folder: Path, *, number: int = 0, above: int = 0) -> Store:
+    def create(cls, folder: Path, *, number: int | None = None, above: int = 0) -> Store:
         """A new file in `folder`, made where there is none.
 
         Args:
             folder: where.
-            number: of its name; 0: a number above all that are there, and above `above`.
+            number: of its name; None: a number above all that are there, and above `above`.
             above: the number of files that are not there any more.
 
         Raises:
@@ -119,7 +121,7 @@ class Store:
         if space.f_bavail * space.f_frsize < MIN_FREE_BYTES:
             # It would be full again at once, and readiness would flap.
             raise OSError(errno.ENOSPC, f"less than {MIN_FREE_BYTES} bytes are free", str(folder))
-        path = new_path(folder, number or max(next_number(folder), above + 1))
+        path = new_path(folder, max(next_number(folder), above + 1) if number is None else number)
         note_ours(path)  # Before it is there: another thread may be looking for files without an owner.
         try:
             os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))

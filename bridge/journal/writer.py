@@ -129,7 +129,6 @@ class JournalWriter(FileThread):
         super().__init__(loop, "journal-writer")
         self._on_synced = on_synced
         self._on_failed = on_failed
-        self._failed: set[Store] = set()
         self._next_work: deque[Work | WriteRequest | None] = deque(maxlen=1)
         """What came out of the queue behind writes that are done together, and is not one of them."""
 
@@ -172,7 +171,7 @@ class JournalWriter(FileThread):
 
     def _write(self, store: Store, requests: Sequence[WriteRequest]) -> None:
         syncs = [request.sync_through for request in requests if request.sync_through is not None]
-        if store in self._failed and (syncs or any(request.rows for request in requests)):
+        if store.has_failed and (syncs or any(request.rows for request in requests)):
             return  # The loop knows, and has taken these groups back.
         try:
             store.write(
@@ -187,13 +186,13 @@ class JournalWriter(FileThread):
             self._loop.call_soon_threadsafe(self._on_synced, store, max(syncs))
 
     def _look_after(self, store: Store) -> None:
-        if store in self._failed:
+        if store.has_failed:
             return
         try:
             store.check_presence()
-        except OSError as error:
+        except Exception as error:  # noqa: BLE001 - as with a write
             self._fail(store, error)
 
     def _fail(self, store: Store, error: Exception) -> None:
-        self._failed.add(store)
+        store.has_failed = True
         self._loop.call_soon_threadsafe(self._on_failed, store, error)

@@ -25,6 +25,7 @@ import contextlib
 from typing import Literal
 
 from bridge.journal.topic_queue import TopicQueue
+from bridge.journal.writer import FileThread
 from bridge.publish.pacing import Arrivals
 from bridge.publish.quarantine import Quarantine
 from bridge.publish.source import Source
@@ -59,11 +60,15 @@ class Publisher:
         self._source: Source | None = None
         self._topics: dict[str, TopicPublisher] = {}
         self._tasks: list[asyncio.Task[None]] = []
+        # Not behind the journal's file work: many files may be there, and replies wait for a sync. Nor in a thread of
+        # the event loop's own, whose end is waited for: the disk may hang.
+        self._counter = FileThread(asyncio.get_running_loop(), "quarantine-counter")
 
     def start(self, source: Source) -> None:
         """Publish what is in the journal and what it is given, for ever; connect in the background."""
         self._source = source
         self.quarantine.move_to(source.folder)
+        self._counter.start()
         for topic in (self._settings.topic, self._settings.dlq_topic, *source.queues):
             self.available(source.queue(topic), False)
         self._tasks.append(asyncio.get_running_loop().create_task(self._watch()))
@@ -75,6 +80,7 @@ class Publisher:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._counter.stop()
 
     def available(self, queue: TopicQueue, live: bool, /) -> None:
         """Groups can be leased from a queue, which may be new: adopted, from a time when topics had other names."""
@@ -108,8 +114,7 @@ class Publisher:
     async def _watch_quarantine(self, source: Source) -> None:
         while True:
             with contextlib.suppress(OSError):  # Whoever keeps something there is told.
-                # Not behind the journal's file work: many files may be there, and replies wait for a sync.
-                self.quarantine.note(await asyncio.to_thread(self.quarantine.counted))
+                self.quarantine.note(await self._counter.call(self.quarantine.counted))
             source.budget.elsewhere_bytes = self.quarantine.excess_bytes
             await asyncio.sleep(QUARANTINE_INTERVAL_S)
 

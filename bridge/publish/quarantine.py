@@ -115,11 +115,16 @@ class Quarantine:
         """
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         path = self.folder / f"{time.time_ns():020d}-{uuid4().hex[:8]}{SUFFIX}"
-        with os.fdopen(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb") as file:
-            size = file.write(pack([record]))
-            file.flush()
-            os.fsync(file.fileno())
-        sync_folder(self.folder)
+        try:
+            with os.fdopen(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb") as file:
+                size = file.write(pack([record]))
+                file.flush()
+                os.fsync(file.fileno())
+            sync_folder(self.folder)
+        except BaseException:  # It is tried again and again, each time with a file more.
+            with contextlib.suppress(OSError):
+                path.unlink(missing_ok=True)
+            raise
         self.usage = QuarantineUsage(self.usage.files + 1, self.usage.bytes + size)
         self.kept[record.topic] += 1
         log.error(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
+
 from bridge.http.connection_table import LOT, RECENTLY_S, ConnectionTable
 from tests.support.http import until
 
@@ -97,3 +99,25 @@ async def test_connections_whose_time_is_over_are_told() -> None:
     await until(lambda: early.is_expired)
     table.remove(early)
     table.remove(early)
+
+
+async def test_one_that_cannot_be_ended_keeps_none_of_the_others_open(caplog: pytest.LogCaptureFixture) -> None:
+    class Broken(NotingConnection):
+        def expire(self) -> None:
+            raise RuntimeError("cannot be ended")
+
+    table = ConnectionTable(3)
+    broken, other = Broken(), NotingConnection()
+    for connection in (broken, other):
+        connection.deadline = 0.0
+        table.add(connection)
+    await until(lambda: other.is_expired)
+    assert broken.is_closed
+    assert "cannot be ended" in caplog.text
+    table.remove(broken)
+    table.remove(other)
+    late = NotingConnection()
+    late.deadline = 0.0
+    table.add(late)
+    await until(lambda: late.is_expired)
+    table.remove(late)

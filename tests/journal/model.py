@@ -116,8 +116,8 @@ class World:
             self.disk.heal()
         self._begin_life()
 
-    def stop(self) -> None:
-        """Graceful: what the disk takes is kept, whatever becomes of the machine. Then a new life begins."""
+    def stop(self, *, machine: bool = True) -> None:
+        """Graceful: what the disk takes is kept, also if the `machine` ends behind us. Then a new life begins."""
         self.writer.hangs = False
         disk_is_well = self.journal.state.disk_ok and not self.disk.fails
         here = {name for name, sent in self.sent.items() if sent.life == self.lives}
@@ -128,7 +128,7 @@ class World:
         while self.step():  # What the threads do after the stop is of no consequence.
             pass
         self.check()
-        self.crash(machine=True)
+        self.crash(machine=machine)
 
     def end(self) -> None:
         """Put everything away."""

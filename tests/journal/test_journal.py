@@ -82,6 +82,24 @@ def test_a_failed_file_goes_when_kafka_has_all_of_it_though_a_full_disk_takes_no
     world.drain()
 
 
+def test_rows_that_nobody_synced_outlive_a_graceful_stop_while_no_file_can_be_written(world: World) -> None:
+    world.outlet.confirms = False
+    world.disk.sync_fails = world.disk.takes_no_file = True
+    world.append("events", 0, 10)
+    _sync(world)
+    assert not world.journal.state.disk_ok
+    world.stop(machine=False)
+    world.drain()
+    assert len(world.confirmed) == 1
+
+
+def test_a_disk_that_hangs_is_not_asked_again_and_again_where_the_file_is(world: World) -> None:
+    world.writer.hangs = True
+    for _ in range(20):
+        world.advance(PROBE_INTERVAL_S)
+    assert world.writer._queue.qsize() <= 1 + LOOKS_PER_PROBE
+
+
 def test_a_record_that_was_not_durable_in_time_is_published_all_the_same(world: World) -> None:
     world.outlet.confirms = True
     world.writer.hangs = True

@@ -95,3 +95,19 @@ async def test_a_stop_at_any_step_of_copying_leaves_what_the_file_held(
         rescue(file, folder)
     file.close()
     assert records_found(folder) == 1
+
+
+async def test_the_copy_of_a_file_with_a_name_of_another_form_comes_first_as_the_file_did(folder: Path) -> None:
+    packed = pack([Record("events", b"key", b"value", [], 0)])
+    made = Store.create(folder)
+    made.write([Row(1, "events", 1, len(packed), packed)], (), sync=True)
+    made.close()
+    backup = made.path.rename(folder / "backup.journal")
+    later = Store.create(folder)
+    file = JournalFile(Store.open(backup))
+    file.add(1, len(packed))
+    backup.unlink()
+    rescue(file, folder)
+    assert file.store.number < later.number
+    file.store.remove()
+    later.remove()

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import sqlite3
 import threading
+import weakref
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -148,6 +150,32 @@ async def test_other_work_is_done_between_the_steps_of_a_long_one(writer: Journa
     await other
     await writer.call(lambda: None)
     assert order[:2] == ["step 0", "other"]
+
+
+async def test_a_look_that_fails_in_whatever_way_is_a_failure_of_the_file_and_the_thread_goes_on(
+    writer: JournalWriter, store: Store, told: Told, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_store: Store) -> None:
+        raise MemoryError("no memory")
+
+    monkeypatch.setattr(Store, "check_presence", fail)
+    writer.look_after(store)
+    assert await asyncio.wait_for(writer.call(lambda: 7), 60) == 7
+    assert told.failed == ["no memory"]
+
+
+async def test_a_file_that_failed_is_let_go(writer: JournalWriter, tmp_path: Path, told: Told) -> None:
+    made = Store.create(tmp_path)
+    made.path.unlink()
+    writer.look_after(made)
+    await writer.call(lambda: None)
+    assert len(told.failed) == 1
+    made.close()
+    known = weakref.ref(made)
+    del made
+    await writer.call(lambda: None)  # Else the thread has its last work at hand.
+    gc.collect()
+    assert known() is None
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 
@@ -77,3 +78,21 @@ def test_what_is_no_file_of_ours_is_not_followed(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "refused" / "1.record")
     assert [kept.record for kept in quarantine] == [RECORD]
     assert quarantine.counted().bytes < 1000
+
+
+def test_a_record_that_the_disk_does_not_take_leaves_nothing_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def is_full(_descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    quarantine = Quarantine(tmp_path, dlq_topic="dlq", max_bytes=MAX_BYTES)
+    with monkeypatch.context() as patches:
+        patches.setattr(os, "fsync", is_full)
+        for _ in range(3):
+            with pytest.raises(OSError, match="No space"):
+                quarantine.keep(RECORD, "refused")
+    assert quarantine.counted() == quarantine.usage == (0, 0)
+    assert not quarantine.kept
+    quarantine.keep(RECORD, "refused")
+    assert quarantine.counted().files == 1
