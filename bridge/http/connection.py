@@ -307,7 +307,9 @@ class HttpConnection(HttpRequest, asyncio.Protocol):
     def _go_on(self) -> None:
         early = self._early
         self._drop_early()
-        if self._transport is not None and not self._is_half_closed:
+        if self._transport is None or self._transport.is_closing():
+            return
+        if not self._is_half_closed:
             self._transport.resume_reading()
         if early:
             self.data_received(early)
@@ -332,7 +334,7 @@ class HttpConnection(HttpRequest, asyncio.Protocol):
         self._context.ingress.refuse(self, refusals.NO_ROOM_FOR_BODY)
 
     def finish(self) -> None:
-        """Close it once its last reply has left."""
+        """Close it once its replies have left."""
         if self._transport is not None:
             self._transport.close()
 
@@ -348,7 +350,7 @@ class HttpConnection(HttpRequest, asyncio.Protocol):
         elif self._head.is_begun:
             self._answer_no_request(refusals.BROKEN_HEAD)
         else:
-            self.abort()
+            self.finish()
 
     def _answer_no_request(self, refusal: Refusal) -> None:
         """Answer what is none. The connection ends with it."""

@@ -112,13 +112,13 @@ class HttpServer:
         """Close what is idle; let the requests that are under way be answered, within `timeout_s`; close the rest."""
         self.ask_to_close()
         for connection in self._in_phase(Phase.HEAD):
-            connection.abort()
+            connection.finish()  # It may have replies that the client has not read yet.
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(timeout_s):
                 while self._in_phase(Phase.BODY, Phase.REPLY):  # noqa: ASYNC110 - none of them has an event
                     await asyncio.sleep(CHECK_INTERVAL_S)
         for connection in self._connections():
-            if connection.phase is Phase.ENDING:
+            if connection.phase in {Phase.HEAD, Phase.ENDING}:
                 connection.finish()
             else:
                 connection.abort()

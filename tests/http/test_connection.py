@@ -9,6 +9,8 @@ from contextlib import AsyncExitStack
 
 import orjson
 
+from bridge.http.connection import HttpConnection
+from bridge.http.server import HttpServer
 from tests.conftest import MakeIngress
 from tests.support.broker import Broker
 from tests.support.callbacks import PostedCallback, recalled, sample
@@ -170,3 +172,67 @@ async def test_callbacks_that_arrive_together_are_flushed_as_one_lot() -> None:
             assert (await client.reply()).startswith(b"HTTP/1.1 200")
     assert lots[-1] == 5
     assert len(lots) < 5
+
+
+class UnreadTransport(asyncio.Transport):
+    """The side of a client that reads nothing: what is written stays here until it is thrown away."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.written = b""
+        self.is_aborted = False
+        self._closes = False
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        self.written += bytes(data)
+
+    def is_closing(self) -> bool:
+        return self._closes
+
+    def close(self) -> None:
+        self._closes = True
+
+    def abort(self) -> None:
+        self._closes = self.is_aborted = True
+
+    def pause_reading(self) -> None:
+        """Nothing is read here."""
+
+    def resume_reading(self) -> None:
+        assert not self._closes, "nothing can be read any more"
+
+
+async def answered(server: HttpServer, journal: FakeJournal) -> tuple[HttpConnection, UnreadTransport]:
+    """A connection whose client has not read the reply to its request."""
+    connection, transport = server.connection(), UnreadTransport()
+    connection.connection_made(transport)
+    connection.data_received(wire(recalled("ann", unread=1)))
+    await until(lambda: bool(journal.records))
+    connection.pause_writing()
+    journal.resolve(True)
+    assert transport.written.startswith(b"HTTP/1.1 200")
+    return connection, transport
+
+
+async def test_a_client_that_sends_nothing_more_gets_the_replies_that_it_has_not_read() -> None:
+    journal = FakeJournal()
+    async with serving(ingress_with(journal)) as server:
+        connection, transport = await answered(server.http, journal)
+        assert not connection.eof_received()
+        assert transport.is_closing()
+        assert not transport.is_aborted
+        connection.connection_lost(None)
+
+
+async def test_a_stop_throws_no_reply_away_that_a_client_has_not_read() -> None:
+    journal = FakeJournal()
+    async with serving(ingress_with(journal)) as server:
+        connection, transport = await answered(server.http, journal)
+        connection.data_received(wire(recalled("ann", unread=2)))
+        stopping = asyncio.ensure_future(server.http.drain(0.5))
+        await until(transport.is_closing)
+        assert not transport.is_aborted
+        connection.resume_writing()
+        assert len(journal.records) == 1
+        connection.connection_lost(None)
+        await stopping
