@@ -36,7 +36,7 @@ class RedisServer(Server):
     def _create(self) -> Host:
         options = ["--port", str(self.port), "--appendonly", "yes", "--appendfsync", "always", "--save", ""]
         if self._cluster:
-            options += ["--cluster-enabled", "yes"]
+            options += ["--cluster-enabled", "yes", "--cluster-port", str(free_port())]
         if _docker():
             return Container(IMAGE, ports=[self.port], command=["redis-server", "--protected-mode", "no", *options])
         self.folder.mkdir(parents=True, exist_ok=True)
