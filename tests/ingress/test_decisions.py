@@ -237,7 +237,12 @@ def test_a_decision_holds_although_the_event_cannot_be_kept_in_time(
     ingress: MakeIngress, endpoint: DecidingEndpoint
 ) -> None:
     endpoint.answer = lambda _event: (200, {"ErrorCode": 1})
-    bridge = ingress(NOBODY, BRIDGE_DECISION_URLS=by((BEFORE, endpoint.url())), BRIDGE_SYNC_AFTER_MS="1000")
+    bridge = ingress(
+        NOBODY,
+        BRIDGE_DECISION_URLS=by((BEFORE, endpoint.url())),
+        BRIDGE_SYNC_AFTER_MS="1000",
+        BRIDGE_REPLY_DEADLINE_MS="500",
+    )
     assert bridge.post(asked()).json == {**OK, "ErrorCode": 1}
     assert bridge.metric("bridge_refused_total", reason="deadline") == 1
 
