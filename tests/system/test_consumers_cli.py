@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -77,7 +78,8 @@ def test_a_badge_that_was_lost_is_said_to_be_lost(own_redis: RedisServer) -> Non
         client.hset("im:badges:state", mapping={"id": "x", "lost_at": str(NOON_MS)})
     done = consumers("badge", "get", "ann", CONSUMERS_REDIS_URL=own_redis.url)
     assert done.returncode == 1
-    assert f"Redis has lost its badges (2026-09-21T14:13:20.000Z), run `{CONSUMERS} badge rebuild`" in done.stderr
+    as_pasted = shlex.quote(str(CONSUMERS))
+    assert f"Redis has lost its badges (2026-09-21T14:13:20.000Z), run `{as_pasted} badge rebuild`" in done.stderr
 
 
 def test_an_account_of_two_apps_needs_the_app(redis_server: RedisServer, topics: Topics) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import signal
 import socket
@@ -141,4 +142,4 @@ def test_a_port_that_is_taken_is_named_with_the_way_out(tmp_path: Path) -> None:
         with Process([BRIDGE, "dev", "--port", str(port)], log=tmp_path / "dev.log") as dev:
             assert dev.wait(15) == 1
             assert f"port {port} of 127.0.0.1 is taken" in dev.output()
-            assert "bridge dev --port 0" in dev.output()
+            assert f"{shlex.quote(str(BRIDGE))} dev --port 0" in dev.output()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import signal
 import subprocess
 from collections.abc import Callable, Iterator
@@ -91,7 +92,8 @@ def test_a_refusal_says_what_to_look_at_and_shows_no_token(ingress: MakeIngress)
 def test_where_nobody_listens_it_says_what_to_start() -> None:
     sent = run_bridge("send", "C2C.CallbackAfterSendMsg", BRIDGE_PORT=str(free_port()))
     assert sent.returncode == 1
-    assert f"Start `{BRIDGE} dev` or `{BRIDGE} serve`" in sent.stderr
+    as_pasted = shlex.quote(str(BRIDGE))
+    assert f"Start `{as_pasted} dev` or `{as_pasted} serve`" in sent.stderr
     assert "Traceback" not in sent.stderr
 
 
