@@ -59,7 +59,9 @@ class BridgeSettings(Settings):
     admin_host: str = Field(
         "127.0.0.1", description="Address for health checks and metrics; `0.0.0.0` for whoever asks from outside."
     )
-    admin_port: int = Field(9090, ge=0, le=65535, description="Port for `/healthz`, `/readyz`, `/metrics`; 0 = none.")
+    admin_port: int = Field(
+        9090, ge=0, le=65535, description="Port for `/healthz`, `/readyz`, `/metrics`, `/drift`; 0 = none."
+    )
     topic: str = Field("im.events", description="Topic for events.")
     dlq_topic: str = Field("im.events.dlq", description="Topic for what could not be understood: the dead letters.")
     topic_retention_hours: int = Field(

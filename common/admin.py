@@ -1,4 +1,4 @@
-"""The private admin port of every process: `/healthz`, `/readyz`, `/metrics`."""
+"""The private admin port of every process: `/healthz`, `/readyz`, `/metrics`, and what a process has besides."""
 
 from __future__ import annotations
 
@@ -35,6 +35,7 @@ class AdminServer:
         registry: shown by `/metrics`.
         unix_socket: a path to serve on instead of a port.
         refresh: awaited before an answer is made of `readiness` or `registry`.
+        pages: path → makes the JSON of a further page.
     """
 
     def __init__(
@@ -46,6 +47,7 @@ class AdminServer:
         registry: CollectorRegistry,
         unix_socket: str | None = None,
         refresh: Callable[[], Awaitable[None]] | None = None,
+        pages: Mapping[str, Callable[[], Awaitable[bytes]]] | None = None,
     ) -> None:
         self._host = host
         self._port = port
@@ -53,6 +55,7 @@ class AdminServer:
         self._readiness = readiness
         self._registry = registry
         self._refresh = refresh
+        self._pages = pages or {}
         self._server: GetServer | None = None
 
     async def start(self) -> None:
@@ -89,7 +92,10 @@ class AdminServer:
             case "/metrics":
                 await self._refreshed()
                 return ServedPage(generate_latest(self._registry), CONTENT_TYPE_LATEST)
-        return ServedPage(b"there are /healthz, /readyz and /metrics\n", status=HTTPStatus.NOT_FOUND)
+        if path in self._pages:
+            return ServedPage(await self._pages[path](), JSON)
+        *others, last = ("/healthz", "/readyz", "/metrics", *self._pages)
+        return ServedPage(f"there are {', '.join(others)} and {last}\n".encode(), status=HTTPStatus.NOT_FOUND)
 
     async def _readyz(self) -> ServedPage:
         await self._refreshed()

@@ -25,7 +25,7 @@ from common import streams
 from common.interrupts import be_interruptible
 from common.text import plural, printable, safe_output
 
-__all__ = ["Output", "ShowProgress", "plural", "printable", "progress_bar", "show_table"]
+__all__ = ["Output", "ShowProgress", "is_terminal", "plural", "printable", "progress_bar", "show_table"]
 
 
 class _Console(Console):
@@ -68,6 +68,11 @@ class Output:
         self.line(f"The last lines of the log of the {name}:" if tail else f"The {name} has logged nothing.")
         for line in tail.splitlines():
             self.line(f"  {printable(line)}", "dim")
+
+
+def is_terminal() -> bool:
+    """Whether standard output is for people."""
+    return _Console().is_terminal
 
 
 def show_table(headers: Sequence[str], rows: Iterable[Sequence[str | Text]]) -> None:

@@ -32,6 +32,10 @@ COMMANDS = {
     "tail": LazyCommand(
         "bridge.commands.tail:tail", "Show a topic live, one line a record: events, dead letters, badges."
     ),
+    "drift": LazyCommand(
+        "bridge.commands.drift:drift",
+        "List what came differently from the platform's documentation: names and types, nothing that a user wrote.",
+    ),
     "journal": LazyCommand("bridge.commands.journal:app", "See and publish by hand what the journals hold."),
     "dlq": LazyCommand("bridge.commands.dlq:app", "Read dead letters of the ingress again."),
 }

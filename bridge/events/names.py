@@ -47,16 +47,17 @@ def nearest_before_command(text: str) -> str | None:
 
 def is_field(name: str) -> bool:
     """Whether the platform documents a field of this name in any callback, whatever its case."""
-    return name.lower() in {known.lower() for known in _fields()}
+    return name.lower() in {known.lower() for known in fields()}
 
 
 def nearest_field(name: str) -> str | None:
     """The documented field that a misspelt name is most like, None where it is like none."""
-    return nearest_name(name, _fields(), cutoff=NEARLY_A_FIELD)
+    return nearest_name(name, fields(), cutoff=NEARLY_A_FIELD)
 
 
 @cache
-def _fields() -> frozenset[str]:
+def fields() -> frozenset[str]:
+    """Every name of a field that the platform documents in any callback, at any depth."""
     found = set(ENVELOPE_FIELDS)
     for entry in registry.ENTRIES:
         found.update(_names_in(entry.data))

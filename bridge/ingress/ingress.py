@@ -32,6 +32,7 @@ from bridge.journal.groups import Resolve
 from bridge.journal.journal import JournalFullError
 from bridge.journal.record import Record
 from bridge.normalize.content import command_in
+from bridge.normalize.drift import Drift
 from bridge.normalize.normalizer import Normalizer, Received, RecordTooLargeError, TopicLimit, with_decision
 from bridge.normalize.repair import UnreadableError
 from bridge.query import parse_query
@@ -64,17 +65,23 @@ class Ingress:
     Args:
         settings: apps, limits, topics.
         journal: makes records durable.
-        topic_limit: see `Normalizer`.
+        topic_limit, drift: see `Normalizer`.
     """
 
-    def __init__(self, settings: BridgeSettings, journal: RecordJournal, topic_limit: TopicLimit | None = None) -> None:
+    def __init__(
+        self,
+        settings: BridgeSettings,
+        journal: RecordJournal,
+        topic_limit: TopicLimit | None = None,
+        drift: Drift | None = None,
+    ) -> None:
         self._settings = settings
         self._max_in_flight = settings.max_in_flight
         self._max_body_bytes = settings.max_body_bytes
         self._journal = journal
         self._verifier = Verifier.from_settings(settings)
         self._addresses = AddressFilter.from_settings(settings)
-        self._normalizer = Normalizer.from_settings(settings, topic_limit)
+        self._normalizer = Normalizer.from_settings(settings, topic_limit, drift)
         self._decider = Decider.from_settings(settings)
         self._stale = StaleBudget(
             settings.stale_per_minute, settings.stale_bytes_per_minute, lambda: journal.fraction_used

@@ -166,7 +166,7 @@ class ContentReader:
             return None
         if entry is not None and registry.find(body_command) is entry:
             return attribute(body_command)  # Documented to differ: no drift.
-        self._note("command", command, "CallbackCommand")
+        self._note("command", command, "CallbackCommand", body_command)
         return attribute(body_command)
 
 

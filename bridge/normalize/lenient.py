@@ -14,6 +14,7 @@ from bridge.events.introspection import alternatives_of, fields_of, item_type
 from bridge.events.introspection import is_part as _is_part
 from bridge.events.strict import ENVELOPE_FIELDS, builder, strict_class
 from bridge.normalize.numbers import GREATEST, LEAST, whole_number
+from bridge.normalize.shapes import field_name
 
 
 class Surprise(NamedTuple):
@@ -22,7 +23,7 @@ class Surprise(NamedTuple):
     kind: str
     """`unknown_field`, `missing_field` or `type`."""
     field: str
-    """The platform's names from the top, e.g. `Info.Action`."""
+    """The platform's names from the top, e.g. `Info.Action`; an undocumented one only as it may be shown."""
     value: Any = None
 
 
@@ -99,7 +100,7 @@ def _split(
         documented = _documented(part)
         new = (item for item in unknown.items() if item[0].lower() not in documented)
         more = islice(new, MAX_SURPRISES - len(surprises))
-        surprises += [Surprise("unknown_field", path + name, value) for name, value in more]
+        surprises += [Surprise("unknown_field", path + field_name(name), value) for name, value in more]
     return known, unknown
 
 

@@ -91,7 +91,9 @@ class Normalizer:
         self._encode = msgspec.json.Encoder().encode
 
     @classmethod
-    def from_settings(cls, settings: BridgeSettings, topic_limit: TopicLimit | None = None) -> Self:
+    def from_settings(
+        cls, settings: BridgeSettings, topic_limit: TopicLimit | None = None, drift: Drift | None = None
+    ) -> Self:
         """The one that the settings describe."""
         return cls(
             topic=settings.topic,
@@ -101,6 +103,7 @@ class Normalizer:
             keep_raw=settings.keep_raw,
             max_record_bytes=settings.max_record_bytes,
             topic_limit=topic_limit,
+            drift=drift,
         )
 
     def event(self, received: Received) -> list[Record]:

@@ -8,11 +8,15 @@ import logging
 import socket
 from collections.abc import Callable
 
+import msgspec
+
 from bridge import metrics
 from bridge.http.acceptor import Acceptor
 from bridge.http.server import LISTEN_BACKLOG, HttpServer, listen
 from bridge.ingress.ingress import Ingress
 from bridge.journal.journal import Journal
+from bridge.normalize.differences import DRIFT_PATH
+from bridge.normalize.drift import Drift
 from bridge.process.descriptors import most_connections
 from bridge.process.warm_up import warm_up
 from bridge.publish.publisher import Publisher
@@ -47,7 +51,8 @@ class Bridge:
         self._settings = settings
         self._publisher = Publisher(settings)
         self._journal = Journal.from_settings(settings, outlet=self._publisher)
-        self._ingress = Ingress(settings, self._journal, self._publisher.record_limit)
+        self._drift = Drift()
+        self._ingress = Ingress(settings, self._journal, self._publisher.record_limit, self._drift)
         self._server = HttpServer.from_settings(
             settings, self._ingress, self._journal.flush, max_connections=most_connections(settings)
         )
@@ -58,6 +63,7 @@ class Bridge:
             readiness=self.readiness,
             registry=metrics.REGISTRY,
             unix_socket=admin_socket,
+            pages={DRIFT_PATH: self._drift_page},
         )
         self._stopping = False
         self._refreshing: asyncio.Task[None] | None = None
@@ -76,6 +82,9 @@ class Bridge:
                 "state": "stopping" if self._stopping else "serving" if is_serving else "starting",
             },
         )
+
+    async def _drift_page(self) -> bytes:
+        return msgspec.json.encode(self._drift.report())
 
     async def start(self) -> None:
         """Take over the backlog, connect in the background, and do once what the first callback would wait for.

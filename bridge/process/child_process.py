@@ -12,9 +12,11 @@ from collections.abc import Callable
 from http import HTTPStatus
 from pathlib import Path
 
+import msgspec
 import orjson
 from aiohttp import ClientError, ClientSession, ClientTimeout, UnixConnector
 
+from bridge.normalize.differences import DRIFT_PATH, DriftReport
 from bridge.process import heartbeat
 from bridge.process.heartbeat import HeartbeatMonitor
 from bridge.process.running_time import RunningTime
@@ -96,15 +98,26 @@ class ChildProcess:
     async def refresh(self) -> None:
         """Fetch its readiness and its metrics."""
         try:
-            async with ClientSession(
-                connector=UnixConnector(str(self._admin_socket)), timeout=ClientTimeout(total=ADMIN_TIMEOUT_S)
-            ) as session:
+            async with self._session() as session:
                 async with session.get("http://child/readyz") as reply:
                     self.readiness = Readiness(reply.status == HTTPStatus.OK, orjson.loads(await reply.read()))
                 async with session.get("http://child/metrics") as reply:
                     self.metrics = await reply.text()
         except (ClientError, OSError, TimeoutError, orjson.JSONDecodeError):
             self.readiness = Readiness(False, {"state": "does not answer" if self.is_accepting else "starting"})
+
+    async def drift(self) -> DriftReport | None:
+        """What differed in the callbacks that it had; None if it does not answer."""
+        try:
+            async with self._session() as session, session.get(f"http://child{DRIFT_PATH}") as reply:
+                return msgspec.json.decode(await reply.read(), type=DriftReport)
+        except (ClientError, OSError, TimeoutError, msgspec.DecodeError):
+            return None
+
+    def _session(self) -> ClientSession:
+        """For questions to its admin pages."""
+        connector = UnixConnector(str(self._admin_socket))
+        return ClientSession(connector=connector, timeout=ClientTimeout(total=ADMIN_TIMEOUT_S))
 
     async def _start(self, listener: socket.socket, theirs: socket.socket) -> asyncio.subprocess.Process:
         self.started_at = time.monotonic()

@@ -19,11 +19,13 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
+import msgspec
 from prometheus_client import CollectorRegistry
 from prometheus_client.metrics_core import Metric
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.registry import Collector
 
+from bridge.normalize.differences import DRIFT_PATH, merged
 from bridge.process.child_process import ChildProcess, admin_socket
 from bridge.settings import BridgeSettings
 from common.admin import AdminServer, Readiness
@@ -65,6 +67,7 @@ class Supervisor:
             readiness=self.readiness,
             registry=registry,
             refresh=self._refresh,
+            pages={DRIFT_PATH: self._drift_page},
         )
 
     def readiness(self) -> Readiness:
@@ -119,6 +122,12 @@ class Supervisor:
     async def _refresh(self) -> None:
         """Fetch readiness and metrics of all children, for an answer of the admin port."""
         await asyncio.gather(*(child.refresh() for child in self._children if child.is_alive))
+
+    async def _drift_page(self) -> bytes:
+        """What differed in the callbacks of all children that serve; what those before them had is gone with them."""
+        serving = [child for child in self._children if child.is_accepting]
+        reports = await asyncio.gather(*(child.drift() for child in serving))
+        return msgspec.json.encode(merged(filter(None, reports), silent=reports.count(None)))
 
 
 def _socket_folder(children: int) -> tempfile.TemporaryDirectory[str]:

@@ -1,4 +1,4 @@
-"""Where callbacks differ from the documentation, it is counted and logged: bounded, and without content."""
+"""Where callbacks differ from the documentation, it is counted, kept and logged: bounded, and without content."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ import re
 import pytest
 
 from bridge import metrics
-from bridge.normalize.drift import LOG_INTERVAL_S, MAX_ITEMS, Drift, mask
+from bridge.events import registry
+from bridge.normalize.differences import Difference, DriftReport, merged
+from bridge.normalize.drift import LOG_INTERVAL_S, MAX_UNKNOWN_COMMANDS, MAX_UNKNOWN_FIELDS, Drift
 from tests.support.callbacks import RECALLED, SENT, sample
 from tests.support.events import Noted, records_of
 
@@ -61,30 +63,121 @@ def test_every_difference_counts_and_is_logged_once_an_hour(caplog: pytest.LogCa
     assert "secret" not in line
 
 
-def test_labels_are_bounded(caplog: pytest.LogCaptureFixture) -> None:
+def test_made_up_names_are_counted_together_beyond_a_limit(caplog: pytest.LogCaptureFixture) -> None:
     drift = Drift()
-    for number in range(MAX_ITEMS + 200):
-        drift.note("unknown_command", f"Made.Up{number}")
+    for number in range(900):
+        drift.note("unknown_command", f"Made.Up{number}", "", {"Text": 1})
+        drift.note("unknown_field", SENT, f"Made{number}", "text")
+    differences = drift.report().differences
+    assert len(differences) == MAX_UNKNOWN_COMMANDS + 1 + MAX_UNKNOWN_FIELDS + 1
+    assert [(one.place, one.count) for one in differences[:2]] == [
+        (("unknown_field", SENT, "other"), 900 - MAX_UNKNOWN_FIELDS),
+        (("unknown_command", "other", "other"), 900 - MAX_UNKNOWN_COMMANDS),
+    ]
+    assert len(caplog.records) == len(differences)
     labels = {
-        sample.labels["command"]
+        tuple(sample.labels.values())
         for family in metrics.DRIFT.collect()
         for sample in family.samples
-        if sample.name == "bridge_drift_total" and sample.labels["command"].startswith(("Made.Up", "other"))
+        if sample.name == "bridge_drift_total" and "Made" in f"{sample.labels}"
     }
-    assert len(labels) == MAX_ITEMS + 1
-    assert _count("unknown_command", "other", "other") >= 200
-    assert len(caplog.records) <= MAX_ITEMS
+    assert len(labels) == MAX_UNKNOWN_COMMANDS + MAX_UNKNOWN_FIELDS
 
 
-def test_a_name_is_cut_and_has_nothing_that_breaks_a_line(caplog: pytest.LogCaptureFixture) -> None:
-    Drift().note("unknown_field", "x\r\ny" * 50, "\ud83d\x00" + "n" * 500, {})
+def test_a_flood_of_made_up_names_hides_no_other_difference() -> None:
+    drift = Drift()
+    drift.note("unknown_field", RECALLED, "Early", 1)
+    for entry in registry.ENTRIES:
+        for number in range(2 * MAX_UNKNOWN_FIELDS):
+            if entry.callback.command != RECALLED:
+                drift.note("unknown_field", entry.callback.command, f"Made{number}", "text")
+            drift.note("unknown_command", f"{entry.callback.command}X{number}", "", {})
+    late = [
+        ("unknown_field", RECALLED, "Late"),
+        ("type", SENT, "MsgTime"),
+        ("missing_field", SENT, "MsgKey"),
+        ("command", SENT, "CallbackCommand"),
+    ]
+    for kind, command, field in late:
+        drift.note(kind, command, field, "text")
+    shown = {one.place for one in drift.report().differences}
+    assert shown.issuperset([("unknown_field", RECALLED, "Early"), *late])
+
+
+def test_an_example_is_made_only_when_it_is_logged(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[object] = []
+    monkeypatch.setattr("bridge.normalize.drift.shape_of", lambda value: f"<{made.append(value)}>")  # type: ignore[func-returns-value]
+    now = [0.0]
+    drift = Drift(now=lambda: now[0])
+    for second in range(100):
+        now[0] = float(second)
+        for name in ("Known", *(f"Made{number}" for number in range(2 * MAX_UNKNOWN_FIELDS))):
+            drift.note("unknown_field", SENT, name, "text")
+    assert len(made) == MAX_UNKNOWN_FIELDS + 1
+    now[0] = -10.0
+    drift.note("unknown_field", SENT, "Known", "text")
+    assert len(made) == MAX_UNKNOWN_FIELDS + 2, "a clock that is set back makes nothing silent"
+
+
+def test_the_report_says_how_often_since_when_and_what_it_looked_like() -> None:
+    now = [1_700_000_000.0]
+    drift = Drift(now=lambda: now[0])
+    for second, value in ((1, {"Text": "a"}), (2, "later"), (3, "later")):
+        now[0] = 1_700_000_000.0 + second
+        drift.note("unknown_field", RECALLED, "New", value)
+    drift.note("command", RECALLED, "CallbackCommand", "Room.CallbackUpdateRoomInfo")
+    drift.note("command", SENT, "CallbackCommand", "secret of 13800138000")
+    drift.note("missing_field", RECALLED, "To_Account")
+    drift.note("unknown_field", RECALLED, "Null", None)
+    report = drift.report()
+    assert (report.since, report.silent) == (["2023-11-14T22:13:20.000Z"], 0)
+    first, *others = report.differences
+    assert first == Difference(
+        "unknown_field",
+        RECALLED,
+        "New",
+        3,
+        "2023-11-14T22:13:21.000Z",
+        "2023-11-14T22:13:23.000Z",
+        "{Text: <text of 1>}",
+    )
+    assert {(one.place, one.shape) for one in others} == {
+        (("command", RECALLED, "CallbackCommand"), "Room.CallbackUpdateRoomInfo"),
+        (("command", SENT, "CallbackCommand"), "<hidden name>"),
+        (("missing_field", RECALLED, "To_Account"), ""),
+        (("unknown_field", RECALLED, "Null"), "null"),
+    }
+
+
+def difference(count: int, first: str, last: str, shape: str, *, field: str = "New") -> Difference:
+    return Difference("unknown_field", SENT, field, count, first, last, shape)
+
+
+def test_the_reports_of_several_processes_are_summed() -> None:
+    one = DriftReport([difference(2, "01", "05", "old")], ["00"], "1.0")
+    other = DriftReport([difference(3, "02", "06", "new"), difference(9, "03", "03", "", field="B")], ["-1"], "1.1")
+    both = merged([one, other], silent=1)
+    assert both.differences == [difference(9, "03", "03", "", field="B"), difference(5, "01", "06", "new")]
+    assert (both.since, both.version, both.silent) == (["-1", "00"], "1.0, 1.1", 1)
+    assert merged([]).differences == []
+
+
+def test_a_command_that_is_any_text_is_hidden_and_breaks_no_line(caplog: pytest.LogCaptureFixture) -> None:
+    drift = Drift()
+    for command in ("x\r\ny" * 50, "\x1b[31m", "\ud83d", "张三", "a" * 500, "call 13800138000", "user.13800138000", ""):
+        drift.note("unknown_command", command, "", {})
+    (one,) = drift.report().differences
+    assert (one.command, one.count) == ("<hidden name>", 8)
     (record,) = caplog.records
-    assert re.fullmatch(r"[ -~…]+", record.getMessage())
-    assert len(record.getMessage()) < 300
+    assert re.fullmatch(r"[ -~]+", record.getMessage())
+    assert "`bridge drift`" in record.getMessage()
 
 
-def test_a_masked_sample_shows_the_shape_and_no_content() -> None:
-    body = {"Text": "hello", "Number": 7, "Flag": True, "None": None, "List": [{"Deep": {"Deeper": {"x": "y"}}}, 2]}
-    shown = mask(body)
-    assert shown == ("{Text: <text of 5>, Number: <int>, Flag: <bool>, None: null, List: [{Deep: <object of 1>}, …]}")
-    assert len(mask({str(number): "x" for number in range(1000)})) <= 300
+def test_names_that_may_be_values_are_hidden_on_the_whole_way() -> None:
+    drift = Drift()
+    odd = dict.fromkeys(("alice@example.com", "13800138000", "@TGS#1A2B", "张三", "n" * 500, "a b", "\x1b[31m", ""), 1)
+    records_of(SENT, sample(f"{SENT}.v3").json | odd | {"Nickname": {"alice": "SECRET", "bob": 1}}, drift=drift)
+    assert {(one.field, one.count, one.shape) for one in drift.report().differences} == {
+        ("<hidden name>", len(odd), "<integer>"),
+        ("Nickname", 1, "{<hidden name>: <text of 6>}"),
+    }
