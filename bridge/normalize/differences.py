@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import cache
 from importlib.metadata import version
 
 import msgspec
 
 DRIFT_PATH = "/drift"
 """Of the page of the admin port with a `DriftReport`."""
+
+
+_version = cache(version)
 
 
 class Difference(msgspec.Struct):
@@ -39,7 +43,7 @@ class DriftReport(msgspec.Struct):
     """The most frequent first."""
     since: list[str]
     """For each process that was asked and told it: when it began to count, RFC 3339, the earliest first."""
-    version: str = msgspec.field(default_factory=lambda: version("im-bridge"))
+    version: str = msgspec.field(default_factory=lambda: _version("im-bridge"))
     """Of im-bridge, which knows what is documented."""
     silent: int = 0
     """Processes that run and did not answer."""

@@ -26,6 +26,8 @@ LOG_INTERVAL_S = 3600.0
 MAX_UNKNOWN_FIELDS = 25
 """Undocumented fields of a documented command that are told apart."""
 MAX_UNKNOWN_COMMANDS = 100
+MAX_LABELS = 500
+"""Kinds of difference with labels of their own: a page of metrics with more would take long to make."""
 OTHER = "other"
 
 _Place = tuple[str, str, str]
@@ -36,13 +38,13 @@ class _Noted:
 
     __slots__ = ("count", "counter", "first_s", "last_s", "shape", "shown_s")
 
-    def __init__(self, place: _Place, now_s: float) -> None:
+    def __init__(self, labels: _Place, now_s: float) -> None:
         self.count = 0
         self.first_s = self.last_s = now_s
         self.shown_s = float("-inf")
         """When its example was made, and logged."""
         self.shape = ""
-        self.counter = metrics.DRIFT.labels(*place)
+        self.counter = metrics.DRIFT.labels(*labels)
 
 
 class Drift:
@@ -77,7 +79,8 @@ class Drift:
             place = self._free_place(place, is_documented=entry is not None)
             noted = self._noted.get(place)
         if noted is None:
-            noted = self._noted[place] = _Noted(place, now_s)
+            labels = place if len(self._noted) < MAX_LABELS else (kind, OTHER, OTHER)
+            noted = self._noted[place] = _Noted(labels, now_s)
         noted.count += 1
         noted.last_s = now_s
         noted.counter.inc()

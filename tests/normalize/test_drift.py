@@ -10,7 +10,7 @@ import pytest
 from bridge import metrics
 from bridge.events import registry
 from bridge.normalize.differences import Difference, DriftReport, merged
-from bridge.normalize.drift import LOG_INTERVAL_S, MAX_UNKNOWN_COMMANDS, MAX_UNKNOWN_FIELDS, Drift
+from bridge.normalize.drift import LOG_INTERVAL_S, MAX_LABELS, MAX_UNKNOWN_COMMANDS, MAX_UNKNOWN_FIELDS, Drift
 from tests.support.callbacks import RECALLED, SENT, sample
 from tests.support.events import Noted, records_of
 
@@ -82,6 +82,25 @@ def test_made_up_names_are_counted_together_beyond_a_limit(caplog: pytest.LogCap
         if sample.name == "bridge_drift_total" and "Made" in f"{sample.labels}"
     }
     assert len(labels) == MAX_UNKNOWN_COMMANDS + MAX_UNKNOWN_FIELDS
+
+
+def test_the_metric_has_labels_for_so_many_and_counts_all() -> None:
+    drift = Drift()
+    before = _count("unknown_field", "other", "other")
+    documented = [entry.callback.command for entry in registry.ENTRIES]
+    for command in documented:
+        for number in range(MAX_UNKNOWN_FIELDS):
+            drift.note("unknown_field", command, f"Label{number}", 1)
+    labels = [
+        sample.labels
+        for family in metrics.DRIFT.collect()
+        for sample in family.samples
+        if sample.name == "bridge_drift_total" and sample.labels["field"].startswith("Label")
+    ]
+    assert len(labels) == MAX_LABELS
+    too_many = MAX_UNKNOWN_FIELDS * len(documented) - MAX_LABELS
+    assert _count("unknown_field", "other", "other") == before + too_many
+    assert len(drift.report().differences) == MAX_LABELS + too_many
 
 
 def test_a_flood_of_made_up_names_hides_no_other_difference() -> None:
