@@ -13,7 +13,7 @@ import typer
 from rich.text import Text
 from yarl import URL
 
-from bridge.normalize.differences import DRIFT_PATH, Difference, DriftReport, merged
+from bridge.normalize.differences import DRIFT_PATH, OTHER, Difference, DriftReport, merged
 from bridge.normalize.shapes import HIDDEN_NAME
 from bridge.settings import InspectionSettings
 from common.program import command_line
@@ -178,7 +178,9 @@ def _print_table(report: DriftReport, output: Output) -> None:
         show_table(HEADERS, [_cells(one) for one in report.differences])
     output.remark(f"counted {_span(report)}. What was before is in the log: `differs from the documentation`", "dim")
     if _hides_a_name(report):
-        output.remark(f"{HIDDEN_NAME}: it may be what a user wrote. The event has it in `data.unknown`", "dim")
+        output.remark(f"{HIDDEN_NAME}: it may be what a user wrote. The event has it whole", "dim")
+    if any(one.field == OTHER for one in report.differences):
+        output.remark(f"{OTHER}: too many to be told apart, counted together", "dim")
     output.remark(f"to report it: {command_line('bridge')} drift --report", "dim")
 
 

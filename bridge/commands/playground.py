@@ -153,6 +153,7 @@ def _introduce(stack: Stack, settings: DeveloperSettings, output: Output) -> Non
     if not settings.are_apps_set:
         output.line(f"The app is {DEV_APP}. Set BRIDGE_APPS for one of yours, to let the platform post here.", "dim")
     output.line(f"Metrics: {stack.admin_url}/metrics (ingress), {stack.worker_admin_url}/metrics (worker).", "dim")
+    output.line(f"What differs from the platform's documentation: {bridge} drift --url {stack.admin_url}", "dim")
     output.line(
         "The broker is a stand-in in memory. Ctrl-C ends everything. Events, badges, dead letters and warnings:", "dim"
     )

@@ -8,6 +8,8 @@ from importlib.metadata import version
 
 import msgspec
 
+OTHER = "other"
+"""Stands for commands or fields of which there are too many to be told apart."""
 DRIFT_PATH = "/drift"
 """Of the page of the admin port with a `DriftReport`."""
 
@@ -22,7 +24,7 @@ class Difference(msgspec.Struct):
     """`unknown_command`, `unknown_field`, `missing_field`, `type` or `command` (body and URL disagree)."""
     command: str
     field: str
-    """The platform's names from the top; empty where it is about the whole body, `other` for many fields together."""
+    """The platform's names from the top; empty where it is about the whole body, `other` for many together."""
     count: int
     first: str
     """When it was seen first, RFC 3339."""

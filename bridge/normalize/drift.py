@@ -16,7 +16,7 @@ from typing import Any
 
 from bridge import metrics
 from bridge.events import registry
-from bridge.normalize.differences import Difference, DriftReport, by_frequency
+from bridge.normalize.differences import OTHER, Difference, DriftReport, by_frequency
 from bridge.normalize.shapes import command_name, shape_of
 from common.timestamps import rfc3339
 
@@ -28,7 +28,6 @@ MAX_UNKNOWN_FIELDS = 25
 MAX_UNKNOWN_COMMANDS = 100
 MAX_LABELS = 500
 """Kinds of difference with labels of their own: a page of metrics with more would take long to make."""
-OTHER = "other"
 
 _Place = tuple[str, str, str]
 

@@ -22,7 +22,8 @@ MAX_NAME_CHARS = 80
 MAX_COMMAND_CHARS = 80
 MAX_DIGITS = 3
 """More digits make a number of something, such as an account, of what would be a name."""
-MAX_SHAPE_CHARS = 300
+MAX_SHAPE_CHARS = 600
+"""The largest object that is documented has about 20 fields, which need some 500."""
 MAX_DEPTH = 3
 """Levels of lists and objects that are shown."""
 MAX_FIELDS = 50
