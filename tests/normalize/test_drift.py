@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import re
+from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from bridge import metrics
 from bridge.events import registry
 from bridge.normalize.differences import Difference, DriftReport, merged
 from bridge.normalize.drift import LOG_INTERVAL_S, MAX_LABELS, MAX_UNKNOWN_COMMANDS, MAX_UNKNOWN_FIELDS, Drift
+from bridge.normalize.repair import UnreadableError
 from tests.support.callbacks import RECALLED, SENT, sample
 from tests.support.events import Noted, records_of
 
@@ -200,3 +205,23 @@ def test_names_that_may_be_values_are_hidden_on_the_whole_way() -> None:
         ("<hidden name>", len(odd), "<integer>"),
         ("Nickname", 1, "{<hidden name>: <text of 6>}"),
     }
+
+
+ANY_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**63), 2**63) | st.text(),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
+    max_leaves=15,
+)
+MAY_BE_SHOWN = re.compile(r"[A-Za-z0-9_.<>{}\[\]: ,…]{0,600}")
+
+
+@given(command=st.text() | st.just(SENT), body=st.dictionaries(st.text(), ANY_JSON, max_size=6))
+@settings(max_examples=200, deadline=None)
+def test_whatever_is_posted_what_is_kept_is_short_and_plain(command: str, body: dict[str, Any]) -> None:
+    drift = Drift()
+    try:
+        records_of(command, json.dumps(body).encode(), drift=drift)
+    except UnreadableError:
+        return
+    for one in drift.report().differences:
+        assert [text for text in (*one.place, one.shape) if not MAY_BE_SHOWN.fullmatch(text)] == []
