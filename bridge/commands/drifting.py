@@ -71,7 +71,7 @@ def run(pattern: str, *, urls: Sequence[str], as_json: bool, as_report: bool) ->
     else:
         _print_table(report, output)
     if report.silent:
-        output.remark(f"{plural(report.silent, 'process', 'processes')} did not answer, and are not counted here")
+        output.remark(f"{plural(report.silent, 'process', 'processes')} did not answer: what is told lacks theirs")
 
 
 # -- Asking ------------------------------------------------------------------------------------------------------------

@@ -43,6 +43,8 @@ MANY_ITEMS = 100
 MAX_SURPRISES = 50
 """Most that are told of a body: it may differ in each of many thousand items."""
 
+_ENVELOPE = {name.lower(): name for name in ENVELOPE_FIELDS}
+
 Accepts = Callable[[str, Any], bool]
 
 
@@ -100,8 +102,15 @@ def _split(
         documented = _documented(part)
         new = (item for item in unknown.items() if item[0].lower() not in documented)
         more = islice(new, MAX_SURPRISES - len(surprises))
-        surprises += [Surprise("unknown_field", path + field_name(name), value) for name, value in more]
+        surprises += [_undocumented(path, name, value) for name, value in more]
     return known, unknown
+
+
+def _undocumented(path: str, name: str, value: Any) -> Surprise:
+    """What to tell of a field that the part has not. It may be one of the envelope, which was not understood there."""
+    if not path and (documented := _ENVELOPE.get(name.lower())):
+        return Surprise("type", documented, value)
+    return Surprise("unknown_field", path + field_name(name), value)
 
 
 def _names_of(fields: dict[str, Any], part: type[Part]) -> dict[str, str]:

@@ -33,6 +33,11 @@ def test_each_kind_of_difference_is_told_by_command_and_field() -> None:
         ("unknown_field", "State.StateChange", "Info.New"),
         ("unknown_field", "State.StateChange", "Other"),
     ]
+    odd_times: list[Any] = ["soon", [], -1, {"Seconds": 1}]
+    for event_time in odd_times:
+        assert noted(RECALLED, sample(f"{RECALLED}.v1").json | {"eventTime": event_time}) == [
+            ("type", RECALLED, "EventTime")
+        ]
     assert noted(RECALLED, {"To_Account": "a", "MsgKey": "k"}) == [("missing_field", RECALLED, "From_Account")]
     assert ("missing_field", RECALLED, "From_Account") in noted(RECALLED, {"To_Account": "a", "MsgKey": "k", "New": 1})
     assert noted("New.Thing", {"a": 1}) == [("unknown_command", "New.Thing", "")]

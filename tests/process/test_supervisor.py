@@ -9,8 +9,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
+from bridge.normalize.differences import DriftReport
 from bridge.process.child_process import ChildProcess
 from bridge.process.heartbeat import Heart, HeartbeatMonitor
 from bridge.process.supervisor import MergedMetrics, Supervisor
@@ -133,6 +135,15 @@ def test_readiness_is_that_of_those_who_accept_and_shows_all_of_every_process() 
         }
         supervisor._children[0].readiness = Readiness(False)
         assert not supervisor.readiness().ready
+
+
+async def test_of_processes_that_do_not_tell_what_differed_the_number_is_told() -> None:
+    supervisor = Supervisor(settings(workers=3))
+    with supervisor._folder:
+        for one, accepting in zip(supervisor._children, (True, True, False), strict=True):
+            one._monitor = FixedSilence(0, is_accepting=accepting)  # type: ignore[assignment]
+        report = msgspec.json.decode(await supervisor._drift_page(), type=DriftReport)
+    assert (report.differences, report.since, report.silent) == ([], [], 2)
 
 
 def test_where_the_path_of_the_temporary_folder_is_too_long_for_sockets_they_are_elsewhere(
