@@ -140,21 +140,16 @@ def _told(report: DriftReport) -> DriftReport:
 
 
 async def _report_of(session: aiohttp.ClientSession, address: URL) -> DriftReport:
+    """What one of them tells. Raises as `_ask`."""
     at = address.with_path("").with_query(None).with_user(None)
     try:
-        async with session.get(address, allow_redirects=False) as reply:
-            if reply.status == HTTPStatus.NOT_FOUND:
-                raise NoReportError(f"{at} has no page {DRIFT_PATH}: it is of a worker, or of an older ingress")
-            if reply.status != HTTPStatus.OK:
-                raise NoReportError(f"{at} answers with status {reply.status}: it is no admin port of an ingress")
-            content = await reply.content.read(MAX_PAGE_BYTES)
-            while part := await reply.content.read(MAX_PAGE_BYTES):
-                content += part
-                if len(content) > MAX_PAGE_BYTES:
-                    raise NoReportError(f"{at} sends more than an ingress does: it is no admin port of one")
-            return msgspec.json.decode(content, type=DriftReport)
+        return msgspec.json.decode(await _page(session, address), type=DriftReport)
+    except _NoPageError as error:
+        raise NoReportError(f"{at} {error}") from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise NoReportError(f"{at} answers, but not as the admin port of an ingress of this version does") from error
+    except UnicodeError as error:  # of the name of a host
+        raise NoReportError(f"{at} names no host that there can be", exit_status=2) from error
     except TimeoutError as error:
         raise NoReportError(f"{at} did not answer within {REPLY_TIMEOUT_S:.0f} s") from error
     except aiohttp.ClientConnectorCertificateError as error:
@@ -166,6 +161,24 @@ async def _report_of(session: aiohttp.ClientSession, address: URL) -> DriftRepor
         ) from error
     except aiohttp.ClientError as error:
         raise NoReportError(f"{at} did not answer as HTTP does: {error or type(error).__name__}") from error
+
+
+class _NoPageError(Exception):
+    """What answers has no such page; the message says what it does instead."""
+
+
+async def _page(session: aiohttp.ClientSession, address: URL) -> bytes:
+    async with session.get(address, allow_redirects=False) as reply:
+        if reply.status == HTTPStatus.NOT_FOUND:
+            raise _NoPageError(f"has no page {DRIFT_PATH}: it is of a worker, or of an older ingress")
+        if reply.status != HTTPStatus.OK:
+            raise _NoPageError(f"answers with status {reply.status}: it is no admin port of an ingress")
+        content = b""
+        while part := await reply.content.read(MAX_PAGE_BYTES):
+            content += part
+            if len(content) > MAX_PAGE_BYTES:
+                raise _NoPageError("sends more than an ingress does: it is no admin port of one")
+        return content
 
 
 # -- Showing -----------------------------------------------------------------------------------------------------------

@@ -115,6 +115,8 @@ async def post(url: str, body: bytes) -> CallbackReply:
         ):
             content = await response.read()
             return CallbackReply(response.status, response.reason or "", content, time.perf_counter() - started)
+    except UnicodeError as error:
+        raise NoReplyError(f"{address} names no host that there can be: see --url") from error
     except TimeoutError as error:
         raise NoReplyError(f"{address} did not answer within {REPLY_TIMEOUT_S:.0f} s") from error
     except aiohttp.ClientConnectorCertificateError as error:

@@ -167,10 +167,11 @@ def test_an_answer_that_tells_nothing_is_explained(drift: Run, body: bytes | Non
         ((), {"BRIDGE_ADMIN_PORT": "0"}, 2, "BRIDGE_ADMIN_PORT is 0"),
         ((), {"BRIDGE_ADMIN_HOST": "a b/c"}, 2, "BRIDGE_ADMIN_HOST is 'a b/c'"),
         (("--url", "ingress:9090"), {}, 2, "write it as http://127.0.0.1:9090"),
+        (("--url", "http://a..b:1"), {}, 2, "http://a..b:1 names no host that there can be"),
         (("--url", "http://[::1"), {}, 2, "write it as http://127.0.0.1:9090"),
         (("--json", "--report"), {}, 2, "give one of them"),
     ],
-    ids=["closed port", "other machine", "no port", "no host", "no scheme", "brackets", "both forms"],
+    ids=["closed port", "other machine", "no port", "no host", "no scheme", "dots", "brackets", "both forms"],
 )
 def test_where_nobody_can_be_asked_it_says_what_to_do(
     drift: Run, arguments: tuple[str, ...], settings: dict[str, str], status: int, said: str

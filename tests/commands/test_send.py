@@ -6,7 +6,7 @@ import orjson
 import pytest
 
 from bridge.commands.sending import changed
-from bridge.devstack.posting import UsageError
+from bridge.devstack.posting import NoReplyError, UsageError, post
 
 
 def test_a_body_without_changes_stays_as_it_is_byte_for_byte() -> None:
@@ -35,3 +35,8 @@ def test_a_field_that_is_text_stays_text_and_any_other_is_json_where_it_can_be(
 def test_a_change_that_cannot_be_made_is_refused(body: bytes, change: str) -> None:
     with pytest.raises(UsageError, match="--set"):
         changed(body, [change])
+
+
+async def test_a_name_that_no_host_can_have_is_told() -> None:
+    with pytest.raises(NoReplyError, match=r"http://a\.\.b:1/ names no host that there can be"):
+        await post("http://a..b:1/?Sign=secret", b"{}")
