@@ -339,6 +339,12 @@ def _check_url(pattern: str, text: str) -> None:
         raise ValueError(f"{wrong}, and perhaps a port: its host or port cannot be read") from error
     if url.scheme not in {"http", "https"} or not url.hostname or port == 0:
         raise ValueError(f"{wrong}, as in http://moderation:8000/decide")
+    try:
+        url.hostname.encode("idna")
+    except UnicodeError as error:
+        raise ValueError(
+            f"{wrong} that there can be: its name has an empty part, or a part that is too long"
+        ) from error
     if re.search(r"[\x00-\x20\x7f\\]", text):
         raise ValueError(f"{wrong}: it has spaces, control characters or backslashes")
     if "#" in text:

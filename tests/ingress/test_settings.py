@@ -115,6 +115,7 @@ def test_names_and_patterns_that_decide_something_are_accepted(
         ("ftp://moderation/s3cret", "no http:// or https:// URL"),
         ("http:///s3cret", "no http:// or https:// URL"),
         ("http://:8000/s3cret", "no http:// or https:// URL"),
+        ("http://a..b/s3cret", "no http:// or https:// URL with a host that there can be"),
         ("http://moderation:port/s3cret", "its host or port cannot be read"),
         ("http://moderation:99999/s3cret", "its host or port cannot be read"),
         ("http://[::1/s3cret", "its host or port cannot be read"),
