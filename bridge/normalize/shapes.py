@@ -29,8 +29,9 @@ MAX_DEPTH = 3
 MAX_FIELDS = 50
 """More fields of an object would not fit in."""
 
-_IDENTIFIER = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
-_COMMAND = re.compile(r"[A-Za-z][A-Za-z0-9_]*(\.[A-Za-z][A-Za-z0-9_]*)?")
+_IDENTIFIER = re.compile(r"[A-Za-z][A-Za-z0-9]*(?:_[A-Za-z][A-Za-z0-9]*)*")
+"""Each part begins with a letter: what is like `user_7` is likely an account."""
+_COMMAND = re.compile(rf"{_IDENTIFIER.pattern}(?:\.{_IDENTIFIER.pattern})?")
 _WORDS = re.compile(r"(?:[A-Z][a-z0-9]*)+")
 """What the platform makes names of, with underscores between: `GroupMsg`, `C2C`, `URL`."""
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z][a-z]+")

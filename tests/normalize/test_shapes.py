@@ -95,7 +95,26 @@ def test_a_command_that_looks_like_one_is_shown(command: str) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "a b", "a-b", "a.b.c", ".a", "a.", "x" * 81, "a12345", "张三", "x\n", "\x1b", "\u202e", "a@b", "<b>", "`"],
+    [
+        "",
+        "user_7",
+        "__init__",
+        "a_",
+        "a b",
+        "a-b",
+        "a.b.c",
+        ".a",
+        "a.",
+        "x" * 81,
+        "a12345",
+        "张三",
+        "x\n",
+        "\x1b",
+        "\u202e",
+        "a@b",
+        "<b>",
+        "`",
+    ],
 )
 def test_neither_a_field_nor_a_command_is_shown_that_is_no_short_identifier(text: str) -> None:
     assert {field_name(text), command_name(text)} == {HIDDEN_NAME}
