@@ -207,6 +207,7 @@ def _aliases(entry: registry.Entry) -> str:
 _ANSWERS = {
     Reply.ALLOW: "allowed, or as an endpoint [decides](#decisions)",
     Reply.ALLOW_EACH: "allowed, or as an endpoint [decides](#decisions), with a `ResultItem` for each account",
+    Reply.DATA: "code 1: nothing is handed on; or as an endpoint [decides](#decisions), with `RspData`",
     Reply.ERROR_MESSAGE: "`ErrorCode` and `ErrorMessage`",
 }
 

@@ -11,6 +11,8 @@ from typing import Annotated, Any, ClassVar, Literal, NamedTuple, Self
 
 import msgspec
 
+from bridge.events.answers import Answers
+
 SCHEMA_BASE = "urn:im-bridge:schemas/"
 """What `dataschema` of an event begins with, unless BRIDGE_SCHEMA_BASE is set; the event type and `.json` follow."""
 
@@ -24,6 +26,8 @@ class Reply(StrEnum):
     """A before-callback: it waits for our verdict."""
     ALLOW_EACH = "allow_each"
     """A before-callback that wants a verdict for each account it asks about."""
+    DATA = "data"
+    """The platform waits for data of the app, which it hands on: we have none, unless an endpoint has."""
     ERROR_MESSAGE = "error_message"
     """The answer of the old call webhook, whose text is in `ErrorMessage`."""
 
@@ -54,10 +58,10 @@ class Callback(NamedTuple):
     """Documentation pages that it was read from."""
     reply: Reply = Reply.IGNORED
     """The answer that the platform expects."""
+    answers: Answers = Answers()
+    """The codes and fields that the page documents for the answer, and what becomes of none."""
     asks_about: str = ""
-    """With `Reply.ALLOW_EACH`: where the data names the accounts."""
-    can_drop: bool = False
-    """Whether `ErrorCode` 2 as the answer drops a message so that its sender does not see it."""
+    """Where the data names the accounts on which the answer may have a verdict each."""
     aliases: tuple[str, ...] = ()
     """Other names under which it comes."""
     batch: str = ""
@@ -67,6 +71,11 @@ class Callback(NamedTuple):
     def is_before(self) -> bool:
         """Whether the platform holds a user's action back until we answer."""
         return self.reply in {Reply.ALLOW, Reply.ALLOW_EACH}
+
+    @property
+    def awaits_answer(self) -> bool:
+        """Whether the platform does as we answer: a before-callback, or one that wants data. An endpoint may decide."""
+        return self.is_before or self.reply is Reply.DATA
 
 
 def tencent(name: str, meaning: str, *others: str, optional: bool = False) -> msgspec.Meta:

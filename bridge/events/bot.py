@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from bridge.events import fields
-from bridge.events.base import Callback, Data, tencent
+from bridge.events import answers, fields
+from bridge.events.base import Callback, Data, Reply, tencent
 
 
 class C2CMessageReceived(Data, frozen=True):
@@ -82,7 +82,9 @@ class SignalMessageReceived(Data, frozen=True):
         subject=("to_account", "from_account"),
         identity=("from_account", "to_account", "msg_key"),
         identity_reason="MsgKey is made of sequence number, random number and second, and unique between two users.",
-        source="no page; from an SDK",
+        source="269/103730, 1047/59057",
+        reply=Reply.DATA,
+        answers=answers.SIGNAL,
     )
 
     from_account: fields.MessageSender = None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from bridge.events import fields
+from bridge.events import answers, fields
 from bridge.events.base import Callback, Data, Part, Reply, tencent
 
 
@@ -20,7 +20,7 @@ class MessageSendRequested(Data, frozen=True):
         " same users that agree in all of them the platform keeps one.",
         source="269/1632, 1047/34364",
         reply=Reply.ALLOW,
-        can_drop=True,
+        answers=answers.C2C_MESSAGE,
     )
 
     from_account: fields.MessageSender = None

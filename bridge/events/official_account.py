@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from bridge.events import fields
+from bridge.events import answers, fields
 from bridge.events.base import Callback, Data, Part, Reply, tencent
 
 OfficialAccount = Annotated[str | None, tencent("Official_Account", "The official account.")]
@@ -29,8 +29,9 @@ class CreationRequested(Data, frozen=True):
         subject=("operator_account", "owner_account"),
         identity=("operator_account", "owner_account", "name", "event_time"),
         identity_reason="A user asks for an account of the same name once in a millisecond.",
-        source=SOURCE,
+        source="1047/60795",
         reply=Reply.ALLOW,
+        answers=answers.OFFICIAL_ACCOUNT_CREATION,
     )
 
     operator_account: fields.OperatorAccount = None
@@ -115,6 +116,8 @@ class SubscriptionRequested(Data, frozen=True):
         identity_reason="The same users are about to subscribe once in a millisecond.",
         source="1047/60799",
         reply=Reply.ALLOW,
+        answers=answers.SUBSCRIPTION,
+        asks_about="subscribe_account_list.subscriber_account",
     )
 
     official_account: OfficialAccount = None
@@ -183,7 +186,7 @@ class MessageSendRequested(Data, frozen=True):
         identity_reason="It has neither id nor number of the message, and an account may send the same message twice.",
         source="1047/60803",
         reply=Reply.ALLOW,
-        can_drop=True,
+        answers=answers.OFFICIAL_ACCOUNT_MESSAGE,
     )
 
     official_account: OfficialAccount = None

@@ -83,6 +83,18 @@ def is_before(command: str) -> bool:
     return command.lower().partition(".")[2].startswith(("callbackbefore", "callbackprev"))
 
 
+def awaits_answer(command: str) -> bool:
+    """Whether the platform does as we answer: a before-callback, or one that wants data."""
+    entry = find(command)
+    return entry.callback.awaits_answer if entry else is_before(command)
+
+
+def wants_data(command: str) -> bool:
+    """Whether the platform wants data of the app, which it hands on."""
+    entry = find(command)
+    return entry is not None and entry.callback.reply is Reply.DATA
+
+
 def wants_each(command: str) -> bool:
     """Whether the platform wants a verdict on each account that a before-callback asks about."""
     entry = find(command)
@@ -92,7 +104,7 @@ def wants_each(command: str) -> bool:
 def can_drop(command: str) -> bool:
     """Whether `ErrorCode` 2 as the answer to a before-callback drops a message so that its sender does not see it."""
     entry = find(command)
-    return entry.callback.can_drop if entry else command.lower().endswith(".callbackbeforesendmsg")
+    return entry.callback.answers.can_drop if entry else command.lower().endswith(".callbackbeforesendmsg")
 
 
 def label(command: str) -> str:

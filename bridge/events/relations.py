@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
+from bridge.events import answers
 from bridge.events.base import Callback, Data, Part, Reply, tencent
 
 RequesterAccount = Annotated[str | None, tencent("Requester_Account", "Who asked for it.", "Requestor_Account")]
@@ -30,6 +31,7 @@ class FriendAddRequested(Data, frozen=True):
         identity_reason="A user asks the same users once in a millisecond.",
         source="1047/43468",
         reply=Reply.ALLOW_EACH,
+        answers=answers.FRIENDS,
         asks_about="friend_item.to_account",
     )
 
@@ -68,6 +70,7 @@ class FriendResponseRequested(Data, frozen=True):
         identity_reason="A user answers the same users once in a millisecond, or something else.",
         source="1047/43467",
         reply=Reply.ALLOW_EACH,
+        answers=answers.FRIENDS,
         asks_about="response_friend_item.to_account",
     )
 

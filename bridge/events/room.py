@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from bridge.events import fields
+from bridge.events import answers, fields
 from bridge.events.base import Callback, Data, Part, Reply, tencent
 
 
@@ -311,6 +311,7 @@ class GiftSendRequested(Data, frozen=True):
         identity_reason="A user may send the same gift many times a second, and nothing numbers them.",
         source="647/72210",
         reply=Reply.ALLOW,
+        answers=answers.GIFT,
     )
 
     operator_account: fields.OperatorAccount = None

@@ -145,6 +145,14 @@ class TestEveryEntry:
             if path.removesuffix("?") not in ENVELOPE_PATHS:
                 assert not is_verbatim(_type_at(entry, path.removesuffix("?")))
 
+    def test_says_which_answers_are_documented_where_the_platform_waits_for_one(self, entry: registry.Entry) -> None:
+        callback = entry.callback
+        assert bool(callback.answers.codes) == callback.awaits_answer
+        assert bool(callback.answers.item_codes) == (callback.reply is Reply.ALLOW_EACH)
+        for code in (*callback.answers.codes, *callback.answers.item_codes):
+            assert 0 <= code.first <= code.last <= 2**31 - 1
+            assert code.meaning
+
     def test_explains_itself(self, entry: registry.Entry) -> None:
         assert entry.data.__doc__
         assert entry.callback.source
@@ -269,6 +277,53 @@ def test_a_message_can_be_dropped_by_the_entry_and_for_unknown_commands_by_the_n
     command: str, droppable: bool
 ) -> None:
     assert registry.can_drop(command) is droppable
+
+
+def test_the_documented_codes_of_each_answer_are_those_of_its_page() -> None:
+    documented = {
+        entry.callback.command: [str(code) for code in entry.callback.answers.codes]
+        for entry in registry.ENTRIES
+        if entry.callback.awaits_answer
+    }
+    group, user = ["0", "1", "10100-10200"], ["0", "1", "120001-130000"]
+    assert documented == {
+        "C2C.CallbackBeforeSendMsg": ["0", "1", "2", "120001-130000"],
+        "Chatbot.OnC2CSignalMessage": ["0", "1"],
+        "Group.CallbackBeforeApplyJoinGroup": group,
+        "Group.CallbackBeforeCreateGroup": group,
+        "Group.CallbackBeforeCreateTopic": group,
+        "Group.CallbackBeforeInviteJoinGroup": group,
+        "Group.CallbackBeforeSendMsg": ["0", "1", "2", "10100-10200"],
+        "Live.CallbackBeforeSendGift": ["0", "1", "102100-102200"],
+        "OfficialAccount.CallbackBeforeAddSubscriber": ["0", "1"],
+        "OfficialAccount.CallbackBeforeCreateOfficialAccount": user,
+        "OfficialAccount.CallbackBeforeSendMsg": ["0", "1", "2", "120001-130000"],
+        "Sns.CallbackPrevFriendAdd": ["0", "38000-39000"],
+        "Sns.CallbackPrevFriendResponse": ["0", "38000-39000"],
+    }
+
+
+def test_without_an_answer_only_a_gift_is_blocked_and_of_a_signal_no_page_says() -> None:
+    unanswered = {entry.callback.command: entry.callback.answers.without_answer for entry in registry.ENTRIES}
+    assert {command: happens for command, happens in unanswered.items() if happens != "allowed"} == {
+        "Live.CallbackBeforeSendGift": "blocked",
+        "Chatbot.OnC2CSignalMessage": "unknown",
+    }
+
+
+@pytest.mark.parametrize(
+    ("command", "awaits"),
+    [
+        ("C2C.CallbackBeforeSendMsg", True),
+        ("chatbot.onc2csignalmessage", True),
+        ("New.CallbackBeforeSomething", True),
+        ("Chatbot.OnSomething", False),
+        ("C2C.CallbackAfterSendMsg", False),
+        ("call_end", False),
+    ],
+)
+def test_an_answer_is_awaited_to_more_than_before_callbacks(command: str, awaits: bool) -> None:
+    assert registry.awaits_answer(command) is awaits
 
 
 def test_the_entry_decides_which_answer_is_expected() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from bridge.events import fields
+from bridge.events import answers, fields
 from bridge.events.base import Callback, Data, Reply, tencent
 
 
@@ -20,6 +20,7 @@ class CreationRequested(Data, frozen=True):
         identity_reason="The group has no id yet, and the same user may ask for a group of the same name twice.",
         source="1047/34368",
         reply=Reply.ALLOW,
+        answers=answers.GROUP_REQUEST,
     )
 
     operator_account: fields.OperatorAccount = None
@@ -67,6 +68,7 @@ class JoinRequested(Data, frozen=True):
         identity_reason="A user asks for a group once in a millisecond.",
         source="1047/34370",
         reply=Reply.ALLOW,
+        answers=answers.GROUP_REQUEST,
     )
 
     group_id: fields.GroupId = None
@@ -87,6 +89,8 @@ class InvitationRequested(Data, frozen=True):
         identity_reason="A user invites the same users once in a millisecond.",
         source="1047/34371",
         reply=Reply.ALLOW,
+        answers=answers.GROUP_INVITATION,
+        asks_about="destination_members.member_account",
     )
 
     group_id: fields.GroupId = None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from bridge.events import fields
+from bridge.events import answers, fields
 from bridge.events.base import Callback, Data, Part, Reply, tencent
 
 
@@ -20,7 +20,7 @@ class MessageSendRequested(Data, frozen=True):
         " not use it twice in a millisecond.",
         source="1047/34374",
         reply=Reply.ALLOW,
-        can_drop=True,
+        answers=answers.GROUP_MESSAGE,
     )
 
     group_id: fields.GroupId = None

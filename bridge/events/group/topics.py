@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from bridge.events import fields
+from bridge.events import answers, fields
 from bridge.events.base import Callback, Data, Reply, tencent
 
 
@@ -20,6 +20,7 @@ class TopicCreationRequested(Data, frozen=True):
         identity_reason="The topic has no id yet, and the same user may ask for one of the same name twice.",
         source="1047/49463",
         reply=Reply.ALLOW,
+        answers=answers.GROUP_REQUEST,
     )
 
     group_id: Annotated[str | None, tencent("GroupId", "The community.", optional=True)] = None
