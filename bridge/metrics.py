@@ -87,7 +87,7 @@ ACCEPTED = FastCounter(
 )
 REFUSED = Counter(
     "bridge_refused",
-    "Callbacks that were not kept, by reason: refused, or a before-callback that was allowed.",
+    "Callbacks that were not kept, by reason: refused, or answered all the same since the platform waits for that.",
     ["reason"],
     registry=REGISTRY,
 )
@@ -102,9 +102,9 @@ DEAD_LETTERS = Counter(
 )
 DECISIONS = Counter(
     "bridge_decisions",
-    "Before-callbacks that an endpoint was to decide, by command and outcome: what it decided (allowed, refused,"
-    " partly_refused, dropped, changed) or why it did not (late, unreachable, status, invalid, busy, skipped,"
-    " unreadable).",
+    "Callbacks that an endpoint was to decide, by command and outcome: what it decided (allowed, refused,"
+    " partly_refused, dropped, changed, answered, ignored) or why it did not (late, unreachable, status, invalid,"
+    " undocumented_code, busy, skipped, unreadable).",
     ["command", "outcome"],
     registry=REGISTRY,
 )

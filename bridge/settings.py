@@ -93,15 +93,19 @@ class BridgeSettings(Settings):
     )
     decision_urls: dict[str, SecretStr] = Field(
         {},
-        description="""JSON: before-callback, or a pattern such as `Group.CallbackBefore*`, → URL of your endpoint that
-        decides it, e.g. `{"C2C.CallbackBeforeSendMsg":"http://moderation:8000/decide"}`. A name comes before patterns,
-        these in their order; each must match a before-callback that is documented. What none is for is allowed.""",
+        description="""JSON: before-callback or `Chatbot.OnC2CSignalMessage`, or a pattern such as
+        `Group.CallbackBefore*`, → URL of your endpoint that decides it, e.g.
+        `{"C2C.CallbackBeforeSendMsg":"http://moderation:8000/decide"}`. A name comes before patterns, these in their
+        order; each must match a callback that is documented to await an answer. A before-callback that none is for is
+        allowed, a signal to a chatbot gets no data.""",
     )
     decision_deadline_ms: int = Field(
         300, ge=10, le=1800, description="How long such an endpoint has, within BRIDGE_REPLY_DEADLINE_MS."
     )
     decision_on_failure: Literal["allow", "refuse"] = Field(
-        "allow", description="What the platform is told where such an endpoint does not decide: `allow` or `refuse`."
+        "allow",
+        description="""What the platform is told where such an endpoint does not decide a before-callback: `allow` or
+        `refuse`. A signal to a chatbot gets no data then.""",
     )
     decision_connections: int = Field(
         100, ge=1, le=10_000, description="Most connections of a process to the host of such an endpoint."
@@ -242,7 +246,7 @@ class BridgeSettings(Settings):
     def _check_decision_urls(cls, urls: dict[str, SecretStr]) -> dict[str, SecretStr]:
         for pattern, secret in urls.items():
             _check_url(pattern, secret.get_secret_value())
-            if not names.before_commands(pattern):
+            if not names.decidable_commands(pattern):
                 raise ValueError(_why_never(pattern))
         return urls
 
@@ -356,7 +360,7 @@ def _never_asked(patterns: Iterable[str]) -> Iterator[tuple[str, str]]:
     taken: dict[str, str] = {}
     # In the order in which they are looked at: names before patterns.
     for pattern in sorted(patterns, key=names.is_pattern):
-        found = names.before_commands(pattern)
+        found = names.decidable_commands(pattern)
         free = [command for command in found if command not in taken]
         if not free:
             yield pattern, taken[found[0]]
@@ -365,11 +369,11 @@ def _never_asked(patterns: Iterable[str]) -> Iterator[tuple[str, str]]:
 
 def _why_never(pattern: str) -> str:
     if names.commands(pattern):
-        return f"{pattern} is no before-callback: the platform waits for no decision on it"
-    nearest = names.nearest_before_command(pattern)
-    meant = f"is {nearest} meant?" if nearest else f"there are {', '.join(names.before_commands('*'))}."
+        return f"{pattern} is no callback to decide: the platform waits for no decision on it"
+    nearest = names.nearest_decidable_command(pattern)
+    meant = f"is {nearest} meant?" if nearest else f"there are {', '.join(names.decidable_commands('*'))}."
     return (
-        f"{pattern} is no before-callback that this version knows: {meant} One that is newer is matched by a pattern"
+        f"{pattern} is no callback to decide that this version knows: {meant} One that is newer is matched by a pattern"
         " that matches known ones too, as *.CallbackBefore*"
     )
 

@@ -9,7 +9,7 @@ from importlib.metadata import version
 from bridge.contract.examples import body_of
 from bridge.contract.json_schema import Json, envelope_schema, schema_of
 from bridge.events import registry
-from bridge.ingress.decisions import Answer
+from bridge.ingress.endpoint_answer import Answer
 
 
 def openapi() -> Json:
@@ -51,9 +51,9 @@ def _decision() -> Json:
     """What an endpoint of BRIDGE_DECISION_URLS has to serve."""
     return {
         "operationId": "decide",
-        "summary": "Decide a before-callback.",
+        "summary": "Decide a callback that awaits an answer.",
         "description": "Anything else than these answers, or none within BRIDGE_DECISION_DEADLINE_MS, is no decision:"
-        " BRIDGE_DECISION_ON_FAILURE holds.",
+        " BRIDGE_DECISION_ON_FAILURE holds, and a signal to a chatbot gets no data.",
         "requestBody": {
             "required": True,
             "content": {"application/cloudevents+json": {"schema": {"$ref": "#/components/schemas/Event"}}},
@@ -63,7 +63,7 @@ def _decision() -> Json:
                 "description": "Decided; what is missing is completed.",
                 "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Decision"}}},
             },
-            "204": {"description": "Allowed."},
+            "204": {"description": "Allowed; of a signal to a chatbot: there are no data for it."},
         },
     }
 
@@ -106,7 +106,8 @@ def _response(description: str) -> Json:
 
 _RESPONSES: Json = {
     "200": _response(
-        "Kept: as an event, or with `FAIL` as a dead letter. A before-callback is allowed, or as an endpoint decides."
+        "Kept: as an event, or as a dead letter. A before-callback is allowed, or as an endpoint decides, also where it"
+        " could not be kept; a signal to a chatbot gets code 1, or as an endpoint decides."
     ),
     "400": _response("It is no HTTP, or the body did not arrive whole."),
     "403": _response("Not authentic, or too old."),
@@ -122,7 +123,7 @@ _RESPONSES: Json = {
     "505": _response("It is not HTTP/1.1 or 1.0."),
 }
 _REPLY: Json = {
-    "description": "As the platform documents it. The old call webhook has `ErrorMessage` instead of the other texts.",
+    "description": "As the platform documents it. The old webhooks have `ErrorMessage` instead of the other texts.",
     "type": "object",
     "properties": {
         "ActionStatus": {"type": "string", "enum": ["OK", "FAIL"]},
@@ -136,6 +137,7 @@ _REPLY: Json = {
                 "CloudCustomData": "string",
                 "RefusedMembers_Account": "array",
                 "RefusedSubscribers_Account": "array",
+                "RspData": "string",
             }.items()
         },
         "ResultItem": {

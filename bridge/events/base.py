@@ -130,8 +130,9 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     decision: Annotated[
         str | None,
         msgspec.Meta(
-            description="Of a before-callback that an endpoint decides: `allowed`, `refused`, `partly_refused`,"
-            " `dropped`, `changed`, or `failed` where the endpoint did not decide. Absent where nobody is asked."
+            description="Of a callback that an endpoint decides: `allowed`, `refused`, `partly_refused`, `dropped`,"
+            " `changed`; `answered` or `ignored` where the platform waits for data; `failed` where the endpoint did not"
+            " decide. Absent where nobody is asked."
         ),
     ] = None
     decisioncode: Annotated[

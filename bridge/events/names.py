@@ -24,9 +24,9 @@ def is_pattern(text: str) -> bool:
     return any(mark in text for mark in WILDCARDS)
 
 
-def before_commands(pattern: str) -> list[str]:
-    """The documented before-callbacks with this name, or that match this pattern, whatever their case."""
-    return [command for command in commands(pattern) if registry.is_before(command)]
+def decidable_commands(pattern: str) -> list[str]:
+    """The documented callbacks that await an answer, with this name or that match this pattern, whatever their case."""
+    return [command for command in commands(pattern) if registry.awaits_answer(command)]
 
 
 def commands(pattern: str) -> list[str]:
@@ -39,10 +39,11 @@ def commands(pattern: str) -> list[str]:
     return [command for command in every if fnmatchcase(command.lower(), wanted)]
 
 
-def nearest_before_command(text: str) -> str | None:
-    """The documented before-callback that a misspelt name or pattern is most like, None where it is like none."""
+def nearest_decidable_command(text: str) -> str | None:
+    """The documented callback that awaits an answer and that a misspelt name or pattern is most like, None where it is
+    like none."""
     name = "".join(one for one in text if one not in WILDCARDS)
-    return nearest_name(name, before_commands("*"), cutoff=NEARLY_A_COMMAND)
+    return nearest_name(name, decidable_commands("*"), cutoff=NEARLY_A_COMMAND)
 
 
 def is_field(name: str) -> bool:

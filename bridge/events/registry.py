@@ -95,6 +95,13 @@ def wants_data(command: str) -> bool:
     return entry is not None and entry.callback.reply is Reply.DATA
 
 
+def wants_error_message(command: str) -> bool:
+    """Whether the answer has `ErrorMessage`, as that of the old webhooks of calls and rooms, and is repeated on a code
+    that is not 0. Theirs are the only commands without a dot."""
+    entry = find(command)
+    return entry.callback.reply is Reply.ERROR_MESSAGE if entry else bool(command) and "." not in command
+
+
 def wants_each(command: str) -> bool:
     """Whether the platform wants a verdict on each account that a before-callback asks about."""
     entry = find(command)

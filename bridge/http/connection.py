@@ -250,7 +250,7 @@ class HttpConnection(HttpRequest, asyncio.Protocol):
             most = context.max_body_bytes
             self._incoming = ChunkedBody(max_bytes=most) if message.chunked else SizedBody(size, max_bytes=most)
         except RefusedError as refused:
-            context.ingress.refuse(self, refused.refusal)
+            context.ingress.refuse(self, refused.refusal, self.verdict)
             return
         except Exception:
             log.exception(UNHANDLED)
@@ -276,7 +276,7 @@ class HttpConnection(HttpRequest, asyncio.Protocol):
             if not self._bodies.grow(self, len(incoming.content) - before):
                 raise RefusedError(refusals.NO_ROOM_FOR_BODY)
         except RefusedError as refused:
-            self._context.ingress.refuse(self, refused.refusal)
+            self._context.ingress.refuse(self, refused.refusal, self.verdict)
             return
         if incoming.is_whole:
             self.content = bytes(incoming.content)
@@ -323,7 +323,7 @@ class HttpConnection(HttpRequest, asyncio.Protocol):
     def expire(self) -> None:
         """The time of a phase is over."""
         if self.phase is Phase.BODY:
-            self._context.ingress.refuse(self, refusals.SLOW_BODY)
+            self._context.ingress.refuse(self, refusals.SLOW_BODY, self.verdict)
         elif self.phase is Phase.HEAD and self._head.is_begun and not self._is_congested:
             self._answer_no_request(refusals.SLOW_HEAD)
         else:
@@ -331,7 +331,7 @@ class HttpConnection(HttpRequest, asyncio.Protocol):
 
     def give_up(self) -> None:
         """Others need the memory that the body takes."""
-        self._context.ingress.refuse(self, refusals.NO_ROOM_FOR_BODY)
+        self._context.ingress.refuse(self, refusals.NO_ROOM_FOR_BODY, self.verdict)
 
     def finish(self) -> None:
         """Close it once its replies have left."""
@@ -346,7 +346,7 @@ class HttpConnection(HttpRequest, asyncio.Protocol):
     def _break_off(self) -> None:
         """The client will not send the rest of what it has begun."""
         if self.phase is Phase.BODY:
-            self._context.ingress.refuse(self, refusals.BROKEN_BODY)
+            self._context.ingress.refuse(self, refusals.BROKEN_BODY, self.verdict)
         elif self._head.is_begun:
             self._answer_no_request(refusals.BROKEN_HEAD)
         else:

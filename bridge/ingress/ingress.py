@@ -47,7 +47,7 @@ REPLY_RESERVE_S = CHECK_INTERVAL_S
 """How long before the reply deadline a decided callback waits no longer to become durable. The journal does not know
 when it came, only when its decision did; it resolves other callbacks as early as this before their deadline."""
 
-_is_before = lru_cache(maxsize=256)(registry.is_before)
+_awaits_answer = lru_cache(maxsize=256)(registry.awaits_answer)
 
 
 class Normalized(msgspec.Struct, frozen=True, gc=False):
@@ -132,9 +132,10 @@ class Ingress:
             verdict: of `admit`, if that was called before.
         """
         try:
-            reply = self._keep(request, verdict or self.admit(request))
+            verdict = verdict or self.admit(request)
+            reply = self._keep(request, verdict)
         except RefusedError as refused:
-            reply = self._refusal(request, refused.refusal)
+            reply = self._refusal(request, refused.refusal, verdict)
         except Exception:
             log.exception(UNHANDLED)
             self.fail(request)
@@ -142,13 +143,13 @@ class Ingress:
         if reply is not None:
             self._respond(request, reply)
 
-    def refuse(self, request: CallbackRequest, refusal: Refusal) -> None:
-        """Answer a request that is not accepted."""
-        self._respond(request, self._refusal(request, refusal))
+    def refuse(self, request: CallbackRequest, refusal: Refusal, verdict: Verdict | None = None) -> None:
+        """Answer a request that is not accepted. `verdict`: of `admit`, None where that has refused it."""
+        self._respond(request, self._refusal(request, refusal, verdict))
 
     def fail(self, request: CallbackRequest) -> None:
         """Answer a request that cannot be handled, for a fault of ours."""
-        self._respond(request, replies.INTERNAL_ERROR)
+        self._respond(request, replies.internal_error(_command_of(request)))
 
     def forget(self) -> None:
         """A request that was admitted gets no reply: its connection ends."""
@@ -181,9 +182,10 @@ class Ingress:
         if verdict.refusal is not None:
             self._keep_stale(request, received, verdict.skew_s)
             return None
-        normalized = self._normalize(query.command or command_in(body), received)
-        if _is_before(normalized.command):
-            return self._answer(request, body, normalized)
+        command = query.command or command_in(body)
+        if _awaits_answer(command):
+            return self._answer(request, command, received)
+        normalized = self._normalize(command, received)
         self._append(normalized.records, partial(self._resolve, request, normalized))
         return None
 
@@ -229,13 +231,13 @@ class Ingress:
         """The journal has told whether a callback is durable."""
         try:
             if not durable:
-                reply = self._refusal(request, refusals.TOO_LATE)
+                reply = self._refusal(request, refusals.TOO_LATE, None)
             else:
                 self._count(normalized)
                 if normalized.unreadable is None:
                     reply = replies.accepted(normalized.command)
                 else:
-                    reply = replies.kept_as_dead_letter(normalized.unreadable)
+                    reply = replies.kept_as_dead_letter(normalized.unreadable, normalized.command)
         except Exception:
             log.exception(UNHANDLED)
             self.fail(request)
@@ -248,9 +250,13 @@ class Ingress:
         request.respond(reply)
         metrics.REPLY_SECONDS.observe(time.perf_counter() - arrived)
 
-    def _refusal(self, request: CallbackRequest, refusal: Refusal) -> PlatformReply:
+    def _refusal(self, request: CallbackRequest, refusal: Refusal, verdict: Verdict | None) -> PlatformReply:
+        """What a request is told that is not kept. An authentic one that awaits an answer gets that all the same."""
+        command = _command_of(request)
+        if verdict is not None and verdict.refusal is None and _awaits_answer(command):
+            return self._answer_unkept(request, command, b"", refusal)
         self._refusals.note(refusal, request)
-        return replies.refused(refusal.status, refusal.message)
+        return replies.refused(refusal.status, refusal.message, command)
 
     def _count(self, normalized: Normalized) -> None:
         """The records of a callback are durable: count it, and count and tell the dead letters among them."""
@@ -302,22 +308,37 @@ class Ingress:
         letter = self._dead_letter(received, refusals.STALE_TIME.reason, refusals.STALE_TIME.message)
         letter.headers.append(("skew-seconds", b"%.0f" % skew_s))
         try:
-            self._append([letter], partial(self._resolve_stale, request))
+            self._append([letter], partial(self._resolve_stale, request, received.query.command))
         except RefusedError as refused:
             raise RefusedError(refusals.STALE_NOT_KEPT) from refused
 
-    def _resolve_stale(self, request: CallbackRequest, durable: bool) -> None:
-        if durable:
-            metrics.DEAD_LETTERS.labels(refusals.STALE_TIME.reason).inc()
-        self.refuse(request, refusals.STALE_TIME if durable else refusals.STALE_NOT_KEPT)
+    def _resolve_stale(self, request: CallbackRequest, command: str, durable: bool) -> None:
+        if not durable:
+            self.refuse(request, refusals.STALE_NOT_KEPT)
+            return
+        metrics.DEAD_LETTERS.labels(refusals.STALE_TIME.reason).inc()
+        if registry.wants_error_message(command):  # Refused, it would be repeated, and each repetition kept.
+            self._refusals.note(refusals.answered(refusals.STALE_TIME), request)
+            self._respond(request, replies.kept_as_dead_letter(refusals.STALE_TIME.message, command))
+        else:
+            self.refuse(request, refusals.STALE_TIME)
 
-    # -- Before-callbacks: the platform holds a user's action back until we answer, so trouble of ours blocks none -----
+    # -- The platform does as we answer, and may hold a user's action back until then: trouble of ours blocks none -----
 
-    def _answer(self, request: CallbackRequest, body: bytes, normalized: Normalized) -> PlatformReply | None:
-        """Keep a before-callback and answer it, as an endpoint decides or else with "allow". As `_keep`."""
-        endpoint = self._decider.endpoint(normalized.command)
+    def _answer(self, request: CallbackRequest, command: str, received: Received) -> PlatformReply | None:
+        """Keep a callback that awaits an answer, and answer it: as an endpoint decides, or else by default."""
+        body = received.body
+        try:
+            normalized = self._normalize(command, received)
+        except RefusedError as refused:
+            return self._answer_unkept(request, command, body, refused.refusal)
+        endpoint = self._decider.endpoint(command)
         if endpoint is None:
-            return self._keep_answered(request, replies.allowed(normalized.command, body), normalized)
+            return self._keep_answered(request, replies.by_default(command, body), normalized)
+        if normalized.unreadable is not None:
+            why = f"there is no event to ask about: {normalized.unreadable}"
+            decision = self._decider.unasked(endpoint, command, body, why)
+            return self._keep_answered(request, replies.with_fields(decision.reply), normalized)
         loop = asyncio.get_running_loop()
         waited_s = time.perf_counter() - request.arrived
         until = loop.time() - waited_s + self._settings.reply_deadline_ms / 1000 - REPLY_RESERVE_S
@@ -332,17 +353,14 @@ class Ingress:
         self, endpoint: Endpoint, request: CallbackRequest, body: bytes, normalized: Normalized, until: float
     ) -> None:
         """Have an endpoint decide, note what it decides in the event, and go on."""
-        command, records = normalized.command, normalized.records
-        event = records[0] if len(records) == 1 and records[0].topic == self._settings.topic else None
+        command, (event,) = normalized.command, normalized.records
         try:
             try:
-                decision = await self._decider.decide(endpoint, command, body, event.value if event else None)
+                decision = await self._decider.decide(endpoint, command, body, event.value)
             finally:
                 self.in_flight += 1
-            if event is not None:
-                event = with_decision(event, decision.name, decision.code)
-                normalized = Normalized(command, [event], normalized.unreadable)
-            reply = self._keep_answered(request, replies.with_fields(decision.reply), normalized, until=until)
+            decided = Normalized(command, [with_decision(event, decision.name, decision.code)])
+            reply = self._keep_answered(request, replies.with_fields(decision.reply), decided, until=until)
         except Exception:
             log.exception(UNHANDLED)
             self.fail(request)
@@ -353,13 +371,22 @@ class Ingress:
     def _keep_answered(
         self, request: CallbackRequest, reply: PlatformReply, normalized: Normalized, *, until: float | None = None
     ) -> PlatformReply | None:
-        """Keep a before-callback whose reply is known: it leaves when the callback is durable, or cannot be."""
+        """Keep a callback whose reply is known: it leaves when the callback is durable, or cannot be."""
         try:
             self._append(normalized.records, partial(self._resolve_answered, request, reply, normalized), until=until)
         except RefusedError as refused:
-            metrics.REFUSED.labels(refused.refusal.reason).inc()
+            self._refusals.note(refusals.answered(refused.refusal), request)
             return reply
         return None
+
+    def _answer_unkept(self, request: CallbackRequest, command: str, body: bytes, refusal: Refusal) -> PlatformReply:
+        """The answer to a callback of which nothing is kept."""
+        self._refusals.note(refusals.answered(refusal), request)
+        endpoint = self._decider.endpoint(command)
+        if endpoint is None:
+            return replies.by_default(command, body)
+        why = f"there is no event to ask about: {refusal.message}"
+        return replies.with_fields(self._decider.unasked(endpoint, command, body, why).reply)
 
     def _resolve_answered(
         self, request: CallbackRequest, reply: PlatformReply, normalized: Normalized, durable: bool
@@ -368,6 +395,11 @@ class Ingress:
             if durable:
                 self._count(normalized)
             else:
-                metrics.REFUSED.labels(refusals.TOO_LATE.reason).inc()
+                self._refusals.note(refusals.answered(refusals.TOO_LATE), request)
         finally:
             self._respond(request, reply)
+
+
+def _command_of(request: CallbackRequest) -> str:
+    """The command that the URL names, empty where it names none."""
+    return parse_query(request.path.partition("?")[2]).command

@@ -1,4 +1,4 @@
-"""Every reason for which a callback is not acknowledged, and what is said about it."""
+"""Every reason for which a callback is not kept, and what is said about it."""
 
 from __future__ import annotations
 
@@ -137,6 +137,11 @@ def record_too_large(message: str) -> Refusal:
 def journal_full(message: str) -> Refusal:
     """The journal takes nothing more, as its message says."""
     return Refusal(HTTPStatus.SERVICE_UNAVAILABLE, "journal_full", message)
+
+
+def answered(refusal: Refusal) -> Refusal:
+    """The same for a callback that is not kept either, but gets the answer that the platform waits for."""
+    return refusal._replace(status=HTTPStatus.OK)
 
 
 class RefusedError(Exception):

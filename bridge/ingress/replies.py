@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 import orjson
 
-from bridge.events import Reply, registry
+from bridge.events import registry
 from bridge.normalize.repair import UnreadableError, load
 
 OK_FIELDS = {"ActionStatus": "OK", "ErrorInfo": "", "ErrorCode": 0}
@@ -27,41 +27,59 @@ class PlatformReply(msgspec.Struct, frozen=True, eq=False, gc=False):
     """Whether the connection is not to be used any more."""
 
 
-def _failed(message: str, status: HTTPStatus, **more: Any) -> PlatformReply:
-    return PlatformReply(
-        orjson.dumps({"ActionStatus": "FAIL", "ErrorInfo": message, "ErrorCode": 1}), status=status, **more
-    )
+def _told(command: str, code: int, message: str) -> bytes:
+    """A reply in the form that the command has; in both where that is only guessed by its name."""
+    has_error_message = registry.wants_error_message(command)
+    fields: dict[str, Any] = {}
+    if not has_error_message or registry.find(command) is None:
+        fields |= {"ActionStatus": "FAIL" if code else "OK", "ErrorInfo": message}
+    fields["ErrorCode"] = code
+    if has_error_message:
+        fields["ErrorMessage"] = message
+    return orjson.dumps(fields)
 
 
 ACCEPTED = PlatformReply(orjson.dumps(OK_FIELDS))
-ACCEPTED_CALL = PlatformReply(orjson.dumps({"ErrorCode": 0, "ErrorMessage": ""}))
-"""That a callback of the old call webhook is durable."""
-INTERNAL_ERROR = _failed("internal error", HTTPStatus.INTERNAL_SERVER_ERROR, closes=True)
-CONSTANT = frozenset((ACCEPTED, ACCEPTED_CALL))
+ACCEPTED_CALL = PlatformReply(_told("call_end", 0, ""))
+"""That a callback of an old webhook is durable."""
+NO_DATA = PlatformReply(orjson.dumps(OK_FIELDS | {"ErrorCode": 1, "RspData": ""}))
+"""That there is nothing to hand on, where the platform waits for data."""
+CONSTANT = frozenset((ACCEPTED, ACCEPTED_CALL, NO_DATA))
 """Replies that are given again and again."""
 
 
 @lru_cache(maxsize=256)
 def accepted(command: str = "") -> PlatformReply:
     """The callback is durable. The same object for the same command."""
-    entry = registry.find(command)
-    is_call = entry is not None and entry.callback.reply is Reply.ERROR_MESSAGE
-    return ACCEPTED_CALL if is_call else ACCEPTED
+    if not registry.wants_error_message(command):
+        return ACCEPTED
+    return ACCEPTED_CALL if registry.find(command) else PlatformReply(_told(command, 0, ""))
 
 
-def kept_as_dead_letter(detail: str) -> PlatformReply:
+def kept_as_dead_letter(detail: str, command: str = "") -> PlatformReply:
     """The callback is durable, and cannot become an event."""
-    return _failed(f"kept as a dead letter: {detail}", HTTPStatus.OK)
+    # An old webhook repeats what is answered with a code: each repetition would become a dead letter, too.
+    code = 0 if registry.wants_error_message(command) else 1
+    return PlatformReply(_told(command, code, f"kept as a dead letter: {detail}"))
 
 
-def refused(status: HTTPStatus, message: str) -> PlatformReply:
+def refused(status: HTTPStatus, message: str, command: str = "") -> PlatformReply:
     """The callback is not acknowledged. Unless that is for want of room or time, nothing more is read of the client."""
     allow = (("Allow", "POST"),) if status == HTTPStatus.METHOD_NOT_ALLOWED else ()
-    return _failed(message, status, headers=allow, closes=status != HTTPStatus.SERVICE_UNAVAILABLE)
+    closes = status != HTTPStatus.SERVICE_UNAVAILABLE
+    return PlatformReply(_told(command, 1, message), status=status, headers=allow, closes=closes)
 
 
-def allowed(command: str, body: bytes) -> PlatformReply:
-    """The platform may go on with what a before-callback asks about: a verdict on each account where it wants that."""
+def internal_error(command: str = "") -> PlatformReply:
+    """The callback is not acknowledged, for a fault of ours."""
+    return refused(HTTPStatus.INTERNAL_SERVER_ERROR, "internal error", command)
+
+
+def by_default(command: str, body: bytes) -> PlatformReply:
+    """What a callback that awaits an answer is told where nobody is asked: a before-callback is allowed, with a verdict
+    on each account where the platform wants that; there are no data."""
+    if registry.wants_data(command):
+        return NO_DATA
     if not registry.wants_each(command):
         return ACCEPTED
     items = [{"To_Account": account, "ResultCode": 0, "ResultInfo": ""} for account in asked_about(command, body)]
@@ -76,6 +94,8 @@ def with_fields(fields: dict[str, Any]) -> PlatformReply:
 def asked_about(command: str, body: bytes) -> list[str]:
     """The accounts that a body asks about; without an entry, those of any list in it."""
     entry = registry.find(command)
+    if entry is not None and not entry.callback.asks_about:
+        return []
     try:
         fields = load(body).fields
     except UnreadableError:

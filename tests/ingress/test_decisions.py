@@ -13,7 +13,7 @@ import orjson
 import pytest
 
 from bridge.contract import schemas
-from bridge.ingress.decisions import OPEN_S, SILENT_TO_OPEN, Decider, NoDecisionError, read_answer
+from bridge.ingress.decisions import OPEN_S, SILENT_TO_OPEN, Decider
 from bridge.settings import BridgeSettings
 from common.settings import load_settings
 from tests.conftest import MakeIngress
@@ -108,62 +108,6 @@ def test_only_before_callbacks_are_asked_about_each_at_the_endpoint_that_is_for_
         asked_about = {event["callbackcommand"] for event in other.events}
     assert {"Group.CallbackBeforeSendMsg", BEFORE, "New.CallbackBeforeThing"} <= asked_about
     assert not [command for command in asked_about if "Before" not in command]
-
-
-@pytest.mark.parametrize(
-    ("answer", "codes", "decision"),
-    [
-        ({}, [0, 0], ("allowed", 0)),
-        (
-            {"ResultItem": [{"To_Account": "ana_p", "ResultCode": 38001, "ResultInfo": "no"}]},
-            [0, 38001],
-            ("partly_refused", 38001),
-        ),
-        ({"ErrorCode": 1}, [38000, 38000], ("refused", 38000)),
-        ({"ErrorCode": 38005, "ErrorInfo": "no"}, [38005, 38005], ("refused", 38005)),
-        ({"ResultItem": [{"To_Account": "x", "ResultCode": 38000}]}, [0, 0, 38000], ("partly_refused", 38000)),
-    ],
-)
-def test_a_friend_request_is_answered_for_each_account(
-    answer: dict[str, Any], codes: list[int], decision: tuple[str, int]
-) -> None:
-    callback = sample("Sns.CallbackPrevFriendAdd")
-    made = read_answer(orjson.dumps(answer), callback.command, callback.body)
-    assert (made.name, made.code) == decision
-    assert made.reply["ErrorCode"] == 0, "another code would let all of them pass"
-    assert [item["ResultCode"] for item in made.reply["ResultItem"]] == codes
-    assert all(item.keys() == {"To_Account", "ResultCode", "ResultInfo"} for item in made.reply["ResultItem"])
-
-
-def test_some_invited_members_may_be_refused() -> None:
-    made = read_answer(b'{"RefusedMembers_Account":["a"]}', "Group.CallbackBeforeInviteJoinGroup", b"{}")
-    assert made == ("partly_refused", 0, {**OK, "RefusedMembers_Account": ["a"]})
-    assert read_answer(b'{"ErrorCode":2}', "Group.CallbackBeforeCreateGroup", b"{}").name == "refused"
-
-
-@pytest.mark.parametrize(
-    "answer",
-    [
-        b"",
-        b"yes",
-        b"[]",
-        b"null",
-        b'{"ErrorCode":"1"}',
-        b'{"ErrorCode":-1}',
-        b'{"ErrorCode":true}',
-        b'{"ErrorCode":1.5}',
-        b'{"ErrorCode":99999999999}',
-        b'{"ActionStatus":"MAYBE"}',
-        b'{"MsgBody":"text"}',
-        b'{"RefusedMembers_Account":[1]}',
-        b'{"ResultItem":[{}]}',
-        b'{"ErrorInfo":"\xff"}',
-        b'{"x":' + b"[" * 100_000,
-    ],
-)
-def test_what_is_no_reply_of_the_platform_is_no_decision(answer: bytes) -> None:
-    with pytest.raises(NoDecisionError):
-        read_answer(answer, BEFORE, b"{}")
 
 
 @pytest.mark.parametrize(
@@ -281,9 +225,9 @@ def test_a_connection_that_the_endpoint_closed_is_no_failure(ingress: MakeIngres
         ({"BRIDGE_DECISION_URLS": by((BEFORE, "ftp://x/"))}, "no http:// or https:// URL"),
         ({"BRIDGE_DECISION_URLS": by((BEFORE, "http:///path"))}, "no http:// or https:// URL"),
         ({"BRIDGE_DECISION_URLS": by((BEFORE, "http://x:99999/"))}, "BRIDGE_DECISION_URLS"),
-        ({"BRIDGE_DECISION_URLS": by((RECALLED, "http://x/"))}, "is no before-callback"),
-        ({"BRIDGE_DECISION_URLS": by(("C2C.CallbackAfter*", "http://x/"))}, "is no before-callback"),
-        ({"BRIDGE_DECISION_URLS": by(("Sns.CallbackBefor", "http://x/"))}, "is no before-callback"),
+        ({"BRIDGE_DECISION_URLS": by((RECALLED, "http://x/"))}, "is no callback to decide"),
+        ({"BRIDGE_DECISION_URLS": by(("C2C.CallbackAfter*", "http://x/"))}, "is no callback to decide"),
+        ({"BRIDGE_DECISION_URLS": by(("Sns.CallbackBefor", "http://x/"))}, "is no callback to decide"),
         ({"BRIDGE_DECISION_ON_FAILURE": "perhaps"}, "BRIDGE_DECISION_ON_FAILURE"),
     ],
 )

@@ -9,7 +9,7 @@ import orjson
 import pytest
 
 from bridge.contract.examples import made_body
-from bridge.events import registry
+from bridge.events import Reply, registry
 from bridge.ingress import replies
 from bridge.ingress.replies import PlatformReply
 from tests.support.callbacks import RECALLED, sample
@@ -26,15 +26,22 @@ def read(reply: PlatformReply) -> dict[str, Any]:
 @pytest.mark.parametrize(
     "entry", [entry for entry in registry.ENTRIES if entry.callback.is_before], ids=lambda entry: entry.callback.command
 )
-def test_every_before_callback_is_allowed_in_its_documented_form(entry: registry.Entry) -> None:
-    reply = read(replies.allowed(entry.callback.command, made_body(entry)))
+def test_every_before_callback_is_allowed_by_default_in_its_documented_form(entry: registry.Entry) -> None:
+    reply = read(replies.by_default(entry.callback.command, made_body(entry)))
     assert {name: reply[name] for name in OK} == OK
-    assert ("ResultItem" in reply) == bool(entry.callback.asks_about)
+    assert ("ResultItem" in reply) == ("ResultItem" in entry.callback.answers.fields)
+
+
+@pytest.mark.parametrize("command", ["Chatbot.OnC2CSignalMessage", "chatbot.onc2csignalmessage"])
+@pytest.mark.parametrize("body", [b"{}", b"not json", b""])
+def test_a_signal_to_a_chatbot_gets_no_data_by_default(command: str, body: bytes) -> None:
+    assert read(replies.by_default(command, body)) == {**OK, "ErrorCode": 1, "RspData": ""}
+    assert replies.by_default(command, body) in replies.CONSTANT
 
 
 def test_a_friend_request_is_allowed_for_each_account() -> None:
     callback = sample("Sns.CallbackPrevFriendAdd")
-    assert read(replies.allowed(callback.command, callback.body))["ResultItem"] == [
+    assert read(replies.by_default(callback.command, callback.body))["ResultItem"] == [
         {"To_Account": "sun.hao", "ResultCode": 0, "ResultInfo": ""},
         {"To_Account": "ana_p", "ResultCode": 0, "ResultInfo": ""},
     ]
@@ -59,7 +66,7 @@ def test_a_friend_request_is_allowed_for_each_account() -> None:
 def test_whatever_the_body_looks_like_each_account_in_it_is_allowed(
     command: str, body: bytes, accounts: list[str]
 ) -> None:
-    assert [item["To_Account"] for item in read(replies.allowed(command, body))["ResultItem"]] == accounts
+    assert [item["To_Account"] for item in read(replies.by_default(command, body))["ResultItem"]] == accounts
 
 
 @pytest.mark.parametrize("command", ["", RECALLED, "New.Thing", "Sns.CallbackFriendAdd"])
@@ -67,8 +74,25 @@ def test_an_after_callback_is_accepted_in_one_form(command: str) -> None:
     assert read(replies.accepted(command)) == OK
 
 
-def test_the_old_call_webhook_is_answered_in_its_own_form() -> None:
-    assert read(replies.accepted("call_end")) == {"ErrorCode": 0, "ErrorMessage": ""}
+OLD = [entry.callback.command for entry in registry.ENTRIES if entry.callback.reply is Reply.ERROR_MESSAGE]
+
+
+@pytest.mark.parametrize("command", [*OLD, "CALL_END"])
+def test_an_old_webhook_is_answered_in_its_own_form_whatever_it_is_told(command: str) -> None:
+    accepted, kept = replies.accepted(command), replies.kept_as_dead_letter("no JSON", command)
+    assert read(accepted) == {"ErrorCode": 0, "ErrorMessage": ""}
+    assert accepted in replies.CONSTANT
+    assert read(kept) == {"ErrorCode": 0, "ErrorMessage": "kept as a dead letter: no JSON"}
+    assert (accepted.status, kept.status) == (200, 200), "another one would have it repeated"
+    refused, failed = replies.refused(HTTPStatus.SERVICE_UNAVAILABLE, "no", command), replies.internal_error(command)
+    assert (refused.status, read(refused)) == (503, {"ErrorCode": 1, "ErrorMessage": "no"})
+    assert (failed.status, read(failed)) == (500, {"ErrorCode": 1, "ErrorMessage": "internal error"})
+
+
+def test_a_command_of_an_old_webhook_that_nobody_knows_is_answered_in_both_forms() -> None:
+    assert read(replies.accepted("newKind")) == {**OK, "ErrorMessage": ""}
+    told = "kept as a dead letter: x"
+    assert read(replies.kept_as_dead_letter("x", "newKind")) == {**OK, "ErrorInfo": told, "ErrorMessage": told}
 
 
 def test_a_wrong_method_is_told_which_is_right() -> None:

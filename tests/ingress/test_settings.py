@@ -47,17 +47,18 @@ def refused(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch,
         ("Grup.CallbackBefore*", "is Group.CallbackBefore"),
         ("C2C.CallbackBefroe*", "is C2C.CallbackBeforeSendMsg meant?"),
         ("Group.CallbackBefore[X]*", "is Group.CallbackBefore"),
-        ("Nonsense", "there are C2C.CallbackBeforeSendMsg, "),
-        ("", "there are C2C.CallbackBeforeSendMsg, "),
-        ("C2C.CallbackAfterSendMsg", "is no before-callback: the platform waits for no decision on it"),
-        ("C2C.CallbackAfter*", "is no before-callback: the platform waits for no decision on it"),
+        ("Nonsense", " C2C.CallbackBeforeSendMsg, "),
+        ("", " C2C.CallbackBeforeSendMsg, "),
+        ("C2C.CallbackAfterSendMsg", "is no callback to decide: the platform waits for no decision on it"),
+        ("Chatbot.OnC2CSignalMesage", "is no callback to decide that this version knows: is Chatbot.OnC2CSignal"),
+        ("C2C.CallbackAfter*", "is no callback to decide: the platform waits for no decision on it"),
     ],
 )
 def test_an_endpoint_that_would_never_be_asked_is_refused_and_what_is_meant_is_named(
     pattern: str, told: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shown = refused(capsys, monkeypatch, BRIDGE_DECISION_URLS=by(pattern))
-    assert f"BRIDGE_DECISION_URLS: {pattern} is no before-callback" in shown
+    assert f"BRIDGE_DECISION_URLS: {pattern} is no callback to decide" in shown
     assert told in shown
 
 
@@ -92,6 +93,8 @@ def test_an_endpoint_whose_callbacks_others_decide_is_told(
     [
         ("C2C.CallbackBeforeSendMsg",),
         ("c2c.callbackbeforesendmsg",),
+        ("Chatbot.OnC2CSignalMessage",),
+        ("chatbot.*", "*.CallbackBefore*"),
         ("*",),
         ("*.CallbackBefore*", "C2C.CallbackBeforeSendMsg"),
         ("Group.CallbackBefore*", "*"),
