@@ -51,7 +51,10 @@ class CallbackReply(NamedTuple):
             content = orjson.loads(self.body)
         except orjson.JSONDecodeError:
             return False
-        return self.status == HTTPStatus.OK and isinstance(content, dict) and content.get("ActionStatus") == "OK"
+        if self.status != HTTPStatus.OK or not isinstance(content, dict):
+            return False
+        is_old = "ErrorMessage" in content and content.get("ErrorCode") == 0  # As old webhooks are answered.
+        return is_old or content.get("ActionStatus") == "OK"
 
 
 def credentials(settings: DeveloperSettings, app: str | None = None, token: str | None = None) -> Credentials:

@@ -335,8 +335,8 @@ class Ingress:
         endpoint = self._decider.endpoint(command)
         if endpoint is None:
             return self._keep_answered(request, replies.by_default(command, body), normalized)
-        if normalized.unreadable is not None:
-            why = f"there is no event to ask about: {normalized.unreadable}"
+        if [record.topic for record in normalized.records] != [self._settings.topic]:
+            why = f"there is no event to ask about: {normalized.unreadable or 'it is a batch'}"
             decision = self._decider.unasked(endpoint, command, body, why)
             return self._keep_answered(request, replies.with_fields(decision.reply), normalized)
         loop = asyncio.get_running_loop()

@@ -60,6 +60,10 @@ def test_credentials_are_those_given_else_the_first_of_the_settings_else_those_o
     [
         (HTTPStatus.OK, b'{"ActionStatus":"OK","ErrorCode":0}', True),
         (HTTPStatus.OK, b'{"ActionStatus":"FAIL","ErrorCode":1}', False),
+        (HTTPStatus.OK, b'{"ErrorCode":0,"ErrorMessage":""}', True),
+        (HTTPStatus.OK, b'{"ErrorCode":1,"ErrorMessage":"no"}', False),
+        (HTTPStatus.SERVICE_UNAVAILABLE, b'{"ErrorCode":0,"ErrorMessage":""}', False),
+        (HTTPStatus.OK, b'{"ErrorCode":0}', False),
         (HTTPStatus.FORBIDDEN, b'{"ActionStatus":"OK"}', False),
         (HTTPStatus.OK, b"[]", False),
         (HTTPStatus.OK, b"hello", False),

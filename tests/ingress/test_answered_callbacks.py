@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
 from collections.abc import Callable
@@ -164,6 +165,20 @@ async def test_where_an_endpoint_would_decide_and_cannot_be_asked_its_failure_is
         }
         await ingress.close()
     assert counted("decisions_total", command=GIFT, outcome="unreadable") == unreadable + 2
+
+
+async def test_a_callback_that_nobody_knows_and_that_looks_like_a_batch_is_answered_too() -> None:
+    command = "New.CallbackBeforeThing"
+    journal = FakeJournal(True)
+    ingress = ingress_with(journal, decision_urls={"*": NOBODY}, decision_on_failure="refuse")
+    body = orjson.dumps({"Events": [{"To_Account": "a"}, {"To_Account": "b"}]})
+    request = accepted(command, body, ingress)
+    await asyncio.sleep(0)
+    await ingress.finish(5.0)
+    assert (request.status, request.json["ErrorCode"]) == (200, 1)
+    assert len(journal.records) == 2
+    assert ingress.in_flight == 0
+    await ingress.close()
 
 
 # -- An old webhook repeats what it believes to be lost ----------------------------------------------------------------
