@@ -24,7 +24,9 @@ from yarl import URL
 
 from bridge import metrics
 from bridge.events import registry
+from bridge.ingress import replies
 from bridge.ingress.endpoint_answer import Decision, NoDecisionError, read_answer, undecided
+from bridge.ingress.replies import PlatformReply
 from bridge.settings import BridgeSettings
 from common.breaker import BreakerState, CircuitBreaker
 from common.logs import Throttle
@@ -87,9 +89,13 @@ class Decider:
         metrics.DECISIONS.labels(registry.label(command), decision.name).inc()
         return decision
 
-    def unasked(self, endpoint: Endpoint, command: str, body: bytes, why: str) -> Decision:
-        """What the platform is told where the endpoint cannot be asked about a callback."""
-        return self._undecided(endpoint, command, body, NoDecisionError("unreadable", why))
+    def unasked(self, command: str, body: bytes, why: str) -> PlatformReply:
+        """What the platform is told without a question: nobody is there for it, or there is no event to ask about."""
+        endpoint = self.endpoint(command)
+        if endpoint is None:
+            return replies.by_default(command, body)
+        error = NoDecisionError("unreadable", f"there is no event to ask about: {why}")
+        return replies.with_fields(self._undecided(endpoint, command, body, error).reply)
 
     def _undecided(self, endpoint: Endpoint, command: str, body: bytes, error: NoDecisionError) -> Decision:
         decision = undecided(command, body, refuses=self._refuses)

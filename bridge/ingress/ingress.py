@@ -333,12 +333,9 @@ class Ingress:
         except RefusedError as refused:
             return self._answer_unkept(request, command, body, refused.refusal)
         endpoint = self._decider.endpoint(command)
-        if endpoint is None:
-            return self._keep_answered(request, replies.by_default(command, body), normalized)
-        if [record.topic for record in normalized.records] != [self._settings.topic]:
-            why = f"there is no event to ask about: {normalized.unreadable or 'it is a batch'}"
-            decision = self._decider.unasked(endpoint, command, body, why)
-            return self._keep_answered(request, replies.with_fields(decision.reply), normalized)
+        if endpoint is None or [record.topic for record in normalized.records] != [self._settings.topic]:
+            reply = self._decider.unasked(command, body, normalized.unreadable or "it is a batch")
+            return self._keep_answered(request, reply, normalized)
         loop = asyncio.get_running_loop()
         waited_s = time.perf_counter() - request.arrived
         until = loop.time() - waited_s + self._settings.reply_deadline_ms / 1000 - REPLY_RESERVE_S
@@ -382,11 +379,8 @@ class Ingress:
     def _answer_unkept(self, request: CallbackRequest, command: str, body: bytes, refusal: Refusal) -> PlatformReply:
         """The answer to a callback of which nothing is kept."""
         self._refusals.note(refusals.answered(refusal), request)
-        endpoint = self._decider.endpoint(command)
-        if endpoint is None:
-            return replies.by_default(command, body)
-        why = f"there is no event to ask about: {refusal.message}"
-        return replies.with_fields(self._decider.unasked(endpoint, command, body, why).reply)
+        reply = self._decider.unasked(command, body, refusal.message)
+        return replies.closing(reply) if replies.closes_after(refusal.status) else reply
 
     def _resolve_answered(
         self, request: CallbackRequest, reply: PlatformReply, normalized: Normalized, durable: bool

@@ -66,8 +66,12 @@ def kept_as_dead_letter(detail: str, command: str = "") -> PlatformReply:
 def refused(status: HTTPStatus, message: str, command: str = "") -> PlatformReply:
     """The callback is not acknowledged. Unless that is for want of room or time, nothing more is read of the client."""
     allow = (("Allow", "POST"),) if status == HTTPStatus.METHOD_NOT_ALLOWED else ()
-    closes = status != HTTPStatus.SERVICE_UNAVAILABLE
-    return PlatformReply(_told(command, 1, message), status=status, headers=allow, closes=closes)
+    return PlatformReply(_told(command, 1, message), status=status, headers=allow, closes=closes_after(status))
+
+
+def closes_after(status: HTTPStatus) -> bool:
+    """Whether nothing more is read of a client to whom a refusal with this status is due, whatever it is told."""
+    return status != HTTPStatus.SERVICE_UNAVAILABLE
 
 
 def internal_error(command: str = "") -> PlatformReply:
@@ -89,6 +93,11 @@ def by_default(command: str, body: bytes) -> PlatformReply:
 def with_fields(fields: dict[str, Any]) -> PlatformReply:
     """The callback is answered with these fields of the platform's reply."""
     return PlatformReply(orjson.dumps(fields))
+
+
+def closing(reply: PlatformReply) -> PlatformReply:
+    """The same, after which nothing more is read of the client."""
+    return msgspec.structs.replace(reply, closes=True)
 
 
 def asked_about(command: str, body: bytes) -> list[str]:

@@ -98,6 +98,31 @@ async def test_the_reply_is_the_same_in_one_piece_and_in_pieces(
     assert (b"\r\nConnection: close\r\n" in replies[0]) == (closing or 400 <= case.status <= 500)
 
 
+@pytest.mark.parametrize("settings", [{}, REFUSING], ids=["nobody decides", "refused"])
+async def test_a_body_that_is_too_large_for_us_is_answered_alike_where_the_platform_waits_for_that(
+    settings: dict[str, Any],
+) -> None:
+    request = wire(PostedCallback(BEFORE.command, b"x" * 2000))
+    replies = []
+    for send in (whole, behind_its_head):
+        async with serving(ingress_with(FakeJournal(True), max_body_bytes=1024, **settings)) as server:
+            replies.append(await send(server, request))
+    assert replies[0] == replies[1]
+    assert replies[0].startswith(b"HTTP/1.1 200 ")
+    assert b"\r\nConnection: close\r\n" in replies[0]
+    assert (b'"ErrorCode":1' in replies[0]) == bool(settings)
+
+
+async def test_a_body_that_does_not_come_is_answered_where_the_platform_waits_for_that() -> None:
+    ingress = ingress_with(FakeJournal(True))
+    async with serving(ingress, body_timeout_s=0.1) as server, server.connect() as client:
+        reply = await client.ask(wire(BEFORE)[:-1])
+        assert reply.startswith(b"HTTP/1.1 200 ")
+        assert reply.endswith(b'{"ActionStatus":"OK","ErrorInfo":"","ErrorCode":0}')
+        assert await client.ends()
+    assert ingress.in_flight == 0
+
+
 async def whole(server: LocalServer, request: bytes) -> bytes:
     async with server.connect() as client:
         return undated(await client.ask(request))

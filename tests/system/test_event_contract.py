@@ -92,6 +92,19 @@ def test_the_old_call_webhook_is_accepted_and_answered_in_its_own_form(ingress: 
     assert message.event["time"] == "2022-12-09T08:26:54.000Z"
 
 
+def test_an_old_call_webhook_that_nobody_can_read_is_kept_once_and_told_so_that_it_is_not_repeated(
+    ingress: MakeIngress, broker: Broker
+) -> None:
+    bridge = ingress(broker)
+    reply = bridge.post(PostedCallback("", b"not json"), CallbackCommand=None, Command="call_end")
+    assert reply.status == 200
+    assert reply.json["ErrorCode"] == 0, "with another one the platform posts it six times more"
+    assert reply.json.keys() == {"ErrorCode", "ErrorMessage"}
+    assert reply.json["ErrorMessage"].startswith("kept as a dead letter: ")
+    (letter,) = wait_for_events(broker.bootstrap, bridge.topics.dlq, len)
+    assert letter.value == b"not json"
+
+
 def _on_disk(folder: Path) -> bytes:
     return b"".join(path.read_bytes() for path in folder.rglob("*") if path.is_file())
 
