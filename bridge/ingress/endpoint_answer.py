@@ -116,7 +116,7 @@ def read_answer(answer: bytes | None, command: str, body: bytes) -> Decision:
     except (msgspec.DecodeError, orjson.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
         why = str(error)[:MAX_SHOWN_CHARS]  # It may quote the answer.
         raise NoDecisionError("invalid", f"its answer is no reply of the platform: {why}") from error
-    _check_names(fields)
+    _check_names(fields, command)
     given = {name: value for name, value in fields.items() if value is not None}
     for name in _REFUSED_LISTS:
         if name in given:
@@ -145,16 +145,18 @@ def _no_data(name: str, info: str = "") -> Decision:
 # -- Is it documented? -------------------------------------------------------------------------------------------------
 
 
-def _check_names(fields: dict[str, Any]) -> None:
+def _check_names(fields: dict[str, Any], command: str) -> None:
     """See that an answer speaks of what the platform knows: one that is misspelt would allow what it wants to refuse.
 
     Raises:
         NoDecisionError: it does not.
     """
-    for name in fields.keys() - _FIELDS:
-        if meant := _BARE.get(name.lower().replace("_", "")):
+    known = fields.keys() & _FIELDS
+    for name in fields.keys() - known:
+        meant = _BARE.get(name.lower().replace("_", ""))
+        if meant and meant not in known:
             raise NoDecisionError("invalid", f"a field of its answer is misspelt: it is {meant}")
-    if fields and not fields.keys() & _FIELDS:
+    if fields and not known and registry.find(command):
         raise NoDecisionError("invalid", "its answer has no field of the platform's reply, such as ErrorCode")
 
 
@@ -167,8 +169,6 @@ def _check(answer: Answer, given: dict[str, Any], command: str) -> None:
     code = answer.ErrorCode or 0
     if answer.ActionStatus == "FAIL" and not code:
         raise NoDecisionError("invalid", "its answer has ActionStatus FAIL and refuses nothing: ErrorCode 1 refuses")
-    if answer.MsgBody == [] and not code:
-        raise NoDecisionError("invalid", "its answer has an empty MsgBody: ErrorCode 2 drops a message")
     entry = registry.find(command)
     documented = entry.callback.answers if entry else None
     item_codes = documented.item_codes if documented else ()
@@ -180,11 +180,10 @@ def _check(answer: Answer, given: dict[str, Any], command: str) -> None:
     if documented and not code:
         strange = given.keys() & _FIELDS - _GENERAL - set(documented.fields)
         if names := sorted(name for name in strange if given[name] not in ([], "")):
-            known = ", ".join((*_GENERAL_SHOWN, *documented.fields))
+            known = ", ".join((*replies.OK_FIELDS, *documented.fields))
             raise NoDecisionError("invalid", f"{names[0]} is no field of the reply to it: there are {known}")
-
-
-_GENERAL_SHOWN = tuple(replies.OK_FIELDS)
+    if answer.MsgBody == [] and not code and registry.can_drop(command):
+        raise NoDecisionError("invalid", "its answer has an empty MsgBody: ErrorCode 2 drops a message")
 
 
 def _check_code(name: str, code: int, documented: Sequence[ReplyCode]) -> None:
@@ -259,9 +258,10 @@ def _decision_on_each(reply: dict[str, Any], accounts: list[str], *, is_known: b
     code = reply["ErrorCode"]
     for_all = code if code in EACH_REFUSED or not code else EACH_REFUSED.start
     default = {"ResultCode": for_all, "ResultInfo": reply["ErrorInfo"]}
+    asked = set(accounts)
     given = _verdicts(reply.get("ResultItem", ()), default)
     items = [given.get(account) or {"To_Account": account, **default} for account in accounts]
-    others = [item for account, item in given.items() if account not in accounts]
+    others = [item for account, item in given.items() if account not in asked]
     remark = ""
     if is_known and accounts:
         remark = _remark("ResultItem", len(others))

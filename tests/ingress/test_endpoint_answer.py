@@ -98,6 +98,7 @@ def test_of_a_callback_that_nobody_knows_no_page_is_known_so_any_code_and_field_
     new = "Group.CallbackBeforeSomething"
     given = {"ErrorCode": 10300, "RefusedMembers_Account": [7], "MsgBody": MESSAGE}
     assert decided(given, new) == ("refused", 10300, {**OK, **given, "RefusedMembers_Account": ["7"]})
+    assert decided({"NewVerdict": 1}, new) == ("allowed", 0, {**OK, "NewVerdict": 1})
     for code in (-1, 2**31):
         assert problem({"ErrorCode": code}, new)[0] == "undocumented_code"
 
@@ -153,11 +154,14 @@ def test_what_is_no_reply_of_the_platform_is_no_decision(answer: bytes, told: st
 def test_a_refusal_is_told_in_the_form_of_the_pages_and_without_what_belongs_to_other_callbacks() -> None:
     given = {"ActionStatus": "FAIL", "ErrorCode": 1, "ResultItem": [], "RefusedMembers_Account": ["a"]}
     assert decided(given, C2C) == ("refused", 1, {**OK, "ErrorCode": 1})
-    assert decided({"ErrorCode": 0, "ResultItem": [], "CloudCustomData": ""}, CREATE) == ("allowed", 0, OK)
+    empty = {"ErrorCode": 0, "ResultItem": [], "MsgBody": [], "CloudCustomData": "", "RspData": ""}
+    assert decided(empty, CREATE) == ("allowed", 0, OK)
 
 
 def test_a_field_that_no_page_has_yet_is_passed_on_with_those_that_are_known() -> None:
     assert decided({"ErrorCode": 0, "NewField": [1]}, C2C) == ("allowed", 0, {**OK, "NewField": [1]})
+    both = {"ErrorCode": 1, "errorCode": 1}
+    assert decided(both, C2C) == ("refused", 1, {**OK, **both})
 
 
 @pytest.mark.parametrize(
