@@ -25,6 +25,7 @@ from tests.support.topic import wait_for_events
 from tests.support.waiting import wait_until
 
 BEFORE = "C2C.CallbackBeforeSendMsg"
+SIGNAL = "Chatbot.OnC2CSignalMessage"
 OK = {"ActionStatus": "OK", "ErrorInfo": "", "ErrorCode": 0}
 MESSAGE = [{"MsgType": "TIMTextElem", "MsgContent": {"Text": "***"}}]
 NOBODY = "127.0.0.1:9"
@@ -244,6 +245,18 @@ def test_wrong_settings_are_explained_at_the_start(
     with pytest.raises(SystemExit):
         load_settings(BridgeSettings)
     assert problem in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("pattern", [SIGNAL, SIGNAL.lower(), "Chatbot.*", "*Signal*", "*"])
+async def test_a_signal_to_a_chatbot_is_decided_by_name_and_by_pattern(
+    pattern: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("BRIDGE_APPS", '{"1":[]}')
+    monkeypatch.setenv("BRIDGE_DECISION_URLS", by((pattern, "http://x/")))
+    decider = Decider.from_settings(load_settings(BridgeSettings))
+    assert decider.endpoint(SIGNAL) is not None
+    assert (decider.endpoint(BEFORE) is not None) == (pattern == "*")
 
 
 def test_the_reply_deadline_alone_may_be_short(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
