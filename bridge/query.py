@@ -39,3 +39,8 @@ def parse_query(query: str) -> Query:
         parameters.setdefault(name.lower(), value)
     get = parameters.get
     return Query(parameters, query, get("sdkappid", ""), get("callbackcommand") or get("command", ""))
+
+
+def command_in_path(path: str) -> str:
+    """The command that a path with its query names, empty where it names none."""
+    return parse_query(path.partition("?")[2]).command

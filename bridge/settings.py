@@ -93,19 +93,16 @@ class BridgeSettings(Settings):
     )
     decision_urls: dict[str, SecretStr] = Field(
         {},
-        description="""JSON: before-callback or `Chatbot.OnC2CSignalMessage`, or a pattern such as
-        `Group.CallbackBefore*`, → URL of your endpoint that decides it, e.g.
-        `{"C2C.CallbackBeforeSendMsg":"http://moderation:8000/decide"}`. A name comes before patterns, these in their
-        order; each must match a callback that is documented to await an answer. A before-callback that none is for is
-        allowed, a signal to a chatbot gets no data.""",
+        description="""JSON: before-callback, `Chatbot.OnC2CSignalMessage` or a pattern such as `Group.CallbackBefore*`
+        → URL of your endpoint that decides it, e.g. `{"C2C.CallbackBeforeSendMsg":"http://moderation:8000/decide"}`. A
+        name comes before patterns, these in their order; each must match one that is documented to await an answer.
+        What none is for is allowed; a signal to a chatbot gets no data.""",
     )
     decision_deadline_ms: int = Field(
         300, ge=10, le=1800, description="How long such an endpoint has, within BRIDGE_REPLY_DEADLINE_MS."
     )
     decision_on_failure: Literal["allow", "refuse"] = Field(
-        "allow",
-        description="""What the platform is told where such an endpoint does not decide a before-callback: `allow` or
-        `refuse`. A signal to a chatbot gets no data then.""",
+        "allow", description="Of a before-callback that such an endpoint does not decide: `allow` or `refuse` it."
     )
     decision_connections: int = Field(
         100, ge=1, le=10_000, description="Most connections of a process to the host of such an endpoint."

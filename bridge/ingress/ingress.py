@@ -35,7 +35,7 @@ from bridge.normalize.content import command_in
 from bridge.normalize.drift import Drift
 from bridge.normalize.normalizer import Normalizer, Received, RecordTooLargeError, TopicLimit, with_decision
 from bridge.normalize.repair import UnreadableError
-from bridge.query import parse_query
+from bridge.query import command_in_path, parse_query
 from bridge.settings import BridgeSettings
 from common.logs import Throttle
 
@@ -149,7 +149,7 @@ class Ingress:
 
     def fail(self, request: CallbackRequest) -> None:
         """Answer a request that cannot be handled, for a fault of ours."""
-        self._respond(request, replies.internal_error(_command_of(request)))
+        self._respond(request, replies.internal_error(command_in_path(request.path)))
 
     def forget(self) -> None:
         """A request that was admitted gets no reply: its connection ends."""
@@ -252,7 +252,7 @@ class Ingress:
 
     def _refusal(self, request: CallbackRequest, refusal: Refusal, verdict: Verdict | None) -> PlatformReply:
         """What a request is told that is not kept. An authentic one that awaits an answer gets that all the same."""
-        command = _command_of(request)
+        command = command_in_path(request.path)
         if verdict is not None and verdict.refusal is None and _awaits_answer(command):
             return self._answer_unkept(request, command, b"", refusal)
         self._refusals.note(refusal, request)
@@ -392,8 +392,3 @@ class Ingress:
                 self._refusals.note(refusals.answered(refusals.TOO_LATE), request)
         finally:
             self._respond(request, reply)
-
-
-def _command_of(request: CallbackRequest) -> str:
-    """The command that the URL names, empty where it names none."""
-    return parse_query(request.path.partition("?")[2]).command
