@@ -332,8 +332,10 @@ def _problem(settings_class: type[Settings], item: Any) -> str:
     name = str(item["loc"][0])
     variable = variable_name(settings_class, name)
     description = meaning_of(settings_class, name)
-    if item["type"] == "missing":
+    if item["type"] == "missing" and len(item["loc"]) == 1:
         return f"{variable} is not set. {description}"
+    if len(item["loc"]) > 1:
+        message = f"{'.'.join(map(str, item['loc'][1:]))}: {message}"
     # Of the shape of a JSON value the message of the library says little.
     return f"{variable}: {message}" + (f". {description}" if item["type"].endswith("_type") else "")
 

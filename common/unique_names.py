@@ -22,14 +22,26 @@ def refuse_repeated_names(source: PydanticBaseSettingsSource, variable: str) -> 
     def decode_once(field_name: str, field: FieldInfo, value: Any) -> Any:
         decoded = decode(field_name, field, value)
         if decoded is not value:
-
-            def unique(pairs: list[tuple[str, Any]]) -> None:
-                (name, count), *_ = Counter(name for name, _ in pairs).most_common(1) or [("", 0)]
-                if count > 1:
-                    setting = f"{variable}{field_name}".upper()
-                    raise SettingsError(f"{setting} names {name} {count} times: only one of them would count")
-
-            json.loads(value, object_pairs_hook=unique)
+            try:
+                json.loads(value, object_pairs_hook=unique_pairs)
+            except RepeatedNameError as error:
+                raise SettingsError(f"{variable}{field_name}".upper() + f" {error}") from None
         return decoded
 
     source.decode_complex_value = decode_once  # type: ignore[method-assign]
+
+
+class RepeatedNameError(ValueError):
+    """An object of JSON has two values for one name. The message, which goes on from a setting's name, says which."""
+
+
+def unique_pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """The object with these members, for `json.loads`.
+
+    Raises:
+        RepeatedNameError: a name occurs twice.
+    """
+    (name, count), *_ = Counter(name for name, _ in pairs).most_common(1) or [("", 0)]
+    if count > 1:
+        raise RepeatedNameError(f"names {name} {count} times: only one of them would count")
+    return dict(pairs)

@@ -2,30 +2,20 @@
 
 from __future__ import annotations
 
-import re
-from typing import Annotated, Any, Self
+from typing import Any, Self
 from urllib.parse import urlsplit, urlunsplit
 
-import orjson
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
-from pydantic_settings import NoDecode, SettingsConfigDict
+from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic_settings import SettingsConfigDict
 
+from common.http_url import check_http_url
 from common.redis_url import check_redis_url
+from common.rest.app import IM_APPS_FORM, ImApps
 from common.settings import Settings, check_topic, retention_ms
 from common.topic import Topic
 
 KIBIBYTE = 1024
 MEBIBYTE = 1024 * KIBIBYTE
-SITES = {
-    "china": "console.tim.qq.com",
-    "singapore": "adminapisgp.im.qcloud.com",
-    "seoul": "adminapikr.im.qcloud.com",
-    "frankfurt": "adminapiger.im.qcloud.com",
-    "siliconvalley": "adminapiusa.im.qcloud.com",
-    "jakarta": "adminapiidn.im.qcloud.com",
-    "mumbai": "adminapiind.im.qcloud.com",
-}
-"""Where apps live → host of the platform's REST API there."""
 MAX_GROUP_CHARS = 249
 
 
@@ -39,61 +29,6 @@ class SecretUrl(SecretStr):
         user = credentials.partition(":")[0]
         shown = f"{user}:**********{at}" if ":" in credentials else f"{user}{at}"
         return urlunsplit((parts.scheme, shown + place, parts.path, query, ""))
-
-
-class ImApp(BaseModel):
-    """How to call the platform's REST API for one app."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    secret_key: SecretStr
-    identifier: str = "administrator"
-    """An account that the console names an administrator of the app."""
-    host: str = "china"
-    """Where the app lives: one of SITES, a host, or an address with its scheme where a proxy is between."""
-
-    @field_validator("identifier")
-    @classmethod
-    def _check_identifier(cls, identifier: str) -> str:
-        if not identifier.strip():
-            raise ValueError("identifier is empty: name an administrator of the app")
-        return identifier
-
-    @field_validator("host")
-    @classmethod
-    def _check_host(cls, host: str) -> str:
-        check_http_url(host if "://" in host else f"https://{SITES.get(host, host)}")
-        return host
-
-    @property
-    def url(self) -> str:
-        """Address of the REST API, without a slash at its end."""
-        host = SITES.get(self.host, self.host)
-        return host.rstrip("/") if "://" in host else f"https://{host}"
-
-
-def check_http_url(url: str) -> str:
-    """See that a text is the address of an HTTP server, and give it back.
-
-    Raises:
-        ValueError: it is not; the message says what is wrong.
-    """
-    try:
-        parts = urlsplit(url)
-        port = parts.port
-    except ValueError as error:
-        raise ValueError(f"the address cannot be read ({error}): write http://host:port/path") from None
-    if parts.scheme not in {"http", "https"}:
-        raise ValueError("the address must begin with http:// or https://")
-    if not parts.hostname or port == 0 or re.search(r"[\x00-\x20\x7f\\]", url):
-        raise ValueError(
-            "the address has no host, or characters that an address cannot have: write http://host:port/path"
-        )
-    if parts.fragment or url.endswith("#"):
-        raise ValueError(
-            "the address has a `#`, and what is behind it is never sent: write %23 for a `#` that is meant"
-        )
-    return url
 
 
 def is_group_name(name: str) -> bool:
@@ -157,14 +92,7 @@ class ConsumersSettings(Settings):
         le=86_400,
         description="Within how many seconds CONSUMERS_BREAKER_DEAD_LETTERS counts.",
     )
-    im_apps: Annotated[dict[str, ImApp], NoDecode] = Field(
-        {},
-        description="""JSON, for `reconcile`: each app's SdkAppid with its secret key, an administrator of it, and the
-        host or site of the REST API, e.g. `{"1400000000":{"secret_key":"…","identifier":"administrator",
-        "host":"singapore"}}`. Sites: """
-        + ", ".join(SITES)
-        + ".",
-    )
+    im_apps: ImApps = Field({}, description=f"JSON, for `reconcile`: {IM_APPS_FORM}")
     reconcile_delay_s: float = Field(
         3.0,
         ge=0,
@@ -223,31 +151,10 @@ class ConsumersSettings(Settings):
         check_redis_url(url.get_secret_value())
         return url
 
-    @field_validator("im_apps", mode="before")
-    @classmethod
-    def _read_im_apps(cls, apps: Any) -> Any:
-        """Empty is none: a compose file passes on a variable that is not set as an empty one."""
-        if not isinstance(apps, str):
-            return apps
-        try:
-            return orjson.loads(apps) if apps.strip() else {}
-        except orjson.JSONDecodeError as error:
-            raise ValueError(f"it is no JSON: {error.msg} at character {error.pos}") from None
-
     @field_validator("forward_url", "forward_secret", mode="before")
     @classmethod
     def _empty_is_none(cls, value: Any) -> Any:
         return None if value == "" else value
-
-    @field_validator("im_apps")
-    @classmethod
-    def _check_im_apps(cls, apps: dict[str, ImApp]) -> dict[str, ImApp]:
-        for app_id, app in apps.items():
-            if not (app_id.isascii() and app_id.isdigit()):
-                raise ValueError(f"{app_id!r} is no SdkAppid: it must be decimal digits, in quotes")
-            if not app.secret_key.get_secret_value():
-                raise ValueError(f"app {app_id} has an empty secret_key")
-        return apps
 
     @field_validator("forward_url")
     @classmethod

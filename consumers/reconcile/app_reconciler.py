@@ -9,12 +9,13 @@ import time
 from typing import NoReturn
 
 from common.breaker import BreakerState, CircuitBreaker
+from common.rest.api import CallError, RestApi
 from common.retry import Backoff
 from consumers.badges.publishing import publish_latest
 from consumers.badges.redis_connection import ForeignKeyError
 from consumers.badges.store import BadgeStore, Owner
 from consumers.errors import RetryLater
-from consumers.reconcile.rest import CallError, RestApi
+from consumers.reconcile.rest import unread_count
 from consumers.reconcile.stale import StaleBadges
 from consumers.runtime.status import WaitStatus
 from consumers.worker import Context
@@ -134,7 +135,7 @@ class AppReconciler:
         if not snapshot.is_stale:
             self._count_badge("fresh")
             return
-        unread = await self._api.unread(owner.account)
+        unread = await unread_count(self._api, owner.account)
         self._count_call("ok")
         pause_s = self._breaker.remaining_s
         if self._breaker.succeeded():

@@ -36,16 +36,17 @@ from aiokafka.errors import KafkaError
 from common.admin import Readiness
 from common.kafka.topics import TopicsMissingError, ensure_topics
 from common.program import command_line
+from common.rest.api import RestApi, rest_session
+from common.rest.app import ImApp
 from common.retry import retry
 from consumers.badges.store import BadgeStore
 from consumers.errors import RetryLater, describe
 from consumers.metrics import Metrics
 from consumers.reconcile.app_reconciler import AppReconciler
-from consumers.reconcile.rest import RestApi
 from consumers.runtime.process import run_process
 from consumers.runtime.producer import Producer
 from consumers.runtime.status import WaitStatus
-from consumers.settings import ConsumersSettings, ImApp
+from consumers.settings import ConsumersSettings
 from consumers.worker import Context
 
 log = logging.getLogger(__name__)
@@ -104,8 +105,7 @@ class Reconciler:
 
     async def _work(self) -> NoReturn:
         await self._start()
-        # A reply that is packed could be far larger than what is read of it.
-        async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar(), auto_decompress=False) as session:
+        async with rest_session() as session:
             running: dict[str, asyncio.Task[NoReturn]] = {}
             try:
                 while True:

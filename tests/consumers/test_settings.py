@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from common.rest.app import SITES, ImApp
 from common.settings import load_settings
-from consumers.settings import SITES, ConsumersSettings, ImApp
+from consumers.settings import ConsumersSettings
 
 
 @pytest.mark.parametrize(
@@ -22,7 +23,7 @@ def test_the_host_is_chosen_by_site_name_or_address(host: str, url: str) -> None
 
 
 def test_every_site_has_a_host_of_its_own() -> None:
-    assert len(SITES) == len(set(SITES.values())) == 7
+    assert len(SITES) == len(set(SITES.values())) == 8
 
 
 @pytest.mark.parametrize(
@@ -180,3 +181,24 @@ def test_a_value_that_cannot_work_is_refused_at_the_start(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], name: str, value: str
 ) -> None:
     refused(monkeypatch, capsys, name, value)
+
+
+@pytest.mark.parametrize(
+    ("apps", "told"),
+    [
+        ('{"1":{"secretkey":"hidden"}}', "1.secret_key: Field required"),
+        ('{"1":{"secret_key":"hidden","hosts":"china"}}', "1.hosts: Extra inputs are not permitted"),
+        ('{"1":{"secret_key":"hidden"},"1":{"secret_key":"other"}}', "it names 1 2 times"),
+        ('{"1":"hidden"}', "1: Input should be"),
+        ('["hidden"]', "Input should be"),
+    ],
+)
+def test_what_is_wrong_inside_of_credentials_is_named(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], apps: str, told: str
+) -> None:
+    monkeypatch.setenv("CONSUMERS_IM_APPS", apps)
+    with pytest.raises(SystemExit):
+        load_settings(ConsumersSettings)
+    shown = capsys.readouterr().err
+    assert f"CONSUMERS_IM_APPS: {told}" in shown
+    assert "hidden" not in shown

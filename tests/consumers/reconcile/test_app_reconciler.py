@@ -12,13 +12,14 @@ import aiohttp
 import orjson
 import pytest
 
+from common.rest.api import RestApi
+from common.rest.app import ImApp
 from consumers.badges.store import BadgeStore, Owner
 from consumers.metrics import Metrics
 from consumers.reconcile.app_reconciler import MAX_CALLS_AT_A_TIME, AppReconciler
-from consumers.reconcile.rest import RestApi
 from consumers.reconcile.stale import StaleBadges
 from consumers.runtime.status import WaitStatus
-from consumers.settings import ConsumersSettings, ImApp
+from consumers.settings import ConsumersSettings
 from consumers.worker import Context, OutgoingRecord
 from tests.support.badge_model import NOON_MS, badge_event, rfc3339
 from tests.support.badges import apply_events, apply_events_elsewhere

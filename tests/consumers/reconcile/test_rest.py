@@ -8,22 +8,10 @@ import aiohttp
 import pytest
 from pydantic import SecretStr
 
-from consumers.reconcile.rest import MAX_REPLY_BYTES, CallError, RestApi, classify
-from consumers.settings import ImApp
+from common.rest.api import MAX_REPLY_BYTES, CallError, RestApi
+from common.rest.app import ImApp
+from consumers.reconcile.rest import unread_count
 from tests.support.im_platform import APP_ID, SECRET_KEY, ImPlatform
-
-
-@pytest.mark.parametrize(
-    ("codes", "error_class"),
-    [
-        ((60007, 60011, 60019), "busy"),
-        ((60002, 60003, 60004, 60006, 60010, 60012, 60020, 70001, 70009, 70013, 90009), "refused"),
-        ((70107, 90003, 90012, 90048), "account"),
-        ((60008, 60009, 60014, 70169, 70500, 90992, 90994, 91000, 12345), "failing"),
-    ],
-)
-def test_error_codes_have_the_class_that_says_what_to_do(codes: tuple[int, ...], error_class: str) -> None:
-    assert {classify(code) for code in codes} == {error_class}
 
 
 @pytest.mark.parametrize(
@@ -60,7 +48,7 @@ async def failed_call(host: str | ImApp, *, timeout_s: float = 2) -> CallError:
     app = ImApp.model_validate({"secret_key": SECRET_KEY, "host": host}) if isinstance(host, str) else host
     async with aiohttp.ClientSession() as session:
         with pytest.raises(CallError) as caught:
-            await RestApi(session, APP_ID, lambda: app, timeout_s=timeout_s).unread("ann")
+            await unread_count(RestApi(session, APP_ID, lambda: app, timeout_s=timeout_s), "ann")
     return caught.value
 
 
@@ -72,7 +60,7 @@ async def call(platform: ImPlatform, account: str, *apps: ImApp) -> list[int]:
         counts = []
         for app in apps:
             current[0] = app
-            counts.append(await api.unread(account))
+            counts.append(await unread_count(api, account))
     return counts
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from consumers.reconcile.usersig import tls_sig, user_sig
+from common.rest.usersig import tls_sig, user_sig
 from tests.support.im_platform import ADMIN, APP_ID, SECRET_KEY, signature_fault, unpack_user_sig
 
 

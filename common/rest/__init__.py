@@ -1,0 +1,1 @@
+"""The platform's REST API: credentials of an app, the signature of a call, the call itself."""
