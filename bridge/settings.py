@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal, Self
-from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, ValidationInfo, field_validator, model_validator
 from pydantic_settings import SettingsConfigDict
 
 from bridge.events import names
 from bridge.events.base import SCHEMA_BASE
-from common.networks import Network
-from common.settings import Settings, check_topic, retention_ms
+from bridge.setting_values import (
+    AUTO,
+    AllowedNetworks,
+    check_apps,
+    check_url,
+    never_asked,
+    too_many_tokens,
+    why_never,
+)
+from common.networks import IPNetwork, Network
+from common.rest.app import IM_APPS_FORM, ImApps
+from common.settings import Settings, check_topic, meaning_of, retention_ms
 from common.topic import Topic
 
 MEBIBYTE = 1024 * 1024
@@ -35,8 +44,8 @@ class BridgeSettings(Settings):
     model_config = SettingsConfigDict(env_prefix="BRIDGE_")
 
     apps: dict[str, list[SecretStr]] = Field(
-        description="""JSON: each app's SdkAppid with its callback tokens (two while one replaces the other, none where
-        authentication is off), e.g. `{"1400000000":["token-a"]}`."""
+        description="""JSON: each app's SdkAppid with its callback tokens (one of each product that has its own, two while
+        one replaces the other, none where authentication is off), e.g. `{"1400000000":["token-a"]}`."""
     )
     host: str = Field("0.0.0.0", description="Address for callbacks.")  # noqa: S104 - the platform calls from outside
     port: int = Field(8080, ge=0, le=65535, description="Port for callbacks.")
@@ -156,9 +165,23 @@ class BridgeSettings(Settings):
         description="""How long an idle connection is kept that has brought an authentic request. Must exceed that of
         a proxy in front.""",
     )
-    allowed_networks: list[Network] = Field(
-        [], description='JSON list of networks that may post, e.g. `["203.0.113.0/24"]`; empty = any.'
+    allowed_networks: AllowedNetworks = Field(
+        [],
+        description="""JSON list of networks that may post, e.g. `["203.0.113.0/24"]`. `auto`, by itself or in the list:
+        those that the platform names, which is asked with BRIDGE_IM_APPS. Empty = any.""",
     )
+    allowed_networks_region: Literal["any", "china", "abroad"] = Field(
+        "any",
+        description="""Where your server is, with `auto`: `china` (with Hong Kong) or `abroad`; the platform has a list
+        of the addresses that it calls from for each. `any` = both lists.""",
+    )
+    allowed_networks_interval_s: float = Field(
+        21_600.0, ge=1, description="With `auto`: how often the platform is asked; after a failure it is asked sooner."
+    )
+    allowed_networks_keep_s: float = Field(
+        86_400.0, ge=0, description="With `auto`: how long a network may still post that the platform names no more."
+    )
+    im_apps: ImApps = Field({}, description=f"JSON, for BRIDGE_ALLOWED_NETWORKS=auto: {IM_APPS_FORM}")
     trusted_proxies: list[Network] = Field(
         [], description="JSON list of networks of our own proxies, whose X-Forwarded-For is believed."
     )
@@ -186,21 +209,7 @@ class BridgeSettings(Settings):
     @field_validator("apps")
     @classmethod
     def _check_apps(cls, apps: dict[str, list[SecretStr]]) -> dict[str, list[SecretStr]]:
-        if not apps:
-            raise ValueError('no app is named. Give at least one, as in {"1400000000":["token-a"]}')
-        for app_id, tokens in apps.items():
-            if not (app_id.isascii() and app_id.isdigit()):
-                raise ValueError(f"{app_id!r} is no SdkAppid: it must be decimal digits, in quotes")
-            if len(tokens) > 2:
-                raise ValueError(f"app {app_id} has {len(tokens)} tokens: two at most, while one replaces the other")
-            for token in (token.get_secret_value() for token in tokens):
-                if not token.strip():
-                    raise ValueError(f"app {app_id} has an empty token: leave the list empty if authentication is off")
-                if token != token.strip() or not token.isprintable():
-                    raise ValueError(
-                        f"app {app_id} has a token with spaces at an end, or with characters that cannot be seen: no"
-                        " signature would fit. Copy it anew from the console"
-                    )
+        check_apps(apps)
         return apps
 
     @field_validator("topic", "dlq_topic")
@@ -242,9 +251,9 @@ class BridgeSettings(Settings):
     @classmethod
     def _check_decision_urls(cls, urls: dict[str, SecretStr]) -> dict[str, SecretStr]:
         for pattern, secret in urls.items():
-            _check_url(pattern, secret.get_secret_value())
+            check_url(pattern, secret.get_secret_value())
             if not names.decidable_commands(pattern):
-                raise ValueError(_why_never(pattern))
+                raise ValueError(why_never(pattern))
         return urls
 
     @field_validator("schema_base")
@@ -295,10 +304,28 @@ class BridgeSettings(Settings):
             )
         return self
 
+    @model_validator(mode="after")
+    def _check_credentials(self) -> Self:
+        if self.asks_for_networks and not self.im_apps:
+            raise ValueError(
+                "BRIDGE_ALLOWED_NETWORKS is auto, and BRIDGE_IM_APPS is not set: the platform names its networks to an"
+                f" administrator of an app alone. Set it. {meaning_of(type(self), 'im_apps')}"
+            )
+        return self
+
     def remarks(self) -> Iterator[str]:
         """What is set and may not do what is meant."""
         yield from super().remarks()
-        for pattern, other in _never_asked(self.decision_urls):
+        for app, tokens in self.apps.items():
+            if told := too_many_tokens(tokens):
+                yield f"BRIDGE_APPS: app {app} has {told}"
+        if not self.asks_for_networks:
+            for name in sorted(self.model_fields_set & _OF_AUTO):
+                yield f"BRIDGE_{name.upper()} has no effect while BRIDGE_ALLOWED_NETWORKS is not auto"
+        elif self.apps:
+            for app in sorted(self.im_apps.keys() - self.apps.keys()):
+                yield f"BRIDGE_IM_APPS: app {app} is none of BRIDGE_APPS; the platform is asked in its name, too"
+        for pattern, other in never_asked(self.decision_urls):
             yield (
                 f"BRIDGE_DECISION_URLS: {pattern} has no effect: {other} decides what it matches."
                 " Of two patterns put the narrower one first"
@@ -308,6 +335,16 @@ class BridgeSettings(Settings):
                 nearest = names.nearest_field(name)
                 meant = f"is {nearest} meant?" if nearest else "it is dropped where it comes nevertheless."
                 yield f"BRIDGE_DROP_FIELDS: {name} is a field of no documented callback; {meant}"
+
+    @property
+    def asks_for_networks(self) -> bool:
+        """Whether the platform is asked which networks may post."""
+        return AUTO in self.allowed_networks
+
+    @property
+    def static_networks(self) -> list[IPNetwork]:
+        """The networks that may post whatever the platform says."""
+        return [network for network in self.allowed_networks if not isinstance(network, str)]
 
     @property
     def topics(self) -> list[Topic]:
@@ -330,51 +367,8 @@ def _names_in(text: str) -> list[str]:
     return [name.strip() for name in text.split(",") if name.strip()]
 
 
-def _check_url(pattern: str, text: str) -> None:
-    """See that an endpoint can be asked. What is wrong is told without the URL, which may hold secrets."""
-    wrong = f"what stands for {pattern} is no http:// or https:// URL with a host"
-    try:
-        url = urlsplit(text)
-        port = url.port
-    except ValueError as error:
-        raise ValueError(f"{wrong}, and perhaps a port: its host or port cannot be read") from error
-    if url.scheme not in {"http", "https"} or not url.hostname or port == 0:
-        raise ValueError(f"{wrong}, as in http://moderation:8000/decide")
-    try:
-        url.hostname.encode("idna")
-    except UnicodeError as error:
-        raise ValueError(
-            f"{wrong} that there can be: its name has an empty part, or a part that is too long"
-        ) from error
-    if re.search(r"[\x00-\x20\x7f\\]", text):
-        raise ValueError(f"{wrong}: it has spaces, control characters or backslashes")
-    if "#" in text:
-        raise ValueError(f"what stands for {pattern} has a `#`, and what is behind it is never sent: write %23")
-
-
-def _never_asked(patterns: Iterable[str]) -> Iterator[tuple[str, str]]:
-    """Names and patterns of BRIDGE_DECISION_URLS all of whose callbacks others decide, and one of these others."""
-    taken: dict[str, str] = {}
-    # In the order in which they are looked at: names before patterns.
-    for pattern in sorted(patterns, key=names.is_pattern):
-        found = names.decidable_commands(pattern)
-        free = [command for command in found if command not in taken]
-        if not free:
-            yield pattern, taken[found[0]]
-        taken.update(dict.fromkeys(free, pattern))
-
-
-def _why_never(pattern: str) -> str:
-    if names.commands(pattern):
-        return f"{pattern} is no callback to decide: the platform waits for no decision on it"
-    nearest = names.nearest_decidable_command(pattern)
-    meant = f"is {nearest} meant?" if nearest else f"there are {', '.join(names.decidable_commands('*'))}."
-    return (
-        f"{pattern} is no callback to decide that this version knows: {meant} One that is newer is matched by a pattern"
-        " that matches known ones too, as *.CallbackBefore*"
-    )
-
-
+_OF_AUTO = {"allowed_networks_region", "allowed_networks_interval_s", "allowed_networks_keep_s", "im_apps"}
+"""Settings that only an allow-list needs which the platform makes."""
 _APPS_MEANING = BridgeSettings.model_fields["apps"].description
 
 

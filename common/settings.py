@@ -166,7 +166,14 @@ class Settings(BaseSettings):
         changed = {name: value for name, value in of_files.items() if value != getattr(known, name)}
         for name in changed:
             log.info("%s_FILE has changed and was read anew", variable_name(type(self), name))
-        return known.model_copy(update=changed) if changed else known
+        if not changed:
+            return known
+        renewed = known.model_copy(update=changed)
+        told = set(known.remarks())
+        for remark in renewed.remarks():
+            if remark not in told:
+                log.warning("%s", remark)
+        return renewed
 
     def kafka_client(self) -> dict[str, Any]:
         """Arguments that every aiokafka client of this process takes.

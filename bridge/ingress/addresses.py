@@ -69,7 +69,7 @@ class AddressFilter:
     @classmethod
     def from_settings(cls, settings: BridgeSettings) -> Self:
         """The one that the settings describe."""
-        return cls(settings.allowed_networks, settings.trusted_proxies)
+        return cls(settings.static_networks, settings.trusted_proxies)
 
     def refusal(self, peer: str | None, forwarded_for: str) -> Refusal | None:
         """Why a request from `peer` may not post; None: it may.

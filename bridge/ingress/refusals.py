@@ -61,6 +61,13 @@ STALE_NOT_KEPT = Refusal(
     "it is not kept, since BRIDGE_STALE_PER_MINUTE or BRIDGE_STALE_BYTES_PER_MINUTE is used up, or the journal has"
     " other callbacks to keep",
 )
+STALE_NOT_CHECKED = Refusal(
+    HTTPStatus.FORBIDDEN,
+    "stale_not_kept",
+    _STALE,
+    "its signature is not even looked at, since so many come with different times that are not of now: somebody posts"
+    " old or invented URLs, or a clock is wrong (see bridge_clock_skew_seconds)",
+)
 EXPIRED = Refusal(
     HTTPStatus.FORBIDDEN,
     "expired",

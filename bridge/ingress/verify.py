@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import hmac
+import secrets
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Self
@@ -18,6 +18,15 @@ from bridge.settings import BridgeSettings
 MAX_REMEMBERED = 1024
 MAX_DIGITS = 18
 SECONDS_PER_HOUR = 3600
+SIGNATURE_CHARS = 64
+MARK_BYTES = 16
+MAX_MARKS = 65_536
+"""So many are remembered: those of all times of now, for some five hundred tokens and the usual window."""
+STALE_HASHES_PER_S = 1000
+"""So many signatures are made in a second for times that are not of now: they take about a thousandth of it."""
+
+Marks = Mapping[str, frozenset[bytes]]
+NO_MARKS: frozenset[bytes] = frozenset()
 
 
 class Verdict(msgspec.Struct, frozen=True, gc=False):
@@ -56,6 +65,7 @@ class Verifier:
         self._now = now
         self._signed: dict[tuple[str, str, str], float] = {}
         """Signatures that were right lately → their RequestTime: all callbacks of an app in a second have the same."""
+        self._right = RightSignatures(self._tokens, now)
 
     @classmethod
     def from_settings(cls, settings: BridgeSettings) -> Self:
@@ -74,6 +84,7 @@ class Verifier:
             self._apps = settings.apps
             self._tokens = _encoded(_revealed(settings))
             self._signed.clear()
+            self._right = RightSignatures(self._tokens, self._now)
 
     def verify(self, query: Query) -> Verdict:
         """Whether the callback with this query is authentic and fresh."""
@@ -99,12 +110,79 @@ class Verifier:
         if not signature or not request_time:
             return refusals.SIGNATURE_MISSING if tokens else refusals.UNKNOWN_APP
         is_time = request_time.isascii() and request_time.isdigit() and len(request_time) <= MAX_DIGITS
-        # For an app that there is not, the tokens of another: the time taken says nothing about which apps there are.
-        tried = tokens or next(filter(None, self._tokens.values()), [])
-        is_signed = is_time and _is_signed(signature, request_time, tried)
-        if tokens is None:
-            return refusals.UNKNOWN_APP
-        return None if is_signed else refusals.BAD_SIGNATURE
+        if is_time:
+            is_of_now = request_time[0] != "0" and abs(float(request_time) - self._now()) <= self._max_skew_s
+            is_signed = self._right.includes(app_id, signature, request_time, is_of_now=is_of_now)
+            if is_signed is None:
+                return refusals.STALE_NOT_CHECKED
+            if is_signed:
+                return None
+        return refusals.UNKNOWN_APP if tokens is None else refusals.BAD_SIGNATURE
+
+
+class RightSignatures:
+    """Knows which signatures are right at a time: made once, for all tokens of all apps.
+
+    So to refuse a forged callback costs the same for an app that has one token, for one that has a hundred, and for one
+    that there is not. Of the times of now there are few, each of them costs once. Of others there is no end, so what
+    they may cost has a limit.
+
+    Args:
+        tokens: SdkAppid → tokens.
+        now: our clock, Unix seconds.
+    """
+
+    def __init__(self, tokens: Mapping[str, Sequence[bytes]], now: Callable[[], float]) -> None:
+        self._tokens = tokens
+        self._token_count = sum(map(len, tokens.values()))
+        self._now = now
+        self._key = secrets.token_bytes(16)
+        """Marks are compared, not signatures. Since nobody else can make one, how long that takes tells nothing."""
+        self._marks: dict[str, Marks] = {}
+        """RequestTime → of each app the marks of what is right."""
+        self._second = 0
+        self._hashes = 0
+        """Made in that second for times that are not of now."""
+
+    def includes(self, app_id: str, signature: str, request_time: str, *, is_of_now: bool) -> bool | None:
+        """Whether a token of an app makes this signature; None: it is not looked at, since too much was.
+
+        Args:
+            app_id: SdkAppid, also one that there is not.
+            signature: in hexadecimal digits, of either case.
+            request_time: as it came, in decimal digits.
+            is_of_now: whether it is remembered, and does not count.
+        """
+        marks = self._marks.get(request_time)
+        if marks is None:
+            if not is_of_now and not self._may_hash():
+                return None
+            marks = self._marks_at(request_time)
+            if is_of_now:
+                if len(self._marks) * self._token_count >= MAX_MARKS:
+                    self._marks.clear()
+                self._marks[request_time] = marks
+        given = signature.lower().encode(errors="replace")
+        return len(given) == SIGNATURE_CHARS and self._mark(given) in marks.get(app_id, NO_MARKS)
+
+    def _marks_at(self, request_time: str) -> Marks:
+        time_bytes = request_time.encode()
+        return {
+            app: frozenset(self._mark(hashlib.sha256(token + time_bytes).hexdigest().encode()) for token in tokens)
+            for app, tokens in self._tokens.items()
+        }
+
+    def _mark(self, signature: bytes) -> bytes:
+        return hashlib.blake2b(signature, key=self._key, digest_size=MARK_BYTES).digest()
+
+    def _may_hash(self) -> bool:
+        second = int(self._now())
+        if second != self._second:
+            self._second, self._hashes = second, 0
+        if self._hashes >= STALE_HASHES_PER_S:
+            return False
+        self._hashes += self._token_count
+        return True
 
 
 def _revealed(settings: BridgeSettings) -> dict[str, list[str]]:
@@ -118,11 +196,3 @@ def _encoded(apps: Mapping[str, Sequence[str]]) -> dict[str, list[bytes]]:
 def sign(token: str, request_time: str) -> str:
     """The platform's signature: hex of SHA-256 over the token and the decimal Unix seconds."""
     return hashlib.sha256(token.encode() + request_time.encode()).hexdigest()
-
-
-def _is_signed(sign: str, request_time: str, tokens: Sequence[bytes]) -> bool:
-    # Every token is tried, whichever fits: the time taken says nothing about the tokens.
-    given = sign.lower().encode(errors="replace")
-    time_bytes = request_time.encode()
-    matches = [hmac.compare_digest(hashlib.sha256(token + time_bytes).hexdigest().encode(), given) for token in tokens]
-    return any(matches)

@@ -20,7 +20,6 @@ def _empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     [
         ("{}", "no app is named"),
         ('{"abc":[]}', "no SdkAppid"),
-        ('{"1400000000":["a","b","c"]}', "two at most"),
         ('{"1400000000":[""]}', "empty token"),
     ],
 )

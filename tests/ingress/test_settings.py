@@ -11,6 +11,7 @@ from bridge.settings import BridgeSettings
 from common.settings import load_settings
 
 APPS = '{"1400000000":["token-a"]}'
+IM_APPS = '{"1400000000":{"secret_key":"s3cret","host":"singapore"}}'
 URL = "http://moderation:8000/decide"
 
 
@@ -164,8 +165,23 @@ def test_a_url_that_cannot_be_asked_is_refused_and_not_shown(
         ("DROP_FIELDS", "MsgBody;CloudCustomData", "no name of a field"),
         ("DROP_FIELDS", "MsgBody.MsgContent", "no name of a field"),
         ("ALLOWED_NETWORKS", '["203.0.113.7/24"]', "write 203.0.113.0/24"),
-        ("ALLOWED_NETWORKS", "203.0.113.0/24", "BRIDGE_ALLOWED_NETWORKS is no JSON"),
+        ("ALLOWED_NETWORKS", "203.0.113.0/24", "BRIDGE_ALLOWED_NETWORKS: it is neither `auto` nor a JSON list"),
+        ("ALLOWED_NETWORKS", "automatic", '["auto","203.0.113.0/24"]'),
+        ("ALLOWED_NETWORKS", '["auto","203.0.113.7/24"]', "write 203.0.113.0/24"),
+        ("ALLOWED_NETWORKS", '{"auto":true}', "valid list"),
+        ("ALLOWED_NETWORKS", "auto", "BRIDGE_IM_APPS is not set"),
+        ("ALLOWED_NETWORKS", '["203.0.113.0/24","auto"]', "BRIDGE_IM_APPS is not set"),
+        ("ALLOWED_NETWORKS_REGION", "singapore", "BRIDGE_ALLOWED_NETWORKS_REGION"),
+        ("ALLOWED_NETWORKS_INTERVAL_S", "0", "BRIDGE_ALLOWED_NETWORKS_INTERVAL_S"),
+        ("ALLOWED_NETWORKS_KEEP_S", "1e9", "more than a week"),
+        ("IM_APPS", '{"1400000000":{"secret_key":"s3cret","region":"china"}}', "1400000000.region: Extra inputs"),
+        ("IM_APPS", '{"1400000000":{"identifier":"s3cret"}}', "1400000000.secret_key: Field required"),
+        ("IM_APPS", '{"app":{"secret_key":"s3cret"}}', "is no SdkAppid"),
+        ("IM_APPS", '{"1400000000":{"secret_key":""}}', "empty secret_key"),
+        ("IM_APPS", '{"1400000000":{"secret_key":"s3cret","host":"ftp://x"}}', "must begin with http://"),
+        ("IM_APPS", "s3cret", "it is no JSON"),
         ("TRUSTED_PROXIES", '["front"]', "is no network"),
+        ("TRUSTED_PROXIES", '["auto"]', "is no network"),
         ("STALE_MAX_AGE_HOURS", "1000", "BRIDGE_STALE_MAX_AGE_HOURS"),
         ("CLOCK_SKEW_S", "1700000000", "more than a week"),
         ("KEEPALIVE_S", "inf", "more than a week"),
@@ -196,6 +212,19 @@ def test_what_means_nothing_is_refused(
             {"KAFKA_SECURITY_PROTOCOL": "SSL", "KAFKA_SSL_KEYFILE": "ca.pem"},
             "BRIDGE_KAFKA_SSL_KEYFILE has no effect without BRIDGE_KAFKA_SSL_CERTFILE",
         ),
+        (
+            {"APPS": '{"1400000000":["a","b","c","d","e"],"1400000001":["a","b","c","d"]}'},
+            "BRIDGE_APPS: app 1400000000 has 5 tokens, and each of them lets in whoever knows it",
+        ),
+        ({"IM_APPS": IM_APPS}, "BRIDGE_IM_APPS has no effect while BRIDGE_ALLOWED_NETWORKS is not auto"),
+        (
+            {"ALLOWED_NETWORKS_INTERVAL_S": "60"},
+            "BRIDGE_ALLOWED_NETWORKS_INTERVAL_S has no effect while BRIDGE_ALLOWED_NETWORKS is not auto",
+        ),
+        (
+            {"ALLOWED_NETWORKS": "auto", "IM_APPS": IM_APPS.replace("1400000000", "1400000009")},
+            "BRIDGE_IM_APPS: app 1400000009 is none of BRIDGE_APPS",
+        ),
         ({"DECISION_URL": by("*")}, "is BRIDGE_DECISION_URLS meant?"),
         ({"KAFKA_SERVERS": "kafka:9092"}, "is BRIDGE_KAFKA_BOOTSTRAP_SERVERS meant?"),
         ({"ALLOW_NETWORKS": "[]"}, "is BRIDGE_ALLOWED_NETWORKS meant?"),
@@ -223,3 +252,49 @@ def test_what_kubernetes_adds_and_what_is_documented_is_not_told(
     monkeypatch.setenv("BRIDGE_SCHEMA_BASE", "https://example.org/schemas/")
     load_settings(BridgeSettings)
     assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize(
+    ("written", "static"),
+    [
+        ("auto", []),
+        (" AUTO ", []),
+        ('"auto"', []),
+        ('["auto"]', []),
+        ('["Auto","203.0.113.0/24"]', ["203.0.113.0/24"]),
+        ('["203.0.113.7","auto","2001:db8::/32"]', ["203.0.113.7/32", "2001:db8::/32"]),
+    ],
+)
+def test_the_platforms_networks_are_asked_for_by_a_word_alone_or_among_networks(
+    written: str, static: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BRIDGE_ALLOWED_NETWORKS", written)
+    monkeypatch.setenv("BRIDGE_IM_APPS", IM_APPS)
+    settings = load_settings(BridgeSettings)
+    assert settings.asks_for_networks
+    assert list(map(str, settings.static_networks)) == static
+    assert "s3cret" not in repr(settings)
+    assert capsys.readouterr().err == ""
+
+
+def test_settings_that_a_compose_file_passes_on_empty_count_as_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("ALLOWED_NETWORKS", "ALLOWED_NETWORKS_REGION", "IM_APPS"):
+        monkeypatch.setenv(f"BRIDGE_{name}", "")
+    settings = load_settings(BridgeSettings)
+    assert (settings.allowed_networks, settings.allowed_networks_region, settings.im_apps) == ([], "any", {})
+
+
+def test_a_file_of_tokens_that_grows_while_we_run_is_told_as_at_the_start(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "apps"
+    file.write_text(APPS)
+    monkeypatch.delenv("BRIDGE_APPS")
+    monkeypatch.setenv("BRIDGE_APPS_FILE", str(file))
+    settings = load_settings(BridgeSettings)
+    file.write_text('{"1400000000":["a","b","c","d"]}')
+    assert len(settings.latest().apps["1400000000"]) == 4
+    assert "has 4 tokens" not in caplog.text
+    file.write_text('{"1400000000":["a","b","c","d","e"]}')
+    assert len(settings.latest().apps["1400000000"]) == 5
+    assert "BRIDGE_APPS: app 1400000000 has 5 tokens" in caplog.text

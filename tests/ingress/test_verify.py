@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
-from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -66,21 +67,76 @@ def test_a_time_that_is_no_number_is_never_accepted(time: str) -> None:
     assert verify(query(signature=sign(TOKEN, time), time=time)) is not None
 
 
-def test_a_signature_is_computed_for_an_app_that_there_is_not_as_for_one_that_there_is(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    tried: list[int] = []
-    compare = verification._is_signed
+@pytest.fixture
+def hashes(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many signatures were made so far, as its length."""
+    made: list[int] = []
+    really = hashlib.sha256
 
-    def count(sign: str, request_time: str, tokens: Sequence[bytes]) -> bool:
-        tried.append(len(tokens))
-        return compare(sign, request_time, tokens)
+    def count(data: bytes) -> Any:
+        made.append(len(data))
+        return really(data)
 
-    monkeypatch.setattr(verification, "_is_signed", count)
+    monkeypatch.setattr(hashlib, "sha256", count)
+    return made
+
+
+def test_any_of_many_tokens_is_accepted_the_last_too() -> None:
+    tokens = [f"token-{number}" for number in range(50)]
+    for token in tokens:
+        assert verify(query(signature=sign(token, str(NOW))), *tokens) is None
+    assert verify(query(signature=sign("token-50", str(NOW))), *tokens) is refusals.BAD_SIGNATURE
+
+
+def test_a_signature_is_computed_for_an_app_that_there_is_not_as_for_one_that_there_is(hashes: list[int]) -> None:
     for app, wanted in (("1400000001", refusals.UNKNOWN_APP), (APP, refusals.BAD_SIGNATURE)):
+        hashes.clear()
         assert verify(query(app=app, signature="0" * 64), "new", "old") is wanted
         assert verify(query(app=app, time=""), "new", "old") is not None
-    assert tried == [2, 2]
+        assert len(hashes) == 2
+
+
+def test_forged_callbacks_of_now_cost_the_signatures_of_each_second_once_however_many_tokens_there_are(
+    hashes: list[int],
+) -> None:
+    tokens = [f"token-{number}" for number in range(100)]
+    verifier = Verifier({APP: tokens}, max_skew_s=60, max_stale_s=3600, now=lambda: NOW)
+    for number in range(1000):
+        forged = f"{number:064x}"
+        assert verifier.verify(parse_query(query(signature=forged))).refusal is refusals.BAD_SIGNATURE
+        assert verifier.verify(parse_query(query(app="1", signature=forged))).refusal is refusals.UNKNOWN_APP
+        assert verifier.verify(parse_query(query(signature=forged, time=NOW - 60))).refusal is refusals.BAD_SIGNATURE
+    assert len(hashes) == 2 * 100
+    assert verifier.verify(parse_query(query(signature=sign("token-99", str(NOW))))).refusal is None
+
+
+@pytest.mark.parametrize("form", ["{}", "0{}", "00000000{}"])
+def test_invented_times_cost_no_more_than_their_budget_in_a_second(form: str, hashes: list[int]) -> None:
+    tokens = [f"token-{number}" for number in range(100)]
+    clock = [float(NOW)]
+    verifier = Verifier({APP: tokens}, max_skew_s=60, max_stale_s=3600, now=lambda: clock[0])
+    outcomes = {
+        verifier.verify(parse_query(query(signature="0" * 64, time=form.format(NOW + number)))).refusal
+        for number in range(61, 3000)
+    }
+    assert outcomes == {refusals.BAD_SIGNATURE, refusals.STALE_NOT_CHECKED}
+    assert len(hashes) == verification.STALE_HASHES_PER_S
+    assert verifier.verify(parse_query(query(signature=sign("token-7", str(NOW))))).refusal is None, "of now"
+    stale = query(signature=sign("token-7", str(NOW - 61)), time=NOW - 61)
+    assert verifier.verify(parse_query(stale)).refusal is refusals.STALE_NOT_CHECKED
+    clock[0] += 1
+    assert verifier.verify(parse_query(stale)).refusal is refusals.STALE_TIME
+    assert verifier.verify(parse_query(stale)).refusal is refusals.STALE_TIME
+
+
+def test_a_time_with_leading_zeros_that_is_signed_so_is_accepted_as_it_always_was() -> None:
+    text = f"00{NOW}"
+    assert verify(query(signature=sign(TOKEN, text), time=text)) is None
+
+
+@pytest.mark.parametrize("signature", ["", "0", DOCUMENTED[:-1], DOCUMENTED + "0", "\u0660" * 64, "x" * 30_000])
+def test_what_has_not_the_form_of_a_signature_is_none(signature: str) -> None:
+    assert verify(query(signature=signature)) in {refusals.BAD_SIGNATURE, refusals.SIGNATURE_MISSING}
 
 
 def test_a_right_signature_is_remembered_but_not_beyond_the_window() -> None:
@@ -126,7 +182,7 @@ def test_tokens_that_were_replaced_hold_from_then_on_also_for_signatures_that_we
         return verifier.verify(parse_query(query)).refusal
 
     assert refusal_of("first") is None
-    file.write_text('{"1400000000":["second","first"]}')
+    file.write_text('{"1400000000":["second","third","fourth","fifth","first"]}')
     verifier.use_tokens_of(settings.latest())
     assert (refusal_of("first"), refusal_of("second")) == (None, None)
     file.write_text('{"1400000000":["secon')
