@@ -151,3 +151,16 @@ DEGRADED = Gauge(
 CLOCK_SKEW = Gauge(
     "bridge_clock_skew_seconds", "RequestTime of the last signed callback minus our clock.", registry=REGISTRY
 )
+ALLOWED_NETWORKS = Gauge("bridge_allowed_networks", "Networks that may post; 0 = any.", registry=REGISTRY)
+ALLOWED_NETWORKS_AGE = Gauge(
+    "bridge_allowed_networks_age_seconds",
+    "With BRIDGE_ALLOWED_NETWORKS=auto: how long ago the platform named its networks, +Inf until it has; else 0.",
+    registry=REGISTRY,
+)
+IP_LIST_CALLS = Counter(
+    "bridge_ip_list_calls",
+    "Questions to the platform which networks it calls from, by outcome: ok, unusable (it names none that can be), or"
+    " busy, refused, account, failing.",
+    ["outcome"],
+    registry=REGISTRY,
+)

@@ -44,8 +44,8 @@ class BridgeSettings(Settings):
     model_config = SettingsConfigDict(env_prefix="BRIDGE_")
 
     apps: dict[str, list[SecretStr]] = Field(
-        description="""JSON: each app's SdkAppid with its callback tokens (one of each product that has its own, two while
-        one replaces the other, none where authentication is off), e.g. `{"1400000000":["token-a"]}`."""
+        description="""JSON: each app's SdkAppid with its callback tokens (one of each product that has its own, two
+        while one replaces the other, none where authentication is off), e.g. `{"1400000000":["token-a"]}`."""
     )
     host: str = Field("0.0.0.0", description="Address for callbacks.")  # noqa: S104 - the platform calls from outside
     port: int = Field(8080, ge=0, le=65535, description="Port for callbacks.")

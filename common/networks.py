@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ipaddress
+from collections import defaultdict
+from collections.abc import Iterable
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator
@@ -40,3 +42,28 @@ def read_network(text: Any) -> IPNetwork:
 
 Network = Annotated[IPNetwork, BeforeValidator(read_network)]
 """A network among the settings."""
+
+
+class NetworkSet:
+    """Networks, asked whether an address is in one of them.
+
+    What it costs depends on how many sizes of networks there are, which are few, and not on how many networks.
+    """
+
+    def __init__(self, networks: Iterable[IPNetwork]) -> None:
+        prefixes: dict[tuple[int, int], set[int]] = defaultdict(set)
+        for network in networks:
+            bits_of_hosts = network.max_prefixlen - network.prefixlen
+            prefixes[network.version, bits_of_hosts].add(int(network.network_address) >> bits_of_hosts)
+        self._by_version = {
+            version: [(bits, frozenset(found)) for (of, bits), found in prefixes.items() if of == version]
+            for version in (4, 6)
+        }
+        self._count = sum(map(len, prefixes.values()))
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __contains__(self, address: Address) -> bool:
+        value = int(address)
+        return any(value >> bits in prefixes for bits, prefixes in self._by_version[address.version])

@@ -23,6 +23,14 @@ def plural(count: int, one: str, many: str = "") -> str:
     return f"{count} {one if count == 1 else many or f'{one}s'}"
 
 
+def duration(seconds: float) -> str:
+    """A time in words, in its largest unit: `12 s`, `5 min`, `3 h`, `2 days`."""
+    for unit, length_s, limit_s in (("s", 1, 120), ("min", 60, 7200), ("h", 3600, 172_800)):
+        if seconds < limit_s:
+            return f"{max(0, int(seconds / length_s))} {unit}"
+    return f"{int(seconds / 86_400)} days"
+
+
 def printable(text: str, *, keep_newlines: bool = False) -> str:
     r"""The text with all that a terminal would obey as escapes, such as `\x1b`: it may come from users of the app.
 

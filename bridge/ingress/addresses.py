@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable
 from functools import lru_cache
 from typing import Self
 
 from bridge.ingress import refusals
 from bridge.ingress.refusals import Refusal
 from bridge.settings import BridgeSettings
-from common.networks import Address, Network, unmapped
+from common.networks import Address, IPNetwork, NetworkSet, unmapped
 
 _PORT = re.compile(r"[0-9]{1,5}")
 _MAX_CHARS = 128
@@ -60,16 +60,27 @@ class AddressFilter:
         proxies: networks of our own proxies, whose `X-Forwarded-For` is believed.
     """
 
-    def __init__(self, allowed: Sequence[Network], proxies: Sequence[Network]) -> None:
-        self._allowed = allowed
-        self._proxies = proxies
-        self.is_open = not allowed
-        """Whether every address may post."""
+    def __init__(self, allowed: Iterable[IPNetwork], proxies: Iterable[IPNetwork]) -> None:
+        self._proxies = NetworkSet(proxies)
+        self._origin = ""
+        self.allow(NetworkSet(allowed))
 
     @classmethod
     def from_settings(cls, settings: BridgeSettings) -> Self:
-        """The one that the settings describe."""
-        return cls(settings.static_networks, settings.trusted_proxies)
+        """The one that the settings describe; with `auto` an open one, until it is told what the platform names."""
+        return cls([] if settings.asks_for_networks else settings.static_networks, settings.trusted_proxies)
+
+    def allow(self, allowed: NetworkSet, origin: str = "") -> None:
+        """Take these from now on.
+
+        Args:
+            allowed: networks that may post; empty: any.
+            origin: where they are from, and of when, for who is refused: words that go on from "allowed are".
+        """
+        self._allowed = allowed
+        self._origin = origin
+        self.is_open = not len(allowed)
+        """Whether every address may post."""
 
     def refusal(self, peer: str | None, forwarded_for: str) -> Refusal | None:
         """Why a request from `peer` may not post; None: it may.
@@ -79,20 +90,15 @@ class AddressFilter:
         hops = [part for part in forwarded_for.split(",") if part and not part.isspace()]
         sender = peer or ""
         address = read_address(sender)
-        while hops and address is not None and _is_in(address, self._proxies):
+        while hops and address is not None and address in self._proxies:
             sender = hops.pop()
             address = read_address(sender)
         if address is None:
             return refusals.address(_shown(sender), refusals.NO_ADDRESS)
-        if _is_in(address, self._allowed):
+        if address in self._allowed:
             return None
-        if _is_in(address, self._proxies):
-            return refusals.address(str(address), refusals.PROXY_ALONE)
-        return refusals.address(str(address), refusals.NOT_ALLOWED)
-
-
-def _is_in(address: Address, networks: Sequence[Network]) -> bool:
-    return any(address in network for network in networks)
+        advice = refusals.PROXY_ALONE if address in self._proxies else refusals.NOT_ALLOWED
+        return refusals.address(str(address), f"{advice}; allowed are {self._origin}" if self._origin else advice)
 
 
 def _shown(text: str) -> str:

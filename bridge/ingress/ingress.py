@@ -38,6 +38,7 @@ from bridge.normalize.repair import UnreadableError
 from bridge.query import command_in_path, parse_query
 from bridge.settings import BridgeSettings
 from common.logs import Throttle
+from common.networks import NetworkSet
 
 log = logging.getLogger(__name__)
 
@@ -102,6 +103,10 @@ class Ingress:
     def take_new_tokens(self) -> None:
         """Check by the tokens that BRIDGE_APPS_FILE holds now; to be called every now and then."""
         self._verifier.use_tokens_of(self._settings.latest())
+
+    def allow(self, networks: NetworkSet, origin: str) -> None:
+        """Take callbacks of these networks from now on, see `AddressFilter.allow`."""
+        self._addresses.allow(networks, origin)
 
     # -- What adapters call --------------------------------------------------------------------------------------------
 

@@ -13,6 +13,7 @@ import msgspec
 from bridge import metrics
 from bridge.http.acceptor import Acceptor
 from bridge.http.server import LISTEN_BACKLOG, HttpServer, listen
+from bridge.ingress.allow_list import AllowList
 from bridge.ingress.ingress import Ingress
 from bridge.journal.journal import Journal
 from bridge.normalize.differences import DRIFT_PATH
@@ -53,6 +54,7 @@ class Bridge:
         self._journal = Journal.from_settings(settings, outlet=self._publisher)
         self._drift = Drift()
         self._ingress = Ingress(settings, self._journal, self._publisher.record_limit, self._drift)
+        self._allow_list = AllowList(settings, self._ingress.allow) if settings.asks_for_networks else None
         self._server = HttpServer.from_settings(
             settings, self._ingress, self._journal.flush, max_connections=most_connections(settings)
         )
@@ -79,12 +81,21 @@ class Bridge:
                 **({} if disk_ok else {"disk_problem": self._journal.disk_problem}),
                 "kafka": self._publisher.state,
                 "quarantine": self._publisher.quarantine.state,
+                **self._allow_list_detail(),
                 "state": "stopping" if self._stopping else "serving" if is_serving else "starting",
             },
         )
 
     async def _drift_page(self) -> bytes:
         return msgspec.json.encode(self._drift.report())
+
+    def _allow_list_detail(self) -> dict[str, str]:
+        if self._allow_list is None:
+            return {}
+        problem = self._allow_list.problem
+        return {"allowed_networks": self._allow_list.described()} | (
+            {"allowed_networks_problem": problem} if problem else {}
+        )
 
     async def start(self) -> None:
         """Take over the backlog, connect in the background, and do once what the first callback would wait for.
@@ -93,9 +104,13 @@ class Bridge:
             OSError: the admin port is taken.
         """
         await self._admin.start()
+        if self._allow_list is not None:
+            await self._allow_list.start()
         await self._journal.start()
         self._publisher.start(self._journal)
         warm_up(self._settings)
+        if self._allow_list is not None:
+            await self._allow_list.settle()
 
     def accept(self, listener: socket.socket) -> None:
         """Accept callbacks from now on."""
@@ -116,6 +131,8 @@ class Bridge:
             async with asyncio.timeout(within_s - journal_s - LAST_S):
                 await self._finish()
         await self._journal.stop(journal_s)
+        if self._allow_list is not None:
+            self._allow_list.stop()
         if self._refreshing is not None:
             self._refreshing.cancel()
         with contextlib.suppress(TimeoutError):
@@ -156,6 +173,10 @@ class Bridge:
         metrics.IN_FLIGHT.set(self._ingress.in_flight)
         metrics.CONNECTIONS.set(len(self._server.table))
         metrics.BODY_BYTES.set(self._server.body_bytes)
+        if self._allow_list is not None:
+            self._allow_list.refresh()
+        else:
+            metrics.ALLOWED_NETWORKS.set(len(self._settings.static_networks))
         metrics.CLOCK_SKEW.set(self._ingress.clock_skew_s)
         metrics.DISK_OK.set(state.disk_ok)
         metrics.KAFKA_OK.set(kafka_ok)

@@ -117,9 +117,8 @@ class RestApi:
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise CallError("failing", f"{app.url} answers with something else ({_one_line(str(error))})") from None
         if answer.error_code != 0:
-            raise CallError(
-                classify(answer.error_code), f"error {answer.error_code}: {_one_line(answer.error_info or '')}"
-            )
+            told = (answer.error_info or "").replace(parameters["usersig"], "…")
+            raise CallError(classify(answer.error_code), f"error {answer.error_code}: {_one_line(told)}")
         return answer
 
     async def _post(self, host: str, url: URL, body: Mapping[str, object], max_reply_bytes: int) -> bytes:

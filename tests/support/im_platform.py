@@ -67,58 +67,84 @@ class ImPlatform(ThreadedServer):
         """Answered to every call, where it is set."""
         self.delay_s = 0.0
         self.calls: list[tuple[float, str, int]] = []
-        """Of each call: when (monotonic), account, error code that it was answered with."""
+        """Of each call: when (monotonic), account or `nettype=…`, error code that it was answered with."""
+        self.networks: dict[str, Any] = {}
+        """`nettype` → the IPList that is answered; of none: an empty one."""
 
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
     def credentials(self, **changes: str) -> str:
-        """CONSUMERS_IM_APPS for this server."""
+        """CONSUMERS_IM_APPS or BRIDGE_IM_APPS for this server."""
         app = {"secret_key": SECRET_KEY, "identifier": ADMIN, "host": self.url}
         return json.dumps({APP_ID: {**app, **changes}})
 
     def asked(self, account: str) -> int:
-        """How many calls were made for an account."""
+        """How many calls were made for an account, or for `nettype=…`."""
         return sum(1 for _, name, _ in self.calls if name == account)
 
     def make_runner(self) -> web.BaseRunner:
-        """The one documented call that is used."""
+        """The documented calls that are used."""
         app = web.Application()
         app.router.add_post("/v4/openim/get_c2c_unread_msg_num", self._unread)
+        app.router.add_post("/v4/ConfigSvc/GetIPList", self._ip_list)
         return web.AppRunner(app, access_log=None, shutdown_timeout=STOP_S)
 
     async def _unread(self, request: web.Request) -> web.Response:
-        query = {name: values[0] for name, values in parse_qs(urlsplit(request.raw_path).query).items()}
+        query = _query(request)
         try:
             account = (await request.json())["To_Account"]
         except (ValueError, KeyError, TypeError):
             return self._answer("", 90001)
+
+        def fields() -> dict[str, Any]:
+            found = {"AllC2CUnreadMsgNum": self.counts[account]}
+            self.before_answer(account)
+            return found
+
+        return await self._reply(account, query, fields, missing=0 if account in self.counts else 90012)
+
+    async def _ip_list(self, request: web.Request) -> web.Response:
+        query = _query(request)
+        nettype = query.pop("nettype", "0")
+        if await request.json() != {} or nettype not in set("0123456"):
+            return self._answer("", 60002)
+        return await self._reply(
+            f"nettype={nettype}", query, lambda: {"IPList": self.networks.get(nettype, [])}, missing=0
+        )
+
+    async def _reply(
+        self, subject: str, query: dict[str, str], fields: Callable[[], dict[str, Any]], *, missing: int
+    ) -> web.Response:
         await asyncio.sleep(self.delay_s)
         if self.raw_reply is not None:
+            self.calls.append((time.monotonic(), subject, 0))
             return web.Response(body=self.raw_reply)
-        fault = self.fault(account)
+        fault = self.fault(subject)
         if isinstance(fault, str):
-            self.calls.append((time.monotonic(), account, -1))
+            self.calls.append((time.monotonic(), subject, -1))
             return web.Response(status=int(fault.removeprefix("http:")), text="<html>gateway</html>")
-        return self._answer(account, fault or self._code(query, account))
+        return self._answer(subject, fault or self._code(query) or missing, fields)
 
-    def _code(self, query: dict[str, str], account: str) -> int:
+    def _code(self, query: dict[str, str]) -> int:
         if query.keys() != {"sdkappid", "identifier", "usersig", "random", "contenttype"}:
             return 60004
         if query["contenttype"] != "json" or not 0 <= int(query["random"]) < 2**32:
             return 60002
         if fault := signature_fault(query["usersig"], app_id=query["sdkappid"], identifier=query["identifier"]):
             return fault
+        if query["identifier"] != ADMIN:
+            return 50003
         now = time.monotonic()
-        if sum(1 for at, _, _ in self.calls if now - at < 1) >= self.rate:
-            return 60011
-        return 0 if account in self.counts else 90012
+        return 60011 if sum(1 for at, _, _ in self.calls if now - at < 1) >= self.rate else 0
 
-    def _answer(self, account: str, code: int) -> web.Response:
-        self.calls.append((time.monotonic(), account, code))
+    def _answer(self, subject: str, code: int, fields: Callable[[], dict[str, Any]] = dict) -> web.Response:
+        self.calls.append((time.monotonic(), subject, code))
         if code:
             return web.json_response({"ActionStatus": "FAIL", "ErrorInfo": f"refused {code}", "ErrorCode": code})
-        body = {"ActionStatus": "OK", "ErrorInfo": "", "ErrorCode": 0, "AllC2CUnreadMsgNum": self.counts[account]}
-        self.before_answer(account)
-        return web.json_response(body)
+        return web.json_response({"ActionStatus": "OK", "ErrorInfo": "", "ErrorCode": 0, **fields()})
+
+
+def _query(request: web.Request) -> dict[str, str]:
+    return {name: values[0] for name, values in parse_qs(urlsplit(request.raw_path).query).items()}

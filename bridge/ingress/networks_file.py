@@ -1,0 +1,137 @@
+"""The file in which the networks that the platform named outlast a restart, shared by the processes of a folder.
+
+It lies in the folder of the journals, and has none of their names. One process asks the platform, and writes it: who
+holds the lock of the file beside it, which the kernel frees however a process ends. The others read it when it changes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+from pathlib import Path
+
+import msgspec
+
+from bridge.ingress.ip_list import acceptable
+from bridge.ingress.known_networks import NetworkList
+from bridge.journal.own_file import ForeignError, opened
+from common.renewed import FileVersions, versions_of
+
+NAME = "platform-networks.json"
+FORMAT = 1
+MAX_BYTES = 8 * 1024 * 1024
+
+
+class UnusableFileError(Exception):
+    """What the file holds cannot be used. The message says why."""
+
+
+class _Content(msgspec.Struct):
+    format: int
+    lists: dict[str, NetworkList]
+
+
+class _Format(msgspec.Struct):
+    format: int
+
+
+class NetworksFile:
+    """The file, and its lock. All of it waits for the disk.
+
+    Args:
+        folder: of the journals.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / NAME
+        self._lock_path = self.path.with_suffix(".lock")
+        self._lock: int | None = None
+        self._read: FileVersions = ()
+
+    def try_lock(self) -> bool:
+        """Whether this process is the one that asks and writes, from now on.
+
+        Raises:
+            OSError: the folder or the disk does not let us.
+        """
+        if self._lock is not None:
+            return True
+        self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+        descriptor = os.open(self._lock_path, flags, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            os.close(descriptor)
+            if isinstance(error, BlockingIOError):
+                return False
+            raise
+        self._lock = descriptor
+        return True
+
+    def unlock(self) -> None:
+        """Let another process ask."""
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+    def read_if_changed(self) -> dict[str, NetworkList] | None:
+        """What it holds, list by list; None where it is not there, or is as it was at the last look.
+
+        Raises:
+            UnusableFileError: it cannot be used. This is said once, until it changes or the disk is well.
+        """
+        version = versions_of([self.path])
+        if version == self._read:
+            return None
+        self._read = version
+        try:
+            with opened(self.path) as file:
+                packed = file.read(MAX_BYTES + 1)
+        except FileNotFoundError:
+            return None
+        except ForeignError as error:
+            raise UnusableFileError(str(error)) from error
+        except OSError as error:
+            self._read = ()  # The disk may let us another time.
+            raise UnusableFileError(f"{self.path} cannot be read ({error.strerror})") from error
+        return _unpacked(packed, self.path)
+
+    def write(self, lists: dict[str, NetworkList]) -> None:
+        """Replace it at once and as a whole.
+
+        Raises:
+            OSError: the disk does not take it; the former one stays.
+        """
+        new = self.path.with_suffix(".new")
+        with contextlib.suppress(FileNotFoundError):
+            new.unlink()  # Of a process that ended while it wrote.
+        descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(msgspec.json.format(msgspec.json.encode(_Content(FORMAT, lists)), indent=1))
+            file.flush()
+            os.fsync(descriptor)
+        new.replace(self.path)
+        folder = os.open(self.path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+        self._read = versions_of([self.path])
+
+
+def _unpacked(packed: bytes, path: Path) -> dict[str, NetworkList]:
+    if len(packed) > MAX_BYTES:
+        raise UnusableFileError(f"{path} has more than {MAX_BYTES} bytes")
+    try:
+        version = msgspec.json.decode(packed, type=_Format).format
+        if version > FORMAT:
+            raise UnusableFileError(f"{path} was written by a newer version (its format is {version})")
+        lists = msgspec.json.decode(packed, type=_Content).lists
+        for one in lists.values():
+            for text in one.networks:
+                acceptable(text)
+    except (msgspec.DecodeError, UnicodeDecodeError, ValueError) as error:
+        raise UnusableFileError(f"{path} is damaged ({error})") from error
+    return lists
