@@ -34,6 +34,11 @@ def read_network(text: Any) -> IPNetwork:
         raise ValueError(f'{text!r} is no network: write "203.0.113.0/24", or one address') from None
     if network.network_address != address:
         raise ValueError(f"{text} is an address with the size of a network: write {network}, or the address alone")
+    return unmapped_network(network)
+
+
+def unmapped_network(network: IPNetwork) -> IPNetwork:
+    """The network, as IPv4 where it is one that is written as IPv6."""
     if isinstance(network, ipaddress.IPv6Network) and network.subnet_of(_MAPPED):
         mapped = network.network_address.ipv4_mapped
         return ipaddress.IPv4Network((int(mapped or 0), network.prefixlen - _MAPPED.prefixlen))
@@ -66,4 +71,7 @@ class NetworkSet:
 
     def __contains__(self, address: Address) -> bool:
         value = int(address)
-        return any(value >> bits in prefixes for bits, prefixes in self._by_version[address.version])
+        for bits, prefixes in self._by_version[address.version]:  # noqa: SIM110 - any() costs twice as much
+            if value >> bits in prefixes:
+                return True
+        return False

@@ -10,7 +10,7 @@ import tempfile
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import uvloop
 from aiokafka.conn import collect_hosts
@@ -18,7 +18,10 @@ from aiokafka.errors import KafkaError
 from rich.text import Text
 from yarl import URL
 
+from bridge.commands.allowed_networks import examine_networks
+from bridge.commands.finding import Finding
 from bridge.http.server import listen
+from bridge.setting_values import too_many_tokens
 from bridge.settings import BridgeSettings, InspectionSettings
 from common.kafka import diagnosis
 from common.kafka.clients import admin_client
@@ -49,20 +52,12 @@ def run() -> None:
         raise SystemExit(1)
 
 
-class Finding(NamedTuple):
-    """The outcome of one check."""
-
-    subject: str
-    is_good: bool
-    detail: str
-
-
 Check = Callable[[InspectionSettings], Awaitable[Sequence[Finding]]]
 
 
 async def _examine(settings: InspectionSettings) -> bool:
     """Run all checks and print them. Whether all is well."""
-    checks: list[Check] = [_apps, _port, _journal, _kafka, _decisions]
+    checks: list[Check] = [_apps, examine_networks, _port, _journal, _kafka, _decisions]
     findings = [finding for check in checks for finding in await check(settings)]
     show_table(
         ("", "checked", "found"),
@@ -81,7 +76,7 @@ async def _apps(settings: InspectionSettings) -> list[Finding]:
         Finding(
             f"app {app}",
             bool(tokens),
-            plural(len(tokens), "token")
+            too_many_tokens(tokens) or plural(len(tokens), "token")
             if tokens
             else "no token: anybody who knows the URL can post. Switch on authentication in the console",
         )

@@ -40,7 +40,7 @@ from bridge.ingress.networks_file import NetworksFile, UnusableFileError
 from bridge.journal.writer import FileThread
 from bridge.settings import BridgeSettings
 from common.logs import Throttle
-from common.networks import NetworkSet
+from common.networks import IPNetwork, NetworkSet
 from common.rest.api import CallError, RestApi, rest_session
 from common.rest.app import ImApp
 from common.retry import Backoff
@@ -90,8 +90,8 @@ class AllowList:
         self._file = NetworksFile(settings.journal_dir)
         self._known = KnownNetworks()
         self._allowed = NetworkSet([])
-        self._problem = ""
-        """Why the last question, or the file, was of no use; empty: it was."""
+        self._problem = self._file_problem = ""
+        """Why the last question was of no use, and why the file cannot be written; empty: they are well."""
         self._is_asker = False
         self._ask_at = 0.0
         """Of the loop's clock."""
@@ -116,8 +116,8 @@ class AllowList:
 
     @property
     def problem(self) -> str:
-        """Why the platform did not say which its networks are when it was asked last, or why that is not kept."""
-        return self._problem
+        """Why the platform did not say which its networks are when it was asked last, and why that is not kept."""
+        return "; ".join(filter(None, (self._problem, self._file_problem)))
 
     def described(self) -> str:
         """Which networks may post, where they are from and of when: for people, in a part of a sentence."""
@@ -143,10 +143,11 @@ class AllowList:
         if self.is_open and not self._settled.is_set():
             self._tell_open("it has not answered so far")
 
-    def stop(self) -> None:
-        """Ask no more."""
+    async def stop(self) -> None:
+        """Ask no more. It does not wait for the disk."""
         if self._task is not None:
             self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
         if self._thread is not None:
             self._thread.stop()
         self._file.unlock()
@@ -171,6 +172,7 @@ class AllowList:
         has_new_apps = self._take_apps()
         was_asker, self._is_asker = self._is_asker, await self._may_ask()
         if not self._is_asker:
+            self._file_problem = ""  # It is for another to write.
             await self._read_file()
             if not self.is_open:
                 self._settled.set()
@@ -182,6 +184,8 @@ class AllowList:
             is_good = await self._ask()
             self._ask_at = asyncio.get_running_loop().time() + self._pause_s(is_good)
             self._settled.set()
+        elif self._file_problem and self._known.lists:
+            await self._write_file()
 
     def _take_apps(self) -> bool:
         """Whether BRIDGE_IM_APPS_FILE holds other credentials than before; that it holds none is a mistake."""
@@ -195,7 +199,7 @@ class AllowList:
         try:
             return await self._of_file(self._file.try_lock)
         except OSError as error:
-            self._tell_file(f"{self._file.path} cannot be written ({error.strerror or NO_ANSWER})")
+            self._tell_unwritten(f"{self._file.path} cannot be written ({error.strerror or NO_ANSWER})")
             return True
 
     def _pause_s(self, is_good: bool) -> float:
@@ -224,7 +228,7 @@ class AllowList:
                 keep_s = self._settings.allowed_networks_keep_s
                 change = self._known.merge(outcome.list_id, outcome.answer.networks, keep_s)
                 self._tell_answer(outcome.list_id, outcome.answer, change)
-        self._use_known()
+        await self._use_known()
         if good:
             self._known.forget_others(self._lists())
             await self._write_file()
@@ -252,10 +256,11 @@ class AllowList:
         metrics.IP_LIST_CALLS.labels("ok").inc()
         return Outcome(list_id, answer)
 
-    def _use_known(self) -> None:
-        named = self._known.networks(self._lists())
-        if named is not None:
-            self._allowed = NetworkSet(named | set(self._settings.static_networks))
+    async def _use_known(self) -> None:
+        # In a thread, as the answer is read, for the same reason.
+        allowed = await asyncio.to_thread(_allowed, self._known, self._lists(), self._settings.static_networks)
+        if allowed is not None:
+            self._allowed = allowed
         self.refresh()
 
     # -- The file ------------------------------------------------------------------------------------------------------
@@ -264,12 +269,14 @@ class AllowList:
         try:
             lists = await self._of_file(self._file.read_if_changed)
         except (UnusableFileError, TimeoutError) as error:
-            self._tell_file(str(error) or f"{self._file.path} cannot be read ({NO_ANSWER})")
+            problem = str(error) or f"{self._file.path} cannot be read ({NO_ANSWER})"
+            if self._throttle.admits(f"file: {problem}"):
+                log.error("%s, and is not used. It is written anew when the platform names its networks", problem)
             return
         if lists is not None:
             was = len(self._allowed)
             self._known = KnownNetworks(lists)
-            self._use_known()
+            await self._use_known()
             if len(self._allowed) != was:
                 log.info("allowed by what is kept in %s: %s", self._file.path, self.described())
 
@@ -277,8 +284,9 @@ class AllowList:
         try:
             if await self._of_file(self._file.try_lock):
                 await self._of_file(partial(self._file.write, self._known.lists))
+            self._file_problem = ""
         except OSError as error:
-            self._tell_file(f"{self._file.path} cannot be written ({error.strerror or NO_ANSWER})")
+            self._tell_unwritten(f"{self._file.path} cannot be written ({error.strerror or NO_ANSWER})")
 
     async def _of_file(self, work: Callable[[], T]) -> T:
         """Do file work in the thread. Raises TimeoutError, which is an OSError: the disk hangs; it may end later."""
@@ -300,10 +308,10 @@ class AllowList:
                 else "",
             )
 
-    def _tell_file(self, problem: str) -> None:
-        self._problem = problem
+    def _tell_unwritten(self, problem: str) -> None:
+        self._file_problem = problem
         if self._throttle.admits(f"file: {problem}"):
-            log.error("the platform's networks do not outlast a restart: %s. See BRIDGE_JOURNAL_DIR", problem)
+            log.error("what the platform names does not outlast a restart: %s. See BRIDGE_JOURNAL_DIR", problem)
 
     def _tell_answer(self, list_id: ListId, answer: NamedNetworks, change: Change) -> None:
         about = f"app {list_id.app_id}, nettype {list_id.nettype}"
@@ -331,6 +339,11 @@ class AllowList:
 
     def _hold(self) -> str:
         return f"Those of {duration(self.age_s)} ago"
+
+
+def _allowed(known: KnownNetworks, lists: list[ListId], static: list[IPNetwork]) -> NetworkSet | None:
+    named = known.networks(lists)
+    return None if named is None else NetworkSet({*named, *static})
 
 
 def _counted(texts: list[str]) -> tuple[int, str]:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Collection, Iterable, Iterator
+from ipaddress import ip_network
 from typing import NamedTuple
 
 import msgspec
 
-from bridge.ingress.ip_list import MAX_NETWORKS, acceptable
+from bridge.ingress.ip_list import MAX_NETWORKS
 from common.networks import IPNetwork
 
 FORGOTTEN_AFTER_S = 7 * 86_400
@@ -106,7 +107,7 @@ class KnownNetworks:
         found = {nettype: list(self._of(nettype, ours)) for nettype in {list_id.nettype for list_id in ours}}
         if not all(found.values()):
             return None
-        return {acceptable(text) for lists in found.values() for one in lists for text in one.networks} or None
+        return {ip_network(text) for lists in found.values() for one in lists for text in one.networks} or None
 
     def age_s(self, ours: Collection[ListId]) -> float:
         """How old the last good answers are: that of the kind of list which waits for longest. Infinite: never."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import queue
 import threading
@@ -10,7 +11,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from bridge.journal.store import Row, Store
 
@@ -61,9 +62,9 @@ class FileThread:
             try:
                 result = function()
             except Exception as error:  # noqa: BLE001 - whatever it is, the caller gets it
-                self._loop.call_soon_threadsafe(finish, None, error)
+                self._hand_over(finish, None, error)
             else:
-                self._loop.call_soon_threadsafe(finish, result, None)
+                self._hand_over(finish, result, None)
 
         self._queue.put(work)
         return await future
@@ -84,6 +85,11 @@ class FileThread:
         self._queue.put(step)
 
     # -- In the thread -------------------------------------------------------------------------------------------------
+
+    def _hand_over(self, finish: Callable[[T | None, Exception | None], None], *outcome: Any) -> None:
+        # The disk may answer when the loop has ended, and nobody waits any more.
+        with contextlib.suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(finish, *outcome)
 
     def _run(self) -> None:
         while (work := self._next()) is not None:

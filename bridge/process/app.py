@@ -131,12 +131,12 @@ class Bridge:
             async with asyncio.timeout(within_s - journal_s - LAST_S):
                 await self._finish()
         await self._journal.stop(journal_s)
-        if self._allow_list is not None:
-            self._allow_list.stop()
         if self._refreshing is not None:
             self._refreshing.cancel()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(LAST_S):
+                if self._allow_list is not None:
+                    await self._allow_list.stop()
                 await self._admin.stop()
 
     async def _finish(self) -> None:

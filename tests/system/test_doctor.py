@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import socket
 import struct
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -15,6 +17,7 @@ from aiokafka.protocol.metadata import MetadataResponse_v5
 from tests.support.broker import Broker
 from tests.support.commands import run_bridge
 from tests.support.decider import DecidingEndpoint
+from tests.support.im_platform import SECRET_KEY, ImPlatform
 from tests.support.ports import free_port
 from tests.support.topic import Topics, create_topic
 
@@ -163,3 +166,75 @@ def test_that_no_app_is_set_is_a_finding_among_the_others(tmp_path: Path) -> Non
     assert status == 1
     assert "BRIDGE_APPS is not set" in shown
     assert "nothing listens there" in shown
+
+
+def networks_found(shown: str) -> list[str]:
+    return [line for line in shown.splitlines() if "networks" in line]
+
+
+def test_who_may_post_is_told_and_the_platform_is_asked_for_its_networks(platform: ImPlatform, tmp_path: Path) -> None:
+    platform.networks = {"5": ["203.0.113.7", "198.51.100.0/24"], "6": ["0.0.0.0/0", "192.0.2.1"]}
+    settings = {
+        "BRIDGE_KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1",
+        "BRIDGE_ALLOWED_NETWORKS": '["auto","192.0.2.0/24"]',
+        "BRIDGE_IM_APPS": platform.credentials(),
+    }
+    status, shown = doctor(tmp_path, **settings)
+    assert status == 1
+    china, abroad, kept, static = networks_found(shown)
+    assert china == "ok\tplatform's networks, app 1400000000, nettype 5\t2 networks"
+    assert abroad.startswith(
+        "fault\tplatform's networks, app 1400000000, nettype 6\t1 network; not accepted: 0.0.0.0/0"
+    )
+    assert kept.startswith(f"ok\tnetworks kept in {tmp_path}/journal/platform-networks.json\tnone: ")
+    assert "beside what the platform names: 1 network" in static
+    assert not (tmp_path / "journal").exists(), "nothing is changed"
+
+    platform.fault = lambda _: 50003
+    (tmp_path / "journal").mkdir()
+    (tmp_path / "journal" / "platform-networks.json").write_text("{")
+    refused, kept, _ = networks_found(doctor(tmp_path, **settings, BRIDGE_ALLOWED_NETWORKS_REGION="china")[1])
+    assert refused.startswith("fault\t")
+    assert "error 50003" in refused
+    assert "see BRIDGE_IM_APPS" in refused
+    assert kept.startswith("fault\t")
+    assert "is damaged" in kept
+    assert SECRET_KEY not in shown
+
+
+def test_what_an_ingress_would_go_by_without_an_answer_is_shown_with_its_age(
+    platform: ImPlatform, tmp_path: Path
+) -> None:
+    (tmp_path / "journal").mkdir()
+    saved = {
+        "format": 1,
+        "lists": {"1/5": {"answered": time.time() - 3 * 3600 - 60, "networks": {"203.0.113.7/32": 0}}},
+    }
+    (tmp_path / "journal" / "platform-networks.json").write_text(json.dumps(saved))
+    platform.fault = lambda _: "http:502"
+    _, shown = doctor(
+        tmp_path,
+        BRIDGE_KAFKA_BOOTSTRAP_SERVERS="127.0.0.1:1",
+        BRIDGE_ALLOWED_NETWORKS="auto",
+        BRIDGE_ALLOWED_NETWORKS_REGION="china",
+        BRIDGE_IM_APPS=platform.credentials(),
+    )
+    asked, kept = networks_found(shown)
+    assert "answers with HTTP status 502" in asked
+    assert kept.endswith("\t1 network, named 3 h ago")
+
+
+@pytest.mark.parametrize(
+    ("networks", "told"), [("", "any address may post"), ('["203.0.113.0/24","192.0.2.1"]', "2 networks of BRIDGE_")]
+)
+def test_who_may_post_without_the_platform_being_asked_is_told(tmp_path: Path, networks: str, told: str) -> None:
+    _, shown = doctor(tmp_path, BRIDGE_KAFKA_BOOTSTRAP_SERVERS="127.0.0.1:1", BRIDGE_ALLOWED_NETWORKS=networks)
+    (line,) = networks_found(shown)
+    assert line.startswith("ok\tallowed networks\t")
+    assert told in line
+
+
+def test_more_tokens_of_an_app_than_four_are_told(tmp_path: Path) -> None:
+    apps = '{"1400000000":["s3cret","b","c","d","e"]}'
+    _, shown = doctor(tmp_path, BRIDGE_KAFKA_BOOTSTRAP_SERVERS="127.0.0.1:1", BRIDGE_APPS=apps)
+    assert "ok\tapp 1400000000\t5 tokens, and each of them lets in whoever knows it" in shown

@@ -1,0 +1,115 @@
+"""The file in which the platform's networks outlast a restart."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+import orjson
+import pytest
+
+from bridge.ingress.known_networks import NetworkList
+from bridge.ingress.networks_file import FORMAT, MAX_BYTES, NAME, NetworksFile, UnusableFileError
+from bridge.journal.folder import find_unowned, take_over
+from bridge.journal.inspection import summaries
+
+LISTS = {"1400000000/5": NetworkList(1_700_000_000.5, {"203.0.113.0/24": 0, "203.0.114.7/32": 1_700_000_000.0})}
+
+
+def test_what_is_written_is_read_by_another_once_each_time_that_it_changes(tmp_path: Path) -> None:
+    ours, theirs = NetworksFile(tmp_path), NetworksFile(tmp_path)
+    assert theirs.read_if_changed() is None
+    for _ in range(2):
+        ours.write(LISTS)
+        assert theirs.read_if_changed() == LISTS
+        assert theirs.read_if_changed() is None
+        assert ours.read_if_changed() is None, "it is its own"
+    assert stat.S_IMODE((tmp_path / NAME).stat().st_mode) == 0o600
+    assert [path.name for path in tmp_path.iterdir()] == [NAME]
+
+
+def test_one_process_has_the_lock_until_it_ends(tmp_path: Path) -> None:
+    folder = tmp_path / "not" / "there"
+    ours, theirs = NetworksFile(folder), NetworksFile(folder)
+    assert ours.try_lock()
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    assert ours.try_lock()
+    assert not theirs.try_lock()
+    ours.unlock()
+    assert theirs.try_lock()
+    theirs.unlock()
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (b"", "is damaged"),
+        (b"{", "is damaged"),
+        (b"\xff" * 100, "is damaged"),
+        (b"[]", "is damaged"),
+        (b'{"format":1}', "is damaged"),
+        (b'{"format":1,"lists":{"1/5":{"answered":"x","networks":{}}}}', "is damaged"),
+        (b'{"format":1,"lists":{"1/5":{"answered":1,"networks":{"0.0.0.0/0":0}}}}', "0.0.0.0/0 is too wide"),
+        (b'{"format":1,"lists":{"1/5":{"answered":1,"networks":{"me":0}}}}', "is no network"),
+        (orjson.dumps({"format": FORMAT + 1, "networks": []}), "was written by a newer version (its format is 2)"),
+        (b" " * (MAX_BYTES + 1), "has more than"),
+        (b"[" * 100_000, "is damaged"),
+    ],
+)
+def test_what_cannot_be_used_is_told_once_and_written_over(tmp_path: Path, content: bytes, told: str) -> None:
+    file = NetworksFile(tmp_path)
+    file.path.write_bytes(content)
+    with pytest.raises(UnusableFileError) as caught:
+        file.read_if_changed()
+    assert told in str(caught.value)
+    assert str(file.path) in str(caught.value)
+    assert file.read_if_changed() is None
+    file.write(LISTS)
+    assert NetworksFile(tmp_path).read_if_changed() == LISTS
+
+
+def test_only_a_file_of_ours_is_read_and_no_link_is_followed(tmp_path: Path) -> None:
+    folder = tmp_path / "journals"
+    folder.mkdir()
+    elsewhere = NetworksFile(tmp_path)
+    elsewhere.write(LISTS)
+    file = NetworksFile(folder)
+    file.path.symlink_to(elsewhere.path)
+    with pytest.raises(UnusableFileError, match="a symbolic link"):
+        file.read_if_changed()
+    file.path.unlink()
+    os.mkfifo(file.path)
+    with pytest.raises(UnusableFileError, match="a pipe"):
+        file.read_if_changed()
+    file.path.unlink()
+    file.path.mkdir()
+    with pytest.raises(UnusableFileError, match="a folder"):
+        file.read_if_changed()
+    with pytest.raises(IsADirectoryError):
+        file.write(LISTS)
+    (folder / "platform-networks.lock").symlink_to(tmp_path / "other")
+    with pytest.raises(OSError, match="symbolic links"):
+        file.try_lock()
+    assert not (tmp_path / "other").exists()
+
+
+def test_a_process_that_ended_while_it_wrote_leaves_the_former_file_and_hinders_nobody(tmp_path: Path) -> None:
+    file = NetworksFile(tmp_path)
+    file.write(LISTS)
+    (tmp_path / "platform-networks.new").write_bytes(b'{"for')
+    assert NetworksFile(tmp_path).read_if_changed() == LISTS
+    file.write({})
+    assert NetworksFile(tmp_path).read_if_changed() == {}
+    assert not (tmp_path / "platform-networks.new").exists()
+
+
+def test_the_journals_in_the_folder_do_not_know_of_it(tmp_path: Path) -> None:
+    file = NetworksFile(tmp_path)
+    assert file.try_lock()
+    file.write(LISTS)
+    assert find_unowned(tmp_path) == []
+    assert take_over(tmp_path) == []
+    assert list(summaries(tmp_path)) == []
+    assert NetworksFile(tmp_path).read_if_changed() == LISTS
+    file.unlock()
