@@ -9,6 +9,8 @@ import stat
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.conftest import MakeIngress
 from tests.support.callbacks import recalled
 from tests.support.commands import IngressProcess
@@ -102,6 +104,7 @@ def test_before_the_first_answer_everybody_may_post_and_that_is_told_everywhere(
     assert "allowed_networks_problem" not in readyz(bridge)
 
 
+@pytest.mark.slow
 def test_of_several_processes_one_asks_and_all_follow_also_when_it_is_gone(
     ingress: MakeIngress, platform: ImPlatform
 ) -> None:
