@@ -299,9 +299,12 @@ class AllowList:
     def _tell_open(self, problem: str) -> None:
         if self._throttle.admits(f"open: {problem}"):
             log.error(
-                "BRIDGE_ALLOWED_NETWORKS is auto, and %s: callbacks of ANY address are accepted until it does, if their"
-                " Sign is right. It is asked again and again: %s%s",
+                "BRIDGE_ALLOWED_NETWORKS is auto, and %s: callbacks of ANY address are accepted until it does, %s."
+                " It is asked again and again: %s%s",
                 NOT_YET,
+                "if their Sign is right"
+                if all(self._settings.apps.values())
+                else "and an app without a token has no Sign that would have to be right",
                 problem or "one of its lists is missing",
                 ". If your server is in China or not, BRIDGE_ALLOWED_NETWORKS_REGION asks for one list alone"
                 if self._settings.allowed_networks_region == "any" and self._known.lists

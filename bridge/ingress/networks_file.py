@@ -104,6 +104,7 @@ class NetworksFile:
         Raises:
             OSError: the disk does not take it; the former one stays.
         """
+        self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         new = self.path.with_suffix(".new")
         with contextlib.suppress(FileNotFoundError):
             new.unlink()  # Of a process that ended while it wrote.

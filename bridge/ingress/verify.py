@@ -21,7 +21,8 @@ SECONDS_PER_HOUR = 3600
 SIGNATURE_CHARS = 64
 MARK_BYTES = 16
 MAX_MARKS = 65_536
-"""So many are remembered: those of all times of now, for some five hundred tokens and the usual window."""
+MIN_TIMES, MAX_TIMES = 256, 8192
+"""Of so many times what is right is remembered, as far as that is no more than MAX_MARKS: the usual window has 121."""
 STALE_HASHES_PER_S = 1000
 """So many signatures are made in a second for times that are not of now: they take about a thousandth of it."""
 
@@ -135,6 +136,7 @@ class RightSignatures:
     def __init__(self, tokens: Mapping[str, Sequence[bytes]], now: Callable[[], float]) -> None:
         self._tokens = tokens
         self._token_count = sum(map(len, tokens.values()))
+        self._max_times = max(MIN_TIMES, min(MAX_TIMES, MAX_MARKS // max(1, self._token_count)))
         self._now = now
         self._key = secrets.token_bytes(16)
         """Marks are compared, not signatures. Since nobody else can make one, how long that takes tells nothing."""
@@ -159,7 +161,7 @@ class RightSignatures:
                 return None
             marks = self._marks_at(request_time)
             if is_of_now:
-                if len(self._marks) * self._token_count >= MAX_MARKS:
+                if len(self._marks) >= self._max_times:
                     self._marks.clear()
                 self._marks[request_time] = marks
         given = signature.lower().encode(errors="replace")

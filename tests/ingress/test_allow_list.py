@@ -126,6 +126,14 @@ async def test_a_platform_that_does_not_answer_holds_up_the_start_for_a_moment_o
         assert "it has not answered so far" in caplog.text
 
 
+@pytest.mark.parametrize(("tokens", "told"), [(["token"], "if their Sign is right"), ([], "has no Sign that would")])
+async def test_what_still_protects_an_app_meanwhile_is_told_as_it_is(
+    platform: ImPlatform, tmp_path: Path, caplog: pytest.LogCaptureFixture, tokens: list[str], told: str
+) -> None:
+    async with started(settings_of(platform, tmp_path, apps={APP_ID: ["token"], OTHER_APP: tokens})):
+        assert told in caplog.text
+
+
 async def test_a_good_answer_outlasts_failures_and_a_restart_and_no_answer_that_is_bad_takes_its_place(
     platform: ImPlatform, tmp_path: Path
 ) -> None:

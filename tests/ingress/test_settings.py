@@ -298,3 +298,15 @@ def test_a_file_of_tokens_that_grows_while_we_run_is_told_as_at_the_start(
     file.write_text('{"1400000000":["a","b","c","d","e"]}')
     assert len(settings.latest().apps["1400000000"]) == 5
     assert "BRIDGE_APPS: app 1400000000 has 5 tokens" in caplog.text
+
+
+def test_the_word_and_the_credentials_may_come_from_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "networks").write_text("auto\n")
+    (tmp_path / "im-apps").write_text(IM_APPS)
+    monkeypatch.setenv("BRIDGE_ALLOWED_NETWORKS_FILE", str(tmp_path / "networks"))
+    monkeypatch.setenv("BRIDGE_IM_APPS_FILE", str(tmp_path / "im-apps"))
+    settings = load_settings(BridgeSettings)
+    assert settings.asks_for_networks
+    assert settings.im_apps["1400000000"].url == "https://adminapisgp.im.qcloud.com"
+    (tmp_path / "im-apps").write_text("{}")
+    assert settings.latest().im_apps == settings.im_apps, "none would be a mistake"
