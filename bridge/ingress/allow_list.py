@@ -123,9 +123,13 @@ class AllowList:
         """Which networks may post, where they are from and of when: for people, in a part of a sentence."""
         static = len(set(self._settings.static_networks))
         if self.is_open:
-            return f"any address: {NOT_YET}"
+            return f"any address: {self._not_yet()}"
         named = f"{plural(len(self._allowed), 'network')}, named by the platform {duration(self.age_s)} ago"
         return f"{named}, with the {static} of BRIDGE_ALLOWED_NETWORKS" if static else named
+
+    def _not_yet(self) -> str:
+        has_some = any(str(list_id) in self._known.lists for list_id in self._lists())
+        return "the platform has named one of its two lists alone" if has_some else NOT_YET
 
     async def start(self) -> None:
         """Take what is on disk, and begin to ask in the background."""
@@ -299,15 +303,15 @@ class AllowList:
     def _tell_open(self, problem: str) -> None:
         if self._throttle.admits(f"open: {problem}"):
             log.error(
-                "BRIDGE_ALLOWED_NETWORKS is auto, and %s: callbacks of ANY address are accepted until it does, %s."
+                "BRIDGE_ALLOWED_NETWORKS is auto, and %s: callbacks of ANY address are accepted until it names all, %s."
                 " It is asked again and again: %s%s",
-                NOT_YET,
+                self._not_yet(),
                 "if their Sign is right"
                 if all(self._settings.apps.values())
                 else "and an app without a token has no Sign that would have to be right",
                 problem or "one of its lists is missing",
-                ". If your server is in China or not, BRIDGE_ALLOWED_NETWORKS_REGION asks for one list alone"
-                if self._settings.allowed_networks_region == "any" and self._known.lists
+                ". Say in BRIDGE_ALLOWED_NETWORKS_REGION where your server is, and one list is enough"
+                if self._settings.allowed_networks_region == "any"
                 else "",
             )
 

@@ -172,7 +172,9 @@ async def test_with_both_lists_asked_for_one_alone_closes_nothing(
     platform.networks["5"] = ["203.0.113.0/24"]
     async with started(settings_of(platform, tmp_path, allowed_networks_region="any")) as gate:
         assert gate.admits("198.51.100.9"), "the platform may call from the other list"
-        assert "BRIDGE_ALLOWED_NETWORKS_REGION asks for one list alone" in caplog.text
+        assert "the platform has named one of its two lists alone: callbacks of ANY address" in caplog.text
+        assert "Say in BRIDGE_ALLOWED_NETWORKS_REGION where your server is" in caplog.text
+        assert gate.kept.described() == "any address: the platform has named one of its two lists alone"
         platform.networks["6"] = ["192.0.2.0/24"]
         await until(lambda: not gate.admits("198.51.100.9"))
         assert gate.admits("203.0.113.9")
