@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from common.text import plural, safe_output
+from common.text import duration, plural, safe_output
 
 
 @pytest.mark.parametrize(
@@ -37,3 +37,21 @@ def test_lines_columns_and_letters_of_all_scripts_stay_as_they_are() -> None:
     text = "a\tb\n你好 👩\u200d👧 naïve\u3000x\n"
     assert safe_output(text) == text
     assert safe_output("a\rb\x1b[31m\n") == "a\\u000db\\u001b[31m\n"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "shown"),
+    [
+        (-1, "0 s"),
+        (0.9, "0 s"),
+        (119.9, "119 s"),
+        (120, "2 min"),
+        (7199, "119 min"),
+        (7200, "2 h"),
+        (172_799, "47 h"),
+        (172_800, "2 days"),
+        (1e9, "11574 days"),
+    ],
+)
+def test_a_time_is_told_in_the_unit_that_is_read_most_easily(seconds: float, shown: str) -> None:
+    assert duration(seconds) == shown
