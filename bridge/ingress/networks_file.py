@@ -7,6 +7,7 @@ holds the lock of the file beside it, which the kernel frees however a process e
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
 from pathlib import Path
@@ -104,13 +105,16 @@ class NetworksFile:
         Raises:
             OSError: the disk does not take it; the former one stays.
         """
+        packed = msgspec.json.format(msgspec.json.encode(_Content(FORMAT, lists)), indent=1)
+        if len(packed) > MAX_BYTES:
+            raise OSError(errno.EFBIG, f"the lists of all apps together have more than {MAX_BYTES} bytes")
         self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         new = self.path.with_suffix(".new")
         with contextlib.suppress(FileNotFoundError):
             new.unlink()  # Of a process that ended while it wrote.
         descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         with os.fdopen(descriptor, "wb") as file:
-            file.write(msgspec.json.format(msgspec.json.encode(_Content(FORMAT, lists)), indent=1))
+            file.write(packed)
             file.flush()
             os.fsync(descriptor)
         new.replace(self.path)

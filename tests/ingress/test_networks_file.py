@@ -9,6 +9,7 @@ from pathlib import Path
 import orjson
 import pytest
 
+from bridge.ingress import networks_file
 from bridge.ingress.known_networks import NetworkList
 from bridge.ingress.networks_file import FORMAT, MAX_BYTES, NAME, NetworksFile, UnusableFileError
 from bridge.journal.folder import find_unowned, take_over
@@ -66,6 +67,15 @@ def test_what_cannot_be_used_is_told_once_and_written_over(tmp_path: Path, conte
     assert str(file.path) in str(caught.value)
     assert file.read_if_changed() is None
     file.write(LISTS)
+    assert NetworksFile(tmp_path).read_if_changed() == LISTS
+
+
+def test_what_would_be_too_large_to_be_read_is_not_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = NetworksFile(tmp_path)
+    file.write(LISTS)
+    monkeypatch.setattr(networks_file, "MAX_BYTES", file.path.stat().st_size)
+    with pytest.raises(OSError, match="have more than"):
+        file.write({**LISTS, "1400000001/5": LISTS["1400000000/5"]})
     assert NetworksFile(tmp_path).read_if_changed() == LISTS
 
 
