@@ -28,6 +28,7 @@ def _impatient(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
     caplog.set_level(logging.INFO)
     monkeypatch.setattr(allow_list, "LOOK_INTERVAL_S", 0.02)
     monkeypatch.setattr(allow_list, "RETRY_FIRST_S", 0.05)
+    monkeypatch.setattr(allow_list, "FIRST_ANSWER_S", 60.0)  # A machine may be busy.
 
 
 def settings_of(platform: ImPlatform, folder: Path, **given: Any) -> BridgeSettings:
