@@ -23,6 +23,10 @@ def check_http_url(url: str) -> str:
         raise ValueError(
             "the address has no host, or characters that an address cannot have: write http://host:port/path"
         )
+    try:
+        parts.hostname.encode("idna")
+    except UnicodeError:
+        raise ValueError("the name of the address's host has an empty part, or a part that is too long") from None
     if parts.fragment or url.endswith("#"):
         raise ValueError(
             "the address has a `#`, and what is behind it is never sent: write %23 for a `#` that is meant"
