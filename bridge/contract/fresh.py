@@ -62,9 +62,9 @@ class _Maker:
             return self._once(name, text, lambda: str((self._random + len(self._made)) % 2**31))
         is_seconds = SECONDS.fullmatch(text) is not None
         # The platform writes it in either unit: here in the one that tells two callbacks of a second apart.
-        if (name == "EventTime" and is_seconds) or (name.endswith("Time") and MILLISECONDS.fullmatch(text)):
+        if (name == "EventTime" and is_seconds) or (name.endswith(("Time", "Ts")) and MILLISECONDS.fullmatch(text)):
             return str(self._now_ms)
-        if name.endswith("Time") and is_seconds:
+        if name.endswith(("Time", "Ts")) and is_seconds:
             return str(self._now_ms // 1000)
         return self._once("", text, lambda: self._identifier(text))
 

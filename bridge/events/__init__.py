@@ -15,7 +15,7 @@ from collections.abc import Iterator
 
 import msgspec
 
-from bridge.events import bot, c2c, call, group, official_account, operations, push, relations, room, user
+from bridge.events import bot, c2c, call, group, official_account, operations, push, recording, relations, room, user
 from bridge.events.base import Callback, Data, Event, Part, Reply
 from bridge.events.c2c import AllConversationsRead, ConversationRead, GroupRead, MessageRecalled, MessageSent
 
@@ -87,6 +87,7 @@ __all__ = [
     "operations",
     "parse_event",
     "push",
+    "recording",
     "relations",
     "room",
     "user",

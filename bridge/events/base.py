@@ -64,6 +64,16 @@ class Callback(NamedTuple):
     """Where the data names the accounts on which the answer may have a verdict each."""
     aliases: tuple[str, ...] = ()
     """Other names under which it comes."""
+    keeps_aliases: bool = False
+    """Whether an event that came under one of these has it as `callbackcommand`, because it tells what happened."""
+    printed_under: str = ""
+    """Another command, under whose URL the documentation prints it; `told_by` tells the two apart."""
+    told_by: str = ""
+    """With `printed_under`: the platform's name of a field that it has and the other command has not."""
+    time: str = ""
+    """Where the data has the time of the event, of a body that has no EventTime, e.g. `callback_ts`."""
+    is_open: bool = False
+    """Whether no page of its body was found: what else is in there is passed on, and is no drift."""
     batch: str = ""
     """Name of the list in the body whose items are one event each, e.g. `Events`."""
 
@@ -78,7 +88,7 @@ class Callback(NamedTuple):
         return self.is_before or self.reply is Reply.DATA
 
 
-def tencent(name: str, meaning: str, *others: str, optional: bool = False) -> msgspec.Meta:
+def tencent(name: str, meaning: str, *others: str, optional: bool = False, has_two_forms: bool = False) -> msgspec.Meta:
     """Annotation of a field.
 
     Args:
@@ -86,8 +96,10 @@ def tencent(name: str, meaning: str, *others: str, optional: bool = False) -> ms
         meaning: one sentence.
         others: names that other versions of the documentation have for it.
         optional: whether it may be absent by the documentation, or some version of it does not have it.
+        has_two_forms: whether the documentation prints a number here and its digits as text there. Accounts, rooms and
+            calls have both forms without that.
     """
-    extra = {"tencent": name, "others": others, "optional": optional}
+    extra = {"tencent": name, "others": others, "optional": optional, "has_two_forms": has_two_forms}
     return msgspec.Meta(description=meaning, extra=extra, extra_json_schema={"x-tencent-name": name})
 
 

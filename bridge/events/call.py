@@ -19,7 +19,7 @@ class CallInfo(Part, frozen=True):
     """A call."""
 
     call_id: fields.CallId = None
-    call_media_type: Annotated[str | None, tencent("CallMediaType", "`Audio` or `Video`.")] = None
+    call_media_type: Annotated[str | None, tencent("CallMediaType", "`Audio` or `Video`.", "MediaType")] = None
     group_id: Annotated[str | None, tencent("ChatGroupId", "The group that is called; empty if none.")] = None
     room_id: fields.RoomId = None
     room_id_type: fields.RoomIdType = None
@@ -99,8 +99,20 @@ class MembersChanged(Data, frozen=True):
     changed_user_list: Annotated[list[MemberChange] | None, tencent("ChangedUserList", "What changed.")] = None
 
 
+OldUserId = Annotated[str | None, tencent("UserId", "The user whose call it is.")]
+OldMemberCount = Annotated[int | None, tencent("TotalNum", "How many take part.")]
+OldMediaType = Annotated[str | None, tencent("MediaType", "`audio` or `video`.")]
+OldCallType = Annotated[str | None, tencent("CallType", "Kind of call, e.g. `single`.")]
+OldRole = Annotated[str | None, tencent("Role", "Whether the user called or was called.")]
+OldCallResult = Annotated[str | None, tencent("CallResult", "How it ended, e.g. `normal_end`; else empty.")]
+OldStartTime = Annotated[int | None, tencent("StartCallTs", "When it began, Unix seconds.", optional=True)]
+OldAcceptTime = Annotated[int | None, tencent("AcceptTs", "When it was answered, Unix seconds.", optional=True)]
+OldEndTime = Annotated[int | None, tencent("EndTs", "When it ended, Unix seconds.", optional=True)]
+
+
 class OldCallEnded(Data, frozen=True):
-    """A call is over, as the older webhook of the call component tells each of its users."""
+    """A call is over, as the older webhook of the call component tells each of its users. Its page prints the command
+    `call_end`; the page that lists the commands has a name for each result instead."""
 
     callback = Callback(
         command="call_end",
@@ -108,18 +120,70 @@ class OldCallEnded(Data, frozen=True):
         subject=("call_id", "user_account"),
         identity=("call_id", "user_account", "event_time?", "end_time?", "call_result?"),
         identity_reason="A call ends once for each of its users; its times are in seconds.",
-        source="647/60130",
+        source="647/60130, 647/60135",
         reply=Reply.ERROR_MESSAGE,
+        aliases=("cancel", "reject", "not_answer", "normal_end", "call_busy", "interrupt"),
+        keeps_aliases=True,
     )
 
-    user_account: Annotated[str | None, tencent("UserId", "The user whose call it was.")] = None
+    user_account: OldUserId = None
     room_id: fields.RoomId = None
-    total_members: Annotated[int | None, tencent("TotalNum", "How many took part.")] = None
-    call_media_type: Annotated[str | None, tencent("MediaType", "`audio` or `video`.")] = None
-    call_type: Annotated[str | None, tencent("CallType", "Kind of call, e.g. `single`.")] = None
+    total_members: OldMemberCount = None
+    call_media_type: OldMediaType = None
+    call_type: OldCallType = None
     call_id: fields.CallId = None
-    role: Annotated[str | None, tencent("Role", "Whether the user called or was called.")] = None
-    call_result: Annotated[str | None, tencent("CallResult", "How it ended, e.g. `normal_end`.")] = None
-    start_time: Annotated[int | None, tencent("StartCallTs", "When it began, Unix seconds.")] = None
-    accept_time: Annotated[int | None, tencent("AcceptTs", "When it was answered, Unix seconds.")] = None
-    end_time: Annotated[int | None, tencent("EndTs", "When it ended, Unix seconds.")] = None
+    role: OldRole = None
+    call_result: OldCallResult = None
+    start_time: OldStartTime = None
+    accept_time: OldAcceptTime = None
+    end_time: OldEndTime = None
+
+
+class OldCallChanged(Data, frozen=True):
+    """Something happened in a call, as the older webhook of the call component tells each of its users. What it was is
+    the command: each has the same body."""
+
+    callback = Callback(
+        command="caller_start_call",
+        type="im.call.old_call.changed",
+        subject=("call_id", "user_account"),
+        identity=("call_id", "user_account", "event_time?", "call_event?", "total_members?", "call_result?"),
+        identity_reason="Nearly everything happens once to each user of a call. Who invites others again in the same"
+        " second is told from before by the number of those who take part: the body has nothing better.",
+        source="647/60129, 647/60135",
+        reply=Reply.ERROR_MESSAGE,
+        aliases=(
+            "caller_call_accepted",
+            "caller_call_missed",
+            "caller_call_rejected",
+            "caller_call_busy",
+            "caller_cancel_call",
+            "caller_call_failed",
+            "caller_call_end",
+            "caller_call_interrupted",
+            "callee_receive_call",
+            "callee_accept_call",
+            "callee_not_answer_call",
+            "callee_reject_call",
+            "callee_ignore_call",
+            "callee_call_canceled",
+            "callee_call_end",
+            "callee_call_interrupted",
+            "invite_user",
+            "join_in_group_call",
+        ),
+        keeps_aliases=True,
+    )
+
+    user_account: OldUserId = None
+    room_id: fields.RoomId = None
+    total_members: OldMemberCount = None
+    call_media_type: OldMediaType = None
+    call_type: OldCallType = None
+    call_id: fields.CallId = None
+    role: OldRole = None
+    call_event: Annotated[str | None, tencent("Event", "What happened, e.g. `start_call`.")] = None
+    call_result: Annotated[str | None, tencent("CallResult", "How it ended; empty before.", optional=True)] = None
+    start_time: OldStartTime = None
+    accept_time: OldAcceptTime = None
+    end_time: OldEndTime = None

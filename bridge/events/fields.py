@@ -53,7 +53,8 @@ ChangedIntroduction = Annotated[
 ChangedNotification = Annotated[str | None, tencent("Notification", "The new notice, if it changed.", optional=True)]
 ChangedFaceUrl = Annotated[str | None, tencent("FaceUrl", "The new avatar, if it changed.", optional=True)]
 RoomId = Annotated[str | None, tencent("RoomId", "The room.")]
-RoomIdType = Annotated[int | None, tencent("RoomIdType", "Whether the room's id is a number or text, a code.")]
+MemberCount = Annotated[int | None, tencent("MemberCount", "How many are in the room.")]
+RoomIdType = Annotated[int | None, tencent("RoomIdType", "1: the room's id is a number; 2: it is text.")]
 CallId = Annotated[str | None, tencent("CallId", "The call.")]
 
 

@@ -28,6 +28,8 @@ class Field:
     meaning: str
     optional: bool
     """Whether it may be absent by the documentation, or some version of it does not have it."""
+    has_two_forms: bool
+    """Whether the documentation prints a number here and its digits as text there."""
 
 
 @cache
@@ -40,8 +42,18 @@ def fields_of(part: type[Part]) -> tuple[Field, ...]:
             declared = without_none(typing.get_args(annotation)[0])
             description = meta.description or ""
             extra = meta.extra
-            found.append(Field(extra["tencent"], extra["others"], name, declared, description, extra["optional"]))
+            tencent = extra["tencent"]
+            two_forms = extra["has_two_forms"] or _is_identifier(tencent, declared)
+            found.append(Field(tencent, extra["others"], name, declared, description, extra["optional"], two_forms))
     return tuple(found)
+
+
+IDENTIFIERS = ("_Account", "UserId", "RoomId", "RoomIdList", "CallId")
+"""How the platform's names of accounts, rooms and calls end. Tables call them text; of many, a sample has a number."""
+
+
+def _is_identifier(tencent: str, declared: Any) -> bool:
+    return tencent.endswith(IDENTIFIERS) and declared in {str, list[str]}
 
 
 def without_none(declared: Any) -> Any:

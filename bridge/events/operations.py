@@ -75,4 +75,10 @@ class ReviewCompleted(Data, frozen=True):
     ctxcb_sub_label: Annotated[
         str | None, tencent("CtxcbSubLabel", "Kind of content, more exactly.", optional=True)
     ] = None
+    ctxcb_sub_label_desc: Annotated[
+        str | None, tencent("CtxcbSubLabelDesc", "Text for `ctxcb_sub_label`.", optional=True)
+    ] = None
+    ctxcb_lib_name: Annotated[
+        str | None, tencent("CtxcbLibName", "The app's own word list that it was found in.", optional=True)
+    ] = None
     cloud_custom_data: fields.CloudCustomData = None

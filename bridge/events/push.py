@@ -8,6 +8,8 @@ from bridge.events.base import Callback, Data, tencent
 
 ToAccount = Annotated[str | None, tencent("To_Account", "Whose device it is.")]
 PushPlatform = Annotated[int | None, tencent("PushPlatform", "The vendor's push service, a code.")]
+DeviceType = Annotated[int | None, tencent("DeviceType", "The vendor of the device, a code.", optional=True)]
+DataId = Annotated[str | None, tencent("DataId", "The app's own id, as it was given with the push.", optional=True)]
 PushStage = Annotated[int | None, tencent("PushStage", "1: sent; 2: reached the device; 3: clicked.")]
 ErrorCode = Annotated[int | None, tencent("ErrCode", "0: all is well; else what went wrong, a code.")]
 ErrorInfo = Annotated[str | None, tencent("ErrInfo", "Text for `error_code`.")]
@@ -31,13 +33,15 @@ class OfflinePushReported(Data, frozen=True):
     from_account: Annotated[str | None, tencent("From_Account", "Sender of the message.")] = None
     to_account: ToAccount = None
     push_platform: PushPlatform = None
+    device_type: DeviceType = None
     push_stage: PushStage = None
     msg_key: Annotated[str | None, tencent("MsgKey", "The one-to-one message.", optional=True)] = None
     group_id: Annotated[str | None, tencent("GroupID", "The group of the message.", "GroupId", optional=True)] = None
     msg_seq: Annotated[int | None, tencent("MsgSeq", "Sequence number of the message.")] = None
-    msg_random: Annotated[int | None, tencent("MsgRandom", "Random number of the message.")] = None
+    msg_random: Annotated[int | None, tencent("MsgRandom", "Random number of the message.", optional=True)] = None
     msg_time: Annotated[int | None, tencent("MsgTime", "When the message was sent, Unix seconds.")] = None
     push_id: Annotated[str | None, tencent("PushID", "Id of the push.")] = None
+    data_id: DataId = None
     error_code: ErrorCode = None
     error_info: ErrorInfo = None
 
@@ -52,15 +56,17 @@ class AllMemberPushReported(Data, frozen=True):
         identity=("task_id", "to_account", "push_stage", "push_kind?", "push_platform?", "event_time?", "error_code?"),
         identity_reason="A push reaches a stage once on each device; of several devices of a user, the vendor's"
         " service and the time tell them apart.",
-        source="269/102568, 1047/67551",
+        source="269/102568, 269/108906, 1047/67551",
         batch="Events",
     )
 
     push_kind: Annotated[int | None, tencent("EventType", "1: offline push; 2: online push.")] = None
     task_id: Annotated[str | None, tencent("TaskId", "The push task.")] = None
+    data_id: DataId = None
     task_time: Annotated[int | None, tencent("TaskTime", "When the task was created, Unix seconds.")] = None
     to_account: ToAccount = None
     push_platform: PushPlatform = None
+    device_type: DeviceType = None
     push_stage: PushStage = None
     error_code: ErrorCode = None
     error_info: ErrorInfo = None

@@ -9,15 +9,24 @@ class yet is guessed here, from its name.
 from __future__ import annotations
 
 import typing
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
 import msgspec
 
 from bridge.events import DATA_TYPES, Callback, Data, Reply
-from bridge.events.getters import Identity, identity_getter, missing_getter, subject_getter
+from bridge.events.getters import Identity, identity_getter, missing_getter, path_getter, subject_getter
 from bridge.events.introspection import Field, fields_of, is_part, is_verbatim, item_type
-from bridge.events.strict import Body, builder, strict_class
+from bridge.events.strict import Body, builder, has_two_forms, strict_class
+
+
+@dataclass(frozen=True, slots=True)
+class Wide:
+    """How a body is read in one go that has a number where the tables have text, or the other way round."""
+
+    decode: Callable[[bytes], Body]
+    build: Callable[[Body], Data]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,10 +39,15 @@ class Entry:
     is_verbatim: bool
     """Whether parts of the body are passed on whatever they hold."""
     body: type[Body]
+    """Every documented form of it."""
     decode: Callable[[bytes], Body]
     """Reads exactly the documented form; anything else raises and is read field by field."""
     build: Callable[[Body], Data]
     """The same under our names and types."""
+    wide: Wide | None
+    """Reads the other documented form; None where there is no other."""
+    time: Callable[[Data], Any] | None
+    """Reads the time of the event off the data, where that has it; it counts where the body has no EventTime."""
     subject: Callable[[Data], str | None]
     identity: Identity
     optional_identity: frozenset[str]
@@ -45,15 +59,19 @@ class Entry:
 def _entry(data: type[Data]) -> Entry:
     fields = fields_of(data)
     optional = {path.partition(".")[0].removesuffix("?") for path in data.callback.identity if path.endswith("?")}
-    body = typing.cast(type[Body], strict_class(data))
+    narrow = typing.cast(type[Body], strict_class(data))
+    wide = typing.cast(type[Body], strict_class(data, is_wide=True))
+    time = data.callback.time
     return Entry(
         callback=data.callback,
         data=data,
         fields=fields,
         is_verbatim=is_verbatim(data),
-        body=body,
-        decode=msgspec.json.Decoder(body).decode,
+        body=wide,
+        decode=_decoder(narrow, time),
         build=builder(data),
+        wide=Wide(_decoder(wide, time), builder(data, is_wide=True)) if has_two_forms(data) else None,
+        time=path_getter(time) if time else None,
         subject=subject_getter(data.callback.subject),
         identity=identity_getter(data),
         optional_identity=frozenset(
@@ -63,16 +81,57 @@ def _entry(data: type[Data]) -> Entry:
     )
 
 
+def _decoder(body: type[Body], time: str) -> Callable[[bytes], Body]:
+    decode = msgspec.json.Decoder(body).decode
+    if not time:
+        return decode
+    get_time = path_getter(time)
+
+    def decode_with_time(raw: bytes) -> Body:
+        strict = decode(raw)
+        if strict.event_time is not None:
+            return strict
+        return msgspec.structs.replace(strict, event_time=get_time(strict))
+
+    return decode_with_time
+
+
 ENTRIES: tuple[Entry, ...] = tuple(_entry(data) for data in DATA_TYPES.values())
 """Every command that has an entry."""
 
-_by_command = {command: entry for entry in ENTRIES for command in (entry.callback.command, *entry.callback.aliases)}
+
+def _names(entry: Entry) -> Iterator[tuple[str, Entry]]:
+    """Each name under which it comes, and what is known of a callback of that name."""
+    callback = entry.callback
+    yield callback.command, entry
+    for alias in callback.aliases:
+        yield alias, replace(entry, callback=callback._replace(command=alias)) if callback.keeps_aliases else entry
+
+
+_by_command = {name: named for entry in ENTRIES for name, named in _names(entry)}
 _by_lower_case = {command.lower(): entry for command, entry in _by_command.items()}
 
 
 def find(command: str) -> Entry | None:
     """The entry of a command, whatever its case; None where the platform's documentation had none yet."""
     return _by_command.get(command) or _by_lower_case.get(command.lower())
+
+
+_printed_under = {entry.callback.printed_under: entry for entry in ENTRIES if entry.callback.printed_under}
+
+
+def told_by_fields(entry: Entry, names: Collection[str]) -> Entry:
+    """The entry of a body that came under this one's command: another, where the documentation prints it there too.
+
+    Args:
+        entry: the command in the URL.
+        names: the platform's names of the fields of the body.
+    """
+    other = _printed_under.get(entry.callback.command)
+    if other is None or other.callback.told_by not in names:
+        return entry
+    own = {field.tencent for field in entry.fields} - {field.tencent for field in other.fields}
+    return entry if own.intersection(names) else other
 
 
 def is_before(command: str) -> bool:

@@ -2,6 +2,9 @@
 
 Two classes stand for each object: a derived one that reads it under the platform's names, and the documented `Part`,
 which is built of it under ours. What this way refuses, `bridge.normalize.lenient` reads field by field.
+
+Where the documentation prints a number here and its digits as text there, nearly all bodies have what the tables say.
+So there are two such classes: the narrow one knows that form only, and costs nothing; the wide one knows both.
 """
 
 from __future__ import annotations
@@ -9,7 +12,7 @@ from __future__ import annotations
 import typing
 from collections.abc import Callable
 from functools import cache
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 
@@ -21,7 +24,14 @@ ENVELOPE_FIELDS = ("CallbackCommand", "EventTime")
 
 SmallInt = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
 """What every JSON reader takes for a whole number."""
-Flag = bool | Annotated[int, msgspec.Meta(ge=0, le=1)]
+Digits = Annotated[str, msgspec.Meta(pattern=r"^(0|[1-9][0-9]{0,17})$")]
+"""A whole number as text."""
+Flag = bool | Annotated[int, msgspec.Meta(ge=0, le=1)] | Literal["true", "false"]
+NARROW: dict[Any, Any] = {bool: Flag, int: SmallInt, str: str}
+WIDE: dict[Any, Any] = {bool: Flag, int: SmallInt | Digits, str: str | SmallInt}
+"""Type of a field → what is read for it."""
+FLAGS: dict[bool | int | str, bool] = {False: False, True: True, "false": False, "true": True}
+"""What the documentation prints for a flag, 0 and 1 too, which are equal to False and True → what it means."""
 
 
 class Body(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False):
@@ -32,13 +42,18 @@ class Body(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False):
 
 
 @cache
-def strict_class(part: type[Part]) -> type[msgspec.Struct]:
-    """The class that reads `part` under the platform's names and refuses any other field."""
+def strict_class(part: type[Part], *, is_wide: bool = False) -> type[msgspec.Struct]:
+    """The class that reads `part` under the platform's names and refuses any other field.
+
+    Args:
+        part: the documented object.
+        is_wide: whether fields that have two forms are read in either.
+    """
     fields = fields_of(part)
     names = {field.name: field.tencent for field in fields}
     return msgspec.defstruct(
         part.__name__,
-        [(field.name, _strict_field(field), None) for field in fields],
+        [(field.name, _strict_field(field, is_wide), None) for field in fields],
         bases=(Body,) if issubclass(part, Data) else None,
         rename=names.get,
         frozen=True,
@@ -47,33 +62,43 @@ def strict_class(part: type[Part]) -> type[msgspec.Struct]:
     )
 
 
-def _strict_field(field: Field) -> Any:
-    declared: Any = typing.Optional[_strict_type(field.type)]  # noqa: UP045
+def has_two_forms(part: type[Part]) -> bool:
+    """Whether the wide class of an object differs from the narrow one."""
+    return any(field.has_two_forms or _holds_two_forms(field.type) for field in fields_of(part))
+
+
+def _holds_two_forms(declared: Any) -> bool:
+    inner = item_type(declared) or declared
+    return is_part(inner) and has_two_forms(inner)
+
+
+def _strict_field(field: Field, is_wide: bool) -> Any:
+    declared: Any = typing.Optional[_strict_type(field.type, is_wide, is_wide and field.has_two_forms)]  # noqa: UP045
     return Annotated[declared, msgspec.Meta(description=field.meaning)]
 
 
-def _strict_type(declared: Any) -> Any:
-    if declared is bool:
-        return Flag
-    if declared is int:
-        return SmallInt
+def _strict_type(declared: Any, is_wide: bool, has_two_forms: bool) -> Any:
+    if declared in (forms := WIDE if has_two_forms else NARROW):
+        return forms[declared]
     if item := item_type(declared):
-        return list[_strict_type(item)]  # type: ignore[misc]
+        return list[_strict_type(item, is_wide, has_two_forms)]  # type: ignore[misc]
     if is_part(declared):
-        return strict_class(declared)
+        return strict_class(declared, is_wide=is_wide)
     if alternatives := alternatives_of(declared):
-        return typing.Union[tuple(_strict_type(item) for item in alternatives)]  # noqa: UP007
+        return typing.Union[tuple(_strict_type(item, is_wide, False) for item in alternatives)]  # noqa: UP007
     return declared
 
 
 _values_of: Callable[[msgspec.Struct], tuple[Any, ...]] = msgspec.structs.astuple
 
 
-def builder(part: type[Part]) -> Callable[[msgspec.Struct], Any]:
+def builder(part: type[Part], *, is_wide: bool = False) -> Callable[[msgspec.Struct], Any]:
     """What makes a `part` of its strict form; both have the same fields in the same order."""
     names = part.__struct_fields__
     conversions = [
-        (names.index(field.name), convert) for field in fields_of(part) if (convert := _conversion(field.type))
+        (names.index(field.name), convert)
+        for field in fields_of(part)
+        if (convert := _conversion(field.type, is_wide, is_wide and field.has_two_forms))
     ]
     # In front of the fields, a body has two of the envelope, and data has `unknown`.
     skipped, first = (2, [None]) if issubclass(part, Data) else (0, [])
@@ -90,11 +115,13 @@ def builder(part: type[Part]) -> Callable[[msgspec.Struct], Any]:
     return build
 
 
-def _conversion(declared: Any) -> Callable[[Any], Any] | None:
+def _conversion(declared: Any, is_wide: bool, has_two_forms: bool) -> Callable[[Any], Any] | None:
     if declared is bool:
-        return bool
+        return FLAGS.__getitem__
+    if has_two_forms and declared in {int, str}:
+        return typing.cast(Callable[[Any], Any], declared)
     if is_part(declared):
-        return builder(declared)
-    if (item := item_type(declared)) and (convert := _conversion(item)):
+        return builder(declared, is_wide=is_wide)
+    if (item := item_type(declared)) and (convert := _conversion(item, is_wide, has_two_forms)):
         return lambda values: [convert(value) for value in values]
     return None

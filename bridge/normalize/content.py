@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from bridge.events import UNKNOWN_TYPE, Data, registry
+from bridge.events.strict import Body
 from bridge.normalize import lenient
 from bridge.normalize.attributes import attribute, event_time_ms, is_attribute, is_in_ms, text_or_empty
 from bridge.normalize.bounds import SMALL_BYTES
@@ -81,15 +82,18 @@ class ContentReader:
         if (entry.is_verbatim or len(body) > SMALL_BYTES) and not is_plain(body):
             return None
         try:
-            strict = entry.decode(body)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            return None
+            strict, build = entry.decode(body), entry.build
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            wide = _decoded_widely(body, entry, error)
+            if wide is None:
+                return None
+            strict, build = wide, entry.wide.build  # type: ignore[union-attr]
         time_ms, in_ms = None, False
         if (event_time := strict.event_time) is not None:
             if (time_ms := event_time_ms(event_time)) is None:
                 return None
             in_ms = is_in_ms(event_time, time_ms)
-        data = entry.build(strict)
+        data = build(strict)
         for field in entry.missing(data):
             self._note("missing_field", entry.callback.command, field)
         body_command = None
@@ -120,12 +124,17 @@ class ContentReader:
             command = body_command
         if entry is None:
             return self._read_unknown(fields, command, body_command, repaired, platform)
+        entry = registry.told_by_fields(entry, fields)
         reading = lenient.read(fields, entry.data, _becomes_attribute)
         for surprise in reading.surprises:
-            self._note(surprise.kind, entry.callback.command, surprise.field, surprise.value)
-        data = reading.data
-        time_ms = event_time_ms(reading.event_time)
-        in_ms = time_ms is not None and is_in_ms(reading.event_time, time_ms)
+            if not (entry.callback.is_open and surprise.kind == "unknown_field"):
+                self._note(surprise.kind, entry.callback.command, surprise.field, surprise.value)
+        data, event_time = reading.data, reading.event_time
+        time_ms = event_time_ms(event_time)
+        if time_ms is None and entry.time is not None:
+            event_time = entry.time(data)
+            time_ms = event_time_ms(event_time)
+        in_ms = time_ms is not None and is_in_ms(event_time, time_ms)
         return Content(
             entry.callback.command,
             entry.callback.type,
@@ -168,6 +177,24 @@ class ContentReader:
             return attribute(body_command)  # Documented to differ: no drift.
         self._note("command", command, "CallbackCommand", body_command)
         return attribute(body_command)
+
+
+def _decoded_widely(body: bytes, entry: registry.Entry, error: Exception) -> Body | None:
+    """The strict form of a body that has the other documented form somewhere; None if that is not why it was refused.
+
+    Args:
+        body: of one event.
+        entry: of its command.
+        error: why the narrow way refused it.
+    """
+    # Else it is no JSON, or names a field that is not documented.
+    is_about_types = isinstance(error, msgspec.ValidationError) and str(error).startswith("Expected")
+    if entry.wide is None or not is_about_types:
+        return None
+    try:
+        return entry.wide.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
 
 
 class _Named(msgspec.Struct, gc=False):

@@ -91,7 +91,7 @@ def _split(
             continue
         nested: list[Surprise] = []
         try:
-            known[field.name], rest = _coerce(value, field.type, path + field.tencent, nested)
+            known[field.name], rest = _coerce(value, field.type, path + field.tencent, nested, field.has_two_forms)
         except (TypeError, ValueError):
             nested, rest = [Surprise("type", path + field.tencent, value)], None
             unknown[name] = value
@@ -147,7 +147,9 @@ def _find(fields: dict[str, Any], name: str) -> str | None:
     return next((given for given in fields if given.lower() == lower), None)
 
 
-def _coerce(value: Any, declared: Any, path: str, surprises: list[Surprise]) -> tuple[Any, Any]:
+def _coerce(
+    value: Any, declared: Any, path: str, surprises: list[Surprise], has_two_forms: bool = False
+) -> tuple[Any, Any]:
     """`value` in its declared type, and what is undocumented inside it (in place, so that it can be told where).
 
     Raises:
@@ -161,7 +163,7 @@ def _coerce(value: Any, declared: Any, path: str, surprises: list[Surprise]) -> 
             raise TypeError
         if len(value) >= MANY_ITEMS and (parts := _read_strictly(value, item)) is not None:
             return parts, None
-        pairs = [_coerce(one, item, path, surprises) for one in value]
+        pairs = [_coerce(one, item, path, surprises, has_two_forms) for one in value]
         rests = [rest for _, rest in pairs]
         return [one for one, _ in pairs], rests if any(rests) else None
     if is_part:
@@ -172,19 +174,29 @@ def _coerce(value: Any, declared: Any, path: str, surprises: list[Surprise]) -> 
     if declared is Any:
         return value, None
     coerced = _scalar(value, declared)
-    if not (declared is bool and isinstance(value, int)) and len(surprises) < MAX_SURPRISES:
+    if not _is_documented(value, declared, has_two_forms) and len(surprises) < MAX_SURPRISES:
         surprises.append(Surprise("type", path, value))
     return coerced, None
+
+
+def _is_documented(value: Any, declared: Any, has_two_forms: bool) -> bool:
+    """Whether a value of another type than the declared one is a form that the documentation prints as well."""
+    if declared is bool:
+        return isinstance(value, int) or value in ("true", "false")
+    return has_two_forms and isinstance(value, int | str)
 
 
 def _read_strictly(values: list[Any], item: Any) -> list[Part] | None:
     """Objects in exactly the documented form; None if one of them is in another."""
     if not _is_part(item):
         return None
-    try:
-        return [*map(_build(item), msgspec.convert(values, list[strict_class(item)]))]  # type: ignore[misc]
-    except msgspec.ValidationError:
-        return None
+    for is_wide in (False, True):
+        strict = list[strict_class(item, is_wide=is_wide)]  # type: ignore[misc, valid-type]
+        try:
+            return [*map(_build(item, is_wide=is_wide), msgspec.convert(values, strict))]
+        except msgspec.ValidationError:
+            pass
+    return None
 
 
 _build = cache(builder)

@@ -27,9 +27,9 @@ def noted(command: str, body: object) -> list[tuple[str, str, str]]:
 
 
 def test_each_kind_of_difference_is_told_by_command_and_field() -> None:
-    state = {"Info": {"Action": "Login", "To_Account": 7, "Reason": "Register", "New": 1}, "Other": "x"}
+    state = {"Info": {"Action": "Login", "To_Account": "a", "Reason": 7, "New": 1}, "Other": "x"}
     assert sorted(noted("State.StateChange", state)) == [
-        ("type", "State.StateChange", "Info.To_Account"),
+        ("type", "State.StateChange", "Info.Reason"),
         ("unknown_field", "State.StateChange", "Info.New"),
         ("unknown_field", "State.StateChange", "Other"),
     ]

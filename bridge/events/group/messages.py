@@ -28,6 +28,7 @@ class MessageSendRequested(Data, frozen=True):
     from_account: fields.MessageSender = None
     operator_account: fields.OperatorAccount = None
     msg_random: fields.GroupMsgRandom = None
+    msg_id: fields.MsgId = None
     online_only: fields.OnlineOnly = None
     msg_body: fields.MsgBody = None
     cloud_custom_data: fields.CloudCustomData = None
@@ -72,6 +73,7 @@ class GroupMessage(Part, frozen=True):
     """A message of a group."""
 
     msg_seq: fields.GroupMsgSeq = None
+    msg_id: fields.MsgId = None
 
 
 class MessagesRecalled(Data, frozen=True):

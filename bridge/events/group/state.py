@@ -93,7 +93,7 @@ class MemberChanged(Data, frozen=True):
     group_id: fields.GroupId = None
     group_type: fields.GroupType = None
     operator_account: fields.OperatorAccount = None
-    modified_account: Annotated[str | None, tencent("Modified_Account", "The member.")] = None
+    modified_account: Annotated[str | None, tencent("Modified_Account", "The member.", "Member_Account")] = None
     role: Annotated[str | None, tencent("Role", "The new role, if it changed, e.g. `Admin`.", optional=True)] = None
     name_card: Annotated[
         str | None, tencent("NameCard", "The new name in the group, if it changed.", optional=True)
@@ -169,6 +169,14 @@ class MemberStateChanged(Data, frozen=True):
     group_id: fields.GroupId = None
     group_type: Annotated[str | None, tencent("Type", "Kind of group.", optional=True)] = None
     state: Annotated[str | None, tencent("EventType", "`Online` or `Offline`.")] = None
+    event_cause: Annotated[
+        str | None,
+        tencent(
+            "EventCause",
+            "Why: `HeartbeatInterrupt`, `HeartbeatRecover`, `Join` or `Quit`.",
+            optional=True,
+        ),
+    ] = None
     member_list: Annotated[list[fields.Member] | None, tencent("MemberList", "The members.")] = None
 
 
