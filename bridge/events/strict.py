@@ -3,8 +3,9 @@
 Two classes stand for each object: a derived one that reads it under the platform's names, and the documented `Part`,
 which is built of it under ours. What this way refuses, `bridge.normalize.lenient` reads field by field.
 
-Where the documentation prints a number here and its digits as text there, nearly all bodies have what the tables say.
-So there are two such classes: the narrow one knows that form only, and costs nothing; the wide one knows both.
+Where the documentation prints a number here and its digits as text there, or a flag as text, nearly all bodies have
+what the tables say. So there are two derived classes: the narrow one knows that form only, and costs nothing; the wide
+one knows both.
 """
 
 from __future__ import annotations
@@ -26,12 +27,10 @@ SmallInt = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
 """What every JSON reader takes for a whole number."""
 Digits = Annotated[str, msgspec.Meta(pattern=r"^(0|[1-9][0-9]{0,17})$")]
 """A whole number as text."""
-Flag = bool | Annotated[int, msgspec.Meta(ge=0, le=1)] | Literal["true", "false"]
+Flag = bool | Annotated[int, msgspec.Meta(ge=0, le=1)]
 NARROW: dict[Any, Any] = {bool: Flag, int: SmallInt, str: str}
-WIDE: dict[Any, Any] = {bool: Flag, int: SmallInt | Digits, str: str | SmallInt}
-"""Type of a field → what is read for it."""
-FLAGS: dict[bool | int | str, bool] = {False: False, True: True, "false": False, "true": True}
-"""What the documentation prints for a flag, 0 and 1 too, which are equal to False and True → what it means."""
+WIDE: dict[Any, Any] = {bool: Flag | Literal["true", "false"], int: SmallInt | Digits, str: str | SmallInt}
+"""Type of a field that has two forms → what is read for it."""
 
 
 class Body(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False):
@@ -64,7 +63,7 @@ def strict_class(part: type[Part], *, is_wide: bool = False) -> type[msgspec.Str
 
 def has_two_forms(part: type[Part]) -> bool:
     """Whether the wide class of an object differs from the narrow one."""
-    return any(field.has_two_forms or _holds_two_forms(field.type) for field in fields_of(part))
+    return any(field.has_two_forms or field.type is bool or _holds_two_forms(field.type) for field in fields_of(part))
 
 
 def _holds_two_forms(declared: Any) -> bool:
@@ -73,19 +72,20 @@ def _holds_two_forms(declared: Any) -> bool:
 
 
 def _strict_field(field: Field, is_wide: bool) -> Any:
-    declared: Any = typing.Optional[_strict_type(field.type, is_wide, is_wide and field.has_two_forms)]  # noqa: UP045
+    declared: Any = typing.Optional[_strict_type(field, field.type, is_wide)]  # noqa: UP045
     return Annotated[declared, msgspec.Meta(description=field.meaning)]
 
 
-def _strict_type(declared: Any, is_wide: bool, has_two_forms: bool) -> Any:
-    if declared in (forms := WIDE if has_two_forms else NARROW):
+def _strict_type(field: Field, declared: Any, is_wide: bool) -> Any:
+    forms = WIDE if is_wide and (field.has_two_forms or declared is bool) else NARROW
+    if declared in forms:
         return forms[declared]
     if item := item_type(declared):
-        return list[_strict_type(item, is_wide, has_two_forms)]  # type: ignore[misc]
+        return list[_strict_type(field, item, is_wide)]  # type: ignore[misc]
     if is_part(declared):
         return strict_class(declared, is_wide=is_wide)
     if alternatives := alternatives_of(declared):
-        return typing.Union[tuple(_strict_type(item, is_wide, False) for item in alternatives)]  # noqa: UP007
+        return typing.Union[tuple(NARROW[item] for item in alternatives)]  # noqa: UP007
     return declared
 
 
@@ -98,7 +98,7 @@ def builder(part: type[Part], *, is_wide: bool = False) -> Callable[[msgspec.Str
     conversions = [
         (names.index(field.name), convert)
         for field in fields_of(part)
-        if (convert := _conversion(field.type, is_wide, is_wide and field.has_two_forms))
+        if (convert := _conversion(field, field.type, is_wide))
     ]
     # In front of the fields, a body has two of the envelope, and data has `unknown`.
     skipped, first = (2, [None]) if issubclass(part, Data) else (0, [])
@@ -115,13 +115,17 @@ def builder(part: type[Part], *, is_wide: bool = False) -> Callable[[msgspec.Str
     return build
 
 
-def _conversion(declared: Any, is_wide: bool, has_two_forms: bool) -> Callable[[Any], Any] | None:
+def _conversion(field: Field, declared: Any, is_wide: bool) -> Callable[[Any], Any] | None:
     if declared is bool:
-        return FLAGS.__getitem__
-    if has_two_forms and declared in {int, str}:
+        return _flag if is_wide else bool
+    if is_wide and field.has_two_forms and declared in {int, str}:
         return typing.cast(Callable[[Any], Any], declared)
     if is_part(declared):
         return builder(declared, is_wide=is_wide)
-    if (item := item_type(declared)) and (convert := _conversion(item, is_wide, has_two_forms)):
+    if (item := item_type(declared)) and (convert := _conversion(field, item, is_wide)):
         return lambda values: [convert(value) for value in values]
     return None
+
+
+def _flag(value: bool | int | str) -> bool:
+    return value == "true" if isinstance(value, str) else bool(value)
