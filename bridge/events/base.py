@@ -96,8 +96,8 @@ def tencent(name: str, meaning: str, *others: str, optional: bool = False, has_t
         meaning: one sentence.
         others: names that other versions of the documentation have for it.
         optional: whether it may be absent by the documentation, or some version of it does not have it.
-        has_two_forms: whether the documentation prints a number here and its digits as text there. Accounts, rooms and
-            calls have both forms without that.
+        has_two_forms: whether the documentation prints a number here and its digits as text there, or a list of texts
+            and a lone text. Accounts, rooms and calls come as numbers and as text without that.
     """
     extra = {"tencent": name, "others": others, "optional": optional, "has_two_forms": has_two_forms}
     return msgspec.Meta(description=meaning, extra=extra, extra_json_schema={"x-tencent-name": name})

@@ -53,7 +53,9 @@ class CallRecord(Part, frozen=True):
     accept_time: Annotated[
         int | None, tencent("AcceptTime", "When it was answered, Unix seconds; 0 if it was not.")
     ] = None
-    call_result: Annotated[str | None, tencent("CallResult", "How it ended, e.g. `NotAnswer`.")] = None
+    call_result: Annotated[str | None, tencent("CallResult", "How it ended, e.g. `NotAnswer`.", has_two_forms=True)] = (
+        None
+    )
     callee_list_account: Annotated[list[str] | None, tencent("CalleeList_Account", "Who was called.")] = None
     room_id: fields.RoomId = None
     room_id_type: fields.RoomIdType = None

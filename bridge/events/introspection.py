@@ -29,7 +29,7 @@ class Field:
     optional: bool
     """Whether it may be absent by the documentation, or some version of it does not have it."""
     has_two_forms: bool
-    """Whether the documentation prints a number here and its digits as text there."""
+    """Whether the documentation prints a number here and its digits as text there, or a list and its only item."""
 
 
 @cache

@@ -53,7 +53,9 @@ class ReviewCompleted(Data, frozen=True):
     from_account: Annotated[str | None, tencent("From_Account", "Whose content it is.")] = None
     contact_item: Annotated[Contact | None, tencent("ContactItem", "Whom it was meant for.", optional=True)] = None
     content_type: Annotated[str | None, tencent("ContentType", "`Text`, `Image`, `Audio` or `Video`.")] = None
-    text_content: Annotated[list[str] | None, tencent("TextContent", "The text.", optional=True)] = None
+    text_content: Annotated[
+        list[str] | None, tencent("TextContent", "The text.", optional=True, has_two_forms=True)
+    ] = None
     file_url: Annotated[str | None, tencent("FileURL", "Where the file is.", optional=True)] = None
     msg_key_or_seq: Annotated[
         str | None,

@@ -128,10 +128,11 @@ def told_by_fields(entry: Entry, names: Collection[str]) -> Entry:
         names: the platform's names of the fields of the body.
     """
     other = _printed_under.get(entry.callback.command)
-    if other is None or other.callback.told_by not in names:
+    if other is None:
         return entry
-    own = {field.tencent for field in entry.fields} - {field.tencent for field in other.fields}
-    return entry if own.intersection(names) else other
+    present = {name.lower() for name in names}
+    own = {field.tencent.lower() for field in entry.fields} - {field.tencent.lower() for field in other.fields}
+    return entry if other.callback.told_by.lower() not in present or own & present else other
 
 
 def is_before(command: str) -> bool:

@@ -84,10 +84,10 @@ class ContentReader:
         try:
             strict, build = entry.decode(body), entry.build
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            wide = _decoded_widely(body, entry, error)
-            if wide is None:
+            wide = _other_form_of(entry, error)
+            if wide is None or (other := _decoded(body, wide)) is None:
                 return None
-            strict, build = wide, entry.wide.build  # type: ignore[union-attr]
+            strict, build = other, wide.build
         time_ms, in_ms = None, False
         if (event_time := strict.event_time) is not None:
             if (time_ms := event_time_ms(event_time)) is None:
@@ -179,20 +179,21 @@ class ContentReader:
         return attribute(body_command)
 
 
-def _decoded_widely(body: bytes, entry: registry.Entry, error: Exception) -> Body | None:
-    """The strict form of a body that has the other documented form somewhere; None if that is not why it was refused.
+def _other_form_of(entry: registry.Entry, error: Exception) -> registry.Wide | None:
+    """What reads the other documented form of a body; None where that is not why the first was not found.
 
     Args:
-        body: of one event.
         entry: of its command.
-        error: why the narrow way refused it.
+        error: what was in the way.
     """
     # Else it is no JSON, or names a field that is not documented.
     is_about_types = isinstance(error, msgspec.ValidationError) and str(error).startswith("Expected")
-    if entry.wide is None or not is_about_types:
-        return None
+    return entry.wide if is_about_types else None
+
+
+def _decoded(body: bytes, wide: registry.Wide) -> Body | None:
     try:
-        return entry.wide.decode(body)
+        return wide.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
 

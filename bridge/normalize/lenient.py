@@ -159,11 +159,12 @@ def _coerce(
     if type(value) in accepted and (type(value) is not int or LEAST <= value <= GREATEST):
         return value, None
     if item is not None:
-        if not isinstance(value, list):
+        items = [value] if has_two_forms and item is str and isinstance(value, str) else value
+        if not isinstance(items, list):
             raise TypeError
-        if len(value) >= MANY_ITEMS and (parts := _read_strictly(value, item)) is not None:
+        if len(items) >= MANY_ITEMS and (parts := _read_strictly(items, item)) is not None:
             return parts, None
-        pairs = [_coerce(one, item, path, surprises, has_two_forms) for one in value]
+        pairs = [_coerce(one, item, path, surprises, has_two_forms) for one in items]
         rests = [rest for _, rest in pairs]
         return [one for one, _ in pairs], rests if any(rests) else None
     if is_part:

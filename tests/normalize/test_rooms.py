@@ -47,6 +47,7 @@ def test_metadata_is_deleted_where_keys_come_under_the_url_of_the_set_ones(body_
     assert event["data"]["keys"] == ["Key-1a", "Key-2b"]
     assert drift == []
     assert event["id"] == json_of(DELETED, body)["id"]
+    assert json_of(SET, {"RoomId": "r", "keys": ["a"]})["type"] == "im.live.metadata.deleted"
 
 
 def test_metadata_is_set_where_its_own_field_is_there() -> None:

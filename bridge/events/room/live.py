@@ -94,7 +94,10 @@ class LiveMemberStateChanged(Data, frozen=True):
 
     room_id: fields.RoomId = None
     state: Annotated[str | None, tencent("EventType", "`Online` or `Offline`.")] = None
-    cause: Annotated[str | None, tencent("EventCause", "Why, e.g. `Enter` or `HeartbeatInterrupt`.")] = None
+    cause: Annotated[
+        str | None,
+        tencent("EventCause", "Why: `Enter`, `Leave`, `Kicked`, `HeartbeatInterrupt` or `HeartbeatRecover`."),
+    ] = None
     member_list: Annotated[list[fields.Member] | None, tencent("MemberList", "The members.")] = None
 
 
