@@ -22,14 +22,6 @@ from bridge.events.strict import Body, builder, has_two_forms, strict_class
 
 
 @dataclass(frozen=True, slots=True)
-class Wide:
-    """How a body is read in one go that has a number where the tables have text, or the other way round."""
-
-    decode: Callable[[bytes], Body]
-    build: Callable[[Body], Data]
-
-
-@dataclass(frozen=True, slots=True)
 class Entry:
     """How the body of one command is read."""
 
@@ -44,8 +36,8 @@ class Entry:
     """Reads exactly the documented form; anything else raises and is read field by field."""
     build: Callable[[Body], Data]
     """The same under our names and types."""
-    wide: Wide | None
-    """Reads the other documented form; None where there is no other."""
+    wide: Entry | None
+    """The same command, read in either documented form of its values; None where they have one only."""
     time: Callable[[Data], Any] | None
     """Reads the time of the event off the data, where that has it; it counts where the body has no EventTime."""
     subject: Callable[[Data], str | None]
@@ -62,7 +54,7 @@ def _entry(data: type[Data]) -> Entry:
     narrow = typing.cast(type[Body], strict_class(data))
     wide = typing.cast(type[Body], strict_class(data, is_wide=True))
     time = data.callback.time
-    return Entry(
+    entry = Entry(
         callback=data.callback,
         data=data,
         fields=fields,
@@ -70,7 +62,7 @@ def _entry(data: type[Data]) -> Entry:
         body=wide,
         decode=_decoder(narrow, time),
         build=builder(data),
-        wide=Wide(_decoder(wide, time), builder(data, is_wide=True)) if has_two_forms(data) else None,
+        wide=None,
         time=path_getter(time) if time else None,
         subject=subject_getter(data.callback.subject),
         identity=identity_getter(data),
@@ -79,6 +71,9 @@ def _entry(data: type[Data]) -> Entry:
         ),
         missing=missing_getter(data),
     )
+    if not has_two_forms(data):
+        return entry
+    return replace(entry, wide=replace(entry, decode=_decoder(wide, time), build=builder(data, is_wide=True)))
 
 
 def _decoder(body: type[Body], time: str) -> Callable[[bytes], Body]:
@@ -105,7 +100,12 @@ def _names(entry: Entry) -> Iterator[tuple[str, Entry]]:
     callback = entry.callback
     yield callback.command, entry
     for alias in callback.aliases:
-        yield alias, replace(entry, callback=callback._replace(command=alias)) if callback.keeps_aliases else entry
+        yield alias, _renamed(entry, alias) if callback.keeps_aliases else entry
+
+
+def _renamed(entry: Entry, command: str) -> Entry:
+    wide = _renamed(entry.wide, command) if entry.wide else None
+    return replace(entry, callback=entry.callback._replace(command=command), wide=wide)
 
 
 _by_command = {name: named for entry in ENTRIES for name, named in _names(entry)}

@@ -9,7 +9,6 @@ from typing import Any
 import msgspec
 
 from bridge.events import UNKNOWN_TYPE, Data, registry
-from bridge.events.strict import Body
 from bridge.normalize import lenient
 from bridge.normalize.attributes import attribute, event_time_ms, is_attribute, is_in_ms, text_or_empty
 from bridge.normalize.bounds import SMALL_BYTES
@@ -82,18 +81,16 @@ class ContentReader:
         if (entry.is_verbatim or len(body) > SMALL_BYTES) and not is_plain(body):
             return None
         try:
-            strict, build = entry.decode(body), entry.build
+            strict = entry.decode(body)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             wide = _other_form_of(entry, error)
-            if wide is None or (other := _decoded(body, wide)) is None:
-                return None
-            strict, build = other, wide.build
+            return None if wide is None else self._read_strictly(body, wide, command, platform)
         time_ms, in_ms = None, False
         if (event_time := strict.event_time) is not None:
             if (time_ms := event_time_ms(event_time)) is None:
                 return None
             in_ms = is_in_ms(event_time, time_ms)
-        data = build(strict)
+        data = entry.build(strict)
         for field in entry.missing(data):
             self._note("missing_field", entry.callback.command, field)
         body_command = None
@@ -173,14 +170,15 @@ class ContentReader:
         """The command in the body, if it is another one than the URL's."""
         if not body_command or body_command.lower() == command.lower():
             return None
-        if entry is not None and registry.find(body_command) is entry:
+        documented = registry.find(body_command)
+        if entry is not None and documented is not None and documented.data is entry.data:
             return attribute(body_command)  # Documented to differ: no drift.
         self._note("command", command, "CallbackCommand", body_command)
         return attribute(body_command)
 
 
-def _other_form_of(entry: registry.Entry, error: Exception) -> registry.Wide | None:
-    """What reads the other documented form of a body; None where that is not why the first was not found.
+def _other_form_of(entry: registry.Entry, error: Exception) -> registry.Entry | None:
+    """The entry that reads the other documented form of a body; None where that is not what was in the way.
 
     Args:
         entry: of its command.
@@ -189,13 +187,6 @@ def _other_form_of(entry: registry.Entry, error: Exception) -> registry.Wide | N
     # Else it is no JSON, or names a field that is not documented.
     is_about_types = isinstance(error, msgspec.ValidationError) and str(error).startswith("Expected")
     return entry.wide if is_about_types else None
-
-
-def _decoded(body: bytes, wide: registry.Wide) -> Body | None:
-    try:
-        return wide.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return None
 
 
 class _Named(msgspec.Struct, gc=False):

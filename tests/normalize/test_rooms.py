@@ -127,6 +127,8 @@ def test_what_happened_in_a_call_is_the_command_of_its_event(
         assert event["subject"] == sample(name).json["CallId"]
         assert "unknown" not in event["data"]
         assert drift == []
+        by_number, drift = _noted(command, sample(name).json | {"UserId": 5})
+        assert (by_number["callbackcommand"], by_number["data"]["user_account"], drift) == (command, "5", [])
         ids.add(event["id"])
     assert len(ids) == len(commands)
 
