@@ -10,7 +10,7 @@ import orjson
 
 from bridge.contract.samples import samples
 from bridge.events import registry
-from bridge.events.base import SCHEMA_BASE
+from bridge.events.base import SCHEMA_BASE, EventTimePages
 from bridge.events.introspection import alternatives_of, fields_of, is_part, item_type
 from bridge.normalize.drift import Drift
 from bridge.normalize.normalizer import Normalizer, Received
@@ -47,8 +47,9 @@ def made_body(entry: registry.Entry) -> bytes:
     """A body with every documented field."""
     fields: dict[str, Any] = {"CallbackCommand": entry.callback.command}
     fields |= {field.tencent: _value(field.name, field.tencent, field.type) for field in entry.fields}
-    identity = entry.callback.identity
-    if not identity or "event_time" in identity or "event_time?" in identity:
+    callback = entry.callback
+    is_read = not callback.identity or "event_time" in callback.identity or "event_time?" in callback.identity
+    if is_read and callback.event_time is not EventTimePages.NONE:
         fields["EventTime"] = EVENT_TIME_MS
     return orjson.dumps({entry.callback.batch: [fields]} if entry.callback.batch else fields)
 

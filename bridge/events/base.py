@@ -32,6 +32,15 @@ class Reply(StrEnum):
     """The answer of the old call webhook, whose text is in `ErrorMessage`."""
 
 
+class EventTimePages(StrEnum):
+    """Which pages of the platform's documentation have EventTime in a callback."""
+
+    EVERY = "every page"
+    SOME = "some pages"
+    """Versions of the page, or its pages of the two sites, differ."""
+    NONE = "no page"
+
+
 class Callback(NamedTuple):
     """What the platform documents of one callback command, and what we make of it."""
 
@@ -52,6 +61,10 @@ class Callback(NamedTuple):
     (`list[Any]`) cannot be in it: written anew on the way, the same callback would get another id."""
     identity_reason: str
     """Why that is unique, or why nothing is: a sentence for the reference."""
+    identity_otherwise: tuple[str, ...] = ()
+    """What makes it unique where a part of `identity` is absent, in the same notation; empty where nothing does."""
+    event_time: EventTimePages = EventTimePages.EVERY
+    """Where EventTime is documented: what an identity with `event_time` is worth."""
     exact: bool = True
     """Whether the documentation makes the identity unique; else every callback counts as a new event."""
     source: str = ""

@@ -16,8 +16,9 @@ class C2CMessageReceived(Data, frozen=True):
         type="im.bot.c2c_message.received",
         subject=("to_account", "from_account"),
         identity=("from_account", "to_account", "msg_key", "send_msg_result?"),
-        identity_reason="MsgKey is unique between two users; a message whose delivery failed may be sent again under"
-        " its own, so the result counts.",
+        identity_otherwise=("from_account", "to_account", "msg_seq", "msg_random", "msg_time", "send_msg_result?"),
+        identity_reason="MsgKey is unique between two users, and made of the three numbers that take its place where it"
+        " is absent; a message whose delivery failed may be sent again under its own, so the result counts.",
         source="1047/68952",
     )
 

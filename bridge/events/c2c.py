@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 from bridge.events import answers, fields
-from bridge.events.base import Callback, Data, Part, Reply, tencent
+from bridge.events.base import Callback, Data, EventTimePages, Part, Reply, tencent
 
 
 class MessageSendRequested(Data, frozen=True):
@@ -16,8 +16,9 @@ class MessageSendRequested(Data, frozen=True):
         type="im.c2c.message_send.requested",
         subject=("to_account",),
         identity=("from_account", "to_account", "msg_key"),
-        identity_reason="MsgKey is made of sequence number, random number and second; of two messages between the"
-        " same users that agree in all of them the platform keeps one.",
+        identity_otherwise=("from_account", "to_account", "msg_seq", "msg_random", "msg_time"),
+        identity_reason="MsgKey is made of sequence number, random number and second, which take its place where it is"
+        " absent; of two messages between the same users that agree in all of them the platform keeps one.",
         source="269/1632, 1047/34364",
         reply=Reply.ALLOW,
         answers=answers.C2C_MESSAGE,
@@ -45,8 +46,9 @@ class MessageSent(Data, frozen=True):
         type="im.c2c.message.sent",
         subject=("to_account",),
         identity=("from_account", "to_account", "msg_key", "send_msg_result?"),
-        identity_reason="MsgKey is unique between two users; a message whose delivery failed may be sent again under"
-        " its own, so the result counts.",
+        identity_otherwise=("from_account", "to_account", "msg_seq", "msg_random", "msg_time", "send_msg_result?"),
+        identity_reason="MsgKey is unique between two users, and made of the three numbers that take its place where it"
+        " is absent; a message whose delivery failed may be sent again under its own, so the result counts.",
         source="1047/34365",
     )
 
@@ -82,8 +84,10 @@ class ConversationRead(Data, frozen=True):
         type="im.c2c.conversation.read",
         subject=("report_account",),
         identity=("report_account", "peer_account", "last_read_time", "event_time"),
-        identity_reason="To read up to the same second twice in a millisecond says the same; without EventTime (the"
-        " international site has none) it may have happened again.",
+        identity_reason="To read up to the same second twice in a millisecond says the same. Without EventTime, which"
+        " the international page lacks, nothing tells two reports of one second apart, between which a message may have"
+        " come: LastReadTime is in seconds, and UnreadMsgNum then is what it was.",
+        event_time=EventTimePages.SOME,
         source="269/61696, 1047/43465",
     )
 

@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 from operator import attrgetter
 from typing import Any, Protocol
 
-from bridge.events.base import Data, Part
-from bridge.events.introspection import alternatives_of, fields_of, item_type
+from bridge.events.base import Data
+from bridge.events.introspection import alternatives_of, fields_along, fields_of
 
 
 def path_getter(path: str) -> Callable[[Any], Any]:
@@ -67,24 +67,42 @@ class Identity(Protocol):
 
 def identity_getter(data: type[Data]) -> Identity:
     """What reads the identity that the callback of this class declares."""
-    paths = data.callback.identity
-    if not data.callback.exact:
-        return lambda _data, _time_ms, _is_in_ms, _platform: None
+    callback = data.callback
+    if not callback.exact:
+        return _nothing
+    if not callback.identity_otherwise:
+        return _identity(data, callback.identity, _nothing)
+    second = _identity(data, callback.identity_otherwise, _nothing)
+
+    def otherwise(data: Data, time_ms: int | None, is_in_ms: bool, platform: str | None) -> Sequence[Any] | None:
+        values = second(data, time_ms, is_in_ms, platform)
+        # No other identity begins with an empty value.
+        return None if values is None else ("", *values)
+
+    return _identity(data, callback.identity, otherwise)
+
+
+def _nothing(_data: Data, _time_ms: int | None, _is_in_ms: bool, _platform: str | None) -> None:
+    """Of an event that nothing makes unique."""
+
+
+def _identity(data: type[Data], paths: tuple[str, ...], otherwise: Identity) -> Identity:
+    """What reads the identity of these parts; where one of them is absent, `otherwise` does."""
     *required, last = paths
     optional = last.removesuffix("?") if last.endswith("?") else None
     if optional is None:
         required.append(last)
     plain = [*required, optional] if optional else required
     if len(required) < 2 or not all(path.isidentifier() and path not in ENVELOPE_PATHS for path in plain):
-        return _identity_by_path(data)
+        return _identity_by_path(data, paths, otherwise)
     # Most of the traffic is messages, known by two plain fields or more, and perhaps another: it has to be quick.
     get: Callable[[Data], tuple[Any, ...]] = attrgetter(*required)
     get_optional = attrgetter(optional) if optional else None
 
-    def identity(data: Data, _time_ms: int | None, _is_in_ms: bool, _platform: str | None) -> Sequence[Any] | None:
+    def identity(data: Data, time_ms: int | None, is_in_ms: bool, platform: str | None) -> Sequence[Any] | None:
         values = get(data)
         if None in values or "" in values or [] in values:
-            return None
+            return otherwise(data, time_ms, is_in_ms, platform)
         if get_optional is None:
             return values
         value = get_optional(data)
@@ -93,8 +111,8 @@ def identity_getter(data: type[Data]) -> Identity:
     return identity
 
 
-def _identity_by_path(data: type[Data]) -> Identity:
-    getters = [(path, _getter_of(data, path.removesuffix("?")), path.endswith("?")) for path in data.callback.identity]
+def _identity_by_path(data: type[Data], paths: tuple[str, ...], otherwise: Identity) -> Identity:
+    getters = [(path, _getter_of(data, path.removesuffix("?")), path.endswith("?")) for path in paths]
 
     def identity(data: Data, time_ms: int | None, is_in_ms: bool, platform: str | None) -> Sequence[Any] | None:
         values = []
@@ -107,10 +125,10 @@ def _identity_by_path(data: type[Data]) -> Identity:
                 value = platform if path == "platform?" else time_ms
             if value is None or value in ("", []):
                 if not is_optional:
-                    return None
+                    return otherwise(data, time_ms, is_in_ms, platform)
                 value = ""
             elif not is_optional and isinstance(value, list) and None in value:
-                return None
+                return otherwise(data, time_ms, is_in_ms, platform)
             values.append(value)
         return values
 
@@ -122,17 +140,11 @@ def _getter_of(data: type[Data], path: str) -> Callable[[Data], Any] | None:
     if path in ENVELOPE_PATHS:
         return None
     get = path_getter(path)
-    if alternatives_of(_type_at(data, path)):
+    *_, last = fields_along(data, path)
+    if alternatives_of(last.type):
         # 5 and "5" are the same value where both types are documented: a gateway may have written the one as the other.
         return lambda data: _as_text(get(data))
     return get
-
-
-def _type_at(part: type[Part], path: str) -> Any:
-    """The declared type of the field at the end of a path."""
-    name, _, rest = path.partition(".")
-    declared = next(field.type for field in fields_of(part) if field.name == name)
-    return _type_at(item_type(declared) or declared, rest) if rest else declared
 
 
 def _as_text(value: Any) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import types
 import typing
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -54,6 +55,14 @@ IDENTIFIERS = ("_Account", "UserId", "RoomId", "RoomIdList", "CallId")
 
 def _is_identifier(tencent: str, declared: Any) -> bool:
     return tencent.endswith(IDENTIFIERS) and declared in {str, list[str]}
+
+
+def fields_along(part: type[Part], path: str) -> Iterator[Field]:
+    """The fields along a path of ours, such as `friend_item.to_account`, that begins in this object."""
+    for name in path.split("."):
+        field = next(field for field in fields_of(part) if field.name == name)
+        yield field
+        part = item_type(field.type) or field.type
 
 
 def without_none(declared: Any) -> Any:

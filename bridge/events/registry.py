@@ -16,8 +16,9 @@ from typing import Any
 import msgspec
 
 from bridge.events import DATA_TYPES, Callback, Data, Reply
+from bridge.events.exactness import Exactness, exactness_of
 from bridge.events.getters import Identity, identity_getter, missing_getter, path_getter, subject_getter
-from bridge.events.introspection import Field, fields_of, is_part, is_verbatim, item_type
+from bridge.events.introspection import Field, fields_along, fields_of, is_verbatim
 from bridge.events.strict import Body, builder, has_two_forms, strict_class
 
 
@@ -42,6 +43,8 @@ class Entry:
     """Reads the time of the event off the data, where that has it; it counts where the body has no EventTime."""
     subject: Callable[[Data], str | None]
     identity: Identity
+    exactness: Exactness
+    """What the reference says of the identity."""
     optional_identity: frozenset[str]
     """The platform's names, in lower case, of what counts in the identity where it is present."""
     missing: Callable[[Data], Sequence[str]]
@@ -50,7 +53,8 @@ class Entry:
 
 def _entry(data: type[Data]) -> Entry:
     fields = fields_of(data)
-    optional = {path.partition(".")[0].removesuffix("?") for path in data.callback.identity if path.endswith("?")}
+    paths = (*data.callback.identity, *data.callback.identity_otherwise)
+    optional = {path.partition(".")[0].removesuffix("?") for path in paths if path.endswith("?")}
     narrow = typing.cast(type[Body], strict_class(data))
     wide = typing.cast(type[Body], strict_class(data, is_wide=True))
     time = data.callback.time
@@ -66,6 +70,7 @@ def _entry(data: type[Data]) -> Entry:
         time=path_getter(time) if time else None,
         subject=subject_getter(data.callback.subject),
         identity=identity_getter(data),
+        exactness=exactness_of(data),
         optional_identity=frozenset(
             name.lower() for field in fields if field.name in optional for name in (field.tencent, *field.others)
         ),
@@ -182,9 +187,5 @@ def label(command: str) -> str:
 
 def platform_path(entry: Entry, path: str) -> Iterator[str]:
     """The platform's names along a path of ours: `friend_item.to_account` is `FriendItem`, `To_Account`."""
-    fields = entry.fields
-    for name in path.split("."):
-        field = next(field for field in fields if field.name == name)
+    for field in fields_along(entry.data, path):
         yield field.tencent
-        inner = item_type(field.type) or field.type
-        fields = fields_of(inner) if is_part(inner) else ()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 from bridge.events import answers
-from bridge.events.base import Callback, Data, Part, Reply, tencent
+from bridge.events.base import Callback, Data, EventTimePages, Part, Reply, tencent
 
 RequesterAccount = Annotated[str | None, tencent("Requester_Account", "Who asked for it.", "Requestor_Account")]
 
@@ -94,9 +94,10 @@ class FriendsAdded(Data, frozen=True):
         command="Sns.CallbackFriendAdd",
         type="im.sns.friends.added",
         subject=("pair_list.from_account",),
-        identity=(),
-        exact=False,
-        identity_reason="It has no time and no id, and the same users may become friends again.",
+        identity=("pair_list.from_account", "pair_list.to_account", "event_time", "client_cmd?", "admin_account?"),
+        identity_reason="Nobody can become a friend twice in a millisecond. Without EventTime the same users may have"
+        " become friends again.",
+        event_time=EventTimePages.NONE,
         source="1047/34359",
     )
 
@@ -118,6 +119,7 @@ class Pair(Part, frozen=True):
 
 
 PairList = Annotated[list[Pair] | None, tencent("PairList", "The pairs.")]
+PAIRS_IN_A_MILLISECOND = ("pair_list.from_account", "pair_list.to_account", "event_time")
 
 
 class FriendsDeleted(Data, frozen=True):
@@ -127,9 +129,10 @@ class FriendsDeleted(Data, frozen=True):
         command="Sns.CallbackFriendDelete",
         type="im.sns.friends.deleted",
         subject=("pair_list.from_account",),
-        identity=(),
-        exact=False,
-        identity_reason="It has no time and no id, and the same users may end their friendship again.",
+        identity=PAIRS_IN_A_MILLISECOND,
+        identity_reason="The same users cannot end their friendship twice in a millisecond. Without EventTime they may"
+        " have ended it again.",
+        event_time=EventTimePages.NONE,
         source="1047/34360",
     )
 
@@ -143,9 +146,10 @@ class BlacklistEntriesAdded(Data, frozen=True):
         command="Sns.CallbackBlackListAdd",
         type="im.sns.blacklist_entries.added",
         subject=("pair_list.from_account",),
-        identity=(),
-        exact=False,
-        identity_reason="It has no time and no id, and the same users may be put on the list again.",
+        identity=PAIRS_IN_A_MILLISECOND,
+        identity_reason="Nobody can be put on a list twice in a millisecond. Without EventTime the same users may have"
+        " been put on it again.",
+        event_time=EventTimePages.NONE,
         source="1047/34361",
     )
 
@@ -159,9 +163,10 @@ class BlacklistEntriesDeleted(Data, frozen=True):
         command="Sns.CallbackBlackListDelete",
         type="im.sns.blacklist_entries.deleted",
         subject=("pair_list.from_account",),
-        identity=(),
-        exact=False,
-        identity_reason="It has no time and no id, and the same users may be taken off the list again.",
+        identity=PAIRS_IN_A_MILLISECOND,
+        identity_reason="Nobody can be taken off a list twice in a millisecond. Without EventTime the same users may"
+        " have been taken off it again.",
+        event_time=EventTimePages.NONE,
         source="1047/34362",
     )
 

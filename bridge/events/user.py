@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from bridge.events.base import Callback, Data, Part, tencent
+from bridge.events.base import Callback, Data, EventTimePages, Part, tencent
 
 
 class StateInfo(Part, frozen=True):
@@ -38,6 +38,7 @@ class StateChanged(Data, frozen=True):
         ),
         identity_reason="Several devices of a user may come or go in one millisecond: their platforms tell them"
         " apart. `platform` is the URL's OptPlatform.",
+        event_time=EventTimePages.SOME,
         source="269/2570, 1047/34357",
     )
 

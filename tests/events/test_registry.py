@@ -150,16 +150,23 @@ class TestEveryEntry:
 
     def test_names_only_fields_that_exist(self, entry: registry.Entry) -> None:
         callback = entry.callback
-        for path in (*callback.subject, *callback.identity, *filter(None, [callback.asks_about])):
+        identities = (*callback.identity, *callback.identity_otherwise)
+        for path in (*callback.subject, *identities, *filter(None, [callback.asks_about])):
             if path.removesuffix("?") not in ENVELOPE_PATHS:
                 assert list(registry.platform_path(entry, path.removesuffix("?")))
 
     def test_has_a_unique_event_or_says_that_it_has_none(self, entry: registry.Entry) -> None:
         assert bool(entry.callback.identity) == entry.callback.exact
+        assert entry.callback.exact or not entry.callback.identity_otherwise
+        assert len(entry.exactness.identities) == entry.callback.exact + bool(entry.callback.identity_otherwise)
         assert entry.callback.identity_reason.endswith(".")
 
+    def test_is_known_first_by_what_must_be_there(self, entry: registry.Entry) -> None:
+        for identity in entry.exactness.identities:
+            assert not identity[0].is_optional, "so that no value of one identity can be one of another"
+
     def test_is_known_by_nothing_that_is_passed_on_as_it_came(self, entry: registry.Entry) -> None:
-        for path in entry.callback.identity:
+        for path in (*entry.callback.identity, *entry.callback.identity_otherwise):
             if path.removesuffix("?") not in ENVELOPE_PATHS:
                 assert not is_verbatim(_type_at(entry, path.removesuffix("?")))
 

@@ -7,7 +7,7 @@ from typing import Any
 import orjson
 import pytest
 
-from bridge.contract.examples import documented_bodies, made_body
+from bridge.contract.examples import EVENT_TIME_MS, documented_bodies, made_body
 from bridge.events import registry
 from bridge.normalize.normalizer import Received
 from bridge.query import parse_query
@@ -88,6 +88,7 @@ def _id(command: str, body: dict[str, Any], time_ns: int = NOON_NS, **query: Any
     "name",
     [
         "C2C.CallbackAfterMsgWithDraw.v1",
+        "C2C.CallbackAfterSendMsg.v2",
         "C2C.CallbackAfterSendMsg.v3",
         "C2C.CallbackAfterMsgReadReceipt",
         "Group.CallbackAfterSendMsg.v1",
@@ -104,11 +105,11 @@ def test_a_redelivered_callback_has_the_same_id(name: str) -> None:
 @pytest.mark.parametrize(
     "name",
     [
-        "C2C.CallbackAfterSendMsg.v2",
         "C2C.CallbackAfterMsgReport.v1",
         "Sns.CallbackFriendAdd",
         "Group.CallbackAfterGroupFull.v1",
-        "Group.CallbackBeforeCreateGroup.v3",
+        "Group.CallbackBeforeCreateGroup.v1",
+        "Group.CallbackAfterCreateTopic",
         "Group.CallbackOnMemberStateChange",
         "Live.CallbackBeforeSendGift",
     ],
@@ -150,7 +151,7 @@ EXACT = [entry for entry in registry.ENTRIES if entry.callback.exact]
 def _made(entry: registry.Entry) -> dict[str, Any]:
     body: dict[str, Any] = orjson.loads(made_body(entry))
     (item,) = body[entry.callback.batch] if entry.callback.batch else (body,)
-    return dict(item)
+    return dict(item) | ({"EventTime": EVENT_TIME_MS} if "event_time" in entry.callback.identity else {})
 
 
 @pytest.mark.parametrize("entry", EXACT, ids=lambda entry: entry.callback.command)

@@ -5,7 +5,16 @@ from __future__ import annotations
 from typing import Annotated
 
 from bridge.events import answers, fields
-from bridge.events.base import Callback, Data, Reply, tencent
+from bridge.events.base import Callback, Data, EventTimePages, Reply, tencent
+
+InviteOption = Annotated[
+    str | None,
+    tencent(
+        "InviteOption",
+        "How members may invite others, e.g. `NeedPermission`; seen in captured traffic, on no page.",
+        optional=True,
+    ),
+]
 
 
 class CreationRequested(Data, frozen=True):
@@ -15,10 +24,19 @@ class CreationRequested(Data, frozen=True):
         command="Group.CallbackBeforeCreateGroup",
         type="im.group.creation.requested",
         subject=("operator_account", "owner_account"),
-        identity=(),
-        exact=False,
-        identity_reason="The group has no id yet, and the same user may ask for a group of the same name twice.",
-        source="1047/34368",
+        identity=(
+            "operator_account",
+            "event_time",
+            "owner_account?",
+            "group_type?",
+            "name?",
+            "create_group_num?",
+            "member_list.member_account?",
+        ),
+        identity_reason="The group has no id yet; a user asks for a group of the same name and members once in a"
+        " millisecond. Without EventTime, which came with the pages of 2023, it may have been asked for again.",
+        event_time=EventTimePages.SOME,
+        source="269/1662, 1047/34368",
         reply=Reply.ALLOW,
         answers=answers.GROUP_REQUEST,
     )
@@ -30,10 +48,15 @@ class CreationRequested(Data, frozen=True):
     create_group_num: Annotated[
         int | None,
         tencent(
-            "CreateGroupNum", "How many groups of this kind the user has created.", "CreatedGroupNum", "CreatedNum"
+            "CreateGroupNum",
+            "How many groups of this kind the user has created; not in the China page of 2025.",
+            "CreatedGroupNum",
+            "CreatedNum",
+            optional=True,
         ),
     ] = None
     member_list: Annotated[list[fields.Member] | None, tencent("MemberList", "The first members.")] = None
+    invite_option: InviteOption = None
 
 
 class GroupCreated(Data, frozen=True):
@@ -45,6 +68,7 @@ class GroupCreated(Data, frozen=True):
         subject=("group_id",),
         identity=("group_id", "event_time"),
         identity_reason="A group is created once in a millisecond, and may be created anew under its old id later.",
+        event_time=EventTimePages.SOME,
         source="1047/34369",
     )
 
@@ -54,6 +78,7 @@ class GroupCreated(Data, frozen=True):
     group_type: fields.GroupType = None
     name: fields.Name = None
     member_list: Annotated[list[fields.Member] | None, tencent("MemberList", "The first members.")] = None
+    invite_option: InviteOption = None
     user_defined_data_list: fields.UserDefinedDataList = None
 
 
@@ -66,6 +91,7 @@ class JoinRequested(Data, frozen=True):
         subject=("group_id",),
         identity=("group_id", "requester_account", "event_time"),
         identity_reason="A user asks for a group once in a millisecond.",
+        event_time=EventTimePages.SOME,
         source="1047/34370",
         reply=Reply.ALLOW,
         answers=answers.GROUP_REQUEST,
@@ -87,6 +113,7 @@ class InvitationRequested(Data, frozen=True):
         subject=("group_id",),
         identity=("group_id", "operator_account", "destination_members.member_account", "event_time"),
         identity_reason="A user invites the same users once in a millisecond.",
+        event_time=EventTimePages.SOME,
         source="1047/34371",
         reply=Reply.ALLOW,
         answers=answers.GROUP_INVITATION,
@@ -110,6 +137,7 @@ class MembersJoined(Data, frozen=True):
         subject=("group_id",),
         identity=("group_id", "new_member_list.member_account", "event_time"),
         identity_reason="Nobody can join twice in a millisecond without leaving between.",
+        event_time=EventTimePages.SOME,
         source="1047/34372",
     )
 
@@ -129,6 +157,7 @@ class MembersLeft(Data, frozen=True):
         subject=("group_id",),
         identity=("group_id", "exit_member_list.member_account", "event_time"),
         identity_reason="Nobody can leave twice in a millisecond without joining between.",
+        event_time=EventTimePages.SOME,
         source="1047/34373",
     )
 

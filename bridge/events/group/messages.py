@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from bridge.events import answers, fields
-from bridge.events.base import Callback, Data, Part, Reply, tencent
+from bridge.events.base import Callback, Data, EventTimePages, Part, Reply, tencent
 
 
 class MessageSendRequested(Data, frozen=True):
@@ -18,7 +18,8 @@ class MessageSendRequested(Data, frozen=True):
         identity=("group_id", "topic_id?", "from_account", "msg_random", "event_time"),
         identity_reason="There is no MsgSeq before a message is sent; its sender chooses the random number, and does"
         " not use it twice in a millisecond.",
-        source="1047/34374",
+        event_time=EventTimePages.SOME,
+        source="269/1619, 1047/34374",
         reply=Reply.ALLOW,
         answers=answers.GROUP_MESSAGE,
     )
@@ -86,7 +87,8 @@ class MessagesRecalled(Data, frozen=True):
         identity=("group_id", "topic_id?", "msg_seq_list.msg_seq", "event_time"),
         identity_reason="Only stored messages can be recalled, and these have a MsgSeq of their own; the time tells"
         " them apart where a group is created anew under its old id.",
-        source="no list names it; the page about recalled group messages",
+        event_time=EventTimePages.SOME,
+        source="1047/46979",
     )
 
     operator_account: fields.OperatorAccount = None
@@ -187,6 +189,7 @@ class MessageRejected(Data, frozen=True):
         identity=("group_id", "topic_id?", "from_account", "msg_random", "event_time", "error_code?"),
         identity_reason="There is no MsgSeq for a message that was refused; its sender chooses the random number, and"
         " does not use it twice in a millisecond.",
+        event_time=EventTimePages.SOME,
         source="1047/49462",
     )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 from bridge.events import fields
-from bridge.events.base import Callback, Data, Part, tencent
+from bridge.events.base import Callback, Data, EventTimePages, Part, tencent
 
 
 class GroupFilled(Data, frozen=True):
@@ -17,6 +17,7 @@ class GroupFilled(Data, frozen=True):
         subject=("group_id",),
         identity=("group_id", "event_time"),
         identity_reason="It says nothing but that; twice in a millisecond is the same.",
+        event_time=EventTimePages.SOME,
         source="1047/34376",
     )
 
@@ -32,6 +33,7 @@ class GroupDestroyed(Data, frozen=True):
         subject=("group_id",),
         identity=("group_id", "event_time"),
         identity_reason="A group is dissolved once, and may be created anew under its old id and dissolved later.",
+        event_time=EventTimePages.SOME,
         source="1047/34377",
     )
 
@@ -64,6 +66,7 @@ class InfoChanged(Data, frozen=True):
         ),
         identity_reason="Several administrators may change it in one millisecond: who did it and what it is now tells"
         " these apart.",
+        event_time=EventTimePages.SOME,
         source="1047/34378",
     )
 
@@ -160,10 +163,11 @@ class MemberStateChanged(Data, frozen=True):
         command="Group.CallbackOnMemberStateChange",
         type="im.group.member_state.changed",
         subject=("group_id",),
-        identity=(),
-        exact=False,
-        identity_reason="Members come and go again and again, and most versions of the documentation have no time.",
-        source="1047/48734",
+        identity=("group_id", "state", "member_list.member_account", "event_time", "event_cause?"),
+        identity_reason="Nobody can come online twice in a millisecond without going offline between. Without"
+        " EventTime, which only the newest international page has, it may have happened again.",
+        event_time=EventTimePages.SOME,
+        source="1047/48734, 269/76156",
     )
 
     group_id: fields.GroupId = None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 from bridge.events import answers, fields
-from bridge.events.base import Callback, Data, Reply, tencent
+from bridge.events.base import Callback, Data, EventTimePages, Reply, tencent
 
 
 class TopicCreationRequested(Data, frozen=True):
@@ -15,9 +15,10 @@ class TopicCreationRequested(Data, frozen=True):
         command="Group.CallbackBeforeCreateTopic",
         type="im.group.topic_creation.requested",
         subject=("operator_account",),
-        identity=(),
-        exact=False,
-        identity_reason="The topic has no id yet, and the same user may ask for one of the same name twice.",
+        identity=("operator_account", "event_time", "group_id?", "group_type?", "name?"),
+        identity_reason="The topic has no id yet; a user asks for one of the same name once in a millisecond. Without"
+        " EventTime it may have been asked for again.",
+        event_time=EventTimePages.NONE,
         source="1047/49463",
         reply=Reply.ALLOW,
         answers=answers.GROUP_REQUEST,
@@ -37,8 +38,9 @@ class TopicCreated(Data, frozen=True):
         type="im.group.topic.created",
         subject=("group_id",),
         identity=("group_id", "topic_id", "event_time"),
-        identity_reason="A topic may be created anew under its old id, so the time must tell them apart. No page"
-        " documents EventTime here: without it each callback is a new event.",
+        identity_reason="An app may choose the id of a topic, and no page says that it cannot be used again after the"
+        " topic's end: without EventTime nothing tells the second topic from the first.",
+        event_time=EventTimePages.NONE,
         source="1047/49464",
     )
 
@@ -59,8 +61,9 @@ class TopicsDestroyed(Data, frozen=True):
         type="im.group.topics.destroyed",
         subject=("group_id",),
         identity=("group_id", "topic_id_list", "event_time"),
-        identity_reason="A topic may be created anew under its old id, so the time must tell them apart. No page"
-        " documents EventTime here: without it each callback is a new event.",
+        identity_reason="An app may choose the id of a topic, and no page says that it cannot be used again after the"
+        " topic's end: without EventTime nothing tells the second topic from the first.",
+        event_time=EventTimePages.NONE,
         source="1047/49465",
     )
 
@@ -77,9 +80,20 @@ class TopicInfoChanged(Data, frozen=True):
         command="Group.CallbackAfterTopicInfoChanged",
         type="im.group.topic_info.changed",
         subject=("group_id",),
-        identity=(),
-        exact=False,
-        identity_reason="A topic is changed again and again, to and fro.",
+        identity=(
+            "group_id",
+            "event_time",
+            "topic_id?",
+            "operator_account?",
+            "name?",
+            "introduction?",
+            "notification?",
+            "face_url?",
+            "user_defined_data_list?",
+        ),
+        identity_reason="Several administrators may change it in one millisecond: who did it and what it is now tells"
+        " these apart. Without EventTime a topic may have been changed to and fro.",
+        event_time=EventTimePages.NONE,
         source="1047/49466",
     )
 
