@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from itertools import product
 from typing import NamedTuple
 
 from bridge.events.base import Data, EventTimePages
-from bridge.events.introspection import fields_along, item_type
+from bridge.events.introspection import Field, fields_along, item_type
 
 _OF_THE_ENVELOPE = {"event_time": "EventTime", "platform": "OptPlatform"}
 
@@ -16,23 +17,33 @@ class IdentityField(NamedTuple):
     path: str
     """Ours, from the top of the data, e.g. `msg_seq_list.msg_seq`; or `event_time` (the body's EventTime) or
     `platform` (the URL's OptPlatform)."""
-    platform_name: str
-    """The platform's from the top of the body, e.g. `MsgSeqList[].MsgSeq`."""
+    platform_names: tuple[str, ...]
+    """The platform's from the top of the body, e.g. `MsgSeqList[].MsgSeq`; more than one where pages differ."""
+    declared: tuple[Field, ...]
+    """The fields along the path; none of the envelope."""
     is_optional: bool
     """Whether it counts only where it is present; without any other the event is weak."""
     needs_ms: bool
     """Whether it is EventTime, and counts as absent where it is in seconds."""
 
     @property
+    def platform_name(self) -> str:
+        """The preferred one of `platform_names`."""
+        return self.platform_names[0]
+
+    @property
     def lack(self) -> str:
         """In words, when it does not count."""
+        if len(self.platform_names) > 1:
+            return f"neither {' nor '.join(f'`{name}`' for name in self.platform_names)} is there"
         return f"`{self.platform_name}` is absent" + (" or in seconds" if self.needs_ms else "")
 
 
 class Exactness(NamedTuple):
     """What the reference says of the identity of a command's events.
 
-    A field counts as absent where it is empty, null or not understood, of a list where one of its items lacks it.
+    A field counts as absent where it is empty, null or not understood, of a list where one of its items lacks it. What
+    is not understood in an optional one makes an event weak, too.
     """
 
     identities: tuple[tuple[IdentityField, ...], ...]
@@ -76,16 +87,19 @@ def exactness_of(data: type[Data]) -> Exactness:
     callback = data.callback
     paths = [callback.identity, callback.identity_otherwise] if callback.exact else []
     return Exactness(
-        tuple(tuple(_field(data, path) for path in identity) for identity in paths if identity), callback.event_time
+        tuple(tuple(_field(data, path) for path in identity) for identity in paths if identity),
+        callback.event_time,
     )
 
 
 def _field(data: type[Data], path: str) -> IdentityField:
     name = path.removesuffix("?")
-    platform_name = _OF_THE_ENVELOPE.get(name) or _platform_name(data, name)
-    return IdentityField(name, platform_name, path.endswith("?"), path == "event_time")
+    declared = () if name in _OF_THE_ENVELOPE else tuple(fields_along(data, name))
+    names = _platform_names(declared) if declared else (_OF_THE_ENVELOPE[name],)
+    return IdentityField(name, names, declared, path.endswith("?"), path == "event_time")
 
 
-def _platform_name(data: type[Data], path: str) -> str:
-    *outer, last = fields_along(data, path)
-    return "".join(f"{field.tencent}{'[].' if item_type(field.type) else '.'}" for field in outer) + last.tencent
+def _platform_names(declared: tuple[Field, ...]) -> tuple[str, ...]:
+    *outer, last = declared
+    ways = [[f"{name}{'[].' if item_type(field.type) else '.'}" for name in field.names] for field in outer]
+    return tuple("".join(way) for way in product(*ways, last.names))

@@ -49,6 +49,10 @@ ENVELOPE_PATHS = frozenset(("event_time", "platform"))
 """What an identity may name that is not in the data."""
 
 
+OTHERWISE = ""
+"""What the values of an `identity_otherwise` begin with; those of an `identity` begin with no empty value."""
+
+
 class Identity(Protocol):
     """Reads the values that make an event unique."""
 
@@ -76,8 +80,7 @@ def identity_getter(data: type[Data]) -> Identity:
 
     def otherwise(data: Data, time_ms: int | None, is_in_ms: bool, platform: str | None) -> Sequence[Any] | None:
         values = second(data, time_ms, is_in_ms, platform)
-        # No other identity begins with an empty value.
-        return None if values is None else ("", *values)
+        return None if values is None else (OTHERWISE, *values)
 
     return _identity(data, callback.identity, otherwise)
 
@@ -127,7 +130,7 @@ def _identity_by_path(data: type[Data], paths: tuple[str, ...], otherwise: Ident
                 if not is_optional:
                     return otherwise(data, time_ms, is_in_ms, platform)
                 value = ""
-            elif not is_optional and isinstance(value, list) and None in value:
+            elif not is_optional and isinstance(value, list) and (None in value or "" in value):
                 return otherwise(data, time_ms, is_in_ms, platform)
             values.append(value)
         return values

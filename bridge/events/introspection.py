@@ -32,6 +32,11 @@ class Field:
     has_two_forms: bool
     """Whether the documentation prints a number here and its digits as text there, or a list and its only item."""
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All the platform's names, the preferred one first."""
+        return (self.tencent, *self.others)
+
 
 @cache
 def fields_of(part: type[Part]) -> tuple[Field, ...]:

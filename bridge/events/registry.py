@@ -45,16 +45,12 @@ class Entry:
     identity: Identity
     exactness: Exactness
     """What the reference says of the identity."""
-    optional_identity: frozenset[str]
-    """The platform's names, in lower case, of what counts in the identity where it is present."""
     missing: Callable[[Data], Sequence[str]]
     """The platform's names of the fields that are absent and should not be."""
 
 
 def _entry(data: type[Data]) -> Entry:
     fields = fields_of(data)
-    paths = (*data.callback.identity, *data.callback.identity_otherwise)
-    optional = {path.partition(".")[0].removesuffix("?") for path in paths if path.endswith("?")}
     narrow = typing.cast(type[Body], strict_class(data))
     wide = typing.cast(type[Body], strict_class(data, is_wide=True))
     time = data.callback.time
@@ -71,9 +67,6 @@ def _entry(data: type[Data]) -> Entry:
         subject=subject_getter(data.callback.subject),
         identity=identity_getter(data),
         exactness=exactness_of(data),
-        optional_identity=frozenset(
-            name.lower() for field in fields if field.name in optional for name in (field.tencent, *field.others)
-        ),
         missing=missing_getter(data),
     )
     if not has_two_forms(data):

@@ -13,7 +13,7 @@ from bridge.normalize import lenient
 from bridge.normalize.attributes import attribute, event_time_ms, is_attribute, is_in_ms, text_or_empty
 from bridge.normalize.bounds import SMALL_BYTES
 from bridge.normalize.drift import Drift
-from bridge.normalize.identity import best_subject, fallback_subject
+from bridge.normalize.identity import best_subject, fallback_subject, hides_identity
 from bridge.normalize.lenient import MAX_SURPRISES
 from bridge.normalize.repair import UnreadableError, dump, is_plain, load
 
@@ -132,11 +132,12 @@ class ContentReader:
             event_time = entry.time(data)
             time_ms = event_time_ms(event_time)
         in_ms = time_ms is not None and is_in_ms(event_time, time_ms)
+        identity = entry.identity(data, time_ms, in_ms, platform)
         return Content(
             entry.callback.command,
             entry.callback.type,
             entry.subject(data) or fallback_subject(entry, data),
-            None if _hides_identity(entry, data) else entry.identity(data, time_ms, in_ms, platform),
+            None if identity is None or hides_identity(entry, data, identity) else identity,
             time_ms,
             self._differing(text_or_empty(reading.command), command, entry),
             data,
@@ -208,11 +209,6 @@ def command_in(body: bytes) -> str:
         return text_or_empty(load(body).fields.get("CallbackCommand"))
     except UnreadableError:
         return ""
-
-
-def _hides_identity(entry: registry.Entry, data: Data) -> bool:
-    """Whether what could tell the event from others is there, and nobody understands it."""
-    return data.unknown is not None and any(name.lower() in entry.optional_identity for name in data.unknown)
 
 
 def _becomes_attribute(name: str, value: Any) -> bool:

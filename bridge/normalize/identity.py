@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 
 from bridge.events import Data, registry
+from bridge.events.getters import OTHERWISE
+from bridge.events.introspection import Field, item_type
 
 GROUP_FIELDS = ("GroupId", "GroupID", "group_id", "RoomId", "room_id")
 ACCOUNT_FIELDS = ("To_Account", "to_account", "Report_Account", "From_Account")
@@ -22,6 +25,30 @@ def event_id(values: tuple[Any, ...]) -> str:
     """The id of the event that has these values and no other has, as 32 hexadecimal digits."""
     # MessagePack puts the length in front of each value: ("ab", "c") and ("a", "bc") must differ.
     return hashlib.blake2b(_pack(values), digest_size=16).hexdigest()
+
+
+def hides_identity(entry: registry.Entry, data: Data, values: Sequence[Any]) -> bool:
+    """Whether what could tell the event from others that have this identity is there, and nobody understands it."""
+    if data.unknown is None:
+        return False
+    identity = entry.exactness.identities[-1 if values[0] == OTHERWISE else 0]
+    return any(_holds(data.unknown, field.declared) for field in identity if field.declared)
+
+
+def _holds(unknown: dict[str, Any], path: tuple[Field, ...]) -> bool:
+    """Whether what was not understood of an object is at the end of this path, or on the way to it."""
+    field, *rest = path
+    names = {name.lower() for name in field.names}
+    for name, value in unknown.items():
+        if name.lower() not in names:
+            continue
+        is_list = item_type(field.type) is not None
+        if not rest or (is_list and not isinstance(value, list)):
+            return True
+        for part in value if is_list else [value]:
+            if part is not None and (not isinstance(part, dict) or _holds(part, tuple(rest))):
+                return True
+    return False
 
 
 def best_subject(fields: dict[str, Any]) -> str | None:

@@ -98,6 +98,8 @@ def _split(
         surprises += nested[: MAX_SURPRISES - len(surprises)]
         if rest:
             unknown[name] = rest
+    if unknown:
+        _drop_repeated(unknown, fields, part)
     if unknown and len(surprises) < MAX_SURPRISES:
         documented = _documented(part)
         new = (item for item in unknown.items() if item[0].lower() not in documented)
@@ -113,20 +115,36 @@ def _undocumented(path: str, name: str, value: Any) -> Surprise:
     return Surprise("unknown_field", path + field_name(name), value)
 
 
+def _drop_repeated(unknown: dict[str, Any], fields: dict[str, Any], part: type[Part]) -> None:
+    """Take out of the rest what only says again, under another name of a field, what the field says."""
+    documented = _documented(part)
+    again = [name for name in unknown if name.lower() in documented]
+    names = _names_of(fields, part) if again else {}
+    for name in again:
+        taken = {names.get(ours, name) for _, _, ours in documented[name.lower()]} - {name}
+        if any(unknown[name] is None or _is_same(unknown[name], fields[other]) for other in taken):
+            del unknown[name]
+
+
+def _is_same(value: Any, other: Any) -> bool:
+    return type(value) is type(other) and value == other
+
+
 def _names_of(fields: dict[str, Any], part: type[Part]) -> dict[str, str]:
-    """Our name → the name under which a field is there: the documented one before others, its exact form before all."""
+    """Our name → the name under which a field is there: one with a value before one that is null, the documented one
+    before others, its exact form before all."""
     documented_fields = fields_of(part)
     exact = {field.name: field.tencent for field in documented_fields if field.tencent in fields}
-    if len(exact) in {len(fields), len(documented_fields)}:
+    if len(exact) == len(fields) or (len(exact) == len(documented_fields) and None not in fields.values()):
         return exact  # No other name can be meant.
     documented = _documented(part)
-    found: dict[str, tuple[int, str]] = {}
-    for name in fields:
+    found: dict[str, tuple[bool, int, str]] = {}
+    for name, value in fields.items():
         for rank, form, ours in documented.get(name.lower(), ()):
-            candidate = (rank if name == form else rank + 100, name)
+            candidate = (value is None, rank if name == form else rank + 100, name)
             if ours not in found or candidate < found[ours]:
                 found[ours] = candidate
-    return {ours: name for ours, (_, name) in found.items()}
+    return {ours: name for ours, (_, _, name) in found.items()}
 
 
 @cache

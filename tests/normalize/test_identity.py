@@ -12,7 +12,7 @@ from bridge.events import registry
 from bridge.normalize.normalizer import Received
 from bridge.query import parse_query
 from tests.support.callbacks import RECALLED, SENT, sample
-from tests.support.events import NOON_NS, event_of, normalizer, received, records_of
+from tests.support.events import NOON_NS, event_of, json_of, normalizer, received, records_of
 
 
 @pytest.mark.parametrize(
@@ -154,40 +154,6 @@ def _made(entry: registry.Entry) -> dict[str, Any]:
     return dict(item) | ({"EventTime": EVENT_TIME_MS} if "event_time" in entry.callback.identity else {})
 
 
-@pytest.mark.parametrize("entry", EXACT, ids=lambda entry: entry.callback.command)
-def test_each_part_of_an_exact_identity_makes_an_event_differ(entry: registry.Entry) -> None:
-    command, body = entry.callback.command, _made(entry)
-    ids = [_id(command, body, 1)]
-    assert _id(command, body, 2) == ids[0]
-    for path in entry.callback.identity:
-        if path == "platform?":
-            ids.append(_id(command, body, 1, OptPlatform="Web"))
-        else:
-            other = orjson.loads(orjson.dumps(body))
-            name = path.removesuffix("?")
-            _change(other, ["EventTime"] if name == "event_time" else list(registry.platform_path(entry, name)))
-            ids.append(_id(command, other, 1))
-            assert _id(command, other, 2) == ids[-1]
-    assert len(set(ids)) == len(ids) == 1 + len(entry.callback.identity)
-
-
-def _change(value: Any, names: list[str]) -> None:
-    """Put another value of the same type at the end of the path."""
-    while isinstance(value, list):
-        value = value[0]
-    name, *rest = names
-    if rest:
-        _change(value[name], rest)
-    elif isinstance(value[name], list) and not isinstance(value[name][0], dict):
-        value[name] = [*value[name], value[name][0]]
-    elif isinstance(value[name], dict | list):
-        inner = value[name] if isinstance(value[name], dict) else value[name][0]
-        text = next(name for name, item in inner.items() if isinstance(item, str) and not name.endswith("Id"))
-        inner[text] += " and more"
-    else:
-        value[name] += " and more" if isinstance(value[name], str) else 1
-
-
 @pytest.mark.parametrize("form", [float, str], ids=["7.0", "text"])
 @pytest.mark.parametrize("entry", EXACT, ids=lambda entry: entry.callback.command)
 def test_a_body_that_a_gateway_has_written_anew_has_the_same_id(entry: registry.Entry, form: Any) -> None:
@@ -299,3 +265,70 @@ def test_what_cannot_be_the_name_of_an_account_is_neither_subject_nor_key(odd: s
         assert event["subject"] == "1400000000"
         data = event["data"]
         assert f"a{odd}" in {data.get("to_account"), data.get("To_Account")}, "it is not lost"
+
+
+def _changed(**fields: Any) -> dict[str, Any]:
+    common = {"GroupId": "g", "Type": "Public", "Operator_Account": "o", "Role": "Admin", "EventTime": EVENT_TIME_MS}
+    return common | fields
+
+
+MEMBER_CHANGED = "Group.CallbackAfterMemberFieldChanged"
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        {"Modified_Account": "a"},
+        {"Member_Account": "a"},
+        {"Modified_Account": "a", "Member_Account": "a"},
+        {"Modified_Account": None, "Member_Account": "a"},
+        {"member_account": "a"},
+    ],
+    ids="+".join,
+)
+def test_a_field_is_one_field_under_whichever_documented_name_it_comes(names: dict[str, Any]) -> None:
+    event = json_of(MEMBER_CHANGED, _changed(**names))
+    assert event["data"]["modified_account"] == "a"
+    assert "unknown" not in event["data"]
+    assert _id(MEMBER_CHANGED, _changed(**names), 1) == _id(MEMBER_CHANGED, _changed(Modified_Account="a"), 2)
+
+
+def test_two_documented_names_that_say_different_things_lose_nothing_and_take_no_event_for_another() -> None:
+    body = _changed(Modified_Account="a", Member_Account="b")
+    data = json_of(MEMBER_CHANGED, body)["data"]
+    assert (data["modified_account"], data["unknown"]) == ("a", {"Member_Account": "b"})
+    assert _id(MEMBER_CHANGED, body, 1) != _id(MEMBER_CHANGED, body, 2)
+
+
+def test_a_new_field_beside_one_that_tells_events_apart_leaves_the_event_exact() -> None:
+    receipt: dict[str, Any] = {"MsgSeq": 1, "ReadNum": 2, "UnreadNum": 3, "New": 4}
+    body = {"GroupId": "g", "Type": "Public", "EventTime": EVENT_TIME_MS, "GroupMsgReceiptList": [receipt]}
+    command = "Group.CallbackAfterReadReceipt"
+    assert _id(command, body, 1) == _id(command, body, 2)
+    receipt["ReadNum"] = {"new": 2}
+    assert _id(command, body, 1) != _id(command, body, 2)
+
+
+@pytest.mark.parametrize(
+    "devices", [["iOS"], {"Platform": "iOS"}, [{"Platform": {"new": 1}}], [{"Platform": "iOS"}, 5]]
+)
+def test_devices_that_are_not_understood_take_no_login_for_another(devices: Any) -> None:
+    info = {"Action": "Login", "To_Account": "a", "Reason": "Register"}
+    body = {"Info": info, "EventTime": EVENT_TIME_MS, "KickedDevice": devices}
+    assert _id("State.StateChange", body, 1) != _id("State.StateChange", body, 2)
+
+
+@pytest.mark.parametrize("command", [SENT, "C2C.CallbackBeforeSendMsg", "Bot.OnC2CMessage"])
+def test_a_message_without_its_key_is_known_by_the_numbers_that_the_key_is_made_of(command: str) -> None:
+    numbers = {"MsgSeq": 1, "MsgRandom": 2, "MsgTime": 1_557_481_126}
+    body = {"From_Account": "a", "To_Account": "b", **numbers}
+    others = [body | {name: 7} for name in numbers] + [
+        body | {"From_Account": "c"},
+        body | {"MsgKey": "1_2_1557481126"},
+    ]
+    ids = {_id(command, one) for one in (body, *others)}
+    assert len(ids) == 1 + len(others)
+    assert _id(command, body, 1) == _id(command, body, 2)
+    for name in body:
+        less = {other: value for other, value in body.items() if other != name}
+        assert _id(command, less, 1) != _id(command, less, 2)
