@@ -27,6 +27,10 @@ C2CMsgSeq = Annotated[int | None, tencent("MsgSeq", "Sequence number, unsigned 3
 C2CMsgRandom = Annotated[int | None, tencent("MsgRandom", "Random number, unsigned 32 bits, chosen by the sender.")]
 GroupMsgSeq = Annotated[int | None, tencent("MsgSeq", "Number of the message, in the order of the group or topic.")]
 GroupMsgRandom = Annotated[int | None, tencent("Random", "Random number, unsigned 32 bits, chosen by the sender.")]
+MsgPriority = Annotated[
+    str | None,
+    tencent("MsgPriority", "How urgent it is, e.g. `Normal`; seen in captured traffic, on no page.", optional=True),
+]
 OnlineOnly = Annotated[
     bool | None, tencent("OnlineOnlyFlag", "Whether it goes to online devices only and is not stored.", optional=True)
 ]

@@ -165,7 +165,7 @@ class MemberStateChanged(Data, frozen=True):
         subject=("group_id",),
         identity=("group_id", "state", "member_list.member_account", "event_time", "event_cause?"),
         identity_reason="Nobody can come online twice in a millisecond without going offline between. Without"
-        " EventTime, which only the newest international page has, it may have happened again.",
+        " EventTime, which the international page alone has, it may have happened again.",
         event_time=EventTimePages.SOME,
         source="1047/48734, 269/76156",
     )
