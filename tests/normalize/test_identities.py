@@ -112,7 +112,7 @@ def _other(value: Any) -> Any:
     if isinstance(value, list):
         return [*value, value[0]] if not isinstance(value[0], dict) else [_other(value[0]), *value[1:]]
     if isinstance(value, dict):
-        name = next(name for name, item in value.items() if isinstance(item, str) and not name.endswith("Id"))
+        name = next(name for name, item in value.items() if not isinstance(item, bool | list) and name != "RoomId")
         return value | {name: _other(value[name])}
     if isinstance(value, str):
         return str(int(value) + 1) if value.isdigit() else f"{value} and more"

@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 import pytest
 
-from bridge.contract.examples import made_body
+from bridge.contract.examples import EVENT_TIME_MS, made_body
 from bridge.events import registry
 from bridge.events.introspection import Field, fields_of, is_part, item_type
 from bridge.normalize import lenient
@@ -53,6 +53,8 @@ def _with(value: Any, fields: tuple[Field, ...], form: Callable[[Field, Any], An
 
 def _body(entry: registry.Entry, form: Callable[[Field, Any], Any]) -> dict[str, Any]:
     body = orjson.loads(made_body(entry))
+    if "event_time" in entry.callback.identity:
+        body["EventTime"] = EVENT_TIME_MS
     if entry.callback.batch:
         return {entry.callback.batch: _with(body[entry.callback.batch], entry.fields, form)}
     made = _with(body, entry.fields, form)

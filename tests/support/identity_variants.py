@@ -66,7 +66,8 @@ def _empty(part: dict[str, Any], name: str) -> None:
 
 
 def _strange(part: dict[str, Any], name: str) -> None:
-    part[name] = "odd" if isinstance(part[name], list | dict) else {"odd": 1}
+    # A lone text is taken for a list of it, because pages print both.
+    part[name] = "odd" if isinstance(part[name], dict) else {"odd": 1}
 
 
 def _with_a_new_field(part: dict[str, Any], name: str) -> None:
