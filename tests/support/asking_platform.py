@@ -35,7 +35,7 @@ SIGNAL = "Chatbot.OnC2CSignalMessage"
 COMMANDS = (*OWN_CODES, *FRIENDS, SIGNAL)
 
 
-class Outcome(NamedTuple):
+class Effect(NamedTuple):
     """What the platform does."""
 
     happens: bool
@@ -48,7 +48,7 @@ class UndocumentedReplyError(AssertionError):
     """No page says what the platform does with such a reply."""
 
 
-def outcome(command: str, body: dict[str, Any], reply: HttpReply) -> Outcome:
+def outcome(command: str, body: dict[str, Any], reply: HttpReply) -> Effect:
     """What the platform does with a reply to the callback with this body.
 
     Raises:
@@ -62,33 +62,33 @@ def outcome(command: str, body: dict[str, Any], reply: HttpReply) -> Outcome:
     code = fields["ErrorCode"]
     if command == SIGNAL:
         _require(code in {0, 1} and type(fields.get("RspData")) is str, orjson.dumps(fields).decode())
-        return Outcome(True, fields["RspData"]) if code == 0 else Outcome(False)
+        return Effect(True, fields["RspData"]) if code == 0 else Effect(False)
     if command in FRIENDS:
         return _on_each([item["To_Account"] for item in body[FRIENDS[command]]], fields)
     if code:
         if code == 2 and command in MESSAGES:
-            return Outcome(False, 0)
+            return Effect(False, 0)
         first, last = OWN_CODES[command]
         _require(code == 1 or first <= code <= last, f"code {code}")
-        return Outcome(False, code)
+        return Effect(False, code)
     changed = {name: fields[name] for name in ("MsgBody", "CloudCustomData") if name in fields}
     _require(not changed or command in MESSAGES, f"{command} cannot be changed")
     for name in REFUSED_LISTS.values():
         _require(name not in fields or REFUSED_LISTS.get(command) == name, f"{name} to {command}")
-    return Outcome(True, changed or fields.get(REFUSED_LISTS.get(command, "")))
+    return Effect(True, changed or fields.get(REFUSED_LISTS.get(command, "")))
 
 
-def _on_each(accounts: list[str], fields: dict[str, Any]) -> Outcome:
+def _on_each(accounts: list[str], fields: dict[str, Any]) -> Effect:
     items: Any = fields.get("ResultItem")
     _require(isinstance(items, list), "ResultItem is required")
     if fields["ErrorCode"]:
-        return Outcome(True)  # The app has failed: by default all of them pass.
+        return Effect(True)  # The app has failed: by default all of them pass.
     _require([item["To_Account"] for item in items] == accounts, "a verdict on each account that was asked about")
     for item in items:
         _require(item["ResultCode"] == 0 or 38000 <= item["ResultCode"] <= 39000, f"ResultCode {item['ResultCode']}")
         _require(type(item["ResultInfo"]) is str, "ResultInfo is required")
     refused = {item["To_Account"]: item["ResultCode"] for item in items if item["ResultCode"]}
-    return Outcome(len(refused) < len(accounts), refused or None)
+    return Effect(len(refused) < len(accounts), refused or None)
 
 
 def _require(is_documented: bool, what: str) -> None:

@@ -14,7 +14,7 @@ from bridge.contract.examples import made_body
 from bridge.events import registry
 from tests.conftest import MakeIngress
 from tests.support import asking_platform
-from tests.support.asking_platform import FRIENDS, MESSAGES, OWN_CODES, REFUSED_LISTS, SIGNAL, Outcome
+from tests.support.asking_platform import FRIENDS, MESSAGES, OWN_CODES, REFUSED_LISTS, SIGNAL, Effect
 from tests.support.broker import Broker
 from tests.support.callbacks import PostedCallback
 from tests.support.commands import IngressProcess
@@ -41,34 +41,34 @@ def body_of(command: str) -> dict[str, Any]:
     return body
 
 
-def answers(command: str) -> Iterator[tuple[Any, Outcome, str]]:
+def answers(command: str) -> Iterator[tuple[Any, Effect, str]]:
     """Every kind of answer that the page of a command documents: what comes of it, and the event's decision."""
     if command == SIGNAL:
-        yield {"ErrorCode": 0, "RspData": '{"msg":"x"}'}, Outcome(True, '{"msg":"x"}'), "answered"
-        yield {"ErrorCode": 1, "ErrorInfo": "no", "RspData": ""}, Outcome(False), "ignored"
-        yield None, Outcome(False), "ignored"
+        yield {"ErrorCode": 0, "RspData": '{"msg":"x"}'}, Effect(True, '{"msg":"x"}'), "answered"
+        yield {"ErrorCode": 1, "ErrorInfo": "no", "RspData": ""}, Effect(False), "ignored"
+        yield None, Effect(False), "ignored"
     elif command in FRIENDS:
         accounts = [item["To_Account"] for item in body_of(command)[FRIENDS[command]]]
         full = {"ActionStatus": "OK", "ErrorCode": 0, "ErrorInfo": ""}
         for code in (0, 38000, 39000):
             items = [{"To_Account": account, "ResultCode": code, "ResultInfo": "x"} for account in accounts]
-            outcome = Outcome(False, dict.fromkeys(accounts, code)) if code else Outcome(True)
+            outcome = Effect(False, dict.fromkeys(accounts, code)) if code else Effect(True)
             yield {**full, "ResultItem": items}, outcome, "refused" if code else "allowed"
-        yield None, Outcome(True), "allowed"
-        yield {"ErrorCode": 1}, Outcome(False, dict.fromkeys(accounts, 38000)), "refused"
+        yield None, Effect(True), "allowed"
+        yield {"ErrorCode": 1}, Effect(False, dict.fromkeys(accounts, 38000)), "refused"
     else:
         for code in {1, *OWN_CODES[command]}:
-            yield {"ErrorCode": code, "ErrorInfo": "be kind"}, Outcome(False, code), "refused"
-        yield {"ErrorCode": 0}, Outcome(True), "allowed"
-        yield None, Outcome(True), "allowed"
+            yield {"ErrorCode": code, "ErrorInfo": "be kind"}, Effect(False, code), "refused"
+        yield {"ErrorCode": 0}, Effect(True), "allowed"
+        yield None, Effect(True), "allowed"
     if command in MESSAGES:
-        yield {"ErrorCode": 2}, Outcome(False, 0), "dropped"
+        yield {"ErrorCode": 2}, Effect(False, 0), "dropped"
         changed = {"MsgBody": MESSAGE, "CloudCustomData": "new"}
-        yield {"ErrorCode": 0, **changed}, Outcome(True, changed), "changed"
-        yield {"MsgBody": MESSAGE}, Outcome(True, {"MsgBody": MESSAGE}), "changed"
+        yield {"ErrorCode": 0, **changed}, Effect(True, changed), "changed"
+        yield {"MsgBody": MESSAGE}, Effect(True, {"MsgBody": MESSAGE}), "changed"
     if command in REFUSED_LISTS:
         lists = {REFUSED_LISTS[command]: refused_of(command)}
-        yield {"ErrorCode": 0, **lists}, Outcome(True, refused_of(command)), "partly_refused"
+        yield {"ErrorCode": 0, **lists}, Effect(True, refused_of(command)), "partly_refused"
 
 
 def refused_of(command: str) -> list[str]:
@@ -87,7 +87,7 @@ def everything(endpoint: DecidingEndpoint) -> str:
     return orjson.dumps({"*": endpoint.url()}).decode()
 
 
-def post(bridge: IngressProcess, command: str, body: dict[str, Any]) -> Outcome:
+def post(bridge: IngressProcess, command: str, body: dict[str, Any]) -> Effect:
     return asking_platform.outcome(command, body, bridge.post(PostedCallback(command, orjson.dumps(body))))
 
 
@@ -129,14 +129,14 @@ def test_a_gift_is_not_blocked_because_an_endpoint_is_late_or_a_body_is_not_take
 ) -> None:
     endpoint.delay_s = 30
     bridge = ingress(NOBODY, BRIDGE_DECISION_URLS=everything(endpoint), BRIDGE_MAX_BODY_BYTES="2048")
-    assert post(bridge, GIFT, body_of(GIFT)) == Outcome(True)
-    assert post(bridge, GIFT, {**body_of(GIFT), "Blob": "x" * 4096}) == Outcome(True)
+    assert post(bridge, GIFT, body_of(GIFT)) == Effect(True)
+    assert post(bridge, GIFT, {**body_of(GIFT), "Blob": "x" * 4096}) == Effect(True)
     assert bridge.metric("bridge_decisions_total", command=GIFT, outcome="late") == 1
     assert bridge.metric("bridge_refused_total", reason="too_large") == 1
-    assert post(bridge, SIGNAL, body_of(SIGNAL)) == Outcome(False)
+    assert post(bridge, SIGNAL, body_of(SIGNAL)) == Effect(False)
 
 
 def test_without_an_endpoint_everything_happens_and_a_chatbot_gets_nothing(ingress: MakeIngress) -> None:
     bridge = ingress(NOBODY)
     for command in asking_platform.COMMANDS:
-        assert post(bridge, command, body_of(command)) == Outcome(command != SIGNAL)
+        assert post(bridge, command, body_of(command)) == Effect(command != SIGNAL)
