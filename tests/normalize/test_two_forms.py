@@ -31,10 +31,12 @@ def strictly(monkeypatch: pytest.MonkeyPatch) -> Noted:
 
 
 def _events(command: str, body: dict[str, Any], drift: Noted) -> list[dict[str, Any]]:
-    """Its events; without their ids where every callback counts as a new event."""
+    """Its events, of a known time; without their ids where every callback counts as a new event."""
     entry = registry.find(command)
-    records = normalizer(drift=drift).event(received(command, body))
-    weak = {} if entry is not None and entry.callback.exact else {"id": ""}
+    is_weak = entry is None or not entry.callback.exact
+    given = body if entry is not None and entry.callback.batch else {"EventTime": EVENT_TIME_MS, **body}
+    records = normalizer(drift=drift).event(received(command, given))
+    weak = {"id": ""} if is_weak else {}
     return [orjson.loads(record.value) | weak for record in records]
 
 
