@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from importlib.metadata import version
 
 from bridge.contract.json_schema import Json, data_schema, envelope_schema
+from bridge.contract.wording import what_happened
 from bridge.events import registry
 
 
@@ -56,7 +57,7 @@ def asyncapi(types: Mapping[str, registry.Entry | None]) -> Json:
 
 
 def _message(event_type: str, entry: registry.Entry | None) -> Json:
-    summary = entry.data.__doc__ if entry else "A callback whose command is not known yet."
+    summary = what_happened(entry.data) if entry else "A callback whose command is not known yet."
     return {
         "name": event_type,
         "title": event_type,

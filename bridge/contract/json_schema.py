@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from bridge.contract.wording import what_happened
 from bridge.events import Event, registry
 
 TIME_PATTERN = r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$"
@@ -17,7 +18,7 @@ def data_schema(event_type: str, entry: registry.Entry | None, ref: str) -> Json
     """The schema of the data of an event type, its parts under `$defs`. `ref` is how they are referred to."""
     if entry is None:
         return {"title": event_type, "description": "The body as the platform sent it.", "type": "object"}
-    return {"title": event_type, **schema_of(entry.data, ref)}
+    return {"title": event_type, **schema_of(entry.data, ref), "description": what_happened(entry.data)}
 
 
 def event_schema(event_type: str, entry: registry.Entry | None, ref: str) -> Json:

@@ -8,6 +8,7 @@ from importlib.metadata import version
 
 from bridge.contract.examples import body_of
 from bridge.contract.json_schema import Json, envelope_schema, schema_of
+from bridge.contract.wording import what_happened
 from bridge.events import registry
 from bridge.ingress.endpoint_answer import Answer
 
@@ -78,7 +79,7 @@ def _body_schema(entry: registry.Entry) -> Json:
     command = entry.callback.command
     schema = schema_of(entry.body, f"#/components/schemas/{command}/$defs/{{name}}")
     parts = schema.pop("$defs", {})
-    schema = {"description": entry.data.__doc__, **schema}
+    schema = {"description": what_happened(entry.data), **schema}
     if entry.callback.batch:
         items = {"type": "array", "items": schema, "minItems": 1}
         schema = {"type": "object", "properties": {entry.callback.batch: items}, "required": [entry.callback.batch]}
@@ -90,11 +91,16 @@ def _parameters() -> Iterator[Json]:
     for name, meaning, required in (
         ("SdkAppid", "The app.", True),
         ("CallbackCommand", "The command, e.g. `C2C.CallbackAfterMsgWithDraw`.", False),
-        ("contenttype", "Always JSON.", False),
+        ("command", "The same of the old webhooks of calls and rooms, e.g. `call_end`.", False),
+        ("contenttype", "`json`.", False),
         ("ClientIP", "Address of the client that caused it.", False),
         ("OptPlatform", "Platform of that client, e.g. `iOS`.", False),
         ("RequestTime", "When it was sent, Unix seconds; required where the app has a token.", False),
-        ("Sign", "Hex of SHA-256 over the token and RequestTime; required where the app has a token.", False),
+        (
+            "Sign",
+            "Hex of SHA-256 over the token and RequestTime, and nothing else; required where the app has a token.",
+            False,
+        ),
     ):
         yield {"name": name, "in": "query", "required": required, "description": meaning, "schema": {"type": "string"}}
 

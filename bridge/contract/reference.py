@@ -1,35 +1,82 @@
-"""The contract for people: docs/events.md, from the registry."""
+"""The contract for people, from the registry: docs/events.md, and a page for each family in the folder docs/events."""
 
 from __future__ import annotations
 
 import typing
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from functools import cache
 from typing import Any
 
-from bridge.contract.examples import body_of, documented_bodies, events_of, pretty
-from bridge.events import UNKNOWN_TYPE, Data, Event, Reply, registry
-from bridge.events.introspection import Field, alternatives_of, fields_of, is_part, item_type
+from bridge.contract.family_page import WRITTEN, family_page
+from bridge.contract.wording import anchor, key_of
+from bridge.events import UNKNOWN_TYPE, Event, registry
 from bridge.normalize.batches import MAX_ITEMS
 from bridge.normalize.bounds import MAX_DEPTH, MAX_VALUES
 
-INTRODUCTION = """\
+FAMILIES = {
+    "c2c": ("One-to-one messages", "Messages between two users: sent, recalled, changed, read."),
+    "group": ("Groups", "Groups, communities and their topics: messages, members, settings."),
+    "official_account": ("Official accounts", "Official accounts, also called channels: messages and subscribers."),
+    "bot": ("Bots", "Messages to bots."),
+    "chatbot": ("Chatbots", "Signals of apps to chatbots, which wait for an answer."),
+    "state": ("States of users", "Users come online and go offline."),
+    "profile": ("Profiles", "Users change their profiles."),
+    "sns": ("Friends and blacklists", "Users become friends, end friendships, and block others."),
+    "follow": ("Followed accounts", "Users follow others."),
+    "call": ("Calls", "Audio and video calls."),
+    "live": ("Live rooms", "Live rooms: members, metadata, battles, gifts."),
+    "room": ("Meeting rooms", "Rooms of meetings."),
+    "mic": ("Seats", "Seats of live and meeting rooms."),
+    "push": (
+        "Push notifications",
+        "What became of pushes. A callback brings up to a hundred, each an event of its own.",
+    ),
+    "content": ("Review of content", "Results of the review of what users write and send."),
+    "alert": ("Alerts", "The platform's warnings about the app."),
+}
+"""Second word of the event types: heading of its page, what it is about. In the order of the index."""
+
+INTRODUCTION = f"""\
 # Events
 
-<!-- Written by `bridge schemas` from the classes in bridge/events. Change those, not this page. -->
+{WRITTEN}
 
 Every callback becomes a [CloudEvents 1.0](https://cloudevents.io) event on the topic `im.events`; the key of the record
 is the event's `subject`. JSON Schemas lie in [`schemas/`](../schemas), for Python there is `bridge.events.parse_event`.
 
 - **Fields that the platform did not send are absent**, never null. A type may gain fields, it never loses one.
+- **Before** and **after**: the platform asks before it does something, waits 2 seconds, and does not ask again. The
+  bridge allows it, unless an endpoint of yours [decides](#decisions). Such an event ends in `.requested` and says
+  nothing about whether it happened. Each page says what becomes of it where nobody answers.
 - `data.unknown` holds what the platform sent and nobody documented yet, and documented fields whose value has a
   surprising type, under the platform's names and in place. It is absent where all is well, and unstable.
-- **Identity** is what the event's `id` is made of. *Exact*: every delivery of the same callback has the same id.
-  *Weak*: the documentation names nothing unique, and the time of receipt counts too, as it does where a field of an
-  exact identity is absent: two events are never taken for one, but a second delivery has an id of its own. *Exact with
-  EventTime*: it takes the millisecond of the event, so it is weak where EventTime is absent or in seconds. Each section
-  says why its identity is unique. How a value is written does not matter: `7`, `7.0` and `"7"` give the same id.
-- **Before** and **after**: the platform asks before it does something. The bridge allows it, unless an endpoint of
-  yours [decides](#decisions). Such an event ends in `.requested` and says nothing about whether it happened.
+  `bridge drift` [lists it](operations.md#what-differs-from-the-documentation).
+"""
+
+IDENTITY = """
+## Identity
+
+The event's `id` is made of its identity, so that a repetition can be recognised:
+
+| identity | the `id` |
+| --- | --- |
+| exact | a callback that comes again with the same values has the same |
+| exact with EventTime | the same, by the event's millisecond: weak where EventTime is absent or in seconds |
+| weak: no page has EventTime | the same, and no page documents EventTime: exact only where one comes nevertheless |
+| weak | is new each time, because nothing is known to be unique: the time of receipt counts too |
+
+An exact identity is weak, too, where a field is absent that it is made of. Two events are never taken for one; a second
+delivery of a weak one has an `id` of its own. How a value is written does not matter: `7`, `7.0` and `"7"` give the
+same. Each section says of what an identity is made, what makes it weak, and why.
+
+The platform's pages call few things unique, such as MsgKey and CallId, and promise nothing of repetitions. That the
+other identities are exact is what we read from the meaning of the fields. Whether a callback is sent again, with the
+same values, and in which order they come: [what is documented](faq.md#does-the-platform-repeat-a-callback).
+"""
+
+BODIES = """
+## What becomes of a body
+
 - Message bodies are passed on as the platform has them.
 - What is longer than 256 characters, or has control characters, is no name of an account or a group: it is in `data`
   alone, and the event's `subject` is the app.
@@ -41,14 +88,22 @@ is the event's `subject`. JSON Schemas lie in [`schemas/`](../schemas), for Pyth
 - With `BRIDGE_DROP_FIELDS` the named fields are nowhere: not in events, not in raw bodies, not in dead letters. A body
   that nobody can read cannot be searched for them: its dead letter is empty and has the headers `body-bytes` and
   `body-sha256`.
-- What differs from this page is counted in the metric `bridge_drift_total`, by kind, command and field.
+
+## Sources
+
+They are pages of the platform, of several years and both of its sites, which differ here and there: then an event has
+the fields of all of them. `269/…` is of the China site, `1047/…` of the international one; `647/…` and `1690/…` are
+pages of its products for calls, rooms and live broadcasts. Where a field was found on no page, but in captured traffic
+or in an SDK, its meaning says so. What differs from this reference is counted in the metric `bridge_drift_total`, by
+kind, command and field.
 """
 
 DEAD_LETTERS = f"""
 ## Dead letters
 
 What cannot become an event is kept on the topic `im.events.dlq` as it came. Among its headers are `reason`, a code,
-and `detail`, a sentence.
+and `detail`, a sentence. The platform is told that it is kept; a callback that waits for an answer gets one, and the
+old webhooks get the reply that stops their repetition.
 
 | `reason` | what it is |
 | --- | --- |
@@ -65,22 +120,27 @@ allow, or the events of a batch together more than twice as many. A control char
 DECISIONS = """
 ## Decisions
 
-With `BRIDGE_DECISION_URLS` an endpoint of yours decides before-callbacks. It is sent the event as it stands on this
-page (POST, `application/cloudevents+json`), without `decision`, and answers within `BRIDGE_DECISION_DEADLINE_MS`: 204
-to allow it, or 200 with the platform's own reply fields, which are completed and passed on. The event on the topic has
-the outcome.
+With `BRIDGE_DECISION_URLS` an endpoint of yours decides before-callbacks, and what a chatbot is handed. It is sent the
+event as it stands in this reference (POST, `application/cloudevents+json`), without `decision`, and answers within
+`BRIDGE_DECISION_DEADLINE_MS`: 204 to allow it, or 200 with the platform's own reply fields, which are completed and
+passed on. The event on the topic has the outcome.
 
 | answer of the endpoint | reply to the platform | `decision` |
 | --- | --- | --- |
 | 204, or 200 with `{}` | allowed | `allowed` |
-| `{"ErrorCode":1}`, or another code of the platform | the same | `refused` |
+| `{"ErrorCode":1}`, or a code of your own that is documented | the same | `refused` |
 | `{"ErrorCode":2}` to `….CallbackBeforeSendMsg` | the same: dropped, which its sender cannot see | `dropped` |
 | `{"MsgBody":[…]}` or `{"CloudCustomData":"…"}` | allowed, with this content instead | `changed` |
 | `{"RefusedMembers_Account":[…]}` or `{"RefusedSubscribers_Account":[…]}` | allowed for all others | `partly_refused` |
 | `{"ResultItem":[…]}` to `Sns.CallbackPrev…` | the same; accounts that are not in it are allowed | by the items |
-| `{"ErrorCode":1}` to `Sns.CallbackPrev…` | each account refused: a code alone lets all pass | `refused` |
-| anything else, nothing in time, no endpoint | `BRIDGE_DECISION_ON_FAILURE`: allowed, or code 1 | `failed` |
+| `{"ErrorCode":1}` to `Sns.CallbackPrev…` | each account refused: by default a code alone lets all pass | `refused` |
+| `{"RspData":"…"}` to `Chatbot.OnC2CSignalMessage` | the same | `answered` |
+| 204 or `{"ErrorCode":1}` to `Chatbot.OnC2CSignalMessage` | code 1: nothing is handed on | `ignored` |
+| anything else, nothing in time | `BRIDGE_DECISION_ON_FAILURE`: allowed, or code 1. To a chatbot code 1 | `failed` |
 
+- Each page has the codes that are documented for an answer, [decisions.md](decisions.md#the-codes-that-there-are) all
+  of them. What the platform does with another code no page says: it is no decision, as is a field that the platform
+  does not know for this callback, or one that is misspelt.
 - `decisioncode` is the `ErrorCode` that the platform was answered, of `Sns.CallbackPrev…` the first `ResultCode` that
   is not 0. 0 let it happen, so with `failed` it tells what became of it.
 - `data` is what the user wanted to do, also where the decision changed it.
@@ -88,38 +148,54 @@ the outcome.
 - With `BRIDGE_DROP_FIELDS` the endpoint does not see the dropped fields either.
 - An endpoint that stays silent five times in a row is left alone for five seconds, then tried with one question every
   five seconds. Questions that are not asked have failed, too; so have those whose body nobody can read."""
-HINTS = {str: "text", int: "integer", bool: "true or false", Any: "anything"}
 
 
-def document() -> str:
-    """The whole page."""
-    return "\n".join(_lines()) + "\n"
+@cache
+def pages(name: str = "events") -> Mapping[str, str]:
+    """All of it, by the paths of the pages: `events.md`, `events/c2c.md` and so on."""
+    families = {
+        f"{name}/{family}.md": family_page(*FAMILIES[family], entries, f"../{name}.md")
+        for family, entries in _families().items()
+    }
+    return {f"{name}.md": "\n".join(_index_page(name)) + "\n", **families}
 
 
-def _lines() -> Iterator[str]:
+def _index_page(name: str) -> Iterator[str]:
     yield INTRODUCTION
-    yield from _index()
+    yield from _index(name)
     yield from _envelope()
+    yield IDENTITY.rstrip()
+    yield BODIES.rstrip()
     yield DEAD_LETTERS.rstrip()
     yield DECISIONS
-    for entry in _ordered():
-        yield from _section(entry)
     yield from _unknown()
 
 
-def _ordered() -> list[registry.Entry]:
-    return sorted(registry.ENTRIES, key=lambda entry: entry.callback.command)
+def _families() -> dict[str, list[registry.Entry]]:
+    """The commands of each family, in the order of the alphabet."""
+    entries = sorted(registry.ENTRIES, key=lambda entry: entry.callback.command)
+    found = {family: [entry for entry in entries if _family(entry) == family] for family in FAMILIES}
+    return {family: entries for family, entries in found.items() if entries}
 
 
-def _index() -> Iterator[str]:
+def _family(entry: registry.Entry) -> str:
+    return entry.callback.type.split(".")[1]
+
+
+def _index(name: str) -> Iterator[str]:
     yield "## Index\n"
-    yield "| command | event type | key | identity |"
-    yield "| --- | --- | --- | --- |"
-    for entry in _ordered():
-        callback = entry.callback
-        link = f"[`{callback.type}`](#{_anchor(callback.type)})"
-        yield f"| `{callback.command}` | {link} | {_key(entry)} | {_exactness(entry)} |"
-    yield f"| any other | [`{UNKNOWN_TYPE}`](#{_anchor(UNKNOWN_TYPE)}) | best guess | weak |"
+    yield f"The second word of an event's type names its page: `im.c2c.message.sent` is on [c2c]({name}/c2c.md).\n"
+    for family, entries in _families().items():
+        title, _ = FAMILIES[family]
+        yield f"### [{title}]({name}/{family}.md)\n"
+        yield "| command | key | identity |"
+        yield "| --- | --- | --- |"
+        for entry in entries:
+            callback = entry.callback
+            link = f"[`{callback.command}`]({name}/{family}.md#{anchor(callback.type)})"
+            yield f"| {link} | {key_of(entry)} | {entry.exactness.label} |"
+        yield ""
+    yield f"Any other command is [`{UNKNOWN_TYPE}`](#{anchor(UNKNOWN_TYPE)})."
 
 
 def _envelope() -> Iterator[str]:
@@ -129,87 +205,6 @@ def _envelope() -> Iterator[str]:
     descriptions = _descriptions(Event)
     for name in Event.__struct_fields__:
         yield f"| `{name}` | {descriptions[name]} |"
-
-
-def _section(entry: registry.Entry) -> Iterator[str]:
-    callback = entry.callback
-    yield f"\n## {callback.type}\n"
-    yield f"{entry.data.__doc__}\n"
-    yield "| | |"
-    yield "| --- | --- |"
-    yield f"| command | `{callback.command}`{_aliases(entry)} ({'before' if callback.is_before else 'after'}) |"
-    yield f"| key | {_key(entry)} |"
-    yield f"| identity | {_identity(entry)} |"
-    if callback.reply is not Reply.IGNORED:
-        yield f"| answer | {_ANSWERS[callback.reply]} |"
-    if callback.batch:
-        yield f"| batch | one event for each item of `{callback.batch}` |"
-    yield f"| source | {callback.source} |"
-    yield f"| class | `{_family(entry.data)}.{entry.data.__name__}` |"
-    yield "\n| platform's field | field of `data` | type | meaning |"
-    yield "| --- | --- | --- | --- |"
-    yield from _fields(entry.fields)
-    origin = "A documented body" if callback.command in documented_bodies() else "A body with every documented field"
-    yield f"\n{origin} becomes:\n"
-    yield "```json"
-    yield pretty(events_of(callback.command, body_of(entry))[0])
-    yield "```"
-
-
-def _family(data: type[Data]) -> str:
-    """The module that users import a class from, e.g. `bridge.events.group`, whose classes are in modules below it."""
-    return ".".join(data.__module__.split(".")[:3])
-
-
-def _fields(fields: tuple[Field, ...], platform: str = "", ours: str = "") -> Iterator[str]:
-    for field in fields:
-        names = " or ".join(f"`{platform}{name}`" for name in (field.tencent, *field.others))
-        optional = " Optional." if field.optional else ""
-        yield f"| {names} | `{ours}{field.name}` | {_type(field.type)} | {field.meaning}{optional} |"
-        item = item_type(field.type)
-        inner = item or field.type
-        if is_part(inner):
-            suffix = "[]." if item else "."
-            nested = fields_of(inner)
-            yield from _fields(nested, f"{platform}{field.tencent}{suffix}", f"{ours}{field.name}{suffix}")
-
-
-def _type(declared: Any) -> str:
-    if item := item_type(declared):
-        return f"list of {_type(item)}"
-    if is_part(declared):
-        return "object"
-    return HINTS.get(declared) or " or ".join(HINTS[one] for one in alternatives_of(declared))
-
-
-def _key(entry: registry.Entry) -> str:
-    return " or ".join(f"`{path}`" for path in entry.callback.subject) or "the SdkAppid"
-
-
-def _exactness(entry: registry.Entry) -> str:
-    if not entry.callback.exact:
-        return "weak"
-    return "exact with EventTime" if "event_time" in entry.callback.identity else "exact"
-
-
-def _identity(entry: registry.Entry) -> str:
-    parts = [
-        f"`{path.removesuffix('?')}`" + (" if present" if path.endswith("?") else "")
-        for path in entry.callback.identity
-    ]
-    return ": ".join([_exactness(entry), *filter(None, [", ".join(parts)])]) + f". {entry.callback.identity_reason}"
-
-
-def _aliases(entry: registry.Entry) -> str:
-    return "".join(f", also `{alias}`" for alias in entry.callback.aliases)
-
-
-_ANSWERS = {
-    Reply.ALLOW: "allowed, or as an endpoint [decides](#decisions)",
-    Reply.ALLOW_EACH: "allowed, or as an endpoint [decides](#decisions), with a `ResultItem` for each account",
-    Reply.DATA: "code 1: nothing is handed on; or as an endpoint [decides](#decisions), with `RspData`",
-    Reply.ERROR_MESSAGE: "`ErrorCode` and `ErrorMessage`",
-}
 
 
 def _unknown() -> Iterator[str]:
@@ -222,7 +217,3 @@ def _unknown() -> Iterator[str]:
 def _descriptions(cls: type[Any]) -> dict[str, str]:
     hints = typing.get_type_hints(cls, include_extras=True)
     return {name: hints[name].__metadata__[0].description for name in cls.__struct_fields__}
-
-
-def _anchor(heading: str) -> str:
-    return heading.replace(".", "")

@@ -11,10 +11,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 from bridge.contract import reference
 from bridge.contract.asyncapi import asyncapi
+from bridge.contract.family_page import WRITTEN
 from bridge.contract.json_schema import Json, data_schema, event_schema
 from bridge.contract.openapi import openapi
 from bridge.events import UNKNOWN_TYPE, registry
@@ -38,10 +40,10 @@ def documents() -> dict[str, str]:
 
 
 def differences(folder: Path, docs: Path) -> list[Path]:
-    """The files that are not what `write` would write: missing, different, or nothing that belongs there."""
+    """The files that are not what `write` would write: missing, different, or of a type or a family that is gone."""
     expected = _expected(folder, docs)
     stale = [path for path, text in expected.items() if not path.is_file() or path.read_text("utf-8") != text]
-    return sorted([*stale, *(path for path in folder.rglob("*.json") if path not in expected)])
+    return sorted([*stale, *(path for path in _written_before(folder, docs) if path not in expected)])
 
 
 def write(folder: Path, docs: Path) -> list[Path]:
@@ -58,7 +60,18 @@ def write(folder: Path, docs: Path) -> list[Path]:
 
 
 def _expected(folder: Path, docs: Path) -> dict[Path, str]:
-    return {folder / name: text for name, text in documents().items()} | {docs: reference.document()}
+    """Every file. `docs` is the index of the reference; its pages are in the folder of its name."""
+    pages = {docs.parent / name: text for name, text in reference.pages(docs.stem).items()}
+    return {folder / name: text for name, text in documents().items()} | pages
+
+
+def _written_before(folder: Path, docs: Path) -> Iterator[Path]:
+    """What lies there and is named or marked as ours; anything else may be somebody's own."""
+    for path in folder.rglob("im.*.json"):
+        yield path
+    for path in docs.with_suffix("").glob("*.md"):
+        if WRITTEN in path.read_text("utf-8", errors="replace"):
+            yield path
 
 
 def _entries_by_type() -> dict[str, registry.Entry | None]:

@@ -33,7 +33,12 @@ class C2CMessageReceived(Data, frozen=True):
     send_msg_result: fields.SendMsgResult = None
     error_info: fields.SendErrorInfo = None
     unread_total: Annotated[
-        int | None, tencent("UnreadMsgNum", "Unread one-to-one messages of the bot.", optional=True)
+        int | None,
+        tencent(
+            "UnreadMsgNum",
+            "Unread one-to-one messages of the bot. An SDK has it, the example of the page has not.",
+            optional=True,
+        ),
     ] = None
     msg_body: fields.MsgBody = None
     cloud_custom_data: fields.CloudCustomData = None
@@ -65,7 +70,8 @@ class GroupMessageReceived(Data, frozen=True):
     online_only: fields.OnlineOnly = None
     at_robots_account: Annotated[list[str] | None, tencent("AtRobots_Account", "The bots that were mentioned.")] = None
     group_at_info: Annotated[
-        list[Any] | None, tencent("GroupAtInfo", "Who was mentioned, as the platform has it.", optional=True)
+        list[Any] | None,
+        tencent("GroupAtInfo", "Who was mentioned, as the platform has it; in an SDK, on no page.", optional=True),
     ] = None
     msg_body: fields.MsgBody = None
     cloud_custom_data: fields.CloudCustomData = None

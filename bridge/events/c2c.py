@@ -18,7 +18,7 @@ class MessageSendRequested(Data, frozen=True):
         identity=("from_account", "to_account", "msg_key"),
         identity_otherwise=("from_account", "to_account", "msg_seq", "msg_random", "msg_time"),
         identity_reason="MsgKey is made of sequence number, random number and second, which take its place where it is"
-        " absent; of two messages between the same users that agree in all of them the platform keeps one.",
+        " absent: the random number tells messages of one second apart.",
         source="269/1632, 1047/34364",
         reply=Reply.ALLOW,
         answers=answers.C2C_MESSAGE,
@@ -66,7 +66,7 @@ class MessageSent(Data, frozen=True):
         int | None,
         tencent(
             "UnreadMsgNum",
-            "Unread one-to-one messages of the receiver; -1 where the delivery failed.",
+            "Unread one-to-one messages of the receiver; -1 where the delivery failed. Absent is not 0.",
             optional=True,
         ),
     ] = None
@@ -100,7 +100,8 @@ class ConversationRead(Data, frozen=True):
         int | None,
         tencent(
             "UnreadMsgNum",
-            "Unread one-to-one messages of who read. The China site does not send it.",
+            "Unread one-to-one messages of who read. The international page has it, the China page in its table and not"
+            " in its example: it may be absent whatever the site, and absent is not 0.",
             optional=True,
         ),
     ] = None
@@ -127,7 +128,8 @@ class MessageRecalled(Data, frozen=True):
         int | None,
         tencent(
             "UnreadMsgNum",
-            "Unread one-to-one messages of the receiver. The China site does not send it.",
+            "Unread one-to-one messages of the receiver. The international page has it, the China page had it in 2019"
+            " and has EventTime in its place since 2023: it may be absent whatever the site, and absent is not 0.",
             optional=True,
         ),
     ] = None

@@ -39,11 +39,22 @@ CloudCustomData = Annotated[
     str | None, tencent("CloudCustomData", "The app's own data with the message.", optional=True)
 ]
 SupportMessageExtension = Annotated[
-    bool | None, tencent("SupportMessageExtension", "Whether the message may have extensions.", optional=True)
+    bool | None,
+    tencent(
+        "SupportMessageExtension",
+        "Whether the message may have extensions, as where one is sent by REST; seen in callbacks, on none of their"
+        " pages.",
+        optional=True,
+    ),
 ]
 SyncOtherMachine = Annotated[
     int | None,
-    tencent("SyncOtherMachine", "1: the sender's own devices get it too; 2: they do not.", optional=True),
+    tencent(
+        "SyncOtherMachine",
+        "1: the sender's own devices get it too; 2: they do not, as where one is sent by REST; seen in callbacks, on"
+        " none of their pages.",
+        optional=True,
+    ),
 ]
 SendMsgResult = Annotated[int | None, tencent("SendMsgResult", "0: delivered; else the error code.", optional=True)]
 SendErrorInfo = Annotated[str | None, tencent("ErrorInfo", "Text for `send_msg_result`.", optional=True)]

@@ -8,7 +8,6 @@ from bridge.events import answers, fields
 from bridge.events.base import Callback, Data, Part, Reply, tencent
 
 OfficialAccount = Annotated[str | None, tencent("Official_Account", "The official account.")]
-SOURCE = "1047/607xx-608xx"
 
 
 class Subscriber(Part, frozen=True):
@@ -48,7 +47,7 @@ class AccountCreated(Data, frozen=True):
         subject=("official_account",),
         identity=("official_account", "event_time"),
         identity_reason="An account is created once in a millisecond, and may be created anew under its old id later.",
-        source=SOURCE,
+        source="1047/60796",
     )
 
     official_account: OfficialAccount = None
@@ -75,7 +74,7 @@ class InfoChanged(Data, frozen=True):
         ),
         identity_reason="It may be changed several times in one millisecond: who did it and what it is now tells"
         " these apart.",
-        source=SOURCE,
+        source="1047/60797",
     )
 
     official_account: OfficialAccount = None
@@ -97,7 +96,7 @@ class AccountDestroyed(Data, frozen=True):
         subject=("official_account",),
         identity=("official_account", "event_time"),
         identity_reason="An account is dissolved once, and may be created anew under its old id and dissolved later.",
-        source=SOURCE,
+        source="1047/60798",
     )
 
     official_account: OfficialAccount = None
@@ -151,7 +150,7 @@ class AccountFilled(Data, frozen=True):
         subject=("official_account",),
         identity=("official_account", "event_time"),
         identity_reason="It says nothing but that; twice in a millisecond is the same.",
-        source=SOURCE,
+        source="1047/60801",
     )
 
     official_account: OfficialAccount = None
@@ -166,7 +165,7 @@ class SubscribersDeleted(Data, frozen=True):
         subject=("official_account",),
         identity=("official_account", "subscribe_account_list.subscriber_account", "event_time"),
         identity_reason="Nobody can end it twice in a millisecond without subscribing between.",
-        source=SOURCE,
+        source="1047/60802",
     )
 
     official_account: OfficialAccount = None
@@ -230,8 +229,8 @@ class MessagesRecalled(Data, frozen=True):
         type="im.official_account.messages.recalled",
         subject=("official_account",),
         identity=("official_account", "withdraw_msg_list.msg_key"),
-        identity_reason="Only stored messages can be recalled, each of them once, and these have a MsgKey of their"
-        " own.",
+        identity_reason="A stored message has a MsgKey of its own; should it be told twice that it was recalled, that"
+        " says the same.",
         source="1047/60805",
     )
 

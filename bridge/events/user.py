@@ -22,7 +22,8 @@ class KickedDevice(Part, frozen=True):
 
 
 class StateChanged(Data, frozen=True):
-    """A user came online or went offline."""
+    """A user came online or went offline. Since 2024 the page also names statuses that an app sets itself, and shows no
+    body of them."""
 
     callback = Callback(
         command="State.StateChange",

@@ -43,7 +43,7 @@ def test_what_is_committed_is_what_the_code_has() -> None:
 
 
 def test_each_class_that_the_reference_names_can_be_imported_under_that_name() -> None:
-    named = re.findall(r"^\| class \| `(.+)\.(\w+)` \|$", reference.document(), re.MULTILINE)
+    named = re.findall(r"^\| class \| `(.+)\.(\w+)` \|$", "".join(reference.pages().values()), re.MULTILINE)
     found = [getattr(importlib.import_module(module), name) for module, name in named]
     assert set(found) == set(DATA_TYPES.values())
 
@@ -59,19 +59,59 @@ def test_the_reference_has_the_reason_of_each_dead_letter() -> None:
 def test_a_stale_a_missing_and_a_left_over_file_are_found_and_put_right(tmp_path: Path) -> None:
     folder, docs = tmp_path / "schemas", tmp_path / "docs" / "events.md"
     options = ("--dir", folder, "--docs", docs)
-    assert run(*options, "--check").exit_code == 1
     assert run(*options).exit_code == 0
     assert run(*options, "--check").exit_code == 0
-    (folder / "im.gone.thing.done.json").write_text("{}")
+    left_over = [folder / "im.gone.thing.done.json", folder / "events" / "im.gone.thing.done.json"]
+    for path in left_over:
+        path.write_text("{}")
+    page_of_a_family_that_is_gone = docs.parent / "events" / "gone.md"
+    page_of_a_family_that_is_gone.write_text((docs.parent / "events" / "c2c.md").read_text())
     (folder / "asyncapi.json").write_text("{}")
+    (docs.parent / "events" / "push.md").write_text("# Push\n")
     docs.unlink()
     result = run(*options, "--check")
     assert result.exit_code == 1
-    for name in ("im.gone.thing.done.json", "asyncapi.json", "events.md"):
-        assert name in result.output
+    named = {line.removeprefix("stale: ") for line in result.output.splitlines()}
+    missing_or_other = [folder / "asyncapi.json", docs.parent / "events" / "push.md", docs]
+    assert named == {str(path) for path in [*left_over, page_of_a_family_that_is_gone, *missing_or_other]}
     assert run(*options).exit_code == 0
     assert run(*options, "--check").exit_code == 0
-    assert not (folder / "im.gone.thing.done.json").exists()
+    assert not any(path.exists() for path in [*left_over, page_of_a_family_that_is_gone])
+
+
+def test_files_beside_ours_are_left_alone(tmp_path: Path) -> None:
+    folder, docs = tmp_path / "schemas", tmp_path / "docs" / "events.md"
+    others = [folder / "orders.json", tmp_path / "docs" / "events" / "of-the-year.md"]
+    for path in others:
+        path.parent.mkdir(parents=True)
+        path.write_text("# ours")
+    assert run("--dir", folder, "--docs", docs).exit_code == 0
+    assert run("--dir", folder, "--docs", docs, "--check").exit_code == 0
+    assert [path.read_text() for path in others] == ["# ours", "# ours"]
+
+
+def test_a_check_where_there_is_nothing_to_check_says_what_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    result = run("--check")
+    assert result.exit_code == 2
+    assert "schemas/" in result.stderr
+    assert "--dir" in result.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    (tmp_path / "schemas").write_text("a file")
+    result = run("--dir", tmp_path / "schemas", "--docs", tmp_path / "docs" / "events.md")
+    assert result.exit_code == 2
+    assert str(tmp_path / "schemas") in result.stderr
+
+
+def test_the_reference_has_a_page_for_each_family() -> None:
+    families = {entry.callback.type.split(".")[1] for entry in registry.ENTRIES}
+    assert families == reference.FAMILIES.keys()
+    assert reference.pages().keys() == {"events.md", *(f"events/{family}.md" for family in families)}
 
 
 @pytest.mark.parametrize("event_type", TYPES)
@@ -195,14 +235,53 @@ def test_every_documented_body_fits_the_openapi_document() -> None:
 
 
 def test_a_developer_finds_every_command_type_and_field_in_the_reference() -> None:
-    page = reference.document()
-    headings = {line.removeprefix("## ") for line in page.splitlines() if line.startswith("## ")}
+    pages = reference.pages()
     assert len(registry.ENTRIES) > 70
     for entry in registry.ENTRIES:
-        assert f"| `{entry.callback.command}` | [`{entry.callback.type}`](#" in page
-        assert entry.callback.type in headings
-        section = page.split(f"\n## {entry.callback.type}\n")[1].split("\n## ")[0]
+        callback = entry.callback
+        path = f"events/{callback.type.split('.')[1]}.md"
+        link = callback.type.replace(".", "")
+        assert f"| [`{callback.command}`]({path}#{link}) | " in pages["events.md"]
+        assert f"| [`{callback.type}`](#{link}) | `{callback.command}` |" in pages[path]
+        section = pages[path].split(f"\n## {callback.type}\n")[1].split("\n## ")[0]
         assert "```json" in section
         for field in entry.fields:
             assert f"`{field.tencent}`" in section
             assert f"`{field.name}`" in section
+
+
+def section_of(entry: registry.Entry) -> str:
+    page = reference.pages()[f"events/{entry.callback.type.split('.')[1]}.md"]
+    return page.split(f"\n## {entry.callback.type}\n")[1].split("\n## ")[0]
+
+
+@pytest.mark.parametrize("entry", registry.ENTRIES, ids=lambda entry: entry.callback.command)
+def test_the_reference_has_each_documented_code_of_an_answer_and_what_becomes_of_none(entry: registry.Entry) -> None:
+    callback, section = entry.callback, section_of(entry)
+    answers = callback.answers
+    rows = re.findall(r"^\| `(ErrorCode|ResultCode)` \| (\d+)(?: to (\d+))? \|", section, re.MULTILINE)
+    named = [(field, int(first), int(last or first)) for field, first, last in rows]
+    documented = [("ErrorCode", code.first, code.last) for code in answers.codes]
+    documented += [("ResultCode", code.first, code.last) for code in answers.item_codes]
+    assert named == documented
+    assert ("\n| no answer | " in section) is callback.awaits_answer
+    assert bool(documented) is callback.awaits_answer
+
+
+def test_the_reference_says_that_a_gift_is_blocked_where_nobody_answers() -> None:
+    blocked = [entry.callback.command for entry in registry.ENTRIES if "**blocked**" in section_of(entry)]
+    assert blocked == ["Live.CallbackBeforeSendGift"]
+
+
+@pytest.mark.parametrize("entry", registry.ENTRIES, ids=lambda entry: entry.callback.command)
+def test_the_reference_says_of_what_an_identity_is_made_and_what_makes_it_weak(entry: registry.Entry) -> None:
+    section = section_of(entry)
+    identity = section.partition("\n| identity | ")[2].partition("\n")[0]
+    weak = section.partition("\n| weak | ")[2].partition("\n")[0]
+    if not entry.exactness.identities:
+        assert (identity, weak) == ("weak, always |", "")
+    for field in (field for fields in entry.exactness.identities for field in fields):
+        assert f"`{field.platform_name}`" in identity
+        assert field.is_optional or f"`{field.platform_name}`" in weak
+        assert "in seconds" in weak or not field.needs_ms
+    assert f"| {entry.exactness.label} |" in reference.pages()["events.md"]

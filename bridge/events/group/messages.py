@@ -66,7 +66,8 @@ class MessageSent(Data, frozen=True):
     cloud_custom_data: fields.CloudCustomData = None
     topic_id: fields.TopicId = None
     group_at_info: Annotated[
-        list[Any] | None, tencent("GroupAtInfo", "Who was mentioned, as the platform has it.", optional=True)
+        list[Any] | None,
+        tencent("GroupAtInfo", "Who was mentioned, as the platform has it; in an SDK, on no page.", optional=True),
     ] = None
     support_message_extension: fields.SupportMessageExtension = None
     sync_other_machine: fields.SyncOtherMachine = None
@@ -87,8 +88,8 @@ class MessagesRecalled(Data, frozen=True):
         type="im.group.messages.recalled",
         subject=("group_id",),
         identity=("group_id", "topic_id?", "msg_seq_list.msg_seq", "event_time"),
-        identity_reason="Only stored messages can be recalled, and these have a MsgSeq of their own; the time tells"
-        " them apart where a group is created anew under its old id.",
+        identity_reason="A stored message has a MsgSeq of its own; the time tells two apart where a group is created"
+        " anew under its old id.",
         event_time=EventTimePages.SOME,
         source="1047/46979",
     )
