@@ -23,7 +23,8 @@ from functools import cache
 
 from tests.support.paths import ROOT
 
-GENERATED = ("docs/events.md",)
+GENERATED = re.compile(r"docs/events(\.md|/\w+\.md)")
+"""The pages that `bridge schemas` writes."""
 CHINESE = "zh-CN"
 
 _FENCE = re.compile(r"^```(\w*)$")
@@ -90,9 +91,14 @@ def page(path: str) -> Page:
 @cache
 def pages() -> tuple[Page, ...]:
     """Every page that somebody wrote: README and its translation, CHANGELOG, docs/ with all below it."""
+    return tuple(page for page in every_page() if not GENERATED.fullmatch(page.path))
+
+
+@cache
+def every_page() -> tuple[Page, ...]:
+    """Every page, those that are generated too."""
     paths = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]
-    names = sorted(path.relative_to(ROOT).as_posix() for path in paths)
-    return tuple(page(name) for name in names if name not in GENERATED)
+    return tuple(page(name) for name in sorted(path.relative_to(ROOT).as_posix() for path in paths))
 
 
 def translated(english: str) -> str:

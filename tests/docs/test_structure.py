@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from bridge.events import registry
 from bridge.settings import BridgeSettings
 from consumers.settings import ConsumersSettings
-from tests.docs.markdown import CHINESE, GENERATED, Block, Page, page, pages, translated
+from tests.docs.markdown import CHINESE, Block, Page, every_page, page, pages, translated
 from tests.support.commands import BRIDGE
 from tests.support.paths import ROOT
 
@@ -22,6 +23,8 @@ OF_COMPOSE = {"BRIDGE_BIND"}
 """Variables of docker-compose.yml that the processes do not know."""
 MOST_LINES_OF_README = 160
 PROGRAMS = ("bridge", "im-bridge", "consumers")
+_FURTHER = {name for entry in registry.ENTRIES for name in entry.callback.answers.fields}
+"""Fields that a reply to the platform may have beside a code."""
 
 
 def test_readme_is_short() -> None:
@@ -50,13 +53,13 @@ def test_a_translation_is_one() -> None:
         assert len(letters) > len(english.text) / 20, f"{chinese.path} is hardly Chinese"
 
 
-@EVERY_PAGE
+@pytest.mark.parametrize("page", every_page(), ids=str)
 def test_every_link_leads_somewhere(page: Page) -> None:
     for link in page.links():
         path, _, anchor = link.partition("#")
         target = (ROOT / page.path).parent / path if path else ROOT / page.path
         assert target.exists(), f"{page.path} links to {link}"
-        if anchor and target.relative_to(ROOT).as_posix() not in GENERATED:
+        if anchor:
             assert anchor in _page_of(target).anchors(), f"{page.path} links to {link}"
 
 
@@ -86,6 +89,19 @@ def test_every_reason_of_a_refusal_is_explained() -> None:
     table = page("docs/operations.md").text.partition("## Why a callback is refused")[2].partition("\n## ")[0]
     named = {reason for row in table.splitlines() for reason in re.findall(r"`(\w+)`", row.split(" | ")[0])}
     assert reasons <= named
+
+
+def test_the_codes_of_decisions_are_those_of_the_platforms_pages() -> None:
+    table = page("docs/decisions.md").text.partition("## The codes that there are")[2].partition("\n## ")[0]
+    rows = [[cell.strip() for cell in row.strip("|").split("|")] for row in table.splitlines() if row.startswith("| `")]
+    told = {command: row for row in rows for command in re.findall(r"`([\w.]+)`", row[0])}
+    entries = {entry.callback.command: entry for entry in registry.ENTRIES if entry.callback.awaits_answer}
+    assert told.keys() == entries.keys()
+    for command, (_, allow, refuse, own, more) in told.items():
+        documented = entries[command].callback.answers
+        ranges = {str(code).replace("-", " to ") for code in (*documented.codes, *documented.item_codes)}
+        assert {allow, refuse, *filter(None, [own]), *(["2"] if "2 drops" in more else [])} == ranges | {"0", "1"}
+        assert not any(name in more for name in _FURTHER - {*documented.fields}), f"{command}: {more}"
 
 
 @pytest.mark.parametrize("block", [block for page in pages() for block in page.shell()], ids=str)
