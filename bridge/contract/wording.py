@@ -30,7 +30,7 @@ _WITHOUT_ANSWER = {
 _PAGES_WITH_TIME = {
     EventTimePages.EVERY: "",
     EventTimePages.SOME: ". Some of the platform's pages have no `EventTime` here",
-    EventTimePages.NONE: ". No page of the platform's has `EventTime` here",
+    EventTimePages.NONE: "",
 }
 
 
@@ -48,7 +48,10 @@ def describe_identity(exactness: Exactness) -> str:
     """What the event's `id` is made of."""
     if not exactness.identities:
         return "weak, always"
-    return "exact, of " + "; otherwise of ".join(_made_of(identity) for identity in exactness.identities)
+    made = "of " + "; otherwise of ".join(_made_of(identity) for identity in exactness.identities)
+    if exactness.label.startswith("weak"):
+        return f"weak, because no page has `EventTime` here; where it comes nevertheless exact, {made}"
+    return f"exact, {made}"
 
 
 def describe_weakness(exactness: Exactness) -> str:
