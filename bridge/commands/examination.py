@@ -78,7 +78,7 @@ async def _apps(settings: InspectionSettings) -> list[Finding]:
             bool(tokens),
             too_many_tokens(tokens) or plural(len(tokens), "token")
             if tokens
-            else "no token: anybody who knows the URL can post. Switch on authentication in the console",
+            else "no token: anybody who knows the URL can post. Switch on authentication where the URL is set",
         )
         for app, tokens in settings.apps.items()
     ]

@@ -82,7 +82,7 @@ def _facts(entry: registry.Entry, index: str) -> Iterator[tuple[str, str]]:
     yield "key", key_of(entry)
     yield "identity", describe_identity(entry.exactness)
     yield "weak", f"where {weak}" if (weak := describe_weakness(entry.exactness)) else ""
-    yield "why", callback.identity_reason
+    yield "our reason", callback.identity_reason
     yield "answer", describe_answer(callback, index)
     yield "no answer", without_an_answer(callback)
     if callback.batch:
@@ -91,7 +91,7 @@ def _facts(entry: registry.Entry, index: str) -> Iterator[tuple[str, str]]:
         names = ".".join(registry.platform_path(entry, callback.time))
         yield "time", f"`{names}`, where there is no `EventTime`"
     if callback.is_open:
-        yield "body", "no page of it was found: what is not in this table is in `data.unknown`, and is no drift"
+        yield "body", "we could not read its page: what is not in this table is in `data.unknown`, and is no drift"
     yield "source", linked(callback.source)
     yield "class", f"`{_module(entry.data)}.{entry.data.__name__}`"
 

@@ -47,7 +47,7 @@ is the event's `subject`. JSON Schemas lie in [`schemas/`](../schemas), for Pyth
 - **Fields that the platform did not send are absent**, never null. A type may gain fields, it never loses one.
 - **Before** and **after**: the platform asks before it does something, waits 2 seconds, and does not ask again. The
   bridge allows it, unless an endpoint of yours [decides](#decisions). Such an event ends in `.requested` and says
-  nothing about whether it happened. Each page says what becomes of it where nobody answers.
+  nothing about whether it happened. Its section says what becomes of it where nobody answers.
 - `data.unknown` holds what the platform sent and nobody documented yet, and documented fields whose value has a
   surprising type, under the platform's names and in place. It is absent where all is well, and unstable.
   `bridge drift` [lists it](operations.md#what-differs-from-the-documentation).
@@ -65,13 +65,14 @@ The event's `id` is made of its identity, so that a repetition can be recognised
 | weak: no page has EventTime | the same, and no page documents EventTime: exact only where one comes nevertheless |
 | weak | is new each time, because nothing is known to be unique: the time of receipt counts too |
 
-An exact identity is weak, too, where a field is absent that it is made of. Two events are never taken for one; a second
-delivery of a weak one has an `id` of its own. How a value is written does not matter: `7`, `7.0` and `"7"` give the
-same. Each section says of what an identity is made, what makes it weak, and why.
+An exact identity is weak, too, where a field is absent that it is made of. What is weak is never taken for another
+event, and a second delivery of it has an `id` of its own. How a value is written does not matter: `7`, `7.0` and `"7"`
+give the same. Each section says of what an identity is made, what makes it weak, and our reason.
 
-The platform's pages call few things unique, such as MsgKey and CallId, and promise nothing of repetitions. That the
-other identities are exact is what we read from the meaning of the fields. Whether a callback is sent again, with the
-same values, and in which order they come: [what is documented](faq.md#does-the-platform-repeat-a-callback).
+**Exact is our reading.** The platform's pages call few things unique, such as MsgKey, and promise nothing of
+repetitions: that two events differ in the fields of an identity is what we take from the meaning of these. Whether a
+callback is sent again, with the same values, and in which order they come:
+[what is documented](faq.md#does-the-platform-repeat-a-callback).
 """
 
 BODIES = """
@@ -93,9 +94,9 @@ BODIES = """
 
 They are pages of the platform, of several years and both of its sites, which differ here and there: then an event has
 the fields of all of them. `269/…` is of the China site, `1047/…` of the international one; `647/…` and `1690/…` are
-pages of its products for calls, rooms and live broadcasts. Where a field was found on no page, but in captured traffic
-or in an SDK, its meaning says so. What differs from this reference is counted in the metric `bridge_drift_total`, by
-kind, command and field.
+pages of its products for calls, rooms and live broadcasts. Some have been changed, moved or removed since. Where a
+field was found on no page, but in captured traffic or in an SDK, its meaning says so. What differs from this reference
+is counted in the metric `bridge_drift_total`, by kind, command and field.
 """
 
 DEAD_LETTERS = f"""
@@ -133,18 +134,18 @@ passed on. The event on the topic has the outcome.
 | `{"MsgBody":[…]}` or `{"CloudCustomData":"…"}` | allowed, with this content instead | `changed` |
 | `{"RefusedMembers_Account":[…]}` or `{"RefusedSubscribers_Account":[…]}` | allowed for all others | `partly_refused` |
 | `{"ResultItem":[…]}` to `Sns.CallbackPrev…` | the same; accounts that are not in it are allowed | by the items |
-| `{"ErrorCode":1}` to `Sns.CallbackPrev…` | each account refused: by default a code alone lets all pass | `refused` |
+| `{"ErrorCode":1}` to `Sns.CallbackPrev…` | each account refused: by default a code for all lets all pass | `refused` |
 | `{"RspData":"…"}` to `Chatbot.OnC2CSignalMessage` | the same | `answered` |
 | 204 or `{"ErrorCode":1}` to `Chatbot.OnC2CSignalMessage` | code 1: nothing is handed on | `ignored` |
 | anything else, nothing in time | `BRIDGE_DECISION_ON_FAILURE`: allowed, or code 1. To a chatbot code 1 | `failed` |
 
-- Each page has the codes that are documented for an answer, [decisions.md](decisions.md#the-codes-that-there-are) all
-  of them. What the platform does with another code no page says: it is no decision, as is a field that the platform
-  does not know for this callback, or one that is misspelt.
+- Each section has the codes that are documented for an answer, [decisions.md](decisions.md#the-codes-that-there-are)
+  all of them. Another code is no decision, since hardly any page says what the platform does with it; nor is a field
+  that no page has for this callback, or one that is misspelt.
 - `decisioncode` is the `ErrorCode` that the platform was answered, of `Sns.CallbackPrev…` the first `ResultCode` that
   is not 0. 0 let it happen, so with `failed` it tells what became of it.
 - `data` is what the user wanted to do, also where the decision changed it.
-- An event may be asked about twice (a connection broke, the platform asked again), with the same `id`.
+- An event may be asked about twice, with the same `id`, where the connection to the endpoint broke.
 - With `BRIDGE_DROP_FIELDS` the endpoint does not see the dropped fields either.
 - An endpoint that stays silent five times in a row is left alone for five seconds, then tried with one question every
   five seconds. Questions that are not asked have failed, too; so have those whose body nobody can read."""

@@ -12,9 +12,9 @@ from bridge.events.exactness import Exactness, IdentityField
 
 WAITED_S = 2
 """How long the platform waits for an answer, as its overview of callbacks says."""
-_SITES = {"269": "cloud.tencent.com", "1047": "www.tencentcloud.com"}
-"""Product of a page → its site. Other products have pages on both sites, with numbers of their own."""
-_PAGE = re.compile(rf"\b({'|'.join(_SITES)})/\d+(?!\w)")
+_CHINA = "cloud.tencent.com"
+_INTERNATIONAL = "www.tencentcloud.com"
+_PAGE = re.compile(r"\b(?P<product>269|647|1047|1690)/(?P<page>\d+)(?!\w)")
 _ANSWERS = {
     Reply.ALLOW: "allowed, or as an endpoint [decides]({index}#decisions)",
     Reply.ALLOW_EACH: "allowed, or as an endpoint [decides]({index}#decisions), with a `ResultItem` for each account",
@@ -22,8 +22,10 @@ _ANSWERS = {
     Reply.ERROR_MESSAGE: "`ErrorCode` and `ErrorMessage`",
 }
 _WITHOUT_ANSWER = {
-    WithoutAnswer.ALLOWED: "within {seconds} s it happens by default; the console can make that otherwise",
-    WithoutAnswer.BLOCKED: "within {seconds} s it is **blocked**, other than with all others, unless"
+    WithoutAnswer.ALLOWED: "within {seconds} s it is delivered by default; the console can make that otherwise",
+    WithoutAnswer.PROBABLY_ALLOWED: "within {seconds} s it probably happens: of all before-callbacks the platform's"
+    " overview says that the message is delivered by default, and names nothing else; the console has a setting",
+    WithoutAnswer.BLOCKED: "within {seconds} s it is **blocked**, the opposite of what holds for a message, unless"
     " `Live.CallbackBeforeCallBackNotBlock` is configured",
     WithoutAnswer.UNKNOWN: "within {seconds} s: not documented",
 }
@@ -89,8 +91,15 @@ def without_an_answer(callback: Callback) -> str:
 
 
 def linked(source: str) -> str:
-    """The pages of a source, those whose numbers are of one site alone as links."""
-    return _PAGE.sub(lambda page: f"[{page[0]}](https://{_SITES[page[1]]}/document/product/{page[0]})", source)
+    """The pages of a source as links."""
+    return _PAGE.sub(lambda page: f"[{page[0]}](https://{_site(page)}/document/product/{page[0]})", source)
+
+
+def _site(page: re.Match[str]) -> str:
+    """The site of a page. Both sites have pages of 647: of those that are cited, China's have the longer numbers."""
+    if page["product"] == "647":
+        return _CHINA if len(page["page"]) > len("99999") else _INTERNATIONAL
+    return _INTERNATIONAL if page["product"] == "1047" else _CHINA
 
 
 def anchor(heading: str) -> str:

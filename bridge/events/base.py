@@ -60,13 +60,13 @@ class Callback(NamedTuple):
     `event_time?` counts in either unit. `platform?` is OptPlatform of the URL. Parts that are passed on as they came
     (`list[Any]`) cannot be in it: written anew on the way, the same callback would get another id."""
     identity_reason: str
-    """Why that is unique, or why nothing is: a sentence for the reference."""
+    """Why we take that to be unique, or nothing: a sentence for the reference, which says of it that it is ours."""
     identity_otherwise: tuple[str, ...] = ()
     """What makes it unique where a part of `identity` is absent, in the same notation; empty where nothing does."""
     event_time: EventTimePages = EventTimePages.EVERY
     """Where EventTime is documented: what an identity with `event_time` is worth."""
     exact: bool = True
-    """Whether the documentation makes the identity unique; else every callback counts as a new event."""
+    """Whether we take the identity to be unique; else every callback counts as a new event."""
     source: str = ""
     """Documentation pages that it was read from."""
     reply: Reply = Reply.IGNORED
@@ -139,7 +139,12 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     source: Annotated[str, msgspec.Meta(description="`/tencent-im/` and the SdkAppid.")]
     type: Annotated[str, msgspec.Meta(description="What happened, e.g. `im.c2c.message.recalled`.")]
     subject: Annotated[str, msgspec.Meta(description="Account or group it is about; the Kafka key.")]
-    time: Annotated[datetime, msgspec.Meta(description="When it happened: EventTime, else the time of receipt.")]
+    time: Annotated[
+        datetime,
+        msgspec.Meta(
+            description="When it happened: EventTime, or what its section names in its place, else the time of receipt."
+        ),
+    ]
     datacontenttype: Annotated[str, msgspec.Meta(description="Form of the data.")]
     dataschema: Annotated[str, msgspec.Meta(description="Name of the JSON Schema of the data.")]
     callbackcommand: Annotated[str, msgspec.Meta(description="The platform's name of the callback.")]

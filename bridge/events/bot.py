@@ -17,8 +17,9 @@ class C2CMessageReceived(Data, frozen=True):
         subject=("to_account", "from_account"),
         identity=("from_account", "to_account", "msg_key", "send_msg_result?"),
         identity_otherwise=("from_account", "to_account", "msg_seq", "msg_random", "msg_time", "send_msg_result?"),
-        identity_reason="MsgKey is unique between two users, and made of the three numbers that take its place where it"
-        " is absent; a message whose delivery failed may be sent again under its own, so the result counts.",
+        identity_reason="The page calls MsgKey unique; senders choose its numbers, so both users count. Where it is"
+        " absent, the three numbers take its place that it is made of in the pages' examples. A message whose delivery"
+        " failed may be sent again under its own, so the result counts.",
         source="1047/68952",
     )
 
@@ -88,7 +89,7 @@ class SignalMessageReceived(Data, frozen=True):
         type="im.chatbot.signal_message.received",
         subject=("to_account", "from_account"),
         identity=("from_account", "to_account", "msg_key"),
-        identity_reason="MsgKey is made of sequence number, random number and second, and unique between two users.",
+        identity_reason="Other pages call MsgKey unique; senders choose its numbers, so both users count.",
         source="269/103730, 1047/59057",
         reply=Reply.DATA,
         answers=answers.SIGNAL,

@@ -17,8 +17,8 @@ class MessageSendRequested(Data, frozen=True):
         subject=("to_account",),
         identity=("from_account", "to_account", "msg_key"),
         identity_otherwise=("from_account", "to_account", "msg_seq", "msg_random", "msg_time"),
-        identity_reason="MsgKey is made of sequence number, random number and second, which take its place where it is"
-        " absent: the random number tells messages of one second apart.",
+        identity_reason="The page calls MsgKey unique; senders choose its numbers, so both users count. Where it is"
+        " absent, the three numbers take its place that it is made of in the pages' examples.",
         source="269/1632, 1047/34364",
         reply=Reply.ALLOW,
         answers=answers.C2C_MESSAGE,
@@ -47,8 +47,9 @@ class MessageSent(Data, frozen=True):
         subject=("to_account",),
         identity=("from_account", "to_account", "msg_key", "send_msg_result?"),
         identity_otherwise=("from_account", "to_account", "msg_seq", "msg_random", "msg_time", "send_msg_result?"),
-        identity_reason="MsgKey is unique between two users, and made of the three numbers that take its place where it"
-        " is absent; a message whose delivery failed may be sent again under its own, so the result counts.",
+        identity_reason="The page calls MsgKey unique; senders choose its numbers, so both users count. Where it is"
+        " absent, the three numbers take its place that it is made of in the pages' examples. A message whose delivery"
+        " failed may be sent again under its own, so the result counts.",
         source="1047/34365",
     )
 
@@ -115,7 +116,8 @@ class MessageRecalled(Data, frozen=True):
         type="im.c2c.message.recalled",
         subject=("to_account",),
         identity=("from_account", "to_account", "msg_key"),
-        identity_reason="A message can be recalled once: the platform refuses a second time (20023).",
+        identity_reason="The page calls MsgKey unique, and a message can be recalled once: a second time is refused"
+        " (20023).",
         source="269/61697, 1047/43466",
     )
 
@@ -152,7 +154,8 @@ class ReadReceiptSent(Data, frozen=True):
         type="im.c2c.read_receipt.sent",
         subject=("operator_account",),
         identity=("operator_account", "peer_account", "c2c_msg_info.msg_key", "event_time"),
-        identity_reason="MsgKey is unique between two users only: two senders may have used the same.",
+        identity_reason="Senders choose the numbers in MsgKey, so two of them may have used the same: both users"
+        " count.",
         source="269/128223",
     )
 
@@ -219,7 +222,7 @@ class MessageExtensionChanged(Data, frozen=True):
         type="im.c2c.message_extension.changed",
         subject=("to_account",),
         identity=("from_account", "to_account", "msg_key", "seq", "event_time", "operate_type?"),
-        identity_reason="Each change raises Seq; whether it starts again after all were deleted is not documented, so"
+        identity_reason="Seq counts the changes; whether it starts again after all were deleted is not documented, so"
         " the time counts.",
         source="1047/76006",
     )

@@ -41,13 +41,16 @@ SIGNATURE_MISSING = Refusal(
     HTTPStatus.FORBIDDEN,
     "signature_missing",
     _UNAUTHENTIC,
-    "Sign and RequestTime are required: switch callback authentication on in the console, with a token of BRIDGE_APPS",
+    "Sign and RequestTime are required: switch callback authentication on where these callbacks are configured (the"
+    " console; for Live by REST), with a token of BRIDGE_APPS",
 )
 BAD_SIGNATURE = Refusal(
     HTTPStatus.FORBIDDEN,
     "bad_signature",
     _UNAUTHENTIC,
-    "Sign does not fit RequestTime and the app's tokens in BRIDGE_APPS: compare them with the console's",
+    "Sign does not fit RequestTime and any of the app's tokens in BRIDGE_APPS: compare them with the token that is set"
+    " where these callbacks are configured. That of IM is in the console; Live, Room, Mic and Call have others, set by"
+    " REST",
 )
 _STALE = "RequestTime is too far from the time here"
 STALE_TIME = Refusal(

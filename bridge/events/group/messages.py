@@ -16,8 +16,8 @@ class MessageSendRequested(Data, frozen=True):
         type="im.group.message_send.requested",
         subject=("group_id",),
         identity=("group_id", "topic_id?", "from_account", "msg_random", "event_time"),
-        identity_reason="There is no MsgSeq before a message is sent; its sender chooses the random number, and does"
-        " not use it twice in a millisecond.",
+        identity_reason="There is no MsgSeq before a message is sent; its sender chooses the random number, and"
+        " hardly uses it twice in a millisecond.",
         event_time=EventTimePages.SOME,
         source="269/1619, 1047/34374",
         reply=Reply.ALLOW,
@@ -130,7 +130,7 @@ class MessageExtensionChanged(Data, frozen=True):
         type="im.group.message_extension.changed",
         subject=("group_id",),
         identity=("group_id", "msg_seq", "seq", "event_time", "operate_type?"),
-        identity_reason="Each change raises Seq; whether it starts again after all were deleted is not documented, so"
+        identity_reason="Seq counts the changes; whether it starts again after all were deleted is not documented, so"
         " the time counts.",
         source="1047/76007",
     )
@@ -191,7 +191,7 @@ class MessageRejected(Data, frozen=True):
         subject=("group_id",),
         identity=("group_id", "topic_id?", "from_account", "msg_random", "event_time", "error_code?"),
         identity_reason="There is no MsgSeq for a message that was refused; its sender chooses the random number, and"
-        " does not use it twice in a millisecond.",
+        " hardly uses it twice in a millisecond.",
         event_time=EventTimePages.SOME,
         source="1047/49462",
     )

@@ -145,7 +145,7 @@ class Gift(Part, frozen=True):
     gift_time: Annotated[int | None, tencent("Time", "When, Unix seconds.")] = None
     gift_id: Annotated[str | None, tencent("GiftId", "The kind of gift.")] = None
     count: Annotated[int | None, tencent("Count", "How many.")] = None
-    coins: Annotated[int | None, tencent("Coins", "What it is worth.")] = None
+    coins: Annotated[int | None, tencent("Coins", "What one of them is worth.")] = None
 
 
 class GiftSendRequested(Data, frozen=True):

@@ -1,6 +1,6 @@
 """Meeting rooms, as the older webhook of the room component tells of them: its commands stand in `command` of the URL.
 
-The pages of three of its commands could not be read. Of these, the fields that their kin have are typed, and whatever
+We could not read the pages of three of its commands. Of these, the fields that their kin have are typed, and whatever
 else comes is passed on.
 """
 
@@ -16,7 +16,7 @@ UserRole = Annotated[
     int | None, tencent("UserRole", "0: owner; 1: administrator; 2: an ordinary member.", optional=True)
 ]
 SeatCount = Annotated[int | None, tencent("SeatCount", "How many seats there are.", optional=True)]
-NO_PAGE = "The page of its body could not be read, so that nothing is known to be in it."
+NO_PAGE = "We could not read the page of its body, so that we know nothing to be in it."
 
 
 class OldRoomInfo(Part, frozen=True):
@@ -44,7 +44,7 @@ OldRoom = Annotated[OldRoomInfo | None, tencent("RoomInfo", "The room.", optiona
 
 
 class OldRoomCreated(Data, frozen=True):
-    """A meeting room was created, as the older webhook tells. The page of its body could not be read."""
+    """A meeting room was created, as the older webhook tells. We could not read the page of its body."""
 
     callback = Callback(
         command="createRoom",
@@ -139,7 +139,7 @@ class OldMemberLeft(Data, frozen=True):
 
 
 class OldRoleChanged(Data, frozen=True):
-    """A user has another role in a meeting room, as the older webhook tells. The page of its body could not be read."""
+    """A user has another role in a meeting room, as the older webhook tells. We could not read the page of its body."""
 
     callback = Callback(
         command="updateUserRole",
@@ -159,7 +159,7 @@ class OldRoleChanged(Data, frozen=True):
 
 
 class OldSeatTaken(Data, frozen=True):
-    """A user took a seat in a meeting room, as the older webhook tells. The page of its body could not be read."""
+    """A user took a seat in a meeting room, as the older webhook tells. We could not read the page of its body."""
 
     callback = Callback(
         command="takeSeat",
