@@ -49,8 +49,8 @@ BAD_SIGNATURE = Refusal(
     "bad_signature",
     _UNAUTHENTIC,
     "Sign does not fit RequestTime and any of the app's tokens in BRIDGE_APPS: compare them with the token that is set"
-    " where these callbacks are configured. That of IM is in the console; Live, Room, Mic and Call have others, set by"
-    " REST",
+    " where these callbacks are configured. That of IM is in the console; Live, Room, Mic and Call may have others, set"
+    " by REST",
 )
 _STALE = "RequestTime is too far from the time here"
 STALE_TIME = Refusal(
