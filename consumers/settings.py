@@ -103,7 +103,7 @@ class ConsumersSettings(Settings):
         150.0,
         gt=0,
         le=200,
-        description="Most calls per second and app, of all processes together. The platform takes 200, from anybody.",
+        description="Most calls per second and app, of all processes together. The platform takes 200, whoever calls.",
     )
     reconcile_lease_s: float = Field(
         60.0,

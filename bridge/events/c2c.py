@@ -222,7 +222,7 @@ class MessageExtensionChanged(Data, frozen=True):
         type="im.c2c.message_extension.changed",
         subject=("to_account",),
         identity=("from_account", "to_account", "msg_key", "seq", "event_time", "operate_type?"),
-        identity_reason="Seq counts the changes; whether it starts again after all were deleted is not documented, so"
+        identity_reason="Seq is a version number; whether it starts again after all were deleted is not documented, so"
         " the time counts.",
         source="1047/76006",
     )

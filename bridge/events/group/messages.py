@@ -130,7 +130,7 @@ class MessageExtensionChanged(Data, frozen=True):
         type="im.group.message_extension.changed",
         subject=("group_id",),
         identity=("group_id", "msg_seq", "seq", "event_time", "operate_type?"),
-        identity_reason="Seq counts the changes; whether it starts again after all were deleted is not documented, so"
+        identity_reason="Seq is a version number; whether it starts again after all were deleted is not documented, so"
         " the time counts.",
         source="1047/76007",
     )
