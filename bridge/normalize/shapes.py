@@ -31,7 +31,11 @@ MAX_FIELDS = 50
 
 _IDENTIFIER = re.compile(r"[A-Za-z][A-Za-z0-9]*(?:_[A-Za-z][A-Za-z0-9]*)*")
 """Each part begins with a letter: what is like `user_7` is likely an account."""
-_COMMAND = re.compile(rf"{_IDENTIFIER.pattern}(?:\.{_IDENTIFIER.pattern})?")
+_COMMAND = re.compile(r"[A-Z][A-Za-z0-9]*\.[A-Z][A-Za-z0-9]*")
+"""A family and a name, as the platform writes all that it has made since years: `Group.CallbackAfterSendMsg`."""
+_OLD_COMMAND = re.compile(r"[a-z]+(?:_[a-z]+|[A-Z][a-z]+)*")
+"""As the old webhooks write them: `caller_start_call`, `createRoom`."""
+_OLD_WORD = re.compile(r"[A-Z]?[a-z]+")
 _WORDS = re.compile(r"(?:[A-Z][a-z0-9]*)+")
 """What the platform makes names of, with underscores between: `GroupMsg`, `C2C`, `URL`."""
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z][a-z]+")
@@ -45,8 +49,14 @@ def field_name(name: str) -> str:
 
 
 def command_name(command: str) -> str:
-    """A command that is not documented, and so may be any text, as it may be shown."""
-    return command if _is_short_identifier(command, _COMMAND, MAX_COMMAND_CHARS) else HIDDEN_NAME
+    """A command that is not documented, and so may be any text, as it may be shown.
+
+    One word, or several, may be an account as well: they are shown where old webhooks have commands of such words.
+    """
+    if _is_short_identifier(command, _COMMAND, MAX_COMMAND_CHARS):
+        return command
+    is_old = _is_short_identifier(command, _OLD_COMMAND, MAX_COMMAND_CHARS) and _old_words(command) <= _old_vocabulary()
+    return command if is_old else HIDDEN_NAME
 
 
 def shape_of(value: Any) -> str:
@@ -120,6 +130,16 @@ def _vocabulary() -> tuple[frozenset[str], frozenset[str]]:
     """All documented names, and the words that they are made of."""
     documented = names.fields()
     return documented, frozenset(word for name in documented for word in _WORD.findall(name) if len(word) > 1)
+
+
+def _old_words(command: str) -> set[str]:
+    return {word.lower() for word in _OLD_WORD.findall(command)}
+
+
+@cache
+def _old_vocabulary() -> frozenset[str]:
+    """What the commands of old webhooks are made of."""
+    return frozenset(word for command in names.commands("*") if "." not in command for word in _old_words(command))
 
 
 def _is_short_identifier(text: str, form: re.Pattern[str], most_chars: int) -> bool:

@@ -88,9 +88,18 @@ def test_the_name_of_a_new_field_of_a_documented_object_is_shown(name: str) -> N
     assert field_name(name) == name
 
 
-@pytest.mark.parametrize("command", ["New.Thing", "Group.CallbackAfterX", "caller_start_call", "createRoom"])
+@pytest.mark.parametrize(
+    "command", ["New.Thing", "Group.CallbackAfterX", "caller_start_call", "createSeat", "call_missed"]
+)
 def test_a_command_that_looks_like_one_is_shown(command: str) -> None:
     assert command_name(command) == command
+
+
+@pytest.mark.parametrize(
+    "text", ["alice", "Alice", "john.smith", "User_Ann", "john_call", "Hello", "ab", "AB", "new.Thing"]
+)
+def test_a_command_that_may_be_an_account_or_a_word_of_a_user_is_hidden(text: str) -> None:
+    assert command_name(text) == HIDDEN_NAME
 
 
 @pytest.mark.parametrize(
