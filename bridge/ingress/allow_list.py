@@ -8,8 +8,10 @@ Who may post are the networks that the platform names, and those of the setting.
   one may look: in the log, by `/readyz`, by the metric, by `bridge doctor`.
 - What an answer names no more is accepted for a while longer, see `KnownNetworks`.
 
-Of the processes on a folder one asks, the others read what it wrote: see `NetworksFile`. Where the disk does not let
-them agree, each asks for itself.
+- An answer that is not whole, since a part of it cannot be accepted, adds networks and takes none away.
+
+Of the processes on a folder that go by the same lists one asks, the others read what it wrote: see `NetworksFile`.
+Where the disk does not let them agree, each asks for itself.
 """
 
 from __future__ import annotations
@@ -62,6 +64,8 @@ NEWER_ANSWER_S = 0.5
 """The same where the last good answer is known."""
 FILE_S = 2.0
 """How long the disk may take for a look at the file."""
+WRITE_S = 10.0
+"""How long it may take for a change: nobody waits for that."""
 NO_ANSWER = "the disk does not answer"
 NOT_YET = "the platform has not named its networks yet"
 
@@ -201,7 +205,7 @@ class AllowList:
 
     async def _may_ask(self) -> bool:
         try:
-            return await self._of_file(self._file.try_lock)
+            return await self._of_file(partial(self._file.try_lock, self._lists()))
         except OSError as error:
             self._tell_unwritten(f"{self._file.path} cannot be written ({error.strerror or NO_ANSWER})")
             return True
@@ -220,20 +224,20 @@ class AllowList:
     # -- Asking --------------------------------------------------------------------------------------------------------
 
     async def _ask(self) -> bool:
-        """Ask for all lists, and take what is good. Whether each kind of list came, in the name of some app."""
+        """Ask for all lists, and take what is good. Whether each of them came."""
         limit = asyncio.Semaphore(CALLS_AT_A_TIME)
         async with rest_session() as session:
             outcomes = await asyncio.gather(*(self._ask_for(session, limit, one) for one in self._lists()))
-        good = {outcome.list_id.nettype for outcome in outcomes if outcome.answer is not None}
         problems = [outcome.problem for outcome in outcomes if outcome.problem]
         self._problem = some(problems)
         for outcome in outcomes:
             if outcome.answer is not None:
-                keep_s = self._settings.allowed_networks_keep_s
+                # What cannot be accepted may stand for a network that was named before.
+                keep_s = math.inf if outcome.answer.problems else self._settings.allowed_networks_keep_s
                 change = self._known.merge(outcome.list_id, outcome.answer.networks, keep_s)
                 self._tell_answer(outcome.list_id, outcome.answer, change)
         await self._use_known()
-        if good:
+        if any(outcome.answer is not None for outcome in outcomes):
             self._known.forget_others(self._lists())
             await self._write_file()
         if self.is_open:
@@ -242,7 +246,7 @@ class AllowList:
             log.warning(
                 "the platform does not say which networks it calls from: %s. %s hold", self._problem, self._hold()
             )
-        return good == {one.nettype for one in self._lists()}
+        return all(outcome.answer is not None for outcome in outcomes)
 
     async def _ask_for(self, session: aiohttp.ClientSession, limit: asyncio.Semaphore, list_id: ListId) -> Outcome:
         app = self._apps[list_id.app_id]
@@ -286,16 +290,17 @@ class AllowList:
 
     async def _write_file(self) -> None:
         try:
-            if await self._of_file(self._file.try_lock):
-                await self._of_file(partial(self._file.write, self._known.lists))
+            lists = self._lists()
+            if await self._of_file(partial(self._file.try_lock, lists)):
+                await self._of_file(partial(self._file.update, dict(self._known.lists), lists), WRITE_S)
             self._file_problem = ""
         except OSError as error:
             self._tell_unwritten(f"{self._file.path} cannot be written ({error.strerror or NO_ANSWER})")
 
-    async def _of_file(self, work: Callable[[], T]) -> T:
+    async def _of_file(self, work: Callable[[], T], within_s: float = FILE_S) -> T:
         """Do file work in the thread. Raises TimeoutError, which is an OSError: the disk hangs; it may end later."""
         assert self._thread is not None
-        async with asyncio.timeout(FILE_S):
+        async with asyncio.timeout(within_s):
             return await self._thread.call(work)
 
     # -- What is told --------------------------------------------------------------------------------------------------

@@ -15,7 +15,8 @@ from common.networks import IPNetwork
 
 FORGOTTEN_AFTER_S = 7 * 86_400
 """A list that is no longer asked for is forgotten when its last answer is older."""
-MAX_LISTS = 256
+MAX_OTHERS = 256
+"""Lists of others that are remembered."""
 
 
 class ListId(NamedTuple):
@@ -90,14 +91,13 @@ class KnownNetworks:
         )
 
     def forget_others(self, ours: Collection[ListId]) -> None:
-        """Forget lists that nobody asks for any more: of those not ours the old ones."""
+        """Forget lists that nobody asks for any more: of those not ours the old ones, and of many the oldest."""
         now = time.time()
         texts = set(map(str, ours))
-        self.lists = {
-            text: one
-            for text, one in list(self.lists.items())[-MAX_LISTS:]
-            if text in texts or now - one.answered < FORGOTTEN_AFTER_S
-        }
+        others = [text for text in self.lists if text not in texts]
+        others.sort(key=lambda text: -self.lists[text].answered)
+        kept = texts.union(text for text in others[:MAX_OTHERS] if now - self.lists[text].answered < FORGOTTEN_AFTER_S)
+        self.lists = {text: one for text, one in self.lists.items() if text in kept}
 
     def networks(self, ours: Collection[ListId]) -> set[IPNetwork] | None:
         """All that the platform names in these lists; None where one of its kinds of lists has never come.

@@ -28,7 +28,8 @@ def _impatient(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
     caplog.set_level(logging.INFO)
     monkeypatch.setattr(allow_list, "LOOK_INTERVAL_S", 0.02)
     monkeypatch.setattr(allow_list, "RETRY_FIRST_S", 0.05)
-    monkeypatch.setattr(allow_list, "FIRST_ANSWER_S", 60.0)  # A machine may be busy.
+    for name in ("FIRST_ANSWER_S", "FILE_S", "WRITE_S"):  # A machine may be busy.
+        monkeypatch.setattr(allow_list, name, 60.0)
 
 
 def settings_of(platform: ImPlatform, folder: Path, **given: Any) -> BridgeSettings:
@@ -192,6 +193,36 @@ async def test_of_several_apps_one_that_is_refused_hides_no_answer_to_another(
         assert not gate.admits("198.51.100.9")
         assert f"(app {OTHER_APP}, nettype 5: " in gate.kept.problem
         assert "the platform does not say which networks it calls from" in caplog.text
+        await until(lambda: platform.asked("nettype=5") >= 4)  # Soon, not when the good one is due.
+
+
+async def test_services_with_other_apps_on_the_same_folder_ask_and_keep_each_their_own(
+    platform: ImPlatform, tmp_path: Path
+) -> None:
+    platform.networks = {"5": ["203.0.113.0/24"], "6": ["192.0.2.0/24"]}
+    in_china, abroad = (
+        settings_of(platform, tmp_path, allowed_networks_region=region) for region in ("china", "abroad")
+    )
+    async with started(in_china) as one, started(abroad) as another:
+        assert [one.admits(address) for address in ("203.0.113.9", "192.0.2.9")] == [True, False]
+        assert [another.admits(address) for address in ("203.0.113.9", "192.0.2.9")] == [False, True]
+    platform.fault = lambda _: "http:502"
+    async with started(in_china) as one, started(abroad) as another:
+        assert [one.admits(address) for address in ("203.0.113.9", "192.0.2.9")] == [True, False]
+        assert [another.admits(address) for address in ("203.0.113.9", "192.0.2.9")] == [False, True]
+
+
+async def test_an_answer_a_part_of_which_cannot_be_read_takes_nothing_away(
+    platform: ImPlatform, tmp_path: Path
+) -> None:
+    platform.networks["5"] = ["203.0.113.0/24", "192.0.2.0/24"]
+    settings = settings_of(platform, tmp_path, allowed_networks_keep_s=0, allowed_networks_interval_s=1)
+    async with started(settings) as gate:
+        platform.networks["5"] = ["192.0.2.0/244", "203.0.113.0/24", "198.51.100.0/24"]
+        await until(lambda: gate.admits("198.51.100.9"))
+        assert gate.admits("192.0.2.9")
+        platform.networks["5"] = ["203.0.113.0/24", "198.51.100.0/24"]
+        await until(lambda: not gate.admits("192.0.2.9"))
 
 
 @pytest.mark.parametrize("content", [b"{", b'{"format":7}', b'{"format":1,"lists":{"1400000000/5":[]}}'])

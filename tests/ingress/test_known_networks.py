@@ -131,3 +131,16 @@ def test_lists_that_nobody_asks_for_are_forgotten_when_they_are_old(clock: SetCl
     clock.now += 365 * DAY_S
     known.forget_others([CHINA])
     assert accepted(known) == ["203.0.114.0/24"], "ours never"
+
+
+def test_however_many_lists_there_are_ours_are_kept_and_of_others_the_newest(
+    clock: SetClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(known_networks, "MAX_OTHERS", 2)
+    known = KnownNetworks()
+    ours = [ListId(str(number), "5") for number in range(5)]
+    for list_id in (*ours, *(ListId(str(number), "5") for number in range(5, 9))):
+        merge(known, "203.0.113.0/24", list_id=list_id)
+        clock.now += 1
+    known.forget_others(ours)
+    assert known.lists.keys() == {"0/5", "1/5", "2/5", "3/5", "4/5", "7/5", "8/5"}
