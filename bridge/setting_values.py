@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
@@ -41,12 +41,13 @@ def check_apps(apps: Mapping[str, Sequence[SecretStr]]) -> None:
                 )
 
 
-def too_many_tokens(tokens: Sequence[object]) -> str:
+def too_many_tokens(tokens: Collection[object]) -> str:
     """What to say of so many tokens of an app; empty: nothing."""
-    if len(tokens) <= MANY_TOKENS:
+    count = len(set(tokens))
+    if count <= MANY_TOKENS:
         return ""
     return (
-        f"{plural(len(tokens), 'token')}, and each of them lets in whoever knows it: remove those that no product"
+        f"{plural(count, 'token')}, and each of them lets in whoever knows it: remove those that no product"
         " of the platform (IM, Live, Room, Mic, Call) signs with any more"
     )
 

@@ -316,15 +316,8 @@ class BridgeSettings(Settings):
     def remarks(self) -> Iterator[str]:
         """What is set and may not do what is meant."""
         yield from super().remarks()
-        for app, tokens in self.apps.items():
-            if told := too_many_tokens(tokens):
-                yield f"BRIDGE_APPS: app {app} has {told}"
-        if not self.asks_for_networks:
-            for name in sorted(self.model_fields_set & _OF_AUTO):
-                yield f"BRIDGE_{name.upper()} has no effect while BRIDGE_ALLOWED_NETWORKS is not auto"
-        elif self.apps:
-            for app in sorted(self.im_apps.keys() - self.apps.keys()):
-                yield f"BRIDGE_IM_APPS: app {app} is none of BRIDGE_APPS; the platform is asked in its name, too"
+        yield from self._remarks_on_tokens()
+        yield from self._remarks_on_networks()
         for pattern, other in never_asked(self.decision_urls):
             yield (
                 f"BRIDGE_DECISION_URLS: {pattern} has no effect: {other} decides what it matches."
@@ -335,6 +328,24 @@ class BridgeSettings(Settings):
                 nearest = names.nearest_field(name)
                 meant = f"is {nearest} meant?" if nearest else "it is dropped where it comes nevertheless."
                 yield f"BRIDGE_DROP_FIELDS: {name} is a field of no documented callback; {meant}"
+
+    def _remarks_on_tokens(self) -> Iterator[str]:
+        for app, tokens in self.apps.items():
+            if told := too_many_tokens(tokens):
+                yield f"BRIDGE_APPS: app {app} has {told}"
+            if len(set(tokens)) < len(tokens):
+                yield f"BRIDGE_APPS: app {app} has the same token more than once: was another one meant?"
+
+    def _remarks_on_networks(self) -> Iterator[str]:
+        for network in self.static_networks:
+            if network.prefixlen == 0:
+                yield f"BRIDGE_ALLOWED_NETWORKS has {network}, so every IPv{network.version} address may post"
+        if not self.asks_for_networks:
+            for name in sorted(self.model_fields_set & _OF_AUTO):
+                yield f"BRIDGE_{name.upper()} has no effect while BRIDGE_ALLOWED_NETWORKS is not auto"
+        elif self.apps:
+            for app in sorted(self.im_apps.keys() - self.apps.keys()):
+                yield f"BRIDGE_IM_APPS: app {app} is none of BRIDGE_APPS; the platform is asked in its name, too"
 
     @property
     def asks_for_networks(self) -> bool:

@@ -76,7 +76,7 @@ async def _apps(settings: InspectionSettings) -> list[Finding]:
         Finding(
             f"app {app}",
             bool(tokens),
-            too_many_tokens(tokens) or plural(len(tokens), "token")
+            too_many_tokens(tokens) or plural(len(set(tokens)), "token")
             if tokens
             else "no token: anybody who knows the URL can post. Switch on authentication where the URL is set",
         )

@@ -6,7 +6,7 @@ import math
 import time
 from collections.abc import Collection, Iterable, Iterator
 from ipaddress import ip_network
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import msgspec
 
@@ -39,7 +39,7 @@ class ListId(NamedTuple):
 class NetworkList(msgspec.Struct):
     """One of the platform's lists, as of its last good answer. Times are Unix seconds."""
 
-    answered: float
+    answered: Annotated[float, msgspec.Meta(ge=0)]
     """When that came."""
     networks: dict[str, float]
     """Each network → since when it is missing in the answers; 0: it is in the last one."""

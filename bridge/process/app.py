@@ -50,6 +50,8 @@ class Bridge:
 
     def __init__(self, settings: BridgeSettings, *, admin_socket: str | None = None) -> None:
         self._settings = settings
+        self._apps = settings.apps
+        """Whose tokens were looked at."""
         self._publisher = Publisher(settings)
         self._journal = Journal.from_settings(settings, outlet=self._publisher)
         self._drift = Drift()
@@ -157,10 +159,17 @@ class Bridge:
         while True:
             try:
                 self._set_gauges()
-                self._ingress.take_new_tokens()
+                self._take_new_tokens()
             except Exception:  # Else both would stand still from now on, and nobody would know.
                 log.exception("gauges or tokens could not be refreshed; it is tried again")
             await asyncio.sleep(REFRESH_INTERVAL_S)
+
+    def _take_new_tokens(self) -> None:
+        self._ingress.take_new_tokens()
+        latest = self._settings.latest()
+        if latest.apps is not self._apps:
+            self._apps = latest.apps
+            warn_of_tokens(latest)
 
     def _set_gauges(self) -> None:
         state = self._journal.state
@@ -183,6 +192,20 @@ class Bridge:
         metrics.DEGRADED.set(not (state.disk_ok and kafka_ok))
 
 
+def warn_of_tokens(settings: BridgeSettings) -> None:
+    """Say in the log in the name of which apps anybody may post, or anybody who has read our documentation."""
+    for app, tokens in settings.apps.items():
+        if not tokens:
+            log.warning("app %s has no token: anybody who knows the URL can post callbacks in its name", app)
+        elif DEV_TOKEN in (token.get_secret_value() for token in tokens) and settings.host not in LOOPBACK:
+            log.warning(
+                "app %s accepts the development token %s, which everybody knows. Set your own, for instance in a file "
+                """.env: BRIDGE_APPS='{"<SdkAppid>":["<token>"]}'""",
+                app,
+                DEV_TOKEN,
+            )
+
+
 async def serve(
     settings: BridgeSettings,
     listener: socket.socket | None = None,
@@ -201,16 +224,7 @@ async def serve(
         OSError: a port is taken.
     """
     shared = listener is not None
-    for app, tokens in settings.apps.items():
-        if not tokens:
-            log.warning("app %s has no token: anybody who knows the URL can post callbacks in its name", app)
-        elif DEV_TOKEN in (token.get_secret_value() for token in tokens) and settings.host not in LOOPBACK:
-            log.warning(
-                "app %s accepts the development token %s, which everybody knows. Set your own, for instance in a file "
-                """.env: BRIDGE_APPS='{"<SdkAppid>":["<token>"]}'""",
-                app,
-                DEV_TOKEN,
-            )
+    warn_of_tokens(settings)
     stop = asyncio.Event()
     with on_stop_signal(stop.set):
         if not shared:

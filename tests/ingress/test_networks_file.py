@@ -77,6 +77,7 @@ def test_who_writes_leaves_the_lists_that_others_have_written_since(tmp_path: Pa
         (b"[]", "is damaged"),
         (b'{"format":1}', "is damaged"),
         (b'{"format":1,"lists":{"1/5":{"answered":"x","networks":{}}}}', "is damaged"),
+        (b'{"format":1,"lists":{"1/5":{"answered":-1e308,"networks":{}}}}', "is damaged"),
         (b'{"format":1,"lists":{"1/5":{"answered":1,"networks":{"0.0.0.0/0":0}}}}', "0.0.0.0/0 is too wide"),
         (b'{"format":1,"lists":{"1/5":{"answered":1,"networks":{"me":0}}}}', "is no network"),
         (orjson.dumps({"format": FORMAT + 1, "networks": []}), "was written by a newer version (its format is 2)"),

@@ -216,6 +216,14 @@ def test_what_means_nothing_is_refused(
             {"APPS": '{"1400000000":["a","b","c","d","e"],"1400000001":["a","b","c","d"]}'},
             "BRIDGE_APPS: app 1400000000 has 5 tokens, and each of them lets in whoever knows it",
         ),
+        (
+            {"APPS": '{"1400000000":["a","b","a"]}'},
+            "BRIDGE_APPS: app 1400000000 has the same token more than once",
+        ),
+        (
+            {"ALLOWED_NETWORKS": '["192.0.2.0/24","0.0.0.0/0"]'},
+            "BRIDGE_ALLOWED_NETWORKS has 0.0.0.0/0, so every IPv4 address may post",
+        ),
         ({"IM_APPS": IM_APPS}, "BRIDGE_IM_APPS has no effect while BRIDGE_ALLOWED_NETWORKS is not auto"),
         (
             {"ALLOWED_NETWORKS_INTERVAL_S": "60"},

@@ -235,6 +235,7 @@ def test_who_may_post_without_the_platform_being_asked_is_told(tmp_path: Path, n
 
 
 def test_more_tokens_of_an_app_than_four_are_told(tmp_path: Path) -> None:
-    apps = '{"1400000000":["s3cret","b","c","d","e"]}'
+    apps = '{"1400000000":["s3cret","b","c","d","e"],"1400000001":["a","b","a","b","a"]}'
     _, shown = doctor(tmp_path, BRIDGE_KAFKA_BOOTSTRAP_SERVERS="127.0.0.1:1", BRIDGE_APPS=apps)
     assert "ok\tapp 1400000000\t5 tokens, and each of them lets in whoever knows it" in shown
+    assert "ok\tapp 1400000001\t2 tokens\n" in shown
