@@ -160,7 +160,10 @@ async def _report_of(session: aiohttp.ClientSession, address: URL) -> DriftRepor
             f" BRIDGE_ADMIN_PORT? {ELSEWHERE}"
         ) from error
     except aiohttp.ClientError as error:
-        raise NoReportError(f"{at} did not answer as HTTP does: {error or type(error).__name__}") from error
+        # Not the error's own words: they may be pages of what another service sends.
+        raise NoReportError(
+            f"{at} does not answer as HTTP does ({type(error).__name__}): is this the port of another service?"
+        ) from error
 
 
 class _NoPageError(Exception):
@@ -171,6 +174,11 @@ async def _page(session: aiohttp.ClientSession, address: URL) -> bytes:
     async with session.get(address, allow_redirects=False) as reply:
         if reply.status == HTTPStatus.NOT_FOUND:
             raise _NoPageError(f"has no page {DRIFT_PATH}: it is of a worker, or of an older ingress")
+        if reply.status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.PROXY_AUTHENTICATION_REQUIRED}:
+            raise _NoPageError(
+                f"answers with status {reply.status}: a proxy before it asks who you are. Give name and password as in"
+                " --url https://name:password@host, or ask on the machine of the ingress"
+            )
         if reply.status != HTTPStatus.OK:
             raise _NoPageError(f"answers with status {reply.status}: it is no admin port of an ingress")
         content = b""

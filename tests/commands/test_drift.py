@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -143,6 +145,7 @@ def test_nothing_that_a_terminal_would_obey_is_printed(drift: Run, option: tuple
     [
         (None, 200, "has no page /drift: it is of a worker, or of an older ingress"),
         (b"{}", 500, "answers with status 500"),
+        (b"{}", 401, "a proxy before it asks who you are. Give name and password"),
         (b"ok", 200, "not as the admin port of an ingress"),
         (b"\xff", 200, "not as the admin port of an ingress"),
         (b'{"differences":[{}],"since":[]}', 200, "not as the admin port of an ingress"),
@@ -150,7 +153,7 @@ def test_nothing_that_a_terminal_would_obey_is_printed(drift: Run, option: tuple
         (b'{"differences":[],"since":[]}', 200, "does not serve yet: ask again"),
         (b'{"differences":[],"since":[],"silent":2}', 200, "none of its processes answers: ask again"),
     ],
-    ids=["absent", "broken", "text", "bytes", "other form", "endless", "starting", "silent"],
+    ids=["absent", "broken", "proxy", "text", "bytes", "other form", "endless", "starting", "silent"],
 )
 def test_an_answer_that_tells_nothing_is_explained(drift: Run, body: bytes | None, status: int, said: str) -> None:
     with AdminPort(body, status) as port:
@@ -179,3 +182,22 @@ def test_where_nobody_can_be_asked_it_says_what_to_do(
     ended, out, err = drift(*arguments, **settings)
     assert (ended, out) == (status, "")
     assert said in " ".join(err.split())
+
+
+def test_what_another_service_sends_is_not_repeated(drift: Run) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def answer() -> None:
+            client, _ = server.accept()
+            with client:
+                client.recv(1000)
+                client.sendall(b"-ERR \x1b[31msecret\r\n")
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        ended, _, err = drift("--url", f"http://127.0.0.1:{server.getsockname()[1]}")
+        thread.join()
+    assert ended == 1
+    assert "is this the port of another service?" in err
+    assert "secret" not in err
+    assert err.count("\n") == 1
