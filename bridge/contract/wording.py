@@ -62,7 +62,7 @@ def describe_weakness(exactness: Exactness) -> str:
         return "; or ".join(exactness.weak_where)
     (identity,) = exactness.identities
     required = [field for field in identity if not field.is_optional]
-    weak = f"{_listed([f'`{field.platform_name}`' for field in required], 'or')} is absent"
+    weak = f"{_listed([field.in_words for field in required], 'or')} is absent"
     if not any(field.needs_ms for field in required):
         return weak
     return weak + ", or `EventTime` is in seconds" + _PAGES_WITH_TIME[exactness.event_time]
@@ -108,8 +108,8 @@ def anchor(heading: str) -> str:
 
 
 def _made_of(identity: Sequence[IdentityField]) -> str:
-    required = [f"`{field.platform_name}`" for field in identity if not field.is_optional]
-    further = [f"`{field.platform_name}`" for field in identity if field.is_optional]
+    required = [field.in_words for field in identity if not field.is_optional]
+    further = [field.in_words for field in identity if field.is_optional]
     return _listed(required, "and") + (f", where present also of {_listed(further, 'and')}" if further else "")
 
 

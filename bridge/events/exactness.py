@@ -32,11 +32,15 @@ class IdentityField(NamedTuple):
         return self.platform_names[0]
 
     @property
+    def in_words(self) -> str:
+        """Its names, for the reference."""
+        first, *others = (f"`{name}`" for name in self.platform_names)
+        return f"{first} (or {', '.join(others)})" if others else first
+
+    @property
     def lack(self) -> str:
         """In words, when it does not count."""
-        if len(self.platform_names) > 1:
-            return f"neither {' nor '.join(f'`{name}`' for name in self.platform_names)} is there"
-        return f"`{self.platform_name}` is absent" + (" or in seconds" if self.needs_ms else "")
+        return f"{self.in_words} is absent" + (" or in seconds" if self.needs_ms else "")
 
 
 class Exactness(NamedTuple):
@@ -77,7 +81,7 @@ class Exactness(NamedTuple):
 def _any_lack(fields: list[IdentityField]) -> str:
     if len(fields) == 1:
         return fields[0].lack
-    names = ", ".join(f"`{field.platform_name}`" for field in fields)
+    names = ", ".join(field.in_words for field in fields)
     in_seconds = ", or `EventTime` is in seconds" if any(field.needs_ms for field in fields) else ""
     return f"one of {names} is absent{in_seconds}"
 

@@ -281,7 +281,8 @@ def test_the_reference_says_of_what_an_identity_is_made_and_what_makes_it_weak(e
     if not entry.exactness.identities:
         assert (identity, weak) == ("weak, always |", "")
     for field in (field for fields in entry.exactness.identities for field in fields):
-        assert f"`{field.platform_name}`" in identity
-        assert field.is_optional or f"`{field.platform_name}`" in weak
+        for name in field.platform_names:
+            assert f"`{name}`" in identity
+            assert field.is_optional or f"`{name}`" in weak
         assert "in seconds" in weak or not field.needs_ms
     assert f"| {entry.exactness.label} |" in reference.pages()["events.md"]
