@@ -11,6 +11,7 @@ import aiohttp
 import orjson
 from yarl import URL
 
+from bridge.events import registry
 from bridge.ingress.verify import sign
 from bridge.settings import DeveloperSettings
 from common.program import command_line
@@ -96,6 +97,8 @@ def signed_url(url: str, signer: Credentials, command: str) -> str:
         "ClientIP": "203.0.113.7",
         "OptPlatform": "iOS",
     }
+    if registry.wants_error_message(command):  # The old webhooks, whose parameters have other names.
+        query = {"command" if name == "CallbackCommand" else name.lower(): value for name, value in query.items()}
     if signer.token is not None:
         now = str(int(time.time()))
         query |= {"Sign": sign(signer.token, now), "RequestTime": now}

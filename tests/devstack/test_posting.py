@@ -28,6 +28,13 @@ def test_a_url_is_signed_as_documented_and_keeps_what_it_has() -> None:
     assert query["Sign"] == sign(TOKEN, query["RequestTime"])
 
 
+@pytest.mark.parametrize("command", ["call_end", "caller_start_call", "takeSeat", "Call_End"])
+def test_the_url_of_an_old_webhook_has_the_names_that_these_have(command: str) -> None:
+    query = parse_qs(urlsplit(signed_url("http://127.0.0.1:8080", Credentials(APP_ID, TOKEN), command)).query)
+    assert list(query) == ["sdkappid", "command", "contenttype", "clientip", "optplatform", "Sign", "RequestTime"]
+    assert (query["sdkappid"], query["command"]) == ([APP_ID], [command])
+
+
 def test_without_a_token_a_url_is_not_signed() -> None:
     assert "Sign" not in signed_url("http://127.0.0.1:8080", Credentials(APP_ID, None), SENT)
 
