@@ -36,6 +36,14 @@ class MessageSendRequested(Data, frozen=True):
     cloud_custom_data: fields.CloudCustomData = None
     support_message_extension: fields.SupportMessageExtension = None
     sync_other_machine: fields.SyncOtherMachine = None
+    friendship: Annotated[
+        int | None,
+        tencent(
+            "FriendShip",
+            "A code; seen in captured traffic of 2018, on no page.",
+            optional=True,
+        ),
+    ] = None
 
 
 class MessageSent(Data, frozen=True):

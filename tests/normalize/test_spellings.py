@@ -36,6 +36,19 @@ MESSAGE = {**GROUP, "From_Account": "ann", "Random": 41_784_661, "MsgBody": []}
             {"msg_priority": "Normal"},
         ),
         (
+            "C2C.CallbackBeforeSendMsg",
+            {
+                "MsgBody": [{"MsgType": "TIMTextElem", "MsgContent": {"Text": "123"}}],
+                "From_Account": "1",
+                "To_Account": "user_01",
+                "FriendShip": 3,
+                "MsgRandom": 1_109_223_749,
+                "MsgSeq": 3_678_786,
+                "MsgTime": 1_543_209_719,
+            },
+            {"friendship": 3},
+        ),
+        (
             "Group.CallbackAfterRecallMsg",
             GROUP | {"MsgSeqList": [{"MsgSeq": 130, "MsgId": "1-2-3"}]},
             {"msg_seq_list": [{"msg_seq": 130, "msg_id": "1-2-3"}]},
