@@ -63,6 +63,9 @@ class Callback(NamedTuple):
     """Why we take that to be unique, or nothing: a sentence for the reference, which says of it that it is ours."""
     identity_otherwise: tuple[str, ...] = ()
     """What makes it unique where a part of `identity` is absent, in the same notation; empty where nothing does."""
+    identity_later: str = ""
+    """A part of `identity` that was not known from the beginning: it counts where it is present, and events without it
+    have the ids that they had before."""
     event_time: EventTimePages = EventTimePages.EVERY
     """Where EventTime is documented: what an identity with `event_time` is worth."""
     exact: bool = True

@@ -89,7 +89,8 @@ def _any_lack(fields: list[IdentityField]) -> str:
 def exactness_of(data: type[Data]) -> Exactness:
     """What is to be said of the events of this class."""
     callback = data.callback
-    paths = [callback.identity, callback.identity_otherwise] if callback.exact else []
+    later = (f"{callback.identity_later}?",) if callback.identity_later else ()
+    paths = [(*callback.identity, *later), callback.identity_otherwise] if callback.exact else []
     return Exactness(
         tuple(tuple(_field(data, path) for path in identity) for identity in paths if identity),
         callback.event_time,

@@ -74,6 +74,9 @@ def identity_getter(data: type[Data]) -> Identity:
     callback = data.callback
     if not callback.exact:
         return _nothing
+    if callback.identity_later:
+        assert not callback.identity_otherwise
+        return _with_later(_identity(data, callback.identity, _nothing), path_getter(callback.identity_later))
     if not callback.identity_otherwise:
         return _identity(data, callback.identity, _nothing)
     second = _identity(data, callback.identity_otherwise, _nothing)
@@ -83,6 +86,16 @@ def identity_getter(data: type[Data]) -> Identity:
         return None if values is None else (OTHERWISE, *values)
 
     return _identity(data, callback.identity, otherwise)
+
+
+def _with_later(identity: Identity, get_later: Callable[[Any], Any]) -> Identity:
+    """The identity with a part that leaves no trace where it is absent."""
+
+    def extended(data: Data, time_ms: int | None, is_in_ms: bool, platform: str | None) -> Sequence[Any] | None:
+        values, later = identity(data, time_ms, is_in_ms, platform), get_later(data)
+        return values if values is None or later is None else (*values, later)
+
+    return extended
 
 
 def _nothing(_data: Data, _time_ms: int | None, _is_in_ms: bool, _platform: str | None) -> None:

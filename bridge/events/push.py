@@ -14,6 +14,12 @@ PushStage = Annotated[int | None, tencent("PushStage", "1: sent; 2: reached the 
 ErrorCode = Annotated[int | None, tencent("ErrCode", "0: all is well; else what went wrong, a code.")]
 ErrorInfo = Annotated[str | None, tencent("ErrInfo", "Text for `error_code`.")]
 
+ONCE_ON_EACH_DEVICE = (
+    "A push reaches a stage once on each device; of several devices of a user, the vendor's service, the vendor of the"
+    " device and the time tell them apart. Two of one vendor in one second are taken for one: the body has nothing"
+    " better."
+)
+
 
 class OfflinePushReported(Data, frozen=True):
     """The push of a message reached a stage."""
@@ -23,8 +29,8 @@ class OfflinePushReported(Data, frozen=True):
         type="im.push.offline_push.reported",
         subject=("to_account",),
         identity=("push_id", "push_stage", "to_account", "push_platform?", "event_time?", "error_code?"),
-        identity_reason="A push reaches a stage once on each device; of several devices of a user, the vendor's"
-        " service and the time tell them apart.",
+        identity_later="device_type",
+        identity_reason=ONCE_ON_EACH_DEVICE,
         source="269/102567, 1047/67552",
         batch="Events",
     )
@@ -54,8 +60,8 @@ class AllMemberPushReported(Data, frozen=True):
         type="im.push.all_member_push.reported",
         subject=("to_account",),
         identity=("task_id", "to_account", "push_stage", "push_kind?", "push_platform?", "event_time?", "error_code?"),
-        identity_reason="A push reaches a stage once on each device; of several devices of a user, the vendor's"
-        " service and the time tell them apart.",
+        identity_later="device_type",
+        identity_reason=ONCE_ON_EACH_DEVICE,
         source="269/102568, 269/108906, 1047/67551",
         batch="Events",
     )

@@ -9,6 +9,7 @@ import pytest
 
 from bridge.contract.examples import EVENT_TIME_MS, documented_bodies, made_body
 from bridge.events import registry
+from bridge.normalize.identity import event_id
 from bridge.normalize.normalizer import Received
 from bridge.query import parse_query
 from tests.support.callbacks import RECALLED, SENT, sample
@@ -143,6 +144,32 @@ def test_a_group_message_without_a_part_of_its_identity_is_a_new_event_each_time
 def test_what_would_tell_events_apart_and_is_not_understood_takes_none_for_another(topic: dict[str, Any]) -> None:
     body = {name: value for name, value in sample("Group.CallbackAfterSendMsg.v4").json.items() if name != "TopicId"}
     assert _id("Group.CallbackAfterSendMsg", body | topic, 1) != _id("Group.CallbackAfterSendMsg", body | topic, 2)
+
+
+@pytest.mark.parametrize("name", ["Push.AllMemberPush.v1", "Push.OfflinePush"])
+def test_pushes_to_devices_of_several_vendors_in_one_second_are_different_events(name: str) -> None:
+    callback = sample(name)
+    item = {**callback.json["Events"][0], "PushPlatform": 0}
+    items = [item | {"DeviceType": vendor} for vendor in (1, 2, 3)]
+    found = [orjson.loads(record.value)["id"] for record in records_of(callback.command, {"Events": items})]
+    again = [orjson.loads(record.value)["id"] for record in records_of(callback.command, {"Events": items[::-1]})]
+    assert len(set(found)) == len(items)
+    assert again == found[::-1]
+
+
+def test_a_push_without_the_vendor_of_the_device_keeps_the_id_that_it_had_before_that_was_known() -> None:
+    item = {
+        "CallbackCommand": "Push.OfflinePush",
+        "To_Account": "ann",
+        "PushID": "p-1",
+        "PushStage": 1,
+        "PushPlatform": 3,
+        "EventTime": 1_557_481_128,
+        "ErrCode": 0,
+    }
+    before = event_id(("1400000000", "Push.OfflinePush", "p-1", 1, "ann", 3, 1_557_481_128_000, 0))
+    for vendor in ({}, {"DeviceType": None}):
+        assert event_of("Push.OfflinePush", {"Events": [item | vendor]}).id == before
 
 
 EXACT = [entry for entry in registry.ENTRIES if entry.callback.exact]
