@@ -93,9 +93,9 @@ class ConversationRead(Data, frozen=True):
         type="im.c2c.conversation.read",
         subject=("report_account",),
         identity=("report_account", "peer_account", "last_read_time", "event_time"),
-        identity_reason="To read up to the same second twice in a millisecond says the same. Without EventTime, which"
-        " the international page lacks, nothing tells two reports of one second apart, between which a message may have"
-        " come: LastReadTime is in seconds, and UnreadMsgNum then is what it was.",
+        identity_reason="To read up to the same second twice in a millisecond says the same. The international page"
+        " lacks EventTime: without it, nothing tells a user's next report from this one where a message came and was"
+        " read within the second, for LastReadTime is in seconds and UnreadMsgNum is the same again.",
         event_time=EventTimePages.SOME,
         source="269/61696, 1047/43465",
     )
