@@ -86,7 +86,7 @@ def _facts(entry: registry.Entry, index: str) -> Iterator[tuple[str, str]]:
     yield "answer", describe_answer(callback, index)
     yield "no answer", without_an_answer(callback)
     if callback.batch:
-        yield "batch", f"one event for each item of `{callback.batch}`"
+        yield "batch", f"one event for each item of `{callback.batch}`, of the command that the item names"
     if callback.time:
         names = ".".join(registry.platform_path(entry, callback.time))
         yield "time", f"`{names}`, where there is no `EventTime`"

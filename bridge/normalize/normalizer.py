@@ -12,7 +12,7 @@ from bridge.events import Event, registry
 from bridge.journal.record import BATCH_OVERHEAD_BYTES, Record
 from bridge.normalize.attributes import attribute, is_subject, platform
 from bridge.normalize.batches import BatchItem, split_batch
-from bridge.normalize.content import Content, ContentReader
+from bridge.normalize.content import Content, ContentReader, command_in
 from bridge.normalize.drift import Drift
 from bridge.normalize.identity import event_id
 from bridge.normalize.redaction import FieldFilter
@@ -115,19 +115,23 @@ class Normalizer:
         query = received.query
         body, repaired = self._filter.apply(received.body) if self._filter.is_active else (received.body, False)
         entry = registry.find(query.command)
-        if entry is not None and not entry.callback.batch:
+        items = None
+        if entry is None or entry.callback.batch:
+            items = split_batch(body, entry.callback.batch if entry else USUAL_BATCH, is_sure=entry is not None)
+        if items is None:
             content = self._reader.read(entry, query.command, body, repaired, platform(query.get("optplatform")))
             return [self._record(received, content, body)]
-        items = split_batch(body, entry.callback.batch if entry else USUAL_BATCH, is_sure=entry is not None)
-        if items is None:
-            return [self._record(received, self._read(received, entry, body, repaired), body)]
         if not any(item.is_object for item in items):
             raise UnreadableError("empty_batch", "the body has no events")
         return self._records_of_batch(received, items, repaired=repaired)
 
-    def _read(self, received: Received, entry: registry.Entry | None, body: bytes, repaired: bool) -> Content:
-        query = received.query
-        return self._reader.read(entry, query.command, body, repaired, platform(query.get("optplatform")))
+    def _read_item(self, query: Query, item: BatchItem) -> Content:
+        """What an item of a batch says. Each is documented to name its own command, which may be another than the
+        URL's where both come in batches."""
+        entry, command = registry.find(query.command), query.command
+        if entry is not None and (own := registry.find(command_in(item.body))) is not None and own.callback.batch:
+            entry, command = own, own.callback.command
+        return self._reader.read(entry, command, item.body, item.repaired, platform(query.get("optplatform")))
 
     def dead_letter(self, received: Received, reason: str, detail: str) -> Record:
         """The record that keeps a callback which cannot become an event: its bytes as they came, and why.
@@ -186,7 +190,7 @@ class Normalizer:
 
     def _record_of_batch(self, received: Received, item: BatchItem) -> Record:
         try:
-            content = self._read(received, registry.find(received.query.command), item.body, item.repaired)
+            content = self._read_item(received.query, item)
             return self._record(received, content, item.body, item.position)
         except UnreadableError as error:
             alone = msgspec.structs.replace(received, body=item.body)

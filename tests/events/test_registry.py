@@ -151,7 +151,8 @@ class TestEveryEntry:
     def test_names_only_fields_that_exist(self, entry: registry.Entry) -> None:
         callback = entry.callback
         identities = (*callback.identity, *callback.identity_otherwise)
-        for path in (*callback.subject, *identities, *filter(None, [callback.asks_about])):
+        others = filter(None, [callback.asks_about, callback.identity_later, callback.time])
+        for path in (*callback.subject, *identities, *others):
             if path.removesuffix("?") not in ENVELOPE_PATHS:
                 assert list(registry.platform_path(entry, path.removesuffix("?")))
 

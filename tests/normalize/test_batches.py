@@ -9,7 +9,7 @@ import pytest
 
 from bridge.normalize.repair import UnreadableError
 from tests.support.callbacks import sample
-from tests.support.events import DLQ, EVENTS, checked_event, event_of, records_of
+from tests.support.events import DLQ, EVENTS, Noted, checked_event, event_of, records_of
 
 
 def test_a_batch_becomes_one_event_for_each_item() -> None:
@@ -21,6 +21,27 @@ def test_a_batch_becomes_one_event_for_each_item() -> None:
     assert (first["data"]["chat_type"], first["data"]["msg_key"]) == (1, "992690_2696768249_1765402240")
     assert second["data"]["group_id"] == "@TGS#D64413413"
     assert first["id"] != second["id"]
+
+
+@pytest.mark.parametrize("command", ["Push.OfflinePush", "Push.AllMemberPush", "push.offlinepush"])
+def test_each_item_of_a_batch_is_an_event_of_the_command_that_it_names(command: str) -> None:
+    names = ["Push.AllMemberPush.v1", "Push.OfflinePush", "Push.AllMemberPush.v1"]
+    items = [sample(name).json["Events"][0] for name in names]
+    drift = Noted()
+    events = [checked_event(record) for record in records_of(command, {"Events": items}, drift=drift)]
+    assert [event["callbackcommand"] for event in events] == [item["CallbackCommand"] for item in items]
+    assert [event["type"].split(".")[2] for event in events] == ["all_member_push", "offline_push", "all_member_push"]
+    assert all("bodycommand" not in event and "unknown" not in event["data"] for event in events)
+    assert not drift.items
+    alone = event_of("Push.AllMemberPush", {"Events": items[:1]})
+    assert events[0]["id"] == events[2]["id"] == alone.id
+
+
+def test_an_item_of_a_batch_that_names_no_batch_is_of_the_command_of_the_url() -> None:
+    item = sample("Push.OfflinePush").json["Events"][0]
+    for name in ("C2C.CallbackAfterSendMsg", "Push.New"):
+        event = event_of("Push.OfflinePush", {"Events": [item | {"CallbackCommand": name}]})
+        assert (event.callbackcommand, event.bodycommand) == ("Push.OfflinePush", name)
 
 
 def test_the_items_of_a_batch_without_anything_unique_are_different_events() -> None:
