@@ -14,14 +14,13 @@ import time
 from collections.abc import Sequence
 from functools import lru_cache, partial
 
-import msgspec
-
 from bridge import metrics
 from bridge.events import registry
 from bridge.ingress import refusals, replies
 from bridge.ingress.addresses import AddressFilter
 from bridge.ingress.all_durable import AllDurable, RecordJournal
 from bridge.ingress.decisions import Decider, Endpoint
+from bridge.ingress.normalizing import CallbackNormalizer, Normalized
 from bridge.ingress.refusals import Refusal, RefusalLog, RefusedError
 from bridge.ingress.replies import PlatformReply
 from bridge.ingress.request import CallbackRequest
@@ -33,8 +32,7 @@ from bridge.journal.journal import JournalFullError
 from bridge.journal.record import Record
 from bridge.normalize.content import command_in
 from bridge.normalize.drift import Drift
-from bridge.normalize.normalizer import Normalizer, Received, RecordTooLargeError, TopicLimit, with_decision
-from bridge.normalize.repair import UnreadableError
+from bridge.normalize.normalizer import Received, TopicLimit, with_decision
 from bridge.query import command_in_path, parse_query
 from bridge.settings import BridgeSettings
 from common.logs import Throttle
@@ -49,15 +47,6 @@ REPLY_RESERVE_S = CHECK_INTERVAL_S
 when it came, only when its decision did; it resolves other callbacks as early as this before their deadline."""
 
 _awaits_answer = lru_cache(maxsize=256)(registry.awaits_answer)
-
-
-class Normalized(msgspec.Struct, frozen=True, gc=False):
-    """What became of a callback."""
-
-    command: str
-    records: list[Record]
-    unreadable: str | None = None
-    """Why it is a dead letter, None where it became events."""
 
 
 class Ingress:
@@ -82,7 +71,7 @@ class Ingress:
         self._journal = journal
         self._verifier = Verifier.from_settings(settings)
         self._addresses = AddressFilter.from_settings(settings)
-        self._normalizer = Normalizer.from_settings(settings, topic_limit, drift)
+        self._normalizer = CallbackNormalizer(settings, topic_limit, drift)
         self._decider = Decider.from_settings(settings)
         self._stale = StaleBudget(
             settings.stale_per_minute, settings.stale_bytes_per_minute, lambda: journal.fraction_used
@@ -190,28 +179,9 @@ class Ingress:
         command = query.command or command_in(body)
         if _awaits_answer(command):
             return self._answer(request, command, received)
-        normalized = self._normalize(command, received)
+        normalized = self._normalizer.normalize(command, received)
         self._append(normalized.records, partial(self._resolve, request, normalized))
         return None
-
-    def _normalize(self, command: str, received: Received) -> Normalized:
-        """The records of a callback. Raises as `_dead_letter`."""
-        try:
-            return Normalized(command, self._normalizer.event(received))
-        except UnreadableError as error:
-            detail = str(error)
-            return Normalized(command, [self._dead_letter(received, error.reason, detail)], detail)
-
-    def _dead_letter(self, received: Received, reason: str, detail: str) -> Record:
-        """The record that keeps a callback as it came.
-
-        Raises:
-            RefusedError: it would be larger than a record may be.
-        """
-        try:
-            return self._normalizer.dead_letter(received, reason, detail)
-        except RecordTooLargeError as error:
-            raise RefusedError(refusals.record_too_large(str(error))) from error
 
     def _append(self, records: Sequence[Record], resolve: Resolve, *, until: float | None = None) -> None:
         """Hand records to the journal; `resolve` is told whether all are durable, by the time `until` of the loop.
@@ -238,7 +208,7 @@ class Ingress:
             if not durable:
                 reply = self._refusal(request, refusals.TOO_LATE, None)
             else:
-                self._count(normalized)
+                self._normalizer.count(normalized)
                 if normalized.unreadable is None:
                     reply = replies.accepted(normalized.command)
                 else:
@@ -262,16 +232,6 @@ class Ingress:
             return self._answer_unkept(request, command, b"", refusal)
         self._refusals.note(refusal, request)
         return replies.refused(refusal.status, refusal.message, command)
-
-    def _count(self, normalized: Normalized) -> None:
-        """The records of a callback are durable: count it, and count and tell the dead letters among them."""
-        if normalized.unreadable is None:
-            metrics.ACCEPTED.count(registry.label(normalized.command))
-        elif self._throttle.admits("unreadable"):
-            log.warning("kept as a dead letter: %s", normalized.unreadable)
-        for record in normalized.records:
-            if record.topic == self._settings.dlq_topic:
-                metrics.DEAD_LETTERS.labels(dict(record.headers)["reason"].decode()).inc()
 
     def _now_ns(self) -> int:
         self._last_ns = max(time.time_ns(), self._last_ns + 1)
@@ -310,7 +270,7 @@ class Ingress:
         """
         if not self._stale.admits(len(received.body) + len(received.query.raw)):
             raise RefusedError(refusals.STALE_NOT_KEPT)
-        letter = self._dead_letter(received, refusals.STALE_TIME.reason, refusals.STALE_TIME.message)
+        letter = self._normalizer.dead_letter(received, refusals.STALE_TIME.reason, refusals.STALE_TIME.message)
         letter.headers.append(("skew-seconds", b"%.0f" % skew_s))
         try:
             self._append([letter], partial(self._resolve_stale, request, received.query.command))
@@ -334,7 +294,7 @@ class Ingress:
         """Keep a callback that awaits an answer, and answer it: as an endpoint decides, or else by default."""
         body = received.body
         try:
-            normalized = self._normalize(command, received)
+            normalized = self._normalizer.normalize(command, received)
         except RefusedError as refused:
             return self._answer_unkept(request, command, body, refused.refusal)
         endpoint = self._decider.endpoint(command)
@@ -392,7 +352,7 @@ class Ingress:
     ) -> None:
         try:
             if durable:
-                self._count(normalized)
+                self._normalizer.count(normalized)
             else:
                 self._refusals.note(refusals.answered(refusals.TOO_LATE), request)
         finally:

@@ -1,0 +1,72 @@
+"""What a callback becomes, in the terms of the ingress: records to keep, or a reason to refuse it."""
+
+from __future__ import annotations
+
+import logging
+
+import msgspec
+
+from bridge import metrics
+from bridge.events import registry
+from bridge.ingress import refusals
+from bridge.ingress.refusals import RefusedError
+from bridge.journal.record import Record
+from bridge.normalize.drift import Drift
+from bridge.normalize.normalizer import Normalizer, Received, RecordTooLargeError, TopicLimit
+from bridge.normalize.repair import UnreadableError
+from bridge.settings import BridgeSettings
+from common.logs import Throttle
+
+log = logging.getLogger(__name__)
+
+
+class Normalized(msgspec.Struct, frozen=True, gc=False):
+    """What became of a callback."""
+
+    command: str
+    records: list[Record]
+    unreadable: str | None = None
+    """Why it is a dead letter, None where it became events."""
+
+
+class CallbackNormalizer:
+    """Makes records of callbacks, and counts those that are durable.
+
+    Args:
+        settings: topics, limits.
+        topic_limit, drift: see `Normalizer`.
+    """
+
+    def __init__(self, settings: BridgeSettings, topic_limit: TopicLimit | None, drift: Drift | None) -> None:
+        self._normalizer = Normalizer.from_settings(settings, topic_limit, drift)
+        self._dlq_topic = settings.dlq_topic
+        self._throttle = Throttle()
+
+    def normalize(self, command: str, received: Received) -> Normalized:
+        """The records of a callback. Raises as `dead_letter`."""
+        try:
+            return Normalized(command, self._normalizer.event(received))
+        except UnreadableError as error:
+            detail = str(error)
+            return Normalized(command, [self.dead_letter(received, error.reason, detail)], detail)
+
+    def dead_letter(self, received: Received, reason: str, detail: str) -> Record:
+        """The record that keeps a callback as it came.
+
+        Raises:
+            RefusedError: it would be larger than a record may be.
+        """
+        try:
+            return self._normalizer.dead_letter(received, reason, detail)
+        except RecordTooLargeError as error:
+            raise RefusedError(refusals.record_too_large(str(error))) from error
+
+    def count(self, normalized: Normalized) -> None:
+        """The records of a callback are durable: count it, and count and tell the dead letters among them."""
+        if normalized.unreadable is None:
+            metrics.ACCEPTED.count(registry.label(normalized.command))
+        elif self._throttle.admits("unreadable"):
+            log.warning("kept as a dead letter: %s", normalized.unreadable)
+        for record in normalized.records:
+            if record.topic == self._dlq_topic:
+                metrics.DEAD_LETTERS.labels(dict(record.headers)["reason"].decode()).inc()
