@@ -254,7 +254,7 @@ class HttpConnection(HttpRequest, asyncio.Protocol):
             return
         except Exception:
             log.exception(UNHANDLED)
-            context.ingress.fail(self)
+            context.ingress.fail(self, self.verdict)
             return
         self._bodies.begin(self)
         self.deadline = self._loop.time() + context.body_timeout_s

@@ -132,7 +132,7 @@ class Ingress:
             reply = self._refusal(request, refused.refusal, verdict)
         except Exception:
             log.exception(UNHANDLED)
-            self.fail(request)
+            self.fail(request, verdict)
             return
         if reply is not None:
             self._respond(request, reply)
@@ -141,9 +141,9 @@ class Ingress:
         """Answer a request that is not accepted. `verdict`: of `admit`, None where that has refused it."""
         self._respond(request, self._refusal(request, refusal, verdict))
 
-    def fail(self, request: CallbackRequest) -> None:
-        """Answer a request that cannot be handled, for a fault of ours."""
-        self._respond(request, replies.internal_error(command_in_path(request.path)))
+    def fail(self, request: CallbackRequest, verdict: Verdict | None = None) -> None:
+        """Answer a request that cannot be handled, for a fault of ours. `verdict`: of `admit`, as far as it came."""
+        self.refuse(request, refusals.FAULT, verdict)
 
     def forget(self) -> None:
         """A request that was admitted gets no reply: its connection ends."""
@@ -297,6 +297,9 @@ class Ingress:
             normalized = self._normalizer.normalize(command, received)
         except RefusedError as refused:
             return self._answer_unkept(request, command, body, refused.refusal)
+        except Exception:
+            log.exception(UNHANDLED)
+            return self._answer_unkept(request, command, body, refusals.FAULT)
         endpoint = self._decider.endpoint(command)
         if endpoint is None or [record.topic for record in normalized.records] != [self._settings.topic]:
             reply = self._decider.unasked(command, body, normalized.unreadable or "it is a batch")
@@ -325,10 +328,9 @@ class Ingress:
             reply = self._keep_answered(request, replies.with_fields(decision.reply), decided, until=until)
         except Exception:
             log.exception(UNHANDLED)
-            self.fail(request)
-        else:
-            if reply is not None:
-                self._respond(request, reply)
+            reply = self._answer_unkept(request, command, body, refusals.FAULT)
+        if reply is not None:
+            self._respond(request, reply)
 
     def _keep_answered(
         self, request: CallbackRequest, reply: PlatformReply, normalized: Normalized, *, until: float | None = None
@@ -337,14 +339,18 @@ class Ingress:
         try:
             self._append(normalized.records, partial(self._resolve_answered, request, reply, normalized), until=until)
         except RefusedError as refused:
-            self._refusals.note(refusals.answered(refused.refusal), request)
+            self._refusals.note(refusals.answered_unkept(refused.refusal), request)
             return reply
         return None
 
     def _answer_unkept(self, request: CallbackRequest, command: str, body: bytes, refusal: Refusal) -> PlatformReply:
         """The answer to a callback of which nothing is kept."""
-        self._refusals.note(refusals.answered(refusal), request)
-        reply = self._decider.unasked(command, body, refusal.message)
+        self._refusals.note(refusals.answered_unkept(refusal), request)
+        try:
+            reply = self._decider.unasked(command, body, refusal.message)
+        except Exception:
+            log.exception(UNHANDLED)
+            reply = replies.by_default(command, b"")
         return replies.closing(reply) if replies.closes_after(refusal.status) else reply
 
     def _resolve_answered(
@@ -354,6 +360,6 @@ class Ingress:
             if durable:
                 self._normalizer.count(normalized)
             else:
-                self._refusals.note(refusals.answered(refusals.TOO_LATE), request)
+                self._refusals.note(refusals.answered_unkept(refusals.TOO_LATE), request)
         finally:
             self._respond(request, reply)

@@ -113,6 +113,12 @@ SLOW_HEAD = Refusal(
 )
 TOO_MANY = Refusal(HTTPStatus.SERVICE_UNAVAILABLE, "in_flight", "too many callbacks are in flight")
 TOO_LATE = Refusal(HTTPStatus.SERVICE_UNAVAILABLE, "deadline", "it could not be made durable in time")
+FAULT = Refusal(
+    HTTPStatus.INTERNAL_SERVER_ERROR,
+    "fault",
+    "internal error",
+    "the bridge itself is wrong there: please report the traceback in the lines before",
+)
 
 
 NOT_ALLOWED = (
@@ -150,8 +156,14 @@ def journal_full(message: str) -> Refusal:
 
 
 def answered(refusal: Refusal) -> Refusal:
-    """The same for a callback that is not kept either, but gets the answer that the platform waits for."""
+    """The same for a callback that gets the answer that the platform waits for."""
     return refusal._replace(status=HTTPStatus.OK)
+
+
+def answered_unkept(refusal: Refusal) -> Refusal:
+    """The same for one of which, besides, nothing may be kept."""
+    told = "the platform waits for this answer, but no event of it is sure to arrive"
+    return answered(refusal)._replace(advice="; ".join(filter(None, (told, refusal.advice))))
 
 
 class RefusedError(Exception):

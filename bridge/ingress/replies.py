@@ -74,11 +74,6 @@ def closes_after(status: HTTPStatus) -> bool:
     return status != HTTPStatus.SERVICE_UNAVAILABLE
 
 
-def internal_error(command: str = "") -> PlatformReply:
-    """The callback is not acknowledged, for a fault of ours."""
-    return refused(HTTPStatus.INTERNAL_SERVER_ERROR, "internal error", command)
-
-
 def by_default(command: str, body: bytes) -> PlatformReply:
     """What a callback that awaits an answer is told where nobody is asked: a before-callback is allowed, with a verdict
     on each account where the platform wants that; there are no data."""

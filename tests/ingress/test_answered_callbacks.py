@@ -181,6 +181,44 @@ async def test_a_callback_that_nobody_knows_and_that_looks_like_a_batch_is_answe
     await ingress.close()
 
 
+FRIENDS_BODY = orjson.dumps({"FriendItem": [{"To_Account": "ann"}, {"To_Account": "bob"}]})
+ALLOWED_FRIENDS = [{"To_Account": name, "ResultCode": 0, "ResultInfo": ""} for name in ("ann", "bob")]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "allowed_friends"),
+    [
+        ("bridge.normalize.normalizer.Normalizer.event", ALLOWED_FRIENDS),
+        ("bridge.ingress.decisions.Decider.unasked", []),
+        ("bridge.ingress.ingress.Ingress._append", []),
+    ],
+)
+@pytest.mark.parametrize("told", DEFAULTS, ids=[command for command, _ in DEFAULTS])
+def test_a_fault_of_ours_blocks_no_user_and_acknowledges_nothing(
+    told: tuple[str, dict[str, Any]],
+    wrong: str,
+    allowed_friends: list[dict[str, Any]],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    command, expected = told
+    monkeypatch.setattr(wrong, lambda *_, **__: 1 / 0)
+    ingress = ingress_with(FakeJournal())
+    faults = counted("refused_total", reason="fault")
+    request = accepted(command, FRIENDS_BODY, ingress)
+    assert (request.status, request.json) == (
+        200,
+        {**expected, "ResultItem": allowed_friends} if command == FRIEND else expected,
+    )
+    assert "ZeroDivisionError" in caplog.text
+    assert "answered 200 (fault: internal error)" in caplog.text
+    assert counted("refused_total", reason="fault") == faults + 1
+    if not wrong.endswith("unasked"):
+        after = accepted(RECALLED, b"{}", ingress)
+        assert (after.status, after.json["ActionStatus"]) == (500, "FAIL")
+    assert ingress.in_flight == 0
+
+
 # -- An old webhook repeats what it believes to be lost ----------------------------------------------------------------
 
 

@@ -87,15 +87,18 @@ async def test_a_decision_is_told_at_once_where_the_journal_takes_nothing(endpoi
     await ingress.close()
 
 
-async def test_a_fault_of_ours_while_an_endpoint_is_asked_is_answered_500(
-    endpoint: DecidingEndpoint, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("on_failure", "code"), [("allow", 0), ("refuse", 1)])
+async def test_a_fault_of_ours_while_an_endpoint_is_asked_is_answered_as_one_of_the_endpoint(
+    endpoint: DecidingEndpoint, monkeypatch: pytest.MonkeyPatch, on_failure: str, code: int
 ) -> None:
-    ingress = ingress_with(FakeJournal(), **asks(endpoint))
+    ingress = ingress_with(FakeJournal(), **asks(endpoint, decision_on_failure=on_failure))
+    faults = counted("refused_total", reason="fault")
     monkeypatch.setattr("bridge.ingress.decisions.Decider.decide", lambda *_: 1 / 0)
     request = FakeRequest(sample(f"{BEFORE}.v1"))
     ingress.accept(request)
     await replied(request)
-    assert request.status == 500
+    assert (request.status, request.json["ErrorCode"]) == (200, code)
+    assert counted("refused_total", reason="fault") == faults + 1
     assert ingress.in_flight == 0
 
 
