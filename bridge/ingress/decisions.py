@@ -31,6 +31,7 @@ from bridge.settings import BridgeSettings
 from common.breaker import BreakerState, CircuitBreaker
 from common.logs import Throttle
 from common.retry import Backoff
+from common.unreachable import why_unreachable
 
 log = logging.getLogger(__name__)
 
@@ -99,7 +100,10 @@ class Decider:
 
     def _undecided(self, endpoint: Endpoint, command: str, body: bytes, error: NoDecisionError) -> Decision:
         decision = undecided(command, body, refuses=self._refuses)
-        told = "code 1 is told" if registry.wants_data(command) else "refused" if self._refuses else "allowed"
+        if registry.wants_data(command):
+            told = "the platform is told code 1"
+        else:
+            told = f"BRIDGE_DECISION_ON_FAILURE: it is {'refused' if self._refuses else 'allowed'}"
         self._warn(endpoint, command, error.outcome, "no decision", f"{error.outcome}: {error}; {told}")
         metrics.DECISIONS.labels(registry.label(command), error.outcome).inc()
         return decision
@@ -125,6 +129,24 @@ class Decider:
                 timeout=aiohttp.ClientTimeout(total=None, sock_connect=None),  # `ask` has one for all of it.
             )
         return self._session
+
+
+_NO_ANSWER: dict[type[Exception], str] = {
+    aiohttp.ServerDisconnectedError: "it closed the connection without an answer",
+    aiohttp.ClientResponseError: "what it answered is no HTTP/1.1",
+    aiohttp.ClientPayloadError: "its answer broke off, or is encoded otherwise than it says",
+}
+
+
+def _why_unreachable(error: Exception) -> str:
+    """In words for people. Some errors of aiohttp quote the URL, which may hold secrets, or what was answered."""
+    if isinstance(error, aiohttp.ClientConnectorCertificateError):
+        return why_unreachable(error.certificate_error)
+    if isinstance(error, aiohttp.ClientConnectorError):
+        return why_unreachable(error.os_error)
+    if isinstance(error, aiohttp.ClientError) and not isinstance(error, OSError):
+        return _NO_ANSWER.get(type(error), type(error).__name__)
+    return why_unreachable(error)
 
 
 class Endpoint:
@@ -158,10 +180,11 @@ class Endpoint:
                 status, answer = await self._post_twice(session, event)
         except TimeoutError as error:
             self._note_silence()
-            raise NoDecisionError("late", f"no answer within {self._deadline_s * 1000:.0f} ms") from error
+            told = f"no answer within {self._deadline_s * 1000:.0f} ms (BRIDGE_DECISION_DEADLINE_MS)"
+            raise NoDecisionError("late", told) from error
         except (aiohttp.ClientError, OSError, RuntimeError) as error:  # RuntimeError: we are closing the session.
             self._note_silence()
-            raise NoDecisionError("unreachable", f"{type(error).__name__}") from error
+            raise NoDecisionError("unreachable", _why_unreachable(error)) from error
         finally:
             self._asking -= 1
             metrics.DECISION_SECONDS.observe(time.perf_counter() - began)
@@ -170,7 +193,7 @@ class Endpoint:
         if len(answer) > MAX_ANSWER_BYTES:
             raise NoDecisionError("invalid", f"its answer has more than {MAX_ANSWER_BYTES} bytes")
         if status not in {HTTPStatus.OK, HTTPStatus.NO_CONTENT}:
-            raise NoDecisionError("status", f"it answered {status}")
+            raise NoDecisionError("status", f"it answered with status {status}, where 200 or 204 decides")
         return None if status == HTTPStatus.NO_CONTENT else answer
 
     def _note_silence(self) -> None:

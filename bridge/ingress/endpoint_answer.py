@@ -16,6 +16,7 @@ import orjson
 from bridge.events import answers, registry
 from bridge.events.answers import ReplyCode
 from bridge.ingress import replies
+from common.nearest_name import nearest_name
 
 MAX_SHOWN_CHARS = 200
 MAX_CODE = 2**31 - 1
@@ -23,6 +24,8 @@ EACH_REFUSED = range(38000, 39001)
 """Codes by which `Sns.CallbackPrev…` refuses an account."""
 REFUSED = answers.REFUSED.first
 UNDECIDED = "it could not be decided"
+MISSPELT = 0.75
+"""How alike a field that no page has and one of the platform's must be for the first to be the second misspelt."""
 
 Code = Annotated[int, msgspec.Meta(extra_json_schema={"minimum": 0, "maximum": MAX_CODE})]
 Accounts = Annotated[list[str | int], msgspec.Meta(description="A number is told as text.")]
@@ -152,11 +155,13 @@ def _check_names(fields: dict[str, Any], command: str) -> None:
         NoDecisionError: it does not.
     """
     known = fields.keys() & _FIELDS
+    entry = registry.find(command)
+    documented = (*_GENERAL, *entry.callback.answers.fields) if entry else _FIELDS
     for name in fields.keys() - known:
-        meant = _BARE.get(name.lower().replace("_", ""))
+        meant = _BARE.get(name.lower().replace("_", "")) or nearest_name(name, documented, cutoff=MISSPELT)
         if meant and meant not in known:
             raise NoDecisionError("invalid", f"a field of its answer is misspelt: it is {meant}")
-    if fields and not known and registry.find(command):
+    if fields and not known and entry:
         raise NoDecisionError("invalid", "its answer has no field of the platform's reply, such as ErrorCode")
 
 

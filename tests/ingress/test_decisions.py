@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import jsonschema
 import orjson
 import pytest
 
 from bridge.contract import schemas
-from bridge.ingress.decisions import OPEN_S, SILENT_TO_OPEN, Decider
+from bridge.ingress.decisions import OPEN_S, SILENT_TO_OPEN, Decider, Endpoint
+from bridge.ingress.endpoint_answer import NoDecisionError
 from bridge.settings import BridgeSettings
 from common.settings import load_settings
 from tests.conftest import MakeIngress
@@ -139,8 +142,38 @@ def test_an_endpoint_that_does_not_decide_leaves_the_configured_choice(
     decided = {(message.event["decision"], message.event["decisioncode"]) for message in messages}
     assert decided == {("failed", expected["ErrorCode"])}
     assert outcomes(bridge) == {"status": 2, "invalid": 2, "late": 1, "unreachable": 1}
-    assert "no decision on" in bridge.output()
-    assert "SECRET" not in bridge.output()
+    told = bridge.output()
+    assert f"no decision on {BEFORE} from http://127.0.0.1:{endpoint.port} (status: it answered with status 500" in told
+    assert "late: no answer within 300 ms (BRIDGE_DECISION_DEADLINE_MS)" in told
+    assert "unreachable: nothing listens there" in told
+    assert f"BRIDGE_DECISION_ON_FAILURE: it is {'refused' if on_failure == 'refuse' else 'allowed'})" in told
+    assert "SECRET" not in told
+
+
+@pytest.mark.parametrize(
+    ("answer", "told"),
+    [
+        (b"", "it closed the connection without an answer"),
+        (b"\x16\x03\x01SECRET\r\n\r\n", "what it answered is no HTTP/1.1"),
+        (b"HTTP/1.1 200 OK\r\nX: " + b"SECRET" * 20_000 + b"\r\n\r\n", "what it answered is no HTTP/1.1"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nSECRET", "its answer broke off"),
+        (b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 6\r\n\r\nSECRET", "encoded otherwise"),
+    ],
+    ids=["closed", "no HTTP", "huge head", "cut off", "no gzip"],
+)
+async def test_an_endpoint_that_does_not_speak_http_is_told_of_in_words_for_people(answer: bytes, told: str) -> None:
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(answer)
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    url = f"http://me:SECRET@127.0.0.1:{server.sockets[0].getsockname()[1]}/SECRET"
+    async with server, aiohttp.ClientSession() as session:
+        with pytest.raises(NoDecisionError, match=told) as raised:
+            await Endpoint(url, deadline_s=60, max_connections=1).ask(session, b"{}")
+    assert raised.value.outcome == "unreachable"
+    assert "SECRET" not in str(raised.value)
 
 
 def test_a_body_that_nobody_can_read_is_not_asked_about_and_gets_the_configured_choice(

@@ -139,6 +139,8 @@ def test_what_says_nothing_else_allows_in_the_documented_form(answer: bytes | No
         (b'{"errorcode":1}', "it is ErrorCode"),
         (b'{"error_code":1,"error_info":"no"}', "misspelt"),
         (b'{"ErrorCode":0,"msgBody":[]}', "it is MsgBody"),
+        (b'{"ErrorCodes":1}', "it is ErrorCode"),
+        (b'{"ErorCode":1,"ErrorInfo":""}', "it is ErrorCode"),
         (b'{"allow":false}', "no field of the platform's reply, such as ErrorCode"),
         (b'{"RefusedMembers_Account":["a"]}', "no field of the reply to it: there are ActionStatus, ErrorInfo, "),
         (b'{"RspData":"x"}', "RspData is no field of the reply to it"),
@@ -149,6 +151,23 @@ def test_what_is_no_reply_of_the_platform_is_no_decision(answer: bytes, told: st
     outcome, message = problem(answer, C2C)
     assert outcome == "invalid"
     assert told in message
+
+
+@pytest.mark.parametrize(
+    ("command", "field", "meant"),
+    [
+        ("Group.CallbackBeforeInviteJoinGroup", "RefusedMember_Account", "RefusedMembers_Account"),
+        ("OfficialAccount.CallbackBeforeAddSubscriber", "RefusedSubscribers", "RefusedSubscribers_Account"),
+        ("Sns.CallbackPrevFriendAdd", "ResultItems", "ResultItem"),
+        ("Chatbot.OnC2CSignalMessage", "RespData", "RspData"),
+    ],
+)
+def test_a_misspelt_field_of_this_callback_would_allow_what_it_is_to_refuse(
+    command: str, field: str, meant: str
+) -> None:
+    outcome, message = problem(orjson.dumps({"ErrorCode": 0, field: ["a"]}), command)
+    assert (outcome, message) == ("invalid", f"a field of its answer is misspelt: it is {meant}")
+    assert decided({"ErrorCode": 0, field: ["a"], "Result": "ok"}, C2C)[0] == "allowed", "there it means nothing"
 
 
 def test_a_refusal_is_told_in_the_form_of_the_pages_and_without_what_belongs_to_other_callbacks() -> None:
