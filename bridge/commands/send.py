@@ -12,7 +12,7 @@ import typer
 def send(
     name: Annotated[
         str | None,
-        typer.Argument(metavar="COMMAND", help="A callback command, or one of its samples; none: list them."),
+        typer.Argument(metavar="COMMAND", help="A callback command, or one of the samples; none: list these."),
     ] = None,
     *,
     url: Annotated[str | None, typer.Option(help="Where to post; default: this machine, BRIDGE_PORT.")] = None,

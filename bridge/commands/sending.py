@@ -13,9 +13,11 @@ from typing import Any, NoReturn
 import orjson
 import typer
 
+from bridge.contract.examples import made_body
 from bridge.contract.fresh import fresh
 from bridge.contract.samples import Sample, find_sample, samples
 from bridge.devstack.posting import CallbackReply, NoReplyError, UsageError, credentials, post, signed_url
+from bridge.events import registry
 from bridge.settings import DeveloperSettings
 from common import logs
 from common.kafka import diagnosis
@@ -113,10 +115,16 @@ def _read(path: Path) -> bytes:
 
 
 def _find(name: str) -> Sample:
-    found = find_sample(name)
+    found = find_sample(name) or _made(name)
     if found is None:
         raise UsageError(f"there is no documented body named {name}. {_suggestion(name)}")
     return found
+
+
+def _made(command: str) -> Sample | None:
+    """A callback with every documented field, of a command of whose body there is no sample."""
+    entry = registry.find(command)
+    return Sample(entry.callback.command, made_body(entry)) if entry else None
 
 
 def _suggestion(name: str) -> str:

@@ -135,14 +135,15 @@ passed on. The event on the topic has the outcome.
 | `{"MsgBody":[…]}` or `{"CloudCustomData":"…"}` | allowed, with this content instead | `changed` |
 | `{"RefusedMembers_Account":[…]}` or `{"RefusedSubscribers_Account":[…]}` | allowed for all others | `partly_refused` |
 | `{"ResultItem":[…]}` to `Sns.CallbackPrev…` | the same; accounts that are not in it are allowed | by the items |
-| `{"ErrorCode":1}` to `Sns.CallbackPrev…` | each account refused: by default a code for all lets all pass | `refused` |
+| `{"ErrorCode":1}`, or 38000 to 39000, to `Sns.CallbackPrev…` | each account that is not in `ResultItem` is refused; \
+such a code means to the platform that the app failed, which by default lets all pass | `refused`, or by the items |
 | `{"RspData":"…"}` to `Chatbot.OnC2CSignalMessage` | the same | `answered` |
 | 204 or `{"ErrorCode":1}` to `Chatbot.OnC2CSignalMessage` | code 1: nothing is handed on | `ignored` |
 | anything else, nothing in time | `BRIDGE_DECISION_ON_FAILURE`: allowed, or code 1. To a chatbot code 1 | `failed` |
 
 - Each section has the codes that are documented for an answer, [decisions.md](decisions.md#the-codes-that-there-are)
   all of them. Another code is no decision, since hardly any page says what the platform does with it; nor is a field
-  that no page has for this callback, or one that is misspelt.
+  of the answer to another callback, or one that is misspelt. A field that no page has at all is passed on.
 - `decisioncode` is the `ErrorCode` that the platform was answered, of `Sns.CallbackPrev…` the first `ResultCode` that
   is not 0. 0 let it happen, so with `failed` it tells what became of it.
 - `data` is what the user wanted to do, also where the decision changed it.

@@ -62,6 +62,22 @@ def test_a_command_posts_its_documented_body_with_the_fields_that_were_set(
     assert message.event["subject"] == "42", "a field that is text stays text"
 
 
+def test_a_command_without_a_documented_body_is_posted_with_every_documented_field(ingress: MakeIngress) -> None:
+    there = ingress("127.0.0.1:9")
+    documented = {callback.command for callback in samples().values()}
+    for command, told in (
+        ("chatbot.onc2csignalmessage", '"ErrorCode":1,"RspData":""'),
+        ("Sns.CallbackPrevFriendResponse", '"ResultItem":[{"To_Account":"example-to_account","ResultCode":0'),
+        ("createRoom", '{"ErrorCode":0,"ErrorMessage":""}'),
+    ):
+        assert command not in documented, "choose another one"
+        sent = run_bridge("send", command, "--url", there.url, BRIDGE_APPS=APPS)
+        assert sent.returncode == 0, sent
+        assert told in sent.stdout
+    assert there.metric("bridge_accepted_total") == 3
+    assert there.metric("bridge_drift_total") == 0
+
+
 def test_a_body_from_standard_input_is_posted_byte_for_byte(ingress: MakeIngress, broker: Broker) -> None:
     there = ingress(broker)
     options = ("--body", "-", "--url", there.url, "--app", APP_ID, "--token", TOKEN)
