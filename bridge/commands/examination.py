@@ -210,7 +210,8 @@ async def _decisions(settings: InspectionSettings) -> list[Finding]:
             found.append(Finding(subject, True, "something listens"))
         else:
             told = f"cannot be reached ({problem}): see BRIDGE_DECISION_URLS"
-            found.append(Finding(subject, False, f"{told}; until then: {settings.decision_on_failure}"))
+            until_then = f"until then BRIDGE_DECISION_ON_FAILURE holds: {settings.decision_on_failure}"
+            found.append(Finding(subject, False, f"{told}; {until_then}"))
     return found
 
 
