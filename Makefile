@@ -10,8 +10,8 @@ CHECKED = { command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) cannot be found
 # Without the user's own packages and PYTHON… variables.
 INSTALL = $(CHECKED) requirements.install
 
-.PHONY: help setup demo test test-slow model-test compose-test torture bench outage soak examples lint format wheel lock \
-	clean
+.PHONY: help setup demo test test-slow model-test compose-test torture bench instructions outage soak examples lint \
+	format wheel lock clean
 help:           ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 16
 
@@ -47,9 +47,13 @@ compose-test: setup ## the full stack in containers, hurt under load; needs Dock
 torture: setup  ## kill, freeze, fill and cut off everything under load, then compare; ARGS="--minutes 10 --seed 7"
 	$(VENV)/bin/python -m tests.torture $(ARGS)
 
-bench: $(VENV)/.bench ## what a callback costs, beside a no-op handler and naive servers, and an event in the worker; ARGS="--rounds 5"
-	$(VENV)/bin/python -m bench servers $(ARGS)
+bench: $(VENV)/.bench ## what a callback costs, beside servers in Go, Rust and Python, and an event in the worker; ARGS=--publish
+	$(VENV)/bin/python -m bench turns $(ARGS)
+	$(VENV)/bin/python -m bench scaling
 	$(VENV)/bin/python -m bench.worker
+
+instructions: setup ## instructions per callback, by callgrind: no more than bench/instructions.json says; ARGS=--update
+	$(VENV)/bin/python -m bench instructions $(ARGS)
 
 outage: $(VENV)/.bench ## ten minutes with the broker frozen at 2,000 callbacks/s: memory, drain, replies; ARGS="--minutes 1"
 	$(VENV)/bin/python -m bench outage $(ARGS)

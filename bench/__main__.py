@@ -11,14 +11,18 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from bench import instructions, profiles, report
+from bench import gate, instructions, profiles, report
 from bench import outage as outages
+from bench import scaling as scalings
 from bench import soak as soaking
-from bench.kafkas import KAFKAS
-from bench.measure import CONNECTIONS
-from bench.rows import BRIDGE, FLOOR
-from bench.run import Result, run
-from bench.turns import relative, take_turns
+from bench.check import CheckError
+from bench.kafkas import KAFKAS, real_kafka
+from bench.load.requests import MIXES
+from bench.report import NotForPublicationError
+from bench.rows import BRIDGE, FLOOR, ROWS
+from bench.toolchains import BuildError
+from bench.turns import Plan, Result, take_turns
+from tests.support.broker import NoBrokerError
 
 app = typer.Typer(add_completion=False, no_args_is_help=True)
 console = Console(width=150)
@@ -26,39 +30,46 @@ OUT = Path(__file__).parents[1] / ".cache" / "bench"
 
 
 @app.command()
-def servers(
-    rounds: Annotated[int, typer.Option(help="How often each row is measured.")] = 3,
-    seconds: Annotated[float, typer.Option(help="How long each measurement lasts.")] = 4.0,
-    only: Annotated[list[str] | None, typer.Option(help="Only rows whose name contains this.")] = None,
-    brokers: Annotated[list[str] | None, typer.Option(help="`real`, `embedded`; both if not given.")] = None,
-    out: Annotated[Path, typer.Option(help="Folder for the JSON files and charts.")] = OUT,
-) -> None:
-    """The bridge beside a no-op handler and naive servers, on a real Kafka and on the embedded broker."""
-    for name in brokers or KAFKAS:
-        with tempfile.TemporaryDirectory(prefix="im-bridge-bench-") as folder, KAFKAS[name](Path(folder)) as kafka:
-            console.print(f"on {kafka.name}")
-            result = run(Path(folder), kafka, rounds=rounds, seconds=seconds, only=only or [], say=console.print)
-        report.show(result, console)
-        report.write(result, out, f"bench-{name}")
-        console.print(f"written: {out}/bench-{name}.json and .png")
-
-
-@app.command()
-def turns(
-    rounds: Annotated[int, typer.Option(help="How often each server has its turn.")] = 10,
-    seconds: Annotated[float, typer.Option(help="How long a turn lasts.")] = 1.5,
+def turns(  # noqa: PLR0917
+    rounds: Annotated[int, typer.Option(help="How often each server has its turns.")] = 6,
+    seconds: Annotated[float, typer.Option(help="How long a turn lasts.")] = 1.0,
+    open_seconds: Annotated[float, typer.Option(help="How long a turn at a steady rate lasts.")] = 5.0,
+    mix: Annotated[str, typer.Option(help=f"What is sent: {', '.join(MIXES)}.")] = "recalls",
     only: Annotated[
         list[str] | None, typer.Option(help="Beside the floor, only rows whose name contains this.")
     ] = None,
     broker: Annotated[str, typer.Option(help="`real` or `embedded`.")] = "real",
+    out: Annotated[Path, typer.Option(help="Folder for turns.json and turns.svg.")] = OUT,
+    publish: Annotated[bool, typer.Option("--publish", help="Put table and chart into docs/performance.md.")] = False,
 ) -> None:
-    """CPU per callback relative to the no-op handler, in short turns: for a machine that is not quiet."""
+    """The bridge beside no-op handlers, servers in Go and Rust, and naive ones, in short turns."""
+    plan = Plan(rounds, seconds, open_seconds, mix, only or [])
     with tempfile.TemporaryDirectory(prefix="im-bridge-bench-") as folder, KAFKAS[broker](Path(folder)) as kafka:
-        found = take_turns(Path(folder), kafka, rounds=rounds, seconds=seconds, only=only or [], say=console.print)
-    ratios = Table("CPU per callback, floor = 1", *(f"{number} connections" for number in CONNECTIONS))
-    for name in found:
-        ratios.add_row(name, *(f"{relative(found, name, number):.2f}" for number in CONNECTIONS))
-    console.print(ratios)
+        result = take_turns(Path(folder), kafka, plan, console.print)
+    report.write(result, out, "turns")
+    report.show(result, console)
+    console.print(f"written: {out}/turns.json and .svg")
+    if publish:
+        report.publish(result)
+        console.print("written: docs/performance.md and its chart")
+
+
+@app.command()
+def scaling(
+    rounds: Annotated[int, typer.Option(help="How often one process and two are measured.")] = 6,
+    seconds: Annotated[float, typer.Option(help="How long each time.")] = 4.0,
+    out: Annotated[Path, typer.Option(help="Folder for scaling.json.")] = OUT,
+) -> None:
+    """What two processes manage, in units of what one does, a quarter of a core for each."""
+    with tempfile.TemporaryDirectory(prefix="im-bridge-bench-") as folder, real_kafka(Path(folder)) as kafka:
+        found = scalings.scale(Path(folder), kafka, rounds=rounds, seconds=seconds, say=console.print)
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "scaling.json").write_bytes(msgspec.json.encode(found))
+    console.print(
+        f"With a quarter of a core for each process, two manage {found.ratio:.2f} x what one does "
+        f"({min(found.ratios):.2f}-{max(found.ratios):.2f}); "
+        f"{found.disturbed} of {len(found.others)} measurements were disturbed"
+    )
 
 
 @app.command()
@@ -124,23 +135,41 @@ def profile(
 
 @app.command(name="instructions")
 def count_instructions(
-    only: Annotated[list[str] | None, typer.Option(help="Only rows whose name contains this.")] = None,
-    seconds: Annotated[float, typer.Option(help="How long each server is loaded.")] = 20.0,
+    update: Annotated[bool, typer.Option("--update", help="Store what is counted in bench/instructions.json.")] = False,
 ) -> None:
-    """Instructions per callback, counted by callgrind."""
+    """Instructions per callback, by callgrind; fails where they are more than the repository says."""
     with tempfile.TemporaryDirectory(prefix="im-bridge-bench-") as folder:
-        found = instructions.count(Path(folder), only or [""], seconds)
-    counts = Table("", "instructions per callback", "ratio to the floor")
-    for name, number in found.items():
-        counts.add_row(name, f"{number:,.0f}", f"{number / found[FLOOR]:.2f}" if FLOOR in found else "-")
-    console.print(counts)
+        found = instructions.count([row for row in ROWS if row.name in {FLOOR, BRIDGE}], Path(folder))
+        mine = gate.counted(found)
+        if update:
+            gate.store(mine)
+        verdicts = gate.compare(mine, gate.load())
+        for verdict in verdicts:
+            console.print(verdict.text, style="bold red" if verdict.has_failed else None)
+        if any(verdict.has_failed for verdict in verdicts):
+            console.print(gate.profile(found[BRIDGE][instructions.CONNECTIONS[0]]), soft_wrap=True, highlight=False)
+            raise SystemExit(
+                f"bench: more than {gate.TOLERANCE:.0%} above. Where the profile has grown is what to mend; "
+                "where it is worth it, store the new number: make instructions ARGS=--update"
+            )
+    if any(verdict.is_progress for verdict in verdicts):
+        console.print("That is less than before. Keep it: make instructions ARGS=--update", style="bold green")
 
 
 @app.command()
-def table(file: Annotated[Path, typer.Argument(help="A bench.json.")]) -> None:
+def table(file: Annotated[Path, typer.Argument(help="A turns.json.")]) -> None:
     """Print the table of an earlier run as Markdown."""
-    print(report.markdown(msgspec.json.decode(file.read_bytes(), type=Result)))  # noqa: T201
+    result = msgspec.json.decode(file.read_bytes(), type=Result)
+    print(report.title(result), report.verdict(result), report.markdown(result), sep="\n\n")  # noqa: T201
+
+
+def main() -> None:
+    """Run the command; what a person can mend is told in one line."""
+    try:
+        app()
+    except (BuildError, CheckError, NoBrokerError, NotForPublicationError) as error:
+        raise SystemExit(f"bench: {error}") from None
 
 
 if __name__ == "__main__":
-    app()
+    main()

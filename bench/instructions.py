@@ -1,8 +1,8 @@
-"""Instructions per callback under callgrind: a figure that other programs on the machine do not change.
+"""Instructions per callback, by callgrind: a figure that other programs on the machine do not change.
 
-A server runs some fifty times slower there, so the times of the bridge are made as much longer: what gathers in 2 ms
-gathers in 100 ms. Of 64 callbacks in flight, 16 come in that time, so the topic has fewer partitions: a batch has as
-many records as otherwise. System calls count as nothing, and what the kernel does in them is in no figure here.
+A server runs some fifty times slower there. So its clock goes slower as well (`slow_clock.c`), and callbacks come in
+rounds that do not depend on how long it takes (`bench.load.lockstep`). Counted is the program, libraries included. What
+the kernel does for it is in no figure here.
 """
 
 from __future__ import annotations
@@ -10,57 +10,68 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
-import time
+from collections.abc import Sequence
 from pathlib import Path
+
+import msgspec
 
 from bench.cores import pinned
 from bench.kafkas import RealKafka, real_kafka
-from bench.measure import LoadGenerator
-from bench.rows import ROWS, Running, ServerRow
+from bench.load.lockstep import connections, send_round
+from bench.rows import Running, ServerRow
+from bench.toolchains import BuildError, slow_clock
 
-SLOW_MOTION = {
-    "BRIDGE_GATHER_MS": "100",
-    "BRIDGE_SYNC_AFTER_MS": "1000",
-    "BRIDGE_REPLY_DEADLINE_MS": "1900",
-    "BRIDGE_HUNG_AFTER_S": "300",
-}
-PARTITIONS = 3
+CONNECTIONS = (64, 256)
+WARM_UP_ROUNDS = 8
+MEASURED_CALLBACKS = 2_048
 VALGRIND = ("valgrind", "--tool=callgrind", "--instr-atstart=no", "--collect-jumps=no", "--separate-threads=no")
 
 
-def count(folder: Path, names: list[str], seconds: float) -> dict[str, float]:
-    """Row → instructions per callback."""
+class Instructions(msgspec.Struct):
+    """Of a server with so many callbacks at a time."""
+
+    per_callback: float
+    profile: Path
+    """callgrind's own file, for `callgrind_annotate`."""
+
+
+def count(rows: Sequence[ServerRow], folder: Path) -> dict[str, dict[int, Instructions]]:
+    """Row → number of connections → instructions. Raises BuildError where a program is missing."""
     if shutil.which("valgrind") is None:
-        raise FileNotFoundError("valgrind is not installed")
-    found = {}
+        raise BuildError("`valgrind` cannot be found: install it (Debian: apt install valgrind)")
     with real_kafka(folder) as kafka:
-        kafka.max_partitions = PARTITIONS
-        for row in ROWS:
-            if row.is_named(names) and row.is_plain:
-                found[row.name] = _count(row, folder, kafka, seconds)
-    return found
+        return {row.name: _count(row, folder, kafka) for row in rows}
 
 
-def _count(row: ServerRow, folder: Path, kafka: RealKafka, seconds: float) -> float:
+def _count(row: ServerRow, folder: Path, kafka: RealKafka) -> dict[int, Instructions]:
     out = folder / f"callgrind.{len(list(folder.iterdir()))}"
     with pinned(set(row.cores)):
-        server = row.start(folder, kafka, (*VALGRIND, f"--callgrind-out-file={out}"), SLOW_MOTION)
+        under = ("env", "PYTHONHASHSEED=0", f"LD_PRELOAD={slow_clock()}", *VALGRIND, f"--callgrind-out-file={out}")
+        server = row.start(folder, kafka, under)
     try:
-        LoadGenerator(server.port, "saturate", 64, seconds / 2).result()
-        _control(server, "-i", "on")
-        callbacks = LoadGenerator(server.port, "saturate", 64, seconds).result()["replies"]
-        _control(server, "-i", "off")
-        _control(server, "-d")
-        dumps = [path for path in folder.glob(f"{out.name}*") if _totals(path)]
-        return sum(map(_totals, dumps)) / float(callbacks)
+        return {number: _measure(server, number, out) for number in CONNECTIONS}
     finally:
         server.process.close()
 
 
+def _measure(server: Running, number: int, out: Path) -> Instructions:
+    rounds = MEASURED_CALLBACKS // number
+    with connections(server.port, number) as opened:
+        for _ in range(WARM_UP_ROUNDS):
+            send_round(server.process, opened)
+        _control(server, "--instr=on")
+        for _ in range(rounds):
+            send_round(server.process, opened)
+        _control(server, "--instr=off")
+    before = set(out.parent.glob(f"{out.name}.*"))
+    _control(server, "--dump")
+    (profile,) = set(out.parent.glob(f"{out.name}.*")) - before
+    return Instructions(_total(profile) / (rounds * number), profile)
+
+
 def _control(server: Running, *arguments: str) -> None:
     subprocess.run(["callgrind_control", *arguments, str(server.process.pid)], check=True, capture_output=True)
-    time.sleep(0.5)
 
 
-def _totals(path: Path) -> int:
+def _total(path: Path) -> int:
     return sum(int(total) for total in re.findall(r"^totals: (\d+)", path.read_text(errors="replace"), re.MULTILINE))

@@ -48,6 +48,8 @@ class RealKafka:
     name = "Apache Kafka"
 
     def __init__(self, folder: Path) -> None:
+        # A child of ours is bound to its cores, and its CPU time is told from that of others. A container is neither.
+        os.environ["IM_BRIDGE_BROKER"] = "jvm"
         self.broker = Broker(folder / "broker").start()
         self.max_partitions: int | None = None
         self.freeze, self.thaw, self.restart = self.broker.freeze, self.broker.thaw, self.broker.restart

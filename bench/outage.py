@@ -11,7 +11,7 @@ from pathlib import Path
 import msgspec
 
 from bench.kafkas import RealKafka, real_kafka
-from bench.measure import LoadGenerator
+from bench.load.generator import LoadGenerator
 from bench.rows import PARTITIONS, start_ingress
 from tests.support.commands import IngressProcess
 from tests.support.topic import Topics

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from bench import rows
 from bench.kafkas import real_kafka
-from bench.measure import LoadGenerator
+from bench.load.generator import LoadGenerator
 from bench.rows import ROWS
 
 SAMPLES_PER_S = 400

@@ -1,110 +1,165 @@
-"""The table, the JSON file and the chart of a run."""
+"""The table of a run: in the terminal, and as Markdown for docs/performance.md."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+import statistics
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import msgspec
 from rich.console import Console
 from rich.table import Table
 
-from bench.cores import CORES
-from bench.measure import ServerMeasurement
-from bench.rows import FLOOR
-from bench.run import Result, middle, ratio
-
-HEADINGS = (
-    "",
-    "callbacks/s, 64 connections",
-    "256 connections",
-    "CPU us per callback",
-    "ratio to the floor",
-    "at 256",
-    "server busy",
-    "half load/s",
-    "p50 ms",
-    "p99 ms",
-    "p99.9 ms",
-    "RSS MB",
+from bench import chart
+from bench.neighbours import DISTURBED_CORES, is_disturbed
+from bench.rows import BRIDGE, ROWS
+from bench.turns import (
+    CONNECTIONS,
+    MAX_DISTURBED,
+    RATE_PER_S,
+    OpenTurn,
+    Result,
+    RowTurns,
+    SaturatedTurn,
+    ratios,
+    throughputs,
 )
+
+DOCS = Path(__file__).parents[1] / "docs"
+BEGINS = "<!-- of the bench: begins -->"
+ENDS = "<!-- of the bench: ends -->"
+CHART = "performance.svg"
+LEAST_ROUNDS = 6
+
+BOTH = " / ".join(map(str, CONNECTIONS))
+COST = (
+    "CPU per callback, floor = 1",
+    *(f"{number} connections" for number in CONNECTIONS),
+    f"x naive's throughput, {BOTH}",
+    f"at {RATE_PER_S:,}/s: p50 ms",
+    "p99 ms",
+    "broker frozen 10 s: no good answer in 2 s",
+)
+DETAILS = (
+    "and besides",
+    f"callbacks/s, {BOTH}",
+    f"its core busy, {BOTH}",
+    f"at {RATE_PER_S:,}/s: CPU us per callback",
+    "RSS MB",
+    "broker frozen: p50 / p99 ms",
+    "disturbed turns",
+)
+
+
+class NotForPublicationError(Exception):
+    """The result is not fit for docs/performance.md; the message says why."""
 
 
 def write(result: Result, folder: Path, name: str) -> None:
     """A JSON file and a chart of that name."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / f"{name}.json").write_bytes(msgspec.json.format(msgspec.json.encode(result), indent=1))
-    chart(result, folder / f"{name}.png")
+    chart.draw(result, folder / f"{name}.svg")
 
 
 def show(result: Result, console: Console) -> None:
     """Print it."""
-    table = Table(*HEADINGS, title=f"{result.broker}, {result.rounds} rounds, medians", title_justify="left")
-    for cells in cells_of(result):
-        table.add_row(*cells)
-    console.print(table)
-    frozen = Table("broker frozen for 10 s", "sent", "no good answer within 2 s", "share")
-    for name, one in result.frozen.items():
-        frozen.add_row(name, f"{one.sent:,}", f"{one.unanswered:,}", f"{one.share:.1%}")
-    console.print(frozen)
-    if len(CORES) < 4:
-        console.print("The two processes share a core with broker and load here: their row says what a callback costs.")
-    if result.scaling is not None:
-        console.print(f"With a quarter of a core for each process, two manage {result.scaling:.2f} x what one does.")
+    console.print(title(result))
+    for headings, cells_of in TABLES:
+        table = Table(*headings)
+        for name, row in result.rows.items():
+            table.add_row(name, *cells_of(result, name, row))
+        console.print(table)
+    console.print(verdict(result), style=None if result.is_publishable else "bold red")
 
 
-def cells_of(result: Result) -> list[list[str]]:
-    """The rows of the table as text."""
-    floor = result.rows.get(FLOOR)
-    cells = []
-    for name, rounds in result.rows.items():
-        one = middle(rounds)
-        at_64, half = one.saturation["64"], one.half
-        figures = [
-            f"{at_64.per_second:,.0f}",
-            f"{one.saturation['256'].per_second:,.0f}",
-            f"{at_64.cpu_us:.1f}",
-            *(f"{_relative(rounds, floor, number):.2f}" if floor else "-" for number in ("64", "256")),
-            f"{at_64.busy:.0%}",
-            f"{half.rate:,.0f}",
-            *(f"{value:.1f}" for value in (half.p50_ms, half.p99_ms, half.p99_9_ms)),
-            f"{one.rss_bytes / 1e6:.0f}",
-        ]
-        cells.append([name, *figures])
-    return cells
+def title(result: Result) -> str:
+    """What was measured on what."""
+    return (
+        f"{result.broker}, {result.rounds} rounds of turns of {result.seconds:g} s, {result.mix}; medians, and in "
+        f"brackets the least and the most. {result.machine['cpu']}, {result.machine['cores']} cores, "
+        f"{result.machine['system']}; {result.machine['python']}"
+    )
 
 
-def _relative(rounds: Sequence[ServerMeasurement], floor: Sequence[ServerMeasurement], connections: str) -> float:
-    return ratio(*([one.saturation[connections] for one in each] for each in (rounds, floor)))
+def verdict(result: Result) -> str:
+    """Whether others used the machine."""
+    found = f"In {result.disturbed:.0%} of the turns other programs used more than {DISTURBED_CORES:g} cores"
+    if result.is_publishable:
+        return f"{found}."
+    return f"{found}; {MAX_DISTURBED:.0%} are allowed. This result is not to be published: let the machine be quiet."
+
+
+def _cost(result: Result, name: str, row: RowTurns) -> list[str]:
+    relative = [throughputs(result, name, number) for number in CONNECTIONS]
+    return [
+        *(_with_spread(ratios(row, number), "{:.2f}") for number in CONNECTIONS),
+        " / ".join(f"{statistics.median(values):.1f}" if values else "-" for values in relative),
+        _of_open(row, lambda one: one.p50_ms),
+        _of_open(row, lambda one: one.p99_ms),
+        f"{row.frozen.share:.0%}" if row.frozen else "-",
+    ]
+
+
+def _details(result: Result, name: str, row: RowTurns) -> list[str]:
+    del result, name
+    marks = [one.is_disturbed for turns in row.saturated.values() for one in turns]
+    marks += [is_disturbed(one.others) for one in row.open]
+    return [
+        _of_saturated(row, lambda one: one.per_second, "{:,.0f}"),
+        _of_saturated(row, lambda one: one.busy, "{:.0%}"),
+        f"{statistics.median(one.cpu_us for one in row.open):.0f}",
+        f"{row.rss_bytes / 1e6:.0f}",
+        f"{row.frozen.p50_ms:,.1f} / {row.frozen.p99_ms:,.1f}" if row.frozen else "-",
+        f"{sum(marks)} of {len(marks)}",
+    ]
+
+
+TABLES: tuple[tuple[Sequence[str], Callable[[Result, str, RowTurns], list[str]]], ...] = (
+    (COST, _cost),
+    (DETAILS, _details),
+)
+
+
+def _of_saturated(row: RowTurns, pick: Callable[[SaturatedTurn], float], form: str) -> str:
+    medians = [statistics.median(pick(one.turn) for one in row.saturated[number]) for number in CONNECTIONS]
+    return " / ".join(form.format(value) for value in medians)
+
+
+def _of_open(row: RowTurns, pick: Callable[[OpenTurn], float]) -> str:
+    return _with_spread([pick(one) for one in row.open], "{:.1f}")
+
+
+def _with_spread(values: Sequence[float], form: str) -> str:
+    middle, least, most = (form.format(value) for value in (statistics.median(values), min(values), max(values)))
+    return f"{middle} ({least}-{most})"
 
 
 def markdown(result: Result) -> str:
-    """The table for documents."""
-    lines = [HEADINGS, ["---"] * len(HEADINGS), *cells_of(result)]
+    """The tables for documents."""
+    return "\n\n".join(_markdown(result, headings, cells_of) for headings, cells_of in TABLES)
+
+
+def _markdown(result: Result, headings: Sequence[str], cells_of: Callable[[Result, str, RowTurns], list[str]]) -> str:
+    lines = [headings, ["---"] * len(headings)]
+    for name, row in result.rows.items():
+        cells = [name, *cells_of(result, name, row)]
+        lines.append([f"**{cell}**" for cell in cells] if name == BRIDGE else cells)
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
-def chart(result: Result, path: Path) -> None:
-    """CPU per callback and the replies at half load, as bars."""
-    import matplotlib as mpl
-
-    mpl.use("Agg")
-    from matplotlib import pyplot
-
-    names = list(result.rows)
-    middles = [middle(rounds) for rounds in result.rows.values()]
-    figure, (cost, replies) = pyplot.subplots(1, 2, figsize=(12, 0.7 * len(names) + 1.4), sharey=True)
-    places = range(len(names))
-    cost.barh(places, [one.saturation["64"].cpu_us for one in middles], color="#2a6f97")
-    cost.set(yticks=places, yticklabels=names, xlabel="CPU µs per callback at saturation, 64 connections")
-    cost.invert_yaxis()
-    for offset, (field, label, color) in enumerate(
-        [("p50_ms", "p50", "#a9d6e5"), ("p99_ms", "p99", "#61a5c2"), ("p99_9_ms", "p99.9", "#013a63")]
-    ):
-        where = [place + (offset - 1) * 0.27 for place in places]
-        replies.barh(where, [getattr(one.half, field) for one in middles], height=0.25, label=label, color=color)
-    replies.set(xscale="log", xlabel="reply at half load, ms (open loop)")
-    replies.legend()
-    figure.tight_layout()
-    figure.savefig(path, dpi=110)
-    pyplot.close(figure)
+def publish(result: Result, docs: Path = DOCS) -> None:
+    """Put table and chart into docs/. Raises NotForPublicationError."""
+    missing = [row.name for row in ROWS if row.name not in result.rows]
+    if not result.is_publishable:
+        raise NotForPublicationError(verdict(result))
+    if missing:
+        raise NotForPublicationError(f"Not to be published, for rows are missing: {'; '.join(missing)}.")
+    if result.rounds < LEAST_ROUNDS:
+        raise NotForPublicationError(f"Not to be published, for there are fewer than {LEAST_ROUNDS} rounds.")
+    chart.draw(result, docs / CHART)
+    page = docs / "performance.md"
+    text = "\n\n".join((title(result) + ".", verdict(result), markdown(result), f"![{chart.TITLE}]({CHART})"))
+    block = f"{BEGINS}\n\n{text}\n\n{ENDS}"
+    page.write_text(re.sub(f"{BEGINS}.*{ENDS}", lambda _: block, page.read_text(), flags=re.DOTALL))

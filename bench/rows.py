@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from bench.cores import SERVER, TWO, pinned
 from bench.kafkas import Kafka
+from bench.toolchains import BuildError, go_server, rust_server
 from tests.support.commands import IngressProcess
 from tests.support.http import answers
 from tests.support.ports import free_port
@@ -18,7 +19,6 @@ from tests.support.topic import Topics
 
 ROOT = Path(__file__).parents[1]
 PARTITIONS = 12
-DAY_S = 86_400
 START_S = 180.0
 
 
@@ -28,6 +28,8 @@ class Running:
 
     process: Process
     port: int
+    topic: str
+    """Where its events go, if it publishes any."""
 
 
 class Start(Protocol):
@@ -40,18 +42,15 @@ class Start(Protocol):
 
 @dataclass(frozen=True)
 class ServerRow:
-    """A server, and the state that Kafka is in."""
+    """A server to be measured."""
 
     name: str
     start: Start
     cores: frozenset[int] = frozenset(SERVER)
-    frozen: bool = False
-    """Whether the broker is stopped while it is measured."""
-
-    @property
-    def is_plain(self) -> bool:
-        """Whether it is one process with Kafka healthy."""
-        return not self.frozen and self.name != TWO_PROCESSES
+    publishes: bool = True
+    """Whether its events go to Kafka."""
+    build: Callable[[], object] | None = None
+    """Compiles it; raises BuildError."""
 
     def is_named(self, parts: Sequence[str]) -> bool:
         """Whether its name contains one of these, or there are none."""
@@ -59,6 +58,10 @@ class ServerRow:
 
 
 def _script(module: str) -> Start:
+    return _program(lambda: (sys.executable, "-m", module), module)
+
+
+def _program(command: Callable[[], Sequence[str | Path]], log: str) -> Start:
     def start(
         folder: Path, kafka: Kafka, under: Sequence[str] = (), settings: Mapping[str, str] | None = None
     ) -> Running:
@@ -67,16 +70,15 @@ def _script(module: str) -> Start:
         topics = Topics.unique()
         kafka.create_topic(topics.events, PARTITIONS)
         env = {"PYTHONPATH": str(ROOT), "BENCH_BOOTSTRAP": kafka.bootstrap, "BENCH_TOPIC": topics.events}
-        command = [*under, sys.executable, "-m", module, str(port)]
-        process = Process(command, log=folder / f"{module}.log", env=env).start()
+        process = Process([*under, *command(), str(port)], log=folder / f"{log}.log", env=env).start()
         process.wait_for(lambda: _listens(port), timeout=START_S, what="an answer")
-        return Running(process, port)
+        return Running(process, port, topics.events)
 
     return start
 
 
-AS_SERVED = {"BRIDGE_REPLY_DEADLINE_MS": "500", "BRIDGE_CLOCK_SKEW_S": str(DAY_S)}
-"""The reply deadline that users have, and callbacks that were signed within a day."""
+AS_SERVED = {"BRIDGE_REPLY_DEADLINE_MS": "500"}
+"""The reply deadline that users have."""
 
 
 def _bridge(workers: int) -> Start:
@@ -93,13 +95,13 @@ def _bridge(workers: int) -> Start:
         ingress.command = [*under, *([sys.executable] if under else []), *ingress.command]
         ingress.start_ready(START_S)
         ingress.wait_for(lambda: ingress.metric("bridge_kafka_ok") == workers, timeout=START_S, what="Kafka")
-        return Running(ingress, ingress.port)
+        return Running(ingress, ingress.port, topics.events)
 
     return start
 
 
 def start_ingress(folder: Path, bootstrap: str, topics: Topics) -> IngressProcess:
-    """One ingress on the server's core, its journal in `folder`; it takes callbacks that were signed within a day."""
+    """One ingress on the server's core, its journal in `folder`."""
     place = folder / "ingress"
     place.mkdir()
     ingress = IngressProcess(place, bootstrap, topics, **AS_SERVED)
@@ -108,21 +110,45 @@ def start_ingress(folder: Path, bootstrap: str, topics: Topics) -> IngressProces
 
 
 def _listens(port: int) -> bool:
-    return any(answers(f"http://127.0.0.1:{port}/", status) for status in (200, 405, 403))
+    return any(answers(f"http://127.0.0.1:{port}/", status) for status in (200, 403, 405))
 
 
-FLOOR = "aiohttp, no-op handler (the floor)"
+FLOOR = "aiohttp, no-op (the floor)"
+NAIVE = "naive: aiohttp + aiokafka"
 BRIDGE = "im-bridge"
 TWO_PROCESSES = "im-bridge, two processes"
 
 ROWS = (
-    ServerRow(FLOOR, _script("bench.servers.noop")),
-    ServerRow("naive: aiohttp + aiokafka", _script("bench.servers.naive_aiohttp")),
-    ServerRow("naive: FastAPI + uvicorn + aiokafka", _script("bench.servers.naive_fastapi")),
+    ServerRow("httptools + uvloop, no-op (the limit of Python)", _script("bench.servers.limit"), publishes=False),
+    ServerRow(FLOOR, _script("bench.servers.noop"), publishes=False),
+    ServerRow(
+        "by hand in Go: fasthttp + franz-go", _program(lambda: (go_server(), "fast"), "go-fasthttp"), build=go_server
+    ),
+    ServerRow(
+        "by hand in Go: net/http + franz-go", _program(lambda: (go_server(), "net"), "go-net-http"), build=go_server
+    ),
+    ServerRow("by hand in Rust: hyper + librdkafka", _program(lambda: (rust_server(),), "rust"), build=rust_server),
     ServerRow(BRIDGE, _bridge(1)),
-    ServerRow("im-bridge, Kafka frozen", _bridge(1), frozen=True),
-    ServerRow(TWO_PROCESSES, _bridge(2), cores=frozenset(TWO)),
+    ServerRow(NAIVE, _script("bench.servers.naive_aiohttp")),
+    ServerRow("naive: FastAPI + uvicorn + aiokafka", _script("bench.servers.naive_fastapi")),
 )
+SCALED_ROWS = (ServerRow(BRIDGE, _bridge(1)), ServerRow(TWO_PROCESSES, _bridge(2), cores=frozenset(TWO)))
+
+
+def chosen(only: Sequence[str], say: Callable[[str], None]) -> list[ServerRow]:
+    """The floor, and the rows whose name contains one of these (all if there are none) as far as they can be built."""
+    rows = []
+    for row in ROWS:
+        if row.name != FLOOR and not row.is_named(only):
+            continue
+        try:
+            if row.build is not None:
+                row.build()
+        except BuildError as error:
+            say(f"left out: {row.name}: {error}")
+        else:
+            rows.append(row)
+    return rows
 
 
 def start(row: ServerRow, folder: Path, kafka: Kafka) -> Running:

@@ -12,7 +12,7 @@ import msgspec
 from confluent_kafka import Consumer, TopicPartition
 
 from bench.kafkas import real_kafka
-from bench.measure import LoadGenerator
+from bench.load.generator import LoadGenerator
 from bench.rows import PARTITIONS, start_ingress
 from tests.support.broker import Broker
 from tests.support.commands import IngressProcess

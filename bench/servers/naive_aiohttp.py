@@ -18,7 +18,7 @@ async def handle(request: web.Request) -> web.Response:
         return web.Response(status=403, body=by_hand.REFUSED, content_type="application/json")
     made = by_hand.event(request.query, await request.read())
     await request.app[PRODUCER].send_and_wait(  # type: ignore[attr-defined]
-        by_hand.topic(), made.value, key=made.key
+        by_hand.topic(), made.value, key=made.key, headers=by_hand.HEADERS
     )
     return web.Response(body=by_hand.OK, content_type="application/json")
 

@@ -33,7 +33,7 @@ async def handle(request: Request) -> Response:
     if not by_hand.is_authentic(request.query_params):
         return Response(by_hand.REFUSED, status_code=403, media_type="application/json")
     made = by_hand.event(request.query_params, await request.body())
-    await producers[0].send_and_wait(by_hand.topic(), made.value, key=made.key)
+    await producers[0].send_and_wait(by_hand.topic(), made.value, key=made.key, headers=by_hand.HEADERS)
     return Response(by_hand.OK, media_type="application/json")
 
 
