@@ -31,11 +31,11 @@ class Neighbours:
 
     def __init__(self) -> None:
         self._began = time.monotonic()
-        self._before = _spent()
+        self._before = spent()
 
     def cores(self) -> float:
         """What others have used so far, in cores: 0.5 is half of one."""
-        after = _spent()
+        after = spent()
         others = (after.machine - self._before.machine) - (after.ours - self._before.ours)
         return max(0.0, others / (time.monotonic() - self._began))
 
@@ -45,7 +45,8 @@ def is_disturbed(cores: float) -> bool:
     return cores > DISTURBED_CORES
 
 
-def _spent() -> Spent:
+def spent() -> Spent:
+    """CPU seconds of the machine, and of this process and its descendants, so far."""
     columns = Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:]
     return Spent(sum(int(columns[place]) for place in BUSY) * TICK_S, _ours())
 

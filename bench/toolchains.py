@@ -69,4 +69,7 @@ def _build(command: list[str], folder: Path) -> None:
         preexec_fn=lambda: os.sched_setaffinity(0, range(os.cpu_count() or 1)),
     )
     if done.returncode:
-        raise BuildError(f"`{Path(command[0]).name}` failed in {folder}:\n{done.stderr.strip()}")
+        log = BUILT / f"{Path(command[0]).name}.log"
+        log.write_text(done.stderr)
+        last = (done.stderr.strip().splitlines() or ["it says nothing"])[-1]
+        raise BuildError(f"`{Path(command[0]).name}` failed in {folder} ({last}); all that it says is in {log}")
