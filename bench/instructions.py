@@ -22,7 +22,7 @@ from bench.rows import Running, ServerRow
 from bench.toolchains import BuildError, slow_clock
 
 CONNECTIONS = (64, 256)
-WARM_UP_ROUNDS = 8
+WARM_UP_CALLBACKS = 512
 MEASURED_CALLBACKS = 2_048
 VALGRIND = ("valgrind", "--tool=callgrind", "--instr-atstart=no", "--collect-jumps=no", "--separate-threads=no")
 
@@ -57,7 +57,7 @@ def _count(row: ServerRow, folder: Path, kafka: RealKafka) -> dict[int, Instruct
 def _measure(server: Running, number: int, out: Path) -> Instructions:
     rounds = MEASURED_CALLBACKS // number
     with connections(server.port, number) as opened:
-        for _ in range(WARM_UP_ROUNDS):
+        for _ in range(WARM_UP_CALLBACKS // number):
             send_round(server.process, opened)
         _control(server, "--instr=on")
         for _ in range(rounds):
