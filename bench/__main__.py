@@ -147,7 +147,7 @@ def count_instructions(
         for verdict in verdicts:
             console.print(verdict.text, style="bold red" if verdict.has_failed else None)
         if any(verdict.has_failed for verdict in verdicts):
-            console.print(gate.profile(found[BRIDGE][instructions.CONNECTIONS[0]]), soft_wrap=True, highlight=False)
+            console.print(gate.profile(found[BRIDGE][instructions.CONNECTIONS[0]]), soft_wrap=True, markup=False)
             raise SystemExit(
                 f"bench: more than {gate.TOLERANCE:.0%} above. Where the profile has grown is what to mend; "
                 "where it is worth it, store the new number: make instructions ARGS=--update"

@@ -183,7 +183,7 @@ typedef struct {
 static Connection connections[MAX_CONNECTIONS];
 static int ever_used, opening;
 static int closed[MAX_CONNECTIONS], closed_count;
-static int idle[MAX_CONNECTIONS], idle_count; /* the one that was used last is used next */
+static int idle[MAX_CONNECTIONS], idle_first, idle_count; /* a ring: the one that has rested longest is used next */
 static struct sockaddr_in address;
 static int poll_fd;
 
@@ -205,11 +205,19 @@ static void open_connection(void) {
     watch(EPOLL_CTL_ADD, fd, EPOLLIN | EPOLLOUT, (uint32_t)which);
 }
 
+static void forget_idle(int which) {
+    int kept = 0;
+    for (int i = 0; i < idle_count; i++) {
+        int other = idle[(idle_first + i) % MAX_CONNECTIONS];
+        if (other != which) idle[(idle_first + kept++) % MAX_CONNECTIONS] = other;
+    }
+    idle_count = kept;
+}
+
 static void close_connection(int which) {
     Connection *connection = &connections[which];
     opening -= connection->state == OPENING;
-    for (int i = 0; connection->state == IDLE && i < idle_count; i++)
-        if (idle[i] == which) idle[i--] = idle[--idle_count];
+    if (connection->state == IDLE) forget_idle(which);
     close(connection->fd);
     connection->state = CLOSED;
     closed[closed_count++] = which;
@@ -217,7 +225,14 @@ static void close_connection(int which) {
 
 static void rest(int which) {
     connections[which].state = IDLE;
-    idle[idle_count++] = which;
+    idle[(idle_first + idle_count++) % MAX_CONNECTIONS] = which;
+}
+
+static int next_idle(void) {
+    int which = idle[idle_first];
+    idle_first = (idle_first + 1) % MAX_CONNECTIONS;
+    idle_count--;
+    return which;
 }
 
 static void send_on(int which, uint64_t due) {
@@ -301,7 +316,7 @@ static void saturate(int count, double seconds) {
     struct epoll_event events[MAX_EVENTS];
     connect_all(count);
     uint64_t began = now_ns(), end = began + (uint64_t)(seconds * 1e9);
-    while (idle_count) send_on(idle[--idle_count], now_ns());
+    while (idle_count) send_on(next_idle(), now_ns());
     for (uint64_t now = began; now < end; now = now_ns()) {
         int ready = epoll_wait(poll_fd, events, MAX_EVENTS, (int)((end - now) / TICK_NS) + 1);
         for (int i = 0; i < ready; i++) {
@@ -327,7 +342,7 @@ static size_t due_first, due_count, due_capacity;
 
 static void send_due(void) {
     while (due_first < due_count && idle_count) {
-        int which = idle[--idle_count];
+        int which = next_idle();
         send_on(which, due[due_first]);
         sent = grown(sent, sent_count, &sent_capacity, sizeof *sent);
         sent[sent_count++] = (Sent){due[due_first++], which, connections[which].turn};
