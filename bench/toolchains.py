@@ -40,7 +40,7 @@ def go_server() -> Path:
 def rust_server() -> Path:
     """The server in Rust. Raises BuildError."""
     target = BUILT / "rust"
-    cargo = _find("cargo", "Rust 1.85 or newer, and a C compiler for librdkafka")
+    cargo = _find("cargo", "Rust 1.87 or newer, and a C compiler for librdkafka")
     _build([cargo, "build", "--release", "--locked", "--target-dir", str(target)], HERE / "peers" / "rust")
     return target / "release" / "rust-server"
 
