@@ -16,12 +16,12 @@ import time
 from enum import Enum, auto
 from typing import cast
 
-from aiohttp import HttpVersion11, hdrs
+from aiohttp import hdrs
 
 from bridge.http.body import ChunkedBody, SizedBody
-from bridge.http.coding import coding_of
 from bridge.http.context import HttpContext
 from bridge.http.head import HeadReader
+from bridge.http.plain import ONE_PIECE_BYTES
 from bridge.http.request import HttpRequest
 from bridge.http.response import render
 from bridge.ingress import refusals, replies
@@ -31,8 +31,6 @@ from bridge.ingress.replies import PlatformReply
 
 log = logging.getLogger(__name__)
 
-ONE_PIECE_BYTES = 64 * 1024
-"""A larger body is read only when its head has proved authentic, even if it has arrived already."""
 LINGER_S = 2.0
 """How long a client may take to read the last reply and to close, before we do."""
 LINGER_BYTES = 1024 * 1024
@@ -70,7 +68,7 @@ class HttpConnection(HttpRequest, asyncio.Protocol):
         "_context",
         "_discarded",
         "_early",
-        "_head",
+        "_head_reader",
         "_incoming",
         "_is_congested",
         "_is_cut_off",
@@ -88,7 +86,7 @@ class HttpConnection(HttpRequest, asyncio.Protocol):
         self._context = context
         self._loop = loop
         self._transport: asyncio.Transport | None = None
-        self._head = HeadReader()
+        self._head_reader = HeadReader()
         self._incoming: SizedBody | ChunkedBody | None = None
         """The body while it arrives."""
         self._early = b""
@@ -116,13 +114,13 @@ class HttpConnection(HttpRequest, asyncio.Protocol):
     @property
     def idle_since(self) -> float:
         """Since when it has no request, by the clock of the event loop; infinite while it has one, or begins one."""
-        if self.phase is not Phase.HEAD or self._head.is_begun or self._is_congested:
+        if self.phase is not Phase.HEAD or self._head_reader.is_begun or self._is_congested:
             return NEVER
         return self.deadline - self._context.keepalive_s
 
     def respond(self, reply: PlatformReply) -> None:
         """Answer the request; then comes the next one, or the end."""
-        message = self.message
+        head = self.head
         is_whole = self.content is not None
         self.forget()
         transport = self._transport
@@ -133,16 +131,14 @@ class HttpConnection(HttpRequest, asyncio.Protocol):
         closing = (
             reply.closes
             or context.asks_to_close
-            or message.should_close
+            or head.closes
             or not is_whole
-            or message.upgrade
-            or message.version is not HttpVersion11
             or self._is_cut_off
             or (self._is_half_closed and not self._early)
         )
         content = render(reply, closing)
         if closing:
-            if message.method == hdrs.METH_HEAD:
+            if head.method == hdrs.METH_HEAD:
                 content = content[: len(content) - len(reply.content)]
             transport.write(content)
             self._end(transport)
@@ -217,38 +213,45 @@ class HttpConnection(HttpRequest, asyncio.Protocol):
     # -- Reading -------------------------------------------------------------------------------------------------------
 
     def _read_head(self, data: bytes) -> None:
-        was_begun = self._head.is_begun
+        reader = self._head_reader
+        if not reader.size and (plain := self._context.plain.read(data)) is not None:
+            self.head, self.content = plain
+            self.arrived = time.perf_counter()
+            self._complete()
+            return
+        was_begun = reader.is_begun
         try:
-            message, at = self._head.read(data)
+            head, at = reader.read(data)
         except RefusedError as refused:
             self._answer_no_request(refused.refusal)
             return
-        if message is None:
+        if head is None:
             if self._is_half_closed:
                 self._break_off()
-            elif self._is_proven and self._head.is_begun and not was_begun:
+            elif self._is_proven and reader.is_begun and not was_begun:
                 self.deadline = self._loop.time() + self._context.head_timeout_s
             return
-        self.message = message
+        self.head = head
         self.arrived = time.perf_counter()
-        size = int(message.headers.get(hdrs.CONTENT_LENGTH, 0))
+        size = head.size or 0
         end = at + size
-        if size > ONE_PIECE_BYTES or end > len(data) or message.chunked:
+        if size > ONE_PIECE_BYTES or end > len(data) or head.is_chunked:
             self._begin_body(data, at, size)
         else:
             self.content = data[at:end]
-            self._complete(data, end)
+            self._complete(data[end:])
 
     def _begin_body(self, data: bytes, at: int, size: int) -> None:
         """A request is not there in one piece: its head is looked at first."""
         context = self._context
-        message = self.message
+        head = self.head
         self.phase = Phase.BODY
         try:
             self.verdict = context.ingress.admit(self)
-            coding_of(message)
+            if head.refusal is not None:
+                raise RefusedError(head.refusal)
             most = context.max_body_bytes
-            self._incoming = ChunkedBody(max_bytes=most) if message.chunked else SizedBody(size, max_bytes=most)
+            self._incoming = ChunkedBody(max_bytes=most) if head.is_chunked else SizedBody(size, max_bytes=most)
         except RefusedError as refused:
             context.ingress.refuse(self, refused.refusal, self.verdict)
             return
@@ -258,12 +261,7 @@ class HttpConnection(HttpRequest, asyncio.Protocol):
             return
         self._bodies.begin(self)
         self.deadline = self._loop.time() + context.body_timeout_s
-        if (
-            hdrs.EXPECT in message.headers
-            and message.version is HttpVersion11
-            and at == len(data)
-            and self._transport is not None
-        ):
+        if head.expects_continue and at == len(data) and self._transport is not None:
             self._transport.write(CONTINUE)
         self._read_body(data, at)
 
@@ -282,16 +280,16 @@ class HttpConnection(HttpRequest, asyncio.Protocol):
             self.content = bytes(incoming.content)
             self._incoming = None
             self._bodies.ended(self)
-            self._complete(data, at)
+            self._complete(data[at:])
         elif self._is_half_closed:
             self._break_off()
 
-    def _complete(self, data: bytes, at: int) -> None:
-        """The request is whole, and ends at this offset."""
+    def _complete(self, behind: bytes = b"") -> None:
+        """The request is whole, and this came behind it."""
         self.phase = Phase.REPLY
         self.deadline = NEVER
-        if at < len(data):
-            self._keep_early(data[at:])
+        if behind:
+            self._keep_early(behind)
         self._context.gathering.add(self)
 
     def _keep_early(self, data: bytes) -> None:
@@ -324,7 +322,7 @@ class HttpConnection(HttpRequest, asyncio.Protocol):
         """The time of a phase is over."""
         if self.phase is Phase.BODY:
             self._context.ingress.refuse(self, refusals.SLOW_BODY, self.verdict)
-        elif self.phase is Phase.HEAD and self._head.is_begun and not self._is_congested:
+        elif self.phase is Phase.HEAD and self._head_reader.is_begun and not self._is_congested:
             self._answer_no_request(refusals.SLOW_HEAD)
         else:
             self.abort()
@@ -347,7 +345,7 @@ class HttpConnection(HttpRequest, asyncio.Protocol):
         """The client will not send the rest of what it has begun."""
         if self.phase is Phase.BODY:
             self._context.ingress.refuse(self, refusals.BROKEN_BODY, self.verdict)
-        elif self._head.is_begun:
+        elif self._head_reader.is_begun:
             self._answer_no_request(refusals.BROKEN_HEAD)
         else:
             self.finish()

@@ -2,19 +2,24 @@
 
 The parser is never given a byte beyond the head that it reads: what follows it is a body, or another request that has
 to wait for its turn. So whatever is wrong with a request cannot touch the one before it.
+
+Any request can be read this way. The usual ones take a shorter one: see `bridge.http.plain`.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from aiohttp import HttpVersion10, HttpVersion11
+import msgspec
+from aiohttp import HttpVersion10, HttpVersion11, hdrs
 from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.http_parser import HttpRequestParser, RawRequestMessage
+from multidict import istr
 
+from bridge.http.coding import coding_of
 from bridge.http.malformed import refusal_of
 from bridge.ingress import refusals
-from bridge.ingress.refusals import RefusedError
+from bridge.ingress.refusals import Refusal, RefusedError
 
 MAX_HEAD_BYTES = 32 * 1024
 """Of a head with all that belongs to it: request line, header fields, empty lines before them."""
@@ -26,10 +31,38 @@ BEGINNING_BYTES = 16
 """By so much of what comes one can tell another protocol."""
 
 
+TRACEPARENT = istr("traceparent")
+FORWARDED_FOR = istr("X-Forwarded-For")
+
+
+class Head(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """What the head of a request says, as far as we need to know it."""
+
+    method: str = hdrs.METH_POST
+    path: str
+    """Path and query as they came."""
+    size: int | None
+    """Bytes of the body, None where it says nothing of them."""
+    is_chunked: bool = False
+    """Whether the body comes in chunks."""
+    coding: str = ""
+    """How the body is compressed: `gzip`, `deflate`, or an empty string."""
+    refusal: Refusal | None = None
+    """Why the body cannot be read, None where it can."""
+    expects_continue: bool = False
+    """Whether the client waits with its body until it is told to go on."""
+    closes: bool = False
+    """Whether it is the last request on its connection."""
+    forwarded_for: str = ""
+    """Values of all fields `X-Forwarded-For`, joined with commas."""
+    traceparent: str = ""
+    """The first field `traceparent`, empty if there is none."""
+
+
 class HeadReader:
     """Reads the heads on a connection, one after the other."""
 
-    __slots__ = ("_beginning", "_parser", "_size", "_tail")
+    __slots__ = ("_beginning", "_parser", "_tail", "size")
 
     def __init__(self) -> None:
         nobody: Any = None  # A body would know its connection and the event loop, and the parser makes none.
@@ -43,8 +76,8 @@ class HeadReader:
             response_with_body=False,
             auto_decompress=False,
         )
-        self._size = 0
-        """Bytes of the head under way that were read."""
+        self.size = 0
+        """Bytes of the head under way that were read, with empty lines before it."""
         self._tail = b""
         """The last three of them: an end of the head may be cut in two."""
         self._beginning = b""
@@ -55,11 +88,11 @@ class HeadReader:
         """Whether something came of the head under way. Empty lines before it are nothing."""
         return bool(self._beginning)
 
-    def read(self, data: bytes) -> tuple[RawRequestMessage | None, int]:
+    def read(self, data: bytes) -> tuple[Head | None, int]:
         """Read on in what arrived.
 
         Returns:
-            the request, None while its head is not there as a whole; and how many bytes belong to the head.
+            the head, None while it is not there as a whole; and how many bytes belong to it.
 
         Raises:
             RefusedError: it is no HTTP, or too large.
@@ -67,8 +100,8 @@ class HeadReader:
         at = 0
         while at < len(data):
             end = self._end(data, at)
-            self._size += end - at
-            if self._size > MAX_HEAD_BYTES:
+            self.size += end - at
+            if self.size > MAX_HEAD_BYTES:
                 raise RefusedError(refusals.HEAD_TOO_LARGE)
             part = data[at:end]
             try:
@@ -77,13 +110,10 @@ class HeadReader:
                 raise RefusedError(refusal_of(error, self._beginning + part.lstrip(LINE_ENDS))) from error
             at = end
             if messages:
-                self._size = 0
+                self.size = 0
                 self._tail = b""
                 self._beginning = b""
-                message = messages[0][0]
-                if message.version is not HttpVersion11 and message.version != HttpVersion10:
-                    raise RefusedError(refusals.HTTP_VERSION)
-                return message, at
+                return _head_of(messages[0][0]), at
             self._tail = (self._tail + part)[-3:]
             if len(self._beginning) < BEGINNING_BYTES:
                 self._beginning = (self._beginning + part).lstrip(LINE_ENDS)[:BEGINNING_BYTES]
@@ -97,3 +127,33 @@ class HeadReader:
                 return at + cut + len(BLANK_LINE) - len(self._tail)
         found = data.find(BLANK_LINE, at)
         return len(data) if found < 0 else found + len(BLANK_LINE)
+
+
+def _head_of(message: RawRequestMessage) -> Head:
+    """What matters of what the parser has read.
+
+    Raises:
+        RefusedError: it is of a version of HTTP that we do not speak.
+    """
+    is_newest = message.version is HttpVersion11
+    if not is_newest and message.version != HttpVersion10:
+        raise RefusedError(refusals.HTTP_VERSION)
+    headers = message.headers
+    length = headers.get(hdrs.CONTENT_LENGTH)
+    coding, refusal = "", None
+    try:
+        coding = coding_of(message)
+    except RefusedError as refused:
+        refusal = refused.refusal
+    return Head(
+        method=message.method,
+        path=message.path,
+        size=None if length is None else int(length),
+        is_chunked=message.chunked,
+        coding=coding,
+        refusal=refusal,
+        expects_continue=is_newest and hdrs.EXPECT in headers,
+        closes=message.should_close or message.upgrade or not is_newest,
+        forwarded_for=",".join(headers.getall(FORWARDED_FOR, ())),
+        traceparent=headers.get(TRACEPARENT, ""),
+    )

@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-from aiohttp import hdrs
-from aiohttp.http_parser import RawRequestMessage
-from multidict import istr
-
 from bridge.http.body_budget import BodyBudget
-from bridge.http.coding import coding_of, inflate
+from bridge.http.coding import inflate
+from bridge.http.head import Head
 from bridge.ingress import refusals
 from bridge.ingress.refusals import RefusedError
 from bridge.ingress.verify import Verdict
-
-TRACEPARENT = istr("traceparent")
-FORWARDED_FOR = istr("X-Forwarded-For")
 
 
 class HttpRequest:
@@ -30,7 +24,7 @@ class HttpRequest:
         "_max_body_bytes",
         "arrived",
         "content",
-        "message",
+        "head",
         "peer",
         "verdict",
     )
@@ -40,8 +34,7 @@ class HttpRequest:
         self._max_body_bytes = max_body_bytes
         self._held = 0
         """Bytes that the request takes of the memory for bodies."""
-        self.message: RawRequestMessage
-        """The head."""
+        self.head: Head
         self.content: bytes | None = None
         """The whole body as it came, None while it is not there."""
         self.verdict: Verdict | None = None
@@ -54,30 +47,27 @@ class HttpRequest:
     @property
     def method(self) -> str:
         """The HTTP method."""
-        return self.message.method
+        return self.head.method
 
     @property
     def path(self) -> str:
         """Path and query as they came."""
-        return self.message.path
+        return self.head.path
 
     @property
     def forwarded_for(self) -> str:
         """Values of all headers `X-Forwarded-For`, joined with commas."""
-        return ",".join(self.message.headers.getall(FORWARDED_FOR, ()))
+        return self.head.forwarded_for
 
     @property
     def traceparent(self) -> str:
         """The header `traceparent`, empty if there is none."""
-        return self.message.headers.get(TRACEPARENT, "")
+        return self.head.traceparent
 
     @property
     def size(self) -> int | None:
         """Bytes of the body as it came; while it arrives, what the head says, None where it says nothing."""
-        if self.content is not None:
-            return len(self.content)
-        length = self.message.headers.get(hdrs.CONTENT_LENGTH)
-        return None if length is None else int(length)
+        return self.head.size if self.content is None else len(self.content)
 
     @property
     def body(self) -> bytes:
@@ -86,11 +76,13 @@ class HttpRequest:
         Raises:
             RefusedError: it cannot be read, or there is no memory for it.
         """
-        coding = coding_of(self.message)
+        head = self.head
+        if head.refusal is not None:
+            raise RefusedError(head.refusal)
         body = self.content or b""
         self._hold(len(body))
-        if coding:
-            body = inflate(body, coding, max_bytes=self._max_body_bytes)
+        if head.coding:
+            body = inflate(body, head.coding, max_bytes=self._max_body_bytes)
             self._hold(len(body))
         return body
 
@@ -100,7 +92,7 @@ class HttpRequest:
         self._held = 0
         self.content = None
         self.verdict = None
-        del self.message
+        del self.head
 
     def _hold(self, size: int) -> None:
         if not self._bodies.take(size):

@@ -14,6 +14,7 @@ from bridge.http.connection_table import ConnectionTable
 from bridge.http.context import HttpContext
 from bridge.http.gathering import Gathering
 from bridge.http.malformed import MalformedLog
+from bridge.http.plain import PlainReader
 from bridge.ingress.ingress import Ingress
 from bridge.settings import BridgeSettings
 from common import listening
@@ -67,6 +68,7 @@ class HttpServer:
             gathering=Gathering(ingress.accept, flush, gather_s=gather_s),
             table=self.table,
             bodies=BodyBudget(bodies_max_bytes),
+            plain=PlainReader(),
             malformed=MalformedLog(),
             head_timeout_s=head_timeout_s,
             body_timeout_s=body_timeout_s,

@@ -1,0 +1,257 @@
+"""The short way of a plain request: it takes the usual ones, and none that the long way would not read as the same."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import random
+import re
+from collections.abc import Sequence
+from unittest import mock
+
+import pytest
+
+from bridge.http.head import MAX_FIELDS, MAX_HEAD_BYTES, Head, HeadReader
+from bridge.http.plain import ONE_PIECE_BYTES, PlainReader
+from bridge.ingress.refusals import RefusedError
+from tests.support.callbacks import recalled
+from tests.support.http import serving, wire
+from tests.support.ingress_parts import FakeJournal, ingress_with
+
+BODY = b'{"To_Account":"ann"}'
+LENGTH = f"Content-Length: {len(BODY)}".encode()
+USUAL = (
+    b"Host: x",
+    b"User-Agent: platform/1.0 (like Gecko)",
+    b"Accept: */*",
+    b"Accept-Encoding: gzip, deflate",
+    b"Content-Type: application/json",
+    LENGTH,
+    b"Connection: keep-alive",
+    b"X-Forwarded-For: 203.0.113.7, 10.0.0.1 ",
+    b"X-Forwarded-Proto: https",
+    b"X-Real-IP: 203.0.113.7",
+    b"Traceparent: 00-0123456789abcdef0123456789abcdef-0123456789abcdef-01",
+)
+ODD = (
+    b"Transfer-Encoding: chunked",
+    b"Transfer-Encoding: identity",
+    b"Content-Encoding: gzip",
+    b"Expect: 100-continue",
+    b"Upgrade: websocket",
+    b"Connection: close",
+    b"Connection: upgrade",
+    b"Connection: close, keep-alive",
+    b"Proxy-Connection: close",
+    b"Sec-WebSocket-Key1: x",
+    b"Host: y",
+    b"host:",
+    LENGTH,
+    b"content-length: 0",
+    b"Content-Length: +20",
+    b"Content-Length: 2 0",
+    b"Content-Length: 0x14",
+    b"Content-Length: 20, 20",
+    b"Content-Length : 20",
+    b"Content-Length: 18446744073709551636",
+    b"Content_Length: 5",
+    b"X-Forwarded-For: 192.0.2.1",
+    b"x-forwarded-for: \xff\xfe",
+    b"Traceparent:",
+    b"A: b\r\n c",
+    b"A: b\r\n\tc: d",
+    b"A: b\x00c",
+    b"A: b\rc",
+    b"A: b\nContent-Length: 3",
+    b"A:\t\tb\t",
+    b": b",
+    b" A: b",
+    b"A b",
+    b"A",
+    b"",
+)
+BEGINNINGS = (
+    b"POST /?a=b HTTP/1.1",
+    b"POST /callback?ClientIP=203.0.113.7&x=%20 HTTP/1.1",
+    b"POST //x/../y?#z HTTP/1.1",
+    b"POST http://callbacks.example/?a=b HTTP/1.1",
+    b"POST /\xc3\xa4?\xff HTTP/1.1",
+    b"POST * HTTP/1.1",
+    b"POST /? HTTP/1.0",
+    b"POST /? HTTP/2.0",
+    b"POST /?",
+    b"POST  /? HTTP/1.1",
+    b"POST /?a b HTTP/1.1",
+    b"POST /? HTTP/1.1 ",
+    b"PUT /? HTTP/1.1",
+    b"GET /? HTTP/1.1",
+    b"CONNECT x:443 HTTP/1.1",
+    b"\r\nPOST /? HTTP/1.1",
+)
+BYTES = (b"\r", b"\n", b"\r\n", b"\r\n\r\n", b"\0", b" ", b"\t", b":", b"\xff", b"\x7f", b"0", b"9", b"+", b",", b"a")
+
+
+def request(fields: Sequence[bytes] = USUAL, beginning: bytes = b"POST /?a=b HTTP/1.1", body: bytes = BODY) -> bytes:
+    """The bytes of a request."""
+    return b"\r\n".join([beginning, *fields, b"", body])
+
+
+def any_request(chance: random.Random) -> bytes:
+    """A request that is plain, or not quite, or not at all."""
+    fields = [USUAL[0], LENGTH, *chance.sample(USUAL[6:], chance.randint(0, 5))]
+    chance.shuffle(fields)
+    for _ in range(chance.choice((0, 0, 1, 2))):
+        fields.insert(chance.randint(0, len(fields)), chance.choice(ODD))
+    data = request(fields, chance.choice((BEGINNINGS[0], BEGINNINGS[1], chance.choice(BEGINNINGS))))
+    for _ in range(chance.choice((0, 0, 0, 1, 2))):
+        at, length = chance.randrange(len(data)), chance.choice((0, 0, 1, 2))
+        data = data[:at] + chance.choice((*BYTES, b"")) + data[at + length :]
+    return data + chance.choice((b"", b"", b"", b"", b"\r\n", b"POST", request(), b"0\r\n\r\n"))
+
+
+def read_long(data: bytes) -> tuple[Head, bytes] | None:
+    """Head and body of what the long way takes for a request, and nothing more; None for anything else."""
+    try:
+        head, at = HeadReader().read(data)
+    except RefusedError:
+        return None
+    if head is None or head.refusal or head.is_chunked or head.coding or head.size != len(data) - at:
+        return None
+    return head, data[at:]
+
+
+def test_whatever_it_reads_the_long_way_reads_as_the_same() -> None:
+    chance = random.Random(1)
+    reader = PlainReader()
+    read = refused = 0
+    for number in range(30_000):
+        data = any_request(chance)
+        plain, long = reader.read(data), read_long(data)
+        if plain is None:
+            refused += long is None
+        else:
+            assert plain == long, f"request {number}: {data!r}"
+            read += 1
+    assert read > 3_000
+    assert refused > 3_000
+
+
+@pytest.mark.parametrize("line", ODD)
+def test_what_is_odd_is_left_to_the_long_way(line: bytes) -> None:
+    for fields in ((*USUAL, line), (line, *USUAL), (*(field for field in USUAL if field != LENGTH), line)):
+        data = request(fields)
+        plain = PlainReader().read(data)
+        assert plain is None or plain == read_long(data)
+
+
+@pytest.mark.parametrize("beginning", BEGINNINGS[3:])
+def test_what_is_no_plain_post_is_left_to_the_long_way(beginning: bytes) -> None:
+    assert PlainReader().read(request(beginning=beginning)) is None
+
+
+def test_no_harmless_field_sends_a_callback_the_long_way() -> None:
+    reader = PlainReader()
+    for chosen in itertools.chain.from_iterable(itertools.combinations(USUAL, size) for size in range(len(USUAL))):
+        fields = (b"HOST: x", LENGTH.lower(), *(field for field in chosen if field not in {USUAL[0], LENGTH}))
+        assert reader.read(request(fields)) is not None
+    found = reader.read(request())
+    assert found == (
+        Head(
+            path="/?a=b",
+            size=len(BODY),
+            forwarded_for="203.0.113.7, 10.0.0.1",
+            traceparent="00-0123456789abcdef0123456789abcdef-0123456789abcdef-01",
+        ),
+        BODY,
+    )
+
+
+def test_the_last_request_of_a_connection_may_be_plain_and_leaves_nothing_behind() -> None:
+    reader = PlainReader()
+    for _ in range(3):
+        last = reader.read(request((b"Host: x", LENGTH, b"Connection: Close")))
+        assert last is not None
+        assert last[0].closes
+        next_one = reader.read(request())
+        assert next_one is not None
+        assert not next_one[0].closes
+
+
+def test_limits_of_head_and_body_are_those_of_the_long_way() -> None:
+    reader = PlainReader()
+    bare = len(request((b"Host: x", LENGTH, b"A: ")))
+    for size, is_plain in ((MAX_HEAD_BYTES - bare + len(BODY), True), (MAX_HEAD_BYTES - bare + len(BODY) + 1, False)):
+        data = request((b"Host: x", LENGTH, b"A: " + b"a" * size))
+        assert (reader.read(data) is not None) is is_plain
+        assert (read_long(data) is not None) is is_plain
+    for number, is_plain in ((MAX_FIELDS, True), (MAX_FIELDS + 1, False)):
+        data = request((b"Host: x", LENGTH, *(b"A%d: b" % name for name in range(number - 2))))
+        assert (reader.read(data) is not None) is is_plain
+        assert (read_long(data) is not None) is is_plain
+    for size, is_plain in ((0, True), (ONE_PIECE_BYTES, True), (ONE_PIECE_BYTES + 1, False)):
+        data = request((b"Host: x", b"Content-Length: %d" % size), body=b"a" * size)
+        assert (reader.read(data) is not None) is is_plain
+
+
+def test_a_request_in_pieces_or_with_another_behind_it_is_left_to_the_long_way() -> None:
+    reader = PlainReader()
+    data = request()
+    for cut in range(len(data)):
+        assert reader.read(data[:cut]) is None
+        assert reader.read(data) is not None
+    for behind in (b"\r\n", b"\0", b"POST", data):
+        assert reader.read(data + behind) is None
+        assert reader.read(data) is not None
+
+
+# -- On a connection ---------------------------------------------------------------------------------------------------
+
+SIGNED = recalled("ann", unread=1)
+
+
+def any_callback(chance: random.Random) -> bytes:
+    """An authentic callback, perhaps mutated."""
+    fields = [b"Host: x", b"Content-Length: %d" % len(SIGNED.body), *chance.sample(USUAL[6:], 2)]
+    if chance.random() < 0.3:
+        fields.append(chance.choice(ODD))
+    data = request(fields, f"POST /{SIGNED.signed()} HTTP/1.1".encode(), SIGNED.body)
+    for _ in range(chance.choice((0, 0, 1))):
+        at = chance.randrange(len(data))
+        data = data[:at] + chance.choice(BYTES) + data[at + chance.choice((0, 1)) :]
+    return data + chance.choice((b"", b"", data, b"\r\n", b"GARBAGE\r\n\r\n"))
+
+
+async def outcomes(sent: Sequence[bytes], *, is_short_way: bool) -> list[object]:
+    """Of each connection on which this is sent: the replies, and the records, both without their times."""
+    found: list[object] = []
+    journal = FakeJournal(True)
+    async with serving(ingress_with(journal), gather_s=0) as server:
+        short_way = mock.patch.object(server.http._context.plain, "read", return_value=None)
+        with contextlib.nullcontext() if is_short_way else short_way:
+            for data in sent:
+                journal.records.clear()
+                async with server.connect() as client:
+                    client.send(data)
+                    client.end()
+                    replies = re.sub(rb"Date: .*?\r\n", b"", await client.rest())
+                values = [re.sub(rb'"(id|time|receivedtime)":".*?"', b"", record.value) for record in journal.records]
+                found.append((replies, [record.key for record in journal.records], values))
+    return found
+
+
+async def test_a_connection_gives_the_same_replies_and_records_either_way() -> None:
+    chance = random.Random(1)
+    sent = [any_callback(chance) for _ in range(500)]
+    short, long = [await outcomes(sent, is_short_way=is_short) for is_short in (True, False)]
+    for data, *both in zip(sent, short, long, strict=True):
+        assert both[0] == both[1], data
+    assert sum(b"200 OK" in str(outcome).encode() for outcome in short) > 100
+
+
+async def test_empty_lines_before_a_plain_request_do_not_add_up() -> None:
+    async with serving(ingress_with(FakeJournal(True)), gather_s=0) as server, server.connect() as client:
+        for _ in range(3):
+            client.send(b"\r\n" * (MAX_HEAD_BYTES // 4))
+            await asyncio.sleep(0.01)
+            assert (await client.ask(wire(SIGNED))).startswith(b"HTTP/1.1 200")
