@@ -2,34 +2,66 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from urllib.parse import unquote_plus
 
 import msgspec
 
 MAX_PARAMETERS = 200
 """Further ones are not looked at: anybody can send a head of thousands, before he has proved anything."""
+CLIENT_IP = "&ClientIP="
+"""What comes before the only parameter that differs between the callbacks of one command in one second."""
+MAX_REMEMBERED = 256
+MAX_REMEMBERED_CHARS = 1024
+"""A longer query is read anew each time. The usual ones have 220."""
 
 
 class Query(msgspec.Struct, frozen=True, gc=False):
-    """The parameters of a callback's URL. Names have no case; of a repeated name the first counts, and of all the first
-    MAX_PARAMETERS."""
+    """What counts of the parameters of a callback's URL. Names have no case; of a repeated one the first counts, and of
+    all the first MAX_PARAMETERS. What is absent is an empty string."""
 
-    parameters: dict[str, str]
-    """Name in lower case → value."""
     raw: str
     """As it came, without the question mark."""
     app_id: str
     """SdkAppid: decimal digits."""
     command: str
-    """The callback command; the old call webhook names it `command`. Empty where the URL names none."""
-
-    def get(self, name: str) -> str:
-        """Value of the parameter with this lower-case name, or an empty string."""
-        return self.parameters.get(name, "")
+    """The callback command; the old call webhook names it `command`."""
+    platform: str
+    """OptPlatform."""
+    client_ip: str
+    """ClientIP."""
+    proof: tuple[str, str, str]
+    """SdkAppid, Sign and RequestTime: what proves that it is authentic."""
 
 
 def parse_query(query: str) -> Query:
-    """Read a raw query string. `urllib.parse.parse_qsl` takes five times as long and serves no case here any better."""
+    """Read a raw query string. `urllib.parse.parse_qsl` takes five times as long and serves no case here any better.
+
+    All but ClientIP is read once, however many callbacks have it: it saves a tenth of all that a callback takes in our
+    own code. What is remembered is what was read, and says of nothing that it is authentic.
+    """
+    before, _, behind = query.partition(CLIENT_IP)
+    if not behind or len(query) > MAX_REMEMBERED_CHARS:
+        return _read(query)
+    client_ip, _, after = behind.partition("&")
+    rest = _read_rest(before, after)
+    if rest is None:
+        return _read(query)
+    if "%" in client_ip or "+" in client_ip:
+        client_ip = unquote_plus(client_ip)
+    return Query(query, rest.app_id, rest.command, rest.platform, client_ip, rest.proof)
+
+
+@lru_cache(MAX_REMEMBERED)
+def _read_rest(before: str, after: str) -> Query | None:
+    """What stands around ClientIP; None where another ClientIP may count, or not all parameters do."""
+    rest = f"{before}&{after}"
+    if rest.count("&") + 2 > MAX_PARAMETERS or "clientip" in unquote_plus(before).lower():
+        return None
+    return _read(rest)
+
+
+def _read(query: str) -> Query:
     parameters: dict[str, str] = {}
     is_escaped = "%" in query or "+" in query
     for pair in query.split("&", MAX_PARAMETERS)[:MAX_PARAMETERS]:
@@ -37,8 +69,19 @@ def parse_query(query: str) -> Query:
         if is_escaped:
             name, value = unquote_plus(name), unquote_plus(value)
         parameters.setdefault(name.lower(), value)
-    get = parameters.get
-    return Query(parameters, query, get("sdkappid", ""), get("callbackcommand") or get("command", ""))
+
+    def get(name: str) -> str:
+        return parameters.get(name, "")
+
+    app_id = get("sdkappid")
+    return Query(
+        raw=query,
+        app_id=app_id,
+        command=get("callbackcommand") or get("command"),
+        platform=get("optplatform"),
+        client_ip=get("clientip"),
+        proof=(app_id, get("sign"), get("requesttime")),
+    )
 
 
 def command_in_path(path: str) -> str:

@@ -89,7 +89,7 @@ class Verifier:
 
     def verify(self, query: Query) -> Verdict:
         """Whether the callback with this query is authentic and fresh."""
-        proof = query.app_id, query.get("sign"), query.get("requesttime")
+        proof = query.proof
         signed_at = self._signed.get(proof)
         if signed_at is None:
             refusal = self._check(*proof)

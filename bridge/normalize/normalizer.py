@@ -119,7 +119,7 @@ class Normalizer:
         if entry is None or entry.callback.batch:
             items = split_batch(body, entry.callback.batch if entry else USUAL_BATCH, is_sure=entry is not None)
         if items is None:
-            content = self._reader.read(entry, query.command, body, repaired, platform(query.get("optplatform")))
+            content = self._reader.read(entry, query.command, body, repaired, platform(query.platform))
             return [self._record(received, content, body)]
         if not any(item.is_object for item in items):
             raise UnreadableError("empty_batch", "the body has no events")
@@ -131,7 +131,7 @@ class Normalizer:
         entry, command = registry.find(query.command), query.command
         if entry is not None and (own := registry.find(command_in(item.body))) is not None and own.callback.batch:
             entry, command = own, own.callback.command
-        return self._reader.read(entry, command, item.body, item.repaired, platform(query.get("optplatform")))
+        return self._reader.read(entry, command, item.body, item.repaired, platform(query.platform))
 
     def dead_letter(self, received: Received, reason: str, detail: str) -> Record:
         """The record that keeps a callback which cannot become an event: its bytes as they came, and why.
@@ -226,7 +226,7 @@ class Normalizer:
             callbackcommand=content.command,
             receivedtime=received_text,
             platform=content.platform,
-            clientip=attribute(query.get("clientip")),
+            clientip=attribute(query.client_ip),
             bodycommand=content.body_command,
             repaired=True if content.repaired else None,
             data=content.data,

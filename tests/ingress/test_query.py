@@ -1,0 +1,83 @@
+"""Query strings, of which all but ClientIP is read once."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from bridge import query as queries
+from bridge.query import MAX_PARAMETERS, MAX_REMEMBERED_CHARS, Query, parse_query
+from tests.support.callbacks import recalled
+
+PAIRS = (
+    "SdkAppid=1400000000",
+    "sdkappid=2",
+    "CallbackCommand=C2C.CallbackAfterMsgWithDraw",
+    "command=call_end",
+    "contenttype=json",
+    "ClientIP=203.0.113.7",
+    "ClientIP=203.0.113.8",
+    "ClientIP=2001%3Adb8%3A%3A7",
+    "ClientIP=",
+    "ClientIP",
+    "clientip=198.51.100.1",
+    "%43lientIP=198.51.100.2",
+    "%63lientip=",
+    "OptPlatform=iOS",
+    "OptPlatform=a+b",
+    "Sign=abc",
+    "Sign=",
+    "%53ign=def",
+    "RequestTime=1670574414",
+    "requesttime=1%31",
+    "x=ClientIP=1",
+    "",
+    "=",
+)
+
+
+def read(text: str) -> tuple[str, str, str, str, tuple[str, str, str]]:
+    """What counts of a query, without its text."""
+    query = parse_query(text)
+    return query.app_id, query.command, query.platform, query.client_ip, query.proof
+
+
+def test_names_have_no_case_and_the_first_of_a_repeated_one_counts() -> None:
+    parsed = parse_query(
+        "sdkappid=1&SDKAPPID=2&callbackcommand=A%2eB&optplatform=a+b&CLIENTIP&sign=x&requesttime=7&y=z"
+    )
+    assert parsed == Query(parsed.raw, "1", "A.B", "a b", "", ("1", "x", "7"))
+
+
+def test_the_old_webhook_names_its_command_differently() -> None:
+    assert parse_query("sdkappid=1&command=call_end").command == "call_end"
+
+
+def test_what_was_read_of_other_queries_changes_nothing() -> None:
+    chance = random.Random(1)
+    for _ in range(20_000):
+        pairs = chance.choices(PAIRS, k=chance.randint(1, 8))
+        text = "&".join(pairs)
+        assert parse_query(text) == queries._read(text), text
+    assert queries._read_rest.cache_info().currsize == queries.MAX_REMEMBERED
+
+
+@pytest.mark.parametrize("number", [MAX_PARAMETERS - 3, MAX_PARAMETERS - 2, MAX_PARAMETERS - 1, MAX_PARAMETERS])
+def test_of_hundreds_of_parameters_the_first_ones_count(number: int) -> None:
+    many = "&".join(["a"] * number)
+    assert read(f"{many}&ClientIP=1&OptPlatform=iOS")[2:4] == (
+        "iOS" if number < MAX_PARAMETERS - 1 else "",
+        "1" if number < MAX_PARAMETERS else "",
+    )
+    assert parse_query(f"ClientIP=1&{many}&ClientIP=2").client_ip == "1"
+
+
+def test_callbacks_that_differ_in_their_clients_only_are_read_once_and_long_ones_not_remembered() -> None:
+    queries._read_rest.cache_clear()
+    for number in range(100):
+        signed = recalled("ann").signed(ClientIP=f"203.0.113.{number}", request_time=1670574414)
+        assert parse_query(signed.removeprefix("?")).client_ip == f"203.0.113.{number}"
+    assert queries._read_rest.cache_info().misses == 1
+    assert parse_query(f"x={'y' * MAX_REMEMBERED_CHARS}&ClientIP=1").client_ip == "1"
+    assert queries._read_rest.cache_info().misses == 1
