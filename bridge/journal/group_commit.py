@@ -9,7 +9,9 @@ from functools import partial
 
 from bridge.journal.files import JournalFiles
 from bridge.journal.groups import Group, GroupState, drop_complete
+from bridge.journal.late_timer import LateTimer
 from bridge.journal.outlet import Outlet
+from bridge.journal.patience import Patience
 from bridge.journal.record import pack
 from bridge.journal.store import Row, Store
 from bridge.journal.writer import JournalWriter
@@ -24,7 +26,7 @@ PROBE_INTERVAL_S = LOOK_INTERVAL_S * LOOKS_PER_PROBE
 class GroupCommit:
     """Brings groups to disk that Kafka does not confirm at once.
 
-    Kafka has half of `sync_after_s` to confirm a group before it is written, and all of it before it is synced. Once it
+    Kafka has half of our patience to confirm a group before it is written, and all of it before it is synced. Once it
     was too slow, every group is written at once, and synced as soon as the disk has finished the sync before; that
     ends with a group that Kafka confirms in time again.
 
@@ -37,7 +39,7 @@ class GroupCommit:
         files: where groups are written to.
         writer: the thread that does it.
         outlet: asked whether Kafka is confirming.
-        sync_after_s: seconds from a group's flush.
+        patience: how long Kafka has from a group's flush.
         on_synced: called with each group, in order, that the disk holds for good, unless Kafka confirmed it before.
     """
 
@@ -48,14 +50,14 @@ class GroupCommit:
         files: JournalFiles,
         writer: JournalWriter,
         outlet: Outlet,
-        sync_after_s: float,
+        patience: Patience,
         on_synced: Callable[[Group], None],
     ) -> None:
         self._loop = loop
         self._files = files
         self._writer = writer
         self._outlet = outlet
-        self._sync_after_s = sync_after_s
+        self._patience = patience
         self._on_synced = on_synced
         self._unwritten: deque[Group] = deque()
         self._unsynced: deque[Group] = deque()
@@ -64,8 +66,8 @@ class GroupCommit:
         """The file whose sync is on its way."""
         self._is_tried = False
         """Whether the disk was written to since the last probe."""
-        self._write_timer: asyncio.TimerHandle | None = None
-        self._sync_timer: asyncio.TimerHandle | None = None
+        self._write_timer = LateTimer(loop, self._write_unconfirmed)
+        self._sync_timer = LateTimer(loop, self._sync_if_due)
         self._probing: asyncio.Task[None] | None = None
         self._is_stopped = False
 
@@ -76,9 +78,10 @@ class GroupCommit:
     def stop(self) -> None:
         """Sync nothing more of our own accord: whoever closes the files does."""
         self._is_stopped = True
-        for timer in (self._write_timer, self._sync_timer, self._probing):
-            if timer is not None:
-                timer.cancel()
+        self._write_timer.cancel()
+        self._sync_timer.cancel()
+        if self._probing is not None:
+            self._probing.cancel()
 
     # -- Writing -------------------------------------------------------------------------------------------------------
 
@@ -90,18 +93,17 @@ class GroupCommit:
         """Write what was added: at once, or when Kafka has had its time."""
         if self._kafka_is_slow or not self._outlet.confirms:
             self.write_pending()
-        elif self._write_timer is None:
-            self._write_timer = self._loop.call_later(self._write_after_s, self._write_unconfirmed)
+        elif not self._write_timer.is_started:
+            self._write_timer.start_at(self._loop.time() + self._write_after_s)
 
     def _write_unconfirmed(self) -> None:
         """Write the groups that Kafka should have confirmed by now."""
-        self._write_timer = None
         drop_complete(self._unwritten)
         if not self._unwritten:
             return
         due = self._unwritten[0].flushed + self._write_after_s
         if due > self._loop.time() and not self._kafka_is_slow and self._outlet.confirms:
-            self._write_timer = self._loop.call_at(due, self._write_unconfirmed)
+            self._write_timer.start_at(due)
         else:
             self.write_pending()
 
@@ -145,7 +147,7 @@ class GroupCommit:
 
     def confirmed(self, group: Group) -> None:
         """Kafka has confirmed the group as a whole: in time, or too late?"""
-        if self._loop.time() - group.flushed < self._sync_after_s:
+        if self._patience.confirmed_after(self._loop.time() - group.flushed):
             self._kafka_is_slow = False
 
     def synced(self, store: Store, through: int) -> None:
@@ -165,13 +167,16 @@ class GroupCommit:
 
     def _schedule_sync(self) -> None:
         drop_complete(self._unsynced)
-        if self._unsynced and self._sync_timer is None and not (self._is_syncing or self._is_stopped):
-            patience_s = 0.0 if self._kafka_is_slow else self._sync_after_s
-            self._sync_timer = self._loop.call_at(self._unsynced[0].flushed + patience_s, self._sync_if_due)
+        if not self._unsynced or self._sync_timer.is_started or self._is_syncing or self._is_stopped:
+            return
+        if self._kafka_is_slow:
+            self._sync_timer.start_at(self._loop.time(), rounds=0)
+        else:
+            self._sync_timer.start_at(self._unsynced[0].flushed + self._patience.seconds)
 
     @property
     def _write_after_s(self) -> float:
-        return self._sync_after_s / 2
+        return self._patience.seconds / 2
 
     @property
     def _is_syncing(self) -> bool:
@@ -179,11 +184,10 @@ class GroupCommit:
         return current is not None and self._syncing is current.store
 
     def _sync_if_due(self) -> None:
-        self._sync_timer = None
         drop_complete(self._unsynced)
         if not self._unsynced or self._files.current is None:
             return
-        if self._unsynced[0].flushed + self._sync_after_s > self._loop.time() and not self._kafka_is_slow:
+        if self._unsynced[0].flushed + self._patience.seconds > self._loop.time() and not self._kafka_is_slow:
             self._schedule_sync()
             return
         self._kafka_is_slow = True

@@ -17,9 +17,9 @@ How it keeps them
 Records gather for a few milliseconds into a *group* of one topic, which is offered to its topic queue at once. If Kafka
 confirms it within milliseconds, that was all: nothing is written. If not, it is handed to the writer thread, which
 inserts it as a row of the current file (`store`). That costs no sync: a row survives the end of the process, not of the
-machine, so it acknowledges nothing by itself. After `sync_after_s` one sync makes every waiting group durable, and
-resolves its records (`group_commit`). While Kafka stays slow every group is written at once, and synced as soon as the
-disk has finished the sync before.
+machine, so it acknowledges nothing by itself. After `sync_after_s`, or a little more where Kafka took nearly as long
+lately (`patience`), one sync makes every waiting group durable, and resolves its records (`group_commit`). While Kafka
+stays slow every group is written at once, and synced as soon as the disk has finished the sync before.
 
 A group is in one of these states (`groups.GroupState`):
 
@@ -74,6 +74,7 @@ from bridge.journal.group_commit import GroupCommit
 from bridge.journal.groups import GROUP_OVERHEAD_BYTES, Group, GroupState, PendingRecord, Resolve
 from bridge.journal.journal_file import JournalFile
 from bridge.journal.outlet import Outlet
+from bridge.journal.patience import Patience
 from bridge.journal.record import Record
 from bridge.journal.store import Backlog, Store
 from bridge.journal.topic_queue import TopicQueue
@@ -171,7 +172,7 @@ class Journal:
             files=self._files,
             writer=self._writer,
             outlet=outlet,
-            sync_after_s=limits.sync_after_s,
+            patience=Patience(limits.sync_after_s, limits.reply_deadline_s),
             on_synced=self._group_synced,
         )
 
