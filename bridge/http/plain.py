@@ -11,16 +11,16 @@ and the parser, which is written in C, calls nothing that is not.
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import NamedTuple
 
+import msgspec
 from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
 
 from bridge.http.head import BLANK_LINE, LINE_ENDS, MAX_FIELDS, MAX_HEAD_BYTES, Head
 
 ONE_PIECE_BYTES = 64 * 1024
 """A larger body is read only when its head has proved authentic, even if it has arrived already."""
-METHOD = b"POST "
-TARGET_START = b"/"
+BEGINNING = b"POST /"
+TARGET_AT = len(b"POST ")
 VERSION = b" HTTP/1.1" + LINE_ENDS
 NOT_PLAIN = frozenset(
     (
@@ -38,7 +38,7 @@ CLOSES = {b"keep-alive": False, b"close": True}
 MAX_LAYOUTS = 64
 
 
-class Layout(NamedTuple):
+class Layout(msgspec.Struct, frozen=True, gc=False):
     """As which names the fields that matter come, None where one does not."""
 
     size: bytes
@@ -46,7 +46,7 @@ class Layout(NamedTuple):
     forwarded_for: bytes | None
     traceparent: bytes | None
     lines: int
-    """How many line ends a head with these fields has."""
+    """How many lines a head with these fields has, the first and the empty one too."""
 
 
 @lru_cache(MAX_LAYOUTS)
@@ -75,50 +75,53 @@ class PlainReader:
         """Called by the parser with the target of a request."""
         self.on_header = self._fields.setdefault
         """Called by the parser with name and value of a field."""
-        self._parser = HttpRequestParser(self)
+        self._feed = HttpRequestParser(self).feed_data
 
     def read(self, data: bytes) -> tuple[Head, bytes] | None:
         """Head and body of the plain request that is all of `data`; None where it is anything else."""
-        at = data.find(BLANK_LINE) + len(BLANK_LINE)
-        if not len(BLANK_LINE) <= at <= MAX_HEAD_BYTES or len(data) > at + ONE_PIECE_BYTES:
+        if not data.startswith(BEGINNING) or len(data) > MAX_HEAD_BYTES + ONE_PIECE_BYTES:
             return None
         self._targets.clear()
         self._fields.clear()
         try:
-            self._parser.feed_data(data)
+            self._feed(data)
         except (HttpParserError, HttpParserUpgrade):
-            head = None
+            plain = None
         else:
-            head = self._plain_head(data, at)
-        if head is None or head.closes:  # The parser is in the midst of something, or at its end.
-            self._parser = HttpRequestParser(self)
-        return None if head is None else (head, data[at:])
+            plain = self._plain(data)
+        if plain is None or plain[0].closes:  # The parser is in the midst of something, or at its end.
+            self._feed = HttpRequestParser(self).feed_data
+        return plain
 
-    def _plain_head(self, data: bytes, at: int) -> Head | None:
-        """What the parser has read of `data`, whose body begins at the offset `at`; None if it is not plain."""
+    def _plain(self, data: bytes) -> tuple[Head, bytes] | None:
+        """What to make of what the parser has read, as `read`."""
         fields = self._fields
         layout = _layout_of(tuple(fields))
-        if layout is None or not data.startswith(METHOD + TARGET_START):
+        if layout is None:
             return None
-        size_name, connection, forwarded_for, traceparent, lines = layout
-        size = int(fields[size_name])
+        size = int(fields[layout.size])
+        at = len(data) - size
         target = self._targets[0]
-        closes = False if connection is None else CLOSES.get(fields[connection].lower())
+        closes = False if layout.connection is None else CLOSES.get(fields[layout.connection].lower())
         if (
-            at + size != len(data)  # It is not all there, or something comes behind it.
-            or data.count(LINE_ENDS, 0, at) != lines  # A name is repeated.
-            or not data.startswith(VERSION, len(METHOD) + len(target))
+            not 0 < at <= MAX_HEAD_BYTES
+            or size > ONE_PIECE_BYTES
+            # So the head ends here: it is all there, nothing comes behind the body, and no name is repeated.
+            or data.count(LINE_ENDS, 0, at) != layout.lines
+            or not data.startswith(BLANK_LINE, at - len(BLANK_LINE))
+            or not data.startswith(VERSION, TARGET_AT + len(target))
             or not target.isascii()
             or closes is None
         ):
             return None
-        return Head(
+        head = Head(
             path=target.decode(),
             size=size,
             closes=closes,
-            forwarded_for=_text(fields[forwarded_for]) if forwarded_for else "",
-            traceparent=_text(fields[traceparent]) if traceparent else "",
+            forwarded_for=_text(fields[layout.forwarded_for]) if layout.forwarded_for else "",
+            traceparent=_text(fields[layout.traceparent]) if layout.traceparent else "",
         )
+        return head, data[at:]
 
 
 def _text(value: bytes) -> str:

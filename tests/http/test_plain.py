@@ -107,7 +107,7 @@ def any_request(chance: random.Random) -> bytes:
     for _ in range(chance.choice((0, 0, 0, 1, 2))):
         at, length = chance.randrange(len(data)), chance.choice((0, 0, 1, 2))
         data = data[:at] + chance.choice((*BYTES, b"")) + data[at + length :]
-    return data + chance.choice((b"", b"", b"", b"", b"\r\n", b"POST", request(), b"0\r\n\r\n"))
+    return data + chance.choice((b"", b"", b"", b"", b"\r\n", b"POST", request(), b"\r\n\r\n" + BODY))
 
 
 def read_long(data: bytes) -> tuple[Head, bytes] | None:
