@@ -123,6 +123,8 @@ class HttpConnection(HttpRequest, asyncio.Protocol):
         head = self.head
         is_whole = self.content is not None
         self.forget()
+        if self._incoming is not None:
+            self._drop_body()
         transport = self._transport
         if transport is None or transport.is_closing():
             self.phase = Phase.CLOSED
@@ -152,13 +154,6 @@ class HttpConnection(HttpRequest, asyncio.Protocol):
         if self._early and not self._is_congested:
             self._go_on()
 
-    def forget(self) -> None:
-        """The request has its reply, or gets none."""
-        super().forget()
-        if self._incoming is not None:
-            self._bodies.ended(self)
-            self._incoming = None
-
     # -- What the event loop calls -------------------------------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -177,6 +172,7 @@ class HttpConnection(HttpRequest, asyncio.Protocol):
         if self.phase is Phase.BODY:
             self._context.ingress.forget()
             self.forget()
+            self._drop_body()
         if self.phase is not Phase.REPLY:
             self.phase = Phase.CLOSED
 
@@ -283,6 +279,11 @@ class HttpConnection(HttpRequest, asyncio.Protocol):
             self._complete(data[at:])
         elif self._is_half_closed:
             self._break_off()
+
+    def _drop_body(self) -> None:
+        """What has arrived of the body is not needed: the rest of it will not be read."""
+        self._bodies.ended(self)
+        self._incoming = None
 
     def _complete(self, behind: bytes = b"") -> None:
         """The request is whole, and this came behind it."""

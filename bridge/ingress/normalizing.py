@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from functools import lru_cache
 
 import msgspec
 
@@ -18,6 +19,8 @@ from bridge.settings import BridgeSettings
 from common.logs import Throttle
 
 log = logging.getLogger(__name__)
+
+_label = lru_cache(maxsize=256)(registry.label)
 
 
 class Normalized(msgspec.Struct, frozen=True, gc=False):
@@ -64,7 +67,7 @@ class CallbackNormalizer:
     def count(self, normalized: Normalized) -> None:
         """The records of a callback are durable: count it, and count and tell the dead letters among them."""
         if normalized.unreadable is None:
-            metrics.ACCEPTED.count(registry.label(normalized.command))
+            metrics.ACCEPTED.count(_label(normalized.command))
         elif self._throttle.admits("unreadable"):
             log.warning("kept as a dead letter: %s", normalized.unreadable)
         for record in normalized.records:
