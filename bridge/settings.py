@@ -120,11 +120,7 @@ class BridgeSettings(Settings):
         2.0, ge=0, le=100, description="How long callbacks gather to be journaled and sent as one group."
     )
     sync_after_ms: float = Field(
-        10.0,
-        ge=0,
-        le=1000,
-        description="A group that Kafka has not confirmed by then is synced to disk; by twice the time that Kafka took"
-        " lately, up to three times this, where that is more.",
+        10.0, ge=0, le=1000, description="A group that Kafka has not confirmed by then, or a little later, is synced."
     )
     clock_skew_s: int = Field(60, ge=1, description="Most by which RequestTime may differ from our clock.")
     stale_per_minute: int = Field(
