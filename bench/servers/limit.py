@@ -6,7 +6,7 @@ import asyncio
 import sys
 from typing import cast
 
-import httptools  # type: ignore[import-not-found, unused-ignore]  # installed for a benchmark only
+import httptools
 import uvloop
 
 from bench.servers.by_hand import OK
