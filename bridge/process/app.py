@@ -67,6 +67,7 @@ class Bridge:
             readiness=self.readiness,
             registry=metrics.REGISTRY,
             unix_socket=admin_socket,
+            refresh=self._measure,
             pages={DRIFT_PATH: self._drift_page},
         )
         self._stopping = False
@@ -87,6 +88,11 @@ class Bridge:
                 "state": "stopping" if self._stopping else "serving" if is_serving else "starting",
             },
         )
+
+    async def _measure(self) -> None:
+        """Whoever asks is told what is held now, not what was half a second ago: only then does 0 mean that all is in
+        Kafka."""
+        self._set_gauges()
 
     async def _drift_page(self) -> bytes:
         return msgspec.json.encode(self._drift.report())

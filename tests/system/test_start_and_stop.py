@@ -31,6 +31,22 @@ def test_it_starts_with_kafka_away_and_publishes_when_it_comes(ingress: MakeIngr
     assert found[0].event["subject"] == "u"
 
 
+def test_what_is_held_is_told_as_of_now(ingress: MakeIngress, own_broker: Broker) -> None:
+    own_broker.stop()
+    bridge = ingress(own_broker)
+    before = held_bytes(bridge)
+    for number in range(5):
+        assert bridge.post(recalled("u", unread=number)).json == OK
+        assert (now := held_bytes(bridge)) > before
+        before = now
+
+
+def held_bytes(bridge: IngressProcess) -> float:
+    """What is not in Kafka yet, on disk and in memory."""
+    metrics = bridge.metrics()
+    return metrics["bridge_journal_bytes"] + metrics["bridge_memory_bytes"]
+
+
 def one_byte_short(bridge: IngressProcess) -> tuple[socket.socket, bytes]:
     """A connection on which all but the last byte of a callback was sent, and that byte."""
     callback = recalled("u", unread=1)
