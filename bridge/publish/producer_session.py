@@ -4,37 +4,35 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import deque
+from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from contextlib import contextmanager
-from functools import partial
-from typing import Any, NamedTuple, NoReturn
+from typing import NamedTuple, NoReturn
 
-from aiokafka import AIOKafkaProducer
-from aiokafka.errors import (
-    InvalidMessageError,
-    InvalidTimestampError,
-    KafkaError,
-    MessageSizeTooLargeError,
-    RecordListTooLargeError,
-)
+from aiokafka.errors import KafkaError
 
 from bridge.journal.groups import Group, PendingRecord
-from bridge.publish.pacing import ROUND_S, Pace, RoundSize
+from bridge.publish.pacing import Pace, RoundSize
+from bridge.publish.produce.batch import MAX_BATCH_BYTES, Batch, BatchForm, fill
+from bridge.publish.produce.fate import Fate, error_of, fate_of
+from bridge.publish.produce.lane import MAX_IN_FLIGHT, Lane
+from bridge.publish.produce.request import ProduceAnswer
+from bridge.publish.produce.requests import MAX_REQUESTS, Requests
 from bridge.publish.rejection_search import RejectionSearch
 from bridge.publish.window import Window
 from common.kafka.diagnosis import explain
+from common.kafka.idempotent_client import IdempotentClient
 from common.kafka.partition import partition_of
-from common.kafka.producer import answers
+from common.kafka.producer import Compression
 
-MAX_BATCH_BYTES = 256 * 1024
 MIN_BATCH_BYTES = 16 * 1024
 SLOW_AFTER_S = 1.0
-TIMER_EARLY_S = 0.002
-"""By so much a timer of the event loop may be early, by the clock that is used here."""
 WATCH_INTERVAL_S = 0.25
 PROBE_INTERVAL_S = 1.0
-REJECTED_FOR_GOOD = (MessageSizeTooLargeError, RecordListTooLargeError, InvalidMessageError, InvalidTimestampError)
+RETRY_INTERVAL_S = 0.1
+REQUEST_TIMEOUT_S = 10.0
+LEADERLESS_AFTER_S = REQUEST_TIMEOUT_S
+"""A partition without a leader for so long is no business of this producer any more."""
 
 
 class ProducerLostError(Exception):
@@ -42,21 +40,14 @@ class ProducerLostError(Exception):
 
 
 class ConnectedProducer(NamedTuple):
-    """A producer, and what it was told of its topic."""
+    """A client with a producer's id, and what it was told of its topic."""
 
-    producer: AIOKafkaProducer
+    client: IdempotentClient
     topic: str
     partitions: int
     max_message_bytes: int | None
     """The largest batch that the topic takes; None where the broker does not tell."""
-
-
-class BatchInFlight(NamedTuple):
-    """A batch that was sent and is not confirmed."""
-
-    records: list[PendingRecord]
-    sent_at: float
-    """By `time.monotonic`."""
+    compression: Compression = "none"
 
 
 class Survivors(NamedTuple):
@@ -71,9 +62,12 @@ class Survivors(NamedTuple):
 class ProducerSession:
     """Publishes what is in the window, and more, until the producer is lost.
 
-    Records are spread over the partitions, each with one batch in flight: that keeps the order of a key whatever
-    happens to a batch. Batches of all partitions leave together, when those before are confirmed: fewer and larger
-    requests cost half the CPU. A partition that takes longer than ROUND_S is not waited for.
+    Records are spread over the partitions, whose batches keep their order (`produce.lane`). Batches of all partitions
+    that have the same leader leave together in one request, when that has answered the one before: fewer and larger
+    requests cost half the CPU.
+
+    What may pass is tried again, under the same sequence numbers: each batch is in the log once. What cannot, such as a
+    producer's id that the broker does not know any more, is the end of the producer.
 
     Args:
         connected: the producer.
@@ -95,15 +89,23 @@ class ProducerSession:
         stall_s: float,
         on_published: Callable[[int], None],
     ) -> None:
+        client = connected.client
         self._connected = connected
-        self._window, self._pace, self._round_size, self._rejection_search = survivors
+        self._survivors = survivors
         self._keep_too_large = keep_too_large
         self._disk_ok = disk_ok
         self._stall_s = stall_s
         self._on_published = on_published
-        self._queues: list[deque[PendingRecord]] = [deque() for _ in range(connected.partitions)]
-        self._in_flight: dict[int, BatchInFlight] = {}
+        self._form = BatchForm(client.producer_id, client.producer_epoch, connected.compression)
+        self._lanes = [Lane(number) for number in range(connected.partitions)]
         self._wake = asyncio.Event()
+        self._requests = Requests(
+            client,
+            connected.topic,
+            timeout_s=REQUEST_TIMEOUT_S,
+            on_answered=self._answered,
+            on_rested=self._wake.set,
+        )
         self._lost: ProducerLostError | None = None
         self._answers = True
         """Whether Kafka answered when it was asked last; asked while only Kafka makes callbacks durable."""
@@ -123,6 +125,7 @@ class ProducerSession:
                 tasks.create_task(self._publish())
         finally:
             self._lose("its session has ended")
+            self._requests.close()
         raise AssertionError("a session ends with an error only")
 
     def wake(self) -> None:
@@ -141,8 +144,8 @@ class ProducerSession:
 
     @property
     def _oldest_s(self) -> float:
-        """Seconds since the oldest batch in flight was sent."""
-        oldest = min((batch.sent_at for batch in self._in_flight.values()), default=None)
+        """Seconds since the oldest batch was made that is not confirmed."""
+        oldest = min((batch.made_at for lane in self._lanes for batch in lane.unconfirmed), default=None)
         return 0.0 if oldest is None else time.monotonic() - oldest
 
     def _lose(self, reason: str) -> None:
@@ -152,19 +155,21 @@ class ProducerSession:
     # -- Publishing ----------------------------------------------------------------------------------------------------
 
     async def _publish(self) -> NoReturn:
-        self._spread(self._window.groups)
+        window, pace, _, _ = self._survivors
+        self._spread(window.groups)
         while True:
             self._wake.clear()
             with self._maybe_blocked():
-                while group := await self._window.lease():
+                while group := await window.lease():
                     self._spread((group,))
-            if not self._in_flight or self._oldest_s > ROUND_S - TIMER_EARLY_S:
-                if self._pace.gives_way(self._window.oldest_s, disk_ok=self._disk_ok()):
-                    await self._pace.rest()
-                self._pace.start()
-                await self._send_round()
-            if self._lost:
+            if self._due_lanes():
+                if pace.gives_way(window.oldest_s, disk_ok=self._disk_ok()):
+                    await pace.rest()
+                pace.start()
+                await self._make_batches(self._due_lanes())
+            if self._lost:  # What was made is left to the next producer: it must not overtake a batch that has failed.
                 raise self._lost
+            self._send_batches()
             await self._wake.wait()
 
     @contextmanager
@@ -177,85 +182,137 @@ class ProducerSession:
             self._blocked_since = None
 
     def _spread(self, groups: Iterable[Group]) -> None:
-        with self._pace:
+        with self._survivors.pace:
             for group in groups:
                 for pending in group.records:
                     if not (pending.confirmed or pending.is_passed_over):
-                        self._queues[partition_of(pending.record.key, len(self._queues))].append(pending)
+                        lane = self._lanes[partition_of(pending.record.key, len(self._lanes))]
+                        lane.waiting.append(pending)
 
-    async def _send_round(self) -> None:
-        """Send a batch to each partition that has none in flight."""
-        due = [number for number, queue in enumerate(self._queues) if queue and number not in self._in_flight]
-        fair_bytes = max(MIN_BATCH_BYTES, self._round_size.bytes // max(1, len(due)))
+    def _due_lanes(self) -> list[Lane]:
+        """The partitions of which a batch should be made now: its leader would take it, or is not known."""
+        now = time.monotonic()
+        leaders = self._connected.client.leaders
+        due = []
+        for lane in self._lanes:
+            if lane.may_make(now, MAX_IN_FLIGHT):
+                leader = leaders[lane.partition] if lane.partition < len(leaders) else None
+                if leader is None or self._requests.may_send(leader, MAX_REQUESTS):
+                    due.append(lane)
+        return due
+
+    async def _make_batches(self, due: list[Lane]) -> None:
+        """Make a batch for each of these partitions."""
+        window, pace, round_size, _ = self._survivors
+        fair_bytes = max(MIN_BATCH_BYTES, round_size.bytes // max(1, len(due)))
         max_bytes = min(fair_bytes, MAX_BATCH_BYTES, self._connected.max_message_bytes or MAX_BATCH_BYTES)
-        is_behind = self._pace.is_behind(self._window.oldest_s)
-        batches = []
-        for partition in due:
-            batches.append((partition, *self._next_batch(self._queues[partition], max_bytes)))
+        is_behind = pace.is_behind(window.oldest_s)
+        for lane in due:
+            await self._make_batch(lane, max_bytes)
             if is_behind:
                 await asyncio.sleep(0)
-        for partition, batch, records in batches:
-            await self._send(partition, batch, records)
-        if batches:  # Those that are confirmed soon need not wait for the last.
-            asyncio.get_running_loop().call_later(ROUND_S, self._wake.set)
 
-    def _next_batch(self, queue: deque[PendingRecord], max_bytes: int) -> tuple[Any, list[PendingRecord]]:
-        batch = self._connected.producer.create_batch()
-        records: list[PendingRecord] = []
-        size = 0
-        with self._pace:
-            while queue:
-                record = queue[0].record
-                size += queue[0].size
-                if records and (size > max_bytes or len(records) >= self._rejection_search.batch_records):
-                    break
-                appended = batch.append(
-                    key=record.key, value=record.value, timestamp=record.timestamp_ms, headers=record.headers
-                )
-                if appended is None:
-                    break
-                records.append(queue.popleft())
-        return batch, records
-
-    async def _send(self, partition: int, batch: Any, records: list[PendingRecord]) -> None:
-        """Send a batch of the records that came first to a partition."""
-        if self._lost:  # The batch before may have failed just now, and this one must not overtake it.
-            raise self._lost
+    async def _make_batch(self, lane: Lane, max_bytes: int) -> None:
+        """Make a batch of the records that came first to a partition."""
+        _, pace, _, rejection_search = self._survivors
+        builder = self._form.builder(lane.next_sequence)
+        with pace:
+            records = fill(builder, lane.waiting, max_bytes=max_bytes, max_records=rejection_search.batch_records)
         limit = self._connected.max_message_bytes
-        if limit is not None and len(records) == 1 and batch.size() > limit:
+        if limit is not None and len(records) == 1 and builder.size() > limit:
             with self._maybe_blocked():
-                is_kept = await self._keep_too_large(records[0], batch.size())
+                is_kept = await self._keep_too_large(records[0], builder.size())
             if is_kept:
                 self._wake.set()
                 return
-            if self._lost:
-                raise self._lost
-        self._in_flight[partition] = BatchInFlight(records, time.monotonic())
-        try:
-            future = await self._connected.producer.send_batch(batch, self._connected.topic, partition=partition)
-        except (KafkaError, AssertionError) as error:  # aiokafka asserts that it knows the partition.
-            raise ProducerLostError(f"a batch was not taken: {explain(error)}") from error
-        future.add_done_callback(partial(self._batch_done, partition))
+        with pace:
+            lane.add(Batch(lane.partition, records, builder.build(), time.monotonic()))
 
-    def _batch_done(self, partition: int, done: asyncio.Future[Any]) -> None:
-        """A batch was confirmed, or failed, perhaps after the producer was given up."""
-        records, sent_at = self._in_flight.pop(partition)
-        error = asyncio.CancelledError() if done.cancelled() else done.exception()
-        if error is None:
-            if self._lost is None:  # Else it would undo what a rejection in the same answer has narrowed.
-                self._rejection_search.accepted()
-            self._round_size.confirmed_after(time.monotonic() - sent_at)
-            with self._pace:
-                self._window.confirm(records)
-            self._on_published(len(records))
-            self._wake.set()
-        elif self._lost:
-            pass  # The next producer is given its records.
-        elif isinstance(error, REJECTED_FOR_GOOD):
-            self._rejection_search.rejected(records, explain(error))
-            self._lose(f"a batch of {len(records)} records was refused: {explain(error)}")
+    def _send_batches(self) -> None:
+        """Send to each leader, in one request, what it may be sent now."""
+        now = time.monotonic()
+        leaders = self._connected.client.leaders
+        if 0 < len(leaders) < len(self._lanes):
+            self._lose(f"the topic has {len(leaders)} partitions, of the {len(self._lanes)} that it had")
+            return
+        requests: dict[int, list[Batch]] = defaultdict(list)
+        for lane in self._lanes:
+            if not lane.unconfirmed:
+                continue
+            leader = leaders[lane.partition] if leaders else None
+            if leader is None:
+                self._look_for_leader(lane, now)
+            elif (batch := lane.next_batch(now)) is not None and self._requests.may_send(leader):
+                requests[leader].append(batch)
+        for leader, batches in requests.items():
+            self._requests.send(leader, batches)
+
+    def _look_for_leader(self, lane: Lane, now: float) -> None:
+        if now - lane.unconfirmed[0].made_at > LEADERLESS_AFTER_S:
+            self._lose(f"partition {lane.partition} has no leader")
+        elif not lane.is_resting:
+            self._connected.client.look_for_leaders()
+            self._rest(lane)
+
+    def _rest(self, lane: Lane) -> None:
+        """Send nothing to a partition for a moment."""
+        lane.is_resting = True
+        asyncio.get_running_loop().call_later(RETRY_INTERVAL_S, self._rested, lane)
+
+    def _rested(self, lane: Lane) -> None:
+        lane.is_resting = False
+        self._wake.set()
+
+    # -- Answers -------------------------------------------------------------------------------------------------------
+
+    def _answered(self, batches: list[Batch], answer: ProduceAnswer | KafkaError) -> None:
+        """A leader has answered, perhaps after the producer was given up, or never will."""
+        confirmed = [batch for batch in batches if self._is_confirmed(batch, answer)]
+        if confirmed:
+            self._confirm(confirmed)
+        self._wake.set()
+
+    def _is_confirmed(self, batch: Batch, answer: ProduceAnswer | KafkaError) -> bool:
+        """Whether Kafka has a batch; else it is taken care of."""
+        if isinstance(answer, ProduceAnswer):
+            code = answer.error_codes.get(batch.partition)
+            if code == 0:
+                return True
+            error = KafkaError("the answer does not name its partition") if code is None else error_of(code)
         else:
-            self._lose(f"a batch failed: {explain(error)}")
+            error = answer
+        if self._lost:
+            return False  # The next producer is given its records.
+        lane = self._lanes[batch.partition]
+        fate = fate_of(error, attempts=batch.attempts, is_first=lane.is_first(batch))
+        match fate:
+            case Fate.CONFIRMED:
+                return True
+            case Fate.AGAIN | Fate.AGAIN_ELSEWHERE:
+                if fate is Fate.AGAIN_ELSEWHERE:
+                    self._connected.client.look_for_leaders()
+                lane.failed(batch)
+                self._rest(lane)
+            case Fate.REFUSED:
+                self._survivors.rejection_search.rejected(batch.records, explain(error))
+                self._lose(f"a batch of {len(batch.records)} records was refused: {explain(error)}")
+            case Fate.LOST:
+                self._lose(f"a batch failed: {explain(error)}")
+        return False
+
+    def _confirm(self, batches: list[Batch]) -> None:
+        now = time.monotonic()
+        window, pace, round_size, rejection_search = self._survivors
+        if self._lost is None:  # Else it would undo what a rejection in the same answer has narrowed.
+            rejection_search.accepted()
+        round_size.confirmed_after(now - batches[0].made_at)
+        with pace:
+            records = []
+            for batch in batches:
+                self._lanes[batch.partition].confirmed(batch, now)
+                records += batch.records
+            window.confirm(records)
+        self._on_published(len(records))
 
     # -- Watching ------------------------------------------------------------------------------------------------------
 
@@ -271,8 +328,8 @@ class ProducerSession:
     async def _probe(self) -> NoReturn:
         """While only Kafka could make a record durable, know whether it answers even when nothing is sent."""
         while True:
-            if not self._disk_ok() and not self._in_flight:
-                self._answers = await answers(self._connected.producer, timeout_s=PROBE_INTERVAL_S)
+            if not self._disk_ok() and not any(lane.unconfirmed for lane in self._lanes):
+                self._answers = await self._connected.client.answers(timeout_s=PROBE_INTERVAL_S)
             else:
                 self._answers = True
             await asyncio.sleep(PROBE_INTERVAL_S)

@@ -7,7 +7,6 @@ import contextlib
 import gc
 import logging
 
-from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
 from bridge import metrics
@@ -15,7 +14,7 @@ from bridge.journal.groups import PendingRecord
 from bridge.journal.topic_queue import TopicQueue
 from bridge.publish.pacing import Arrivals, Pace, RoundSize
 from bridge.publish.producer_session import (
-    MAX_BATCH_BYTES,
+    REQUEST_TIMEOUT_S,
     ConnectedProducer,
     ProducerLostError,
     ProducerSession,
@@ -28,14 +27,13 @@ from bridge.publish.window import Window
 from bridge.settings import BridgeSettings
 from common.kafka.clients import ClientArguments
 from common.kafka.diagnosis import explain
-from common.kafka.producer import abandon, make_producer
+from common.kafka.idempotent_client import IdempotentClient
 from common.kafka.topics import TopicsMissingError, ensure_topics, max_message_bytes
 from common.logs import Throttle
 from common.retry import Backoff, retry
 
 log = logging.getLogger(__name__)
 
-REQUEST_TIMEOUT_S = 10.0
 PARTITIONS_TIMEOUT_S = 1.5 * REQUEST_TIMEOUT_S
 """It is asked for a topic that does not exist until the request's time is over."""
 STABLE_AFTER_S = 20.0
@@ -161,7 +159,7 @@ class TopicPublisher:
         finally:
             self._session = None
             watching.cancel()
-            await abandon(connected.producer)
+            await connected.client.abandon()
 
     async def _watch_limit(self) -> None:
         """Know the largest record of the topic, also when somebody changes it."""
@@ -244,29 +242,22 @@ class TopicPublisher:
 
     async def _start_producer(self) -> ConnectedProducer:
         arguments = self._settings.kafka_client()
-        producer = make_producer(
-            arguments,
-            client_id="im-bridge",
-            max_batch_bytes=MAX_BATCH_BYTES,
-            max_request_bytes=self._settings.max_record_bytes,
-            request_timeout_s=REQUEST_TIMEOUT_S,
-            compression=self._settings.compression,
-        )
+        client = IdempotentClient(arguments, self._topic, client_id="im-bridge", request_timeout_s=REQUEST_TIMEOUT_S)
         try:
             async with asyncio.timeout(REQUEST_TIMEOUT_S):
-                await producer.start()
+                await client.start()
                 await self._ensure_topic(arguments)
                 limit = await max_message_bytes(arguments, self._topic)
-            partitions = await self._partitions(producer)
+            partitions = await self._partitions(client)
         except BaseException:
-            await abandon(producer)
+            await client.abandon()
             raise
-        return ConnectedProducer(producer, self._topic, partitions, limit)
+        return ConnectedProducer(client, self._topic, partitions, limit, self._settings.compression)
 
-    async def _partitions(self, producer: AIOKafkaProducer) -> int:
+    async def _partitions(self, client: IdempotentClient) -> int:
         try:
             async with asyncio.timeout(PARTITIONS_TIMEOUT_S):
-                return len(await producer.partitions_for(self._topic))
+                return await client.partitions()
         except (KafkaError, TimeoutError) as error:
             raise TopicUnusableError(f"the topic {self._topic} cannot be used: {explain(error)}") from error
 

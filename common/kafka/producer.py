@@ -1,23 +1,22 @@
-"""The one way in which this project makes a Kafka producer, and the ways to end one."""
+"""The one way in which this project makes a producer of aiokafka's, and the ways to end one."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from typing import Any, Literal
-from weakref import WeakSet
+from typing import Literal
 
-from aiokafka import AIOKafkaClient, AIOKafkaProducer
-from aiokafka.errors import KafkaError, ProducerClosed
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import ProducerClosed
 
 from common.asyncio_tools import finish
+from common.kafka.client_end import abandon_client, refuse_connections_once_abandoned
 from common.kafka.clients import METADATA_MAX_AGE_MS, ClientArguments
 
 Compression = Literal["none", "gzip", "snappy", "lz4", "zstd"]
 
 _FLUSH_TIMEOUT_S = 2.0
 _CLOSE_TIMEOUT_S = 1.0
-_abandoned: WeakSet[AIOKafkaClient] = WeakSet()
 
 log = logging.getLogger(__name__)
 
@@ -52,7 +51,7 @@ def make_producer(
         metadata_max_age_ms=METADATA_MAX_AGE_MS,
         compression_type=None if compression == "none" else compression,
     )
-    _refuse_connections_once_abandoned(producer.client)
+    refuse_connections_once_abandoned(producer.client)
     return producer
 
 
@@ -60,16 +59,6 @@ def is_dead(producer: AIOKafkaProducer) -> bool:
     """Whether the task that sends has ended, so that nothing will ever be confirmed."""
     task = producer._sender.sender_task
     return task is not None and task.done()
-
-
-async def answers(producer: AIOKafkaProducer, *, timeout_s: float) -> bool:
-    """Whether a broker answers within `timeout_s`, also while nothing is sent."""
-    try:
-        async with asyncio.timeout(timeout_s):
-            await producer.client.fetch_all_metadata()
-    except (KafkaError, TimeoutError, OSError):
-        return False
-    return True
 
 
 async def stop_producer(producer: AIOKafkaProducer) -> None:
@@ -95,12 +84,7 @@ async def abandon(producer: AIOKafkaProducer) -> None:
         sender.cancel()
     # The sender waits for the answers to what it has sent. It gets them as errors when the connections are closed, and
     # would then wait for newer metadata, which nobody fetches any more.
-    client = producer.client
-    _abandoned.add(client)
-    client.force_metadata_update = _no_metadata_update
-    await finish(client.close(), within_s=_CLOSE_TIMEOUT_S)
-    if (update := client._md_update_fut) is not None and not update.done():
-        update.set_result(False)
+    await abandon_client(producer.client)
     if sender is not None:
         await asyncio.wait({sender}, timeout=_CLOSE_TIMEOUT_S)
         if not sender.done():
@@ -117,23 +101,3 @@ def fail_unconfirmed(producer: AIOKafkaProducer) -> None:
     accumulator.fail_all(ProducerClosed())
     for batch in batches:
         batch._drain_waiter.exception()  # Nobody need wait for it, and then asyncio would log that nobody has.
-
-
-def _refuse_connections_once_abandoned(client: AIOKafkaClient) -> None:
-    """Let a connection that is under way when its producer is abandoned be of no use: nobody else would close it."""
-    connect = client._get_conn
-
-    async def get_connection(*arguments: Any, **options: Any) -> Any:
-        connection = await connect(*arguments, **options)
-        if connection is not None and client in _abandoned:
-            connection.close()
-            return None
-        return connection
-
-    client._get_conn = get_connection
-
-
-def _no_metadata_update() -> asyncio.Future[bool]:
-    outcome: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
-    outcome.set_result(False)
-    return outcome

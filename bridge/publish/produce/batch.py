@@ -1,0 +1,82 @@
+"""A batch: records of one partition that Kafka takes together or not at all, under sequence numbers of their own."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Any, Literal, NamedTuple
+
+from aiokafka.record.default_records import DefaultRecordBatch, DefaultRecordBatchBuilder
+
+from bridge.journal.groups import PendingRecord
+
+MAX_BATCH_BYTES = 256 * 1024
+MAGIC = 2
+"""The version of the form of batches."""
+
+CODECS = {
+    "none": DefaultRecordBatch.CODEC_NONE,
+    "gzip": DefaultRecordBatch.CODEC_GZIP,
+    "snappy": DefaultRecordBatch.CODEC_SNAPPY,
+    "lz4": DefaultRecordBatch.CODEC_LZ4,
+    "zstd": DefaultRecordBatch.CODEC_ZSTD,
+}
+
+
+class BatchForm(NamedTuple):
+    """What all batches of a producer have in common."""
+
+    producer_id: int
+    producer_epoch: int
+    compression: Literal["none", "gzip", "snappy", "lz4", "zstd"] = "none"
+
+    def builder(self, base_sequence: int) -> Any:
+        """The `DefaultRecordBatchBuilder` of a batch whose first record has this sequence number."""
+        return DefaultRecordBatchBuilder(
+            magic=MAGIC,
+            compression_type=CODECS[self.compression],
+            is_transactional=0,
+            producer_id=self.producer_id,
+            producer_epoch=self.producer_epoch,
+            base_sequence=base_sequence,
+            batch_size=MAX_BATCH_BYTES,
+        )
+
+
+class Batch:
+    """A batch that is to be sent, or was sent and is not confirmed: again and again, byte for byte the same.
+
+    Args:
+        partition: where it goes.
+        records: what is in it.
+        data: its bytes.
+        made_at: when, by `time.monotonic`.
+    """
+
+    __slots__ = ("attempts", "data", "leader", "made_at", "partition", "records")
+
+    def __init__(self, partition: int, records: list[PendingRecord], data: bytearray, made_at: float) -> None:
+        self.partition = partition
+        self.records = records
+        self.data = data
+        self.made_at = made_at
+        self.leader: int | None = None
+        """The node that has it and has not answered; None while it is not in flight."""
+        self.attempts = 0
+        """How often it was sent."""
+
+
+def fill(builder: Any, queue: deque[PendingRecord], *, max_bytes: int, max_records: int) -> list[PendingRecord]:
+    """Move records from the head of a queue to a batch, as many as it takes: one at least, however large."""
+    append = builder.append
+    records: list[PendingRecord] = []
+    size = 0
+    while queue:
+        pending = queue[0]
+        size += pending.size
+        if records and (size > max_bytes or len(records) >= max_records):
+            break
+        record = pending.record
+        if append(len(records), record.timestamp_ms, record.key, record.value, record.headers) is None:
+            break
+        records.append(queue.popleft())
+    return records

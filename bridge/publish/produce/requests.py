@@ -1,0 +1,103 @@
+"""The requests that are on their way to leaders, and what is heard of them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable
+from functools import partial
+
+from aiokafka.errors import KafkaError
+
+from bridge.publish.produce.batch import Batch
+from bridge.publish.produce.request import ProduceAnswer, ProduceRequest
+from common.kafka.idempotent_client import IdempotentClient
+
+MAX_REQUESTS = 2
+"""In flight to a leader: while it works on one, the next is there already."""
+MAX_THROTTLE_S = 5.0
+"""For longer we do not believe a broker that it wants to hear nothing."""
+
+
+class Requests:
+    """Sends batches to leaders, and tells what became of them: once of each request, unless it was closed before.
+
+    Args:
+        client: by which they are sent.
+        topic: of all batches.
+        timeout_s: how long a leader waits for the replicas in sync.
+        on_answered: called with the batches of a request, and with the answer, or why there is none.
+        on_rested: called when a broker may be sent to again.
+    """
+
+    def __init__(
+        self,
+        client: IdempotentClient,
+        topic: str,
+        *,
+        timeout_s: float,
+        on_answered: Callable[[list[Batch], ProduceAnswer | KafkaError], None],
+        on_rested: Callable[[], None],
+    ) -> None:
+        self._client = client
+        self._topic = topic
+        self._timeout_s = timeout_s
+        self._on_answered = on_answered
+        self._on_rested = on_rested
+        self._tasks: set[asyncio.Task[ProduceAnswer]] = set()
+        self._in_flight: Counter[int] = Counter()
+        """Node → requests."""
+        self._resting: dict[int, asyncio.TimerHandle] = {}
+        """Node → when it wants to hear of us again."""
+
+    def may_send(self, node: int, max_requests: int = MAX_REQUESTS) -> bool:
+        """Whether a leader takes a request now."""
+        return self._in_flight[node] < max_requests and node not in self._resting
+
+    def send(self, node: int, batches: list[Batch]) -> None:
+        """Send batches to their leader, of each partition one."""
+        for batch in batches:
+            batch.leader = node
+            batch.attempts += 1
+        request = ProduceRequest(
+            self._topic, [(batch.partition, batch.data) for batch in batches], timeout_s=self._timeout_s
+        )
+        task = self._client.send(node, request)
+        self._tasks.add(task)
+        self._in_flight[node] += 1
+        task.add_done_callback(partial(self._done, node, batches))
+
+    def close(self) -> None:
+        """Wait for nothing any more, and tell nothing."""
+        for timer in self._resting.values():
+            timer.cancel()
+        for task in self._tasks:
+            task.cancel()
+        self._tasks.clear()
+
+    def _done(self, node: int, batches: list[Batch], task: asyncio.Task[ProduceAnswer]) -> None:
+        if task not in self._tasks:
+            return
+        self._tasks.discard(task)
+        self._in_flight[node] -= 1
+        self._on_answered(batches, self._outcome(node, task))
+
+    def _outcome(self, node: int, task: asyncio.Task[ProduceAnswer]) -> ProduceAnswer | KafkaError:
+        error = asyncio.CancelledError("the request was cancelled") if task.cancelled() else task.exception()
+        if error is None:
+            answer = task.result()
+            if answer.throttle_s:
+                self._rest(node, answer.throttle_s)
+            return answer
+        return error if isinstance(error, KafkaError) else KafkaError(repr(error))
+
+    def _rest(self, node: int, seconds: float) -> None:
+        """Leave a broker alone, which said that it takes nothing for so long."""
+        if node in self._resting:
+            self._resting.pop(node).cancel()
+        loop = asyncio.get_running_loop()
+        self._resting[node] = loop.call_later(min(seconds, MAX_THROTTLE_S), self._rested, node)
+
+    def _rested(self, node: int) -> None:
+        del self._resting[node]
+        self._on_rested()

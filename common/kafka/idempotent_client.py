@@ -1,0 +1,139 @@
+"""What aiokafka does for somebody who makes his own batches and requests: connections, leaders, the producer's id."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+from aiokafka import AIOKafkaClient, TopicPartition
+from aiokafka.errors import KafkaError, TopicAuthorizationFailedError, UnknownTopicOrPartitionError, for_code
+from aiokafka.protocol.transaction import InitProducerIdRequest
+
+from common.kafka.client_end import abandon_client, refuse_connections_once_abandoned
+from common.kafka.clients import METADATA_MAX_AGE_MS, ClientArguments
+
+RETRY_INTERVAL_S = 0.1
+_NO_TRANSACTIONS_MS = 2**31 - 1
+"""Sent in the place of a transaction's time-out, as Kafka's own clients do."""
+
+
+class IdempotentClient:
+    """A connected client with a producer's id, under which a broker takes each batch of a partition once and in order.
+
+    Args:
+        arguments: of every client, from the settings.
+        topic: what is produced to.
+        client_id: how brokers name it in their logs and metrics.
+        request_timeout_s: how long a broker has for an answer. Its connection is closed then.
+    """
+
+    def __init__(
+        self, arguments: ClientArguments, topic: str, *, client_id: str, request_timeout_s: float = 40.0
+    ) -> None:
+        self._client = AIOKafkaClient(
+            **arguments,
+            client_id=client_id,
+            request_timeout_ms=int(request_timeout_s * 1000),
+            metadata_max_age_ms=METADATA_MAX_AGE_MS,
+        )
+        self._topic = topic
+        self._request_timeout_s = request_timeout_s
+        self._leaders: list[int | None] | None = None
+        self.producer_id = -1
+        self.producer_epoch = -1
+        refuse_connections_once_abandoned(self._client)
+
+    async def start(self) -> None:
+        """Connect, and be given a producer's id, however often a broker has to be asked for it.
+
+        Raises:
+            KafkaConnectionError: no broker answers.
+            KafkaError: the broker gives us no id.
+        """
+        await self._client.bootstrap()
+        self._client.cluster.add_listener(self._metadata_changed)
+        while not await self._init_producer_id():
+            await asyncio.sleep(RETRY_INTERVAL_S)
+            await self._client.force_metadata_update()
+
+    async def partitions(self) -> int:
+        """How many partitions the topic has, asked for until the time of a request is over.
+
+        Raises:
+            UnknownTopicOrPartitionError: it does not exist.
+            TopicAuthorizationFailedError: it is not ours to use.
+        """
+        cluster = self._client.cluster
+        give_up_at = asyncio.get_running_loop().time() + self._request_timeout_s
+        await self._client.set_topics([self._topic])
+        while (found := cluster.partitions_for_topic(self._topic)) is None:
+            if self._topic in cluster.unauthorized_topics:
+                raise TopicAuthorizationFailedError(self._topic)
+            if asyncio.get_running_loop().time() > give_up_at:
+                raise UnknownTopicOrPartitionError
+            await asyncio.sleep(RETRY_INTERVAL_S)
+            await self._client.force_metadata_update()
+        return len(found)
+
+    @property
+    def leaders(self) -> Sequence[int | None]:
+        """The node that leads each partition, as far as it is known; empty where the topic is not there at present."""
+        if self._leaders is None:
+            cluster = self._client.cluster
+            known = cluster.partitions_for_topic(self._topic) or ()
+            nodes = [cluster.leader_for_partition(TopicPartition(self._topic, one)) for one in range(len(known))]
+            self._leaders = [None if node == -1 else node for node in nodes]
+        return self._leaders
+
+    def look_for_leaders(self) -> None:
+        """Ask who leads the partitions; in the background."""
+        self._client.force_metadata_update()
+
+    def send(self, node: int, request: Any) -> asyncio.Task[Any]:
+        """Send a request, behind those that were sent to the node before. The task has its answer.
+
+        It fails with KafkaError (RequestTimedOutError, NodeNotReadyError, KafkaConnectionError…), and nobody knows then
+        whether the broker did what it was asked to.
+
+        Args:
+            node: a leader.
+            request: see `bridge.publish.produce.request`.
+        """
+        return asyncio.get_running_loop().create_task(self._client.send(node, request))
+
+    async def answers(self, *, timeout_s: float) -> bool:
+        """Whether a broker answers within `timeout_s`, also while nothing is sent."""
+        try:
+            async with asyncio.timeout(timeout_s):
+                await self._client.fetch_all_metadata()
+        except (KafkaError, TimeoutError, OSError):
+            return False
+        return True
+
+    async def abandon(self) -> None:
+        """End it, started or not. When this returns it sends nothing any more."""
+        await abandon_client(self._client)
+
+    def _metadata_changed(self, _cluster: object) -> None:
+        self._leaders = None
+
+    async def _init_producer_id(self) -> bool:
+        """Ask for a producer's id. Gives False where it has to be asked for again."""
+        node = self._client.get_random_node()
+        if node is None:
+            return False
+        request = InitProducerIdRequest(transactional_id=None, transaction_timeout_ms=_NO_TRANSACTIONS_MS)
+        try:
+            response = await self._client.send(node, request)
+        except KafkaError as error:
+            if not error.retriable:
+                raise
+            return False
+        if response.error_code:
+            error_class = for_code(response.error_code)
+            if not error_class.retriable:
+                raise error_class
+            return False
+        self.producer_id, self.producer_epoch = response.producer_id, response.producer_epoch
+        return True

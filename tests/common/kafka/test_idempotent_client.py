@@ -1,0 +1,110 @@
+"""What a client is told by real brokers, and that it ends, whatever they do."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import weakref
+
+import pytest
+from aiokafka.errors import KafkaConnectionError, KafkaError, UnknownTopicOrPartitionError
+
+from bridge.publish.produce.batch import BatchForm
+from bridge.publish.produce.request import ProduceRequest
+from common.kafka.idempotent_client import IdempotentClient
+from tests.common.kafka.test_ends import NEVER_S, leftovers
+from tests.support.broker import Broker
+from tests.support.topic import Topics, create_topic, read_all
+
+
+def client_of(broker: Broker, topic: str, request_timeout_s: float = 10.0) -> IdempotentClient:
+    return IdempotentClient(
+        {"bootstrap_servers": broker.bootstrap}, topic, client_id="test", request_timeout_s=request_timeout_s
+    )
+
+
+def batch(client: IdempotentClient, value: bytes, sequence: int) -> bytearray:
+    """A batch of one record."""
+    builder = BatchForm(client.producer_id, client.producer_epoch).builder(sequence)
+    builder.append(0, 1, b"key", value, [])
+    built: bytearray = builder.build()
+    return built
+
+
+async def test_each_client_has_an_id_of_its_own_and_knows_partitions_and_leaders(
+    broker: Broker, topics: Topics
+) -> None:
+    create_topic(broker.bootstrap, topics.events, partitions=3)
+    first, second = client_of(broker, topics.events), client_of(broker, topics.events)
+    await first.start()
+    await second.start()
+    assert first.producer_id >= 0
+    assert first.producer_epoch == 0
+    assert first.producer_id != second.producer_id
+    assert await first.partitions() == 3
+    assert list(first.leaders) == [1, 1, 1]
+    assert await first.answers(timeout_s=10)
+    await first.abandon()
+    await second.abandon()
+
+
+async def test_a_topic_that_is_not_there_is_asked_for_as_long_as_a_request_may_take(
+    broker: Broker, topics: Topics
+) -> None:
+    client = client_of(broker, topics.events, request_timeout_s=0.5)
+    await client.start()
+    with pytest.raises(UnknownTopicOrPartitionError):
+        await client.partitions()
+    assert list(client.leaders) == []
+    create_topic(broker.bootstrap, topics.events, partitions=2)
+    assert await client.partitions() == 2
+    await client.abandon()
+
+
+async def test_a_broker_takes_what_it_is_sent_twice_once(broker: Broker, topics: Topics) -> None:
+    create_topic(broker.bootstrap, topics.events, partitions=1)
+    client = client_of(broker, topics.events)
+    await client.start()
+    await client.partitions()
+    requests = [
+        ProduceRequest(topics.events, [(0, batch(client, b"%d" % number, number))], timeout_s=5)
+        for number in (0, 1, 0, 1, 2)
+    ]
+    answers = await asyncio.gather(*[client.send(1, one) for one in requests])
+    assert [answer.error_codes for answer in answers] == [{0: 0}] * 5
+    out_of_order = ProduceRequest(topics.events, [(0, batch(client, b"9", 9))], timeout_s=5)
+    assert (await client.send(1, out_of_order)).error_codes == {0: 45}
+    await client.abandon()
+    assert [message.value for message in read_all(broker.bootstrap, topics.events)] == [b"0", b"1", b"2"]
+
+
+async def test_one_that_is_abandoned_while_its_broker_is_frozen_leaves_nothing_behind(
+    own_broker: Broker, topics: Topics
+) -> None:
+    create_topic(own_broker.bootstrap, topics.events, partitions=1)
+    before = asyncio.all_tasks()
+    client = client_of(own_broker, topics.events)
+    await client.start()
+    await client.partitions()
+    own_broker.freeze()
+    request = client.send(1, ProduceRequest(topics.events, [(0, batch(client, b"x", 0))], timeout_s=5))
+    await asyncio.sleep(0.1)
+    assert not await client.answers(timeout_s=0.1)
+    async with asyncio.timeout(NEVER_S):
+        await client.abandon()
+        with pytest.raises(KafkaError):
+            await request
+    assert not await leftovers(before)
+    left = weakref.ref(client)
+    del client, request
+    gc.collect()
+    assert left() is None
+    own_broker.thaw()
+
+
+async def test_one_that_finds_no_broker_says_so_and_can_be_abandoned() -> None:
+    client = IdempotentClient({"bootstrap_servers": "127.0.0.1:1"}, "t", client_id="test")
+    with pytest.raises(KafkaConnectionError):
+        await client.start()
+    assert not await client.answers(timeout_s=1)
+    await client.abandon()

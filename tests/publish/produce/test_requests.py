@@ -1,0 +1,113 @@
+"""What a leader is told and when: how many requests at once, and none while it wants to hear nothing."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from aiokafka.errors import KafkaError
+
+from bridge.publish.produce.batch import Batch
+from bridge.publish.produce.request import ProduceAnswer
+from bridge.publish.produce.requests import MAX_REQUESTS, MAX_THROTTLE_S, Requests
+from tests.support.virtual_time import VirtualTimeLoop
+
+
+class UnansweredClient:
+    """Gives futures for answers."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.answers: list[asyncio.Future[ProduceAnswer]] = []
+        self._loop = loop
+
+    def send(self, _node: int, _request: Any) -> asyncio.Future[ProduceAnswer]:
+        self.answers.append(self._loop.create_future())
+        return self.answers[-1]
+
+
+class Desk:
+    """Requests by such a client, on a clock of the test's own."""
+
+    def __init__(self) -> None:
+        self.loop = VirtualTimeLoop()
+        self.client = UnansweredClient(self.loop)
+        self.heard: list[ProduceAnswer | KafkaError] = []
+        self.rested = 0
+        client: Any = self.client
+        self.requests = Requests(
+            client, "t", timeout_s=1, on_answered=lambda _, answer: self.heard.append(answer), on_rested=self._rest
+        )
+
+    def _rest(self) -> None:
+        self.rested += 1
+
+    def send(self, node: int) -> Batch:
+        batch = Batch(0, [], bytearray(b"data"), 0.0)
+        self.requests.send(node, [batch])
+        return batch
+
+    def answer(self, number: int, *, throttle_s: float = 0.0) -> None:
+        """To a request; what that causes is done when this returns."""
+        self.client.answers[number].set_result(ProduceAnswer({0: 0}, throttle_s))
+        self.loop.call_soon(self.loop.stop)
+        self.loop.run_forever()
+        self.loop.run_due()
+
+
+def test_each_leader_has_so_many_requests_and_no_more() -> None:
+    desk = Desk()
+    for _ in range(MAX_REQUESTS):
+        assert desk.requests.may_send(1)
+        desk.send(1)
+    assert not desk.requests.may_send(1)
+    assert desk.requests.may_send(2)
+    desk.answer(0)
+    assert desk.requests.may_send(1)
+    assert not desk.requests.may_send(1, max_requests=1)
+    desk.loop.end()
+
+
+def test_a_broker_that_wants_to_hear_nothing_is_left_alone_so_long_and_the_others_are_not() -> None:
+    desk = Desk()
+    desk.send(1)
+    desk.answer(0, throttle_s=2.0)
+    assert desk.heard == [ProduceAnswer({0: 0}, 2.0)]
+    assert not desk.requests.may_send(1)
+    assert desk.requests.may_send(2)
+    desk.loop.advance(1.9)
+    assert (desk.requests.may_send(1), desk.rested) == (False, 0)
+    desk.loop.advance(0.2)
+    assert (desk.requests.may_send(1), desk.rested) == (True, 1)
+    desk.loop.end()
+
+
+def test_no_broker_is_left_alone_for_as_long_as_it_likes() -> None:
+    desk = Desk()
+    desk.send(1)
+    desk.answer(0, throttle_s=3600.0)
+    desk.loop.advance(MAX_THROTTLE_S)
+    assert desk.requests.may_send(1)
+    desk.loop.end()
+
+
+def test_a_request_that_was_cancelled_by_others_has_failed_and_one_that_was_closed_is_heard_of_no_more() -> None:
+    desk = Desk()
+    desk.send(1)
+    desk.send(1)
+    desk.client.answers[0].cancel()
+    desk.loop.run_due()
+    assert [type(one) for one in desk.heard] == [KafkaError]
+    desk.requests.close()
+    desk.loop.run_due()
+    assert desk.client.answers[1].cancelled()
+    assert len(desk.heard) == 1
+    desk.loop.end()
+
+
+def test_a_batch_knows_who_has_it_and_how_often_it_was_sent() -> None:
+    desk = Desk()
+    batch = desk.send(2)
+    assert (batch.leader, batch.attempts) == (2, 1)
+    desk.requests.send(1, [batch])
+    assert (batch.leader, batch.attempts) == (1, 2)
+    desk.loop.end()
