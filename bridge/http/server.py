@@ -45,6 +45,7 @@ class HttpServer:
         bodies_max_bytes: what all bodies may take.
         keepalive_s: how long an idle connection is kept.
         max_connections: most connections.
+        is_awaited: whether what is handled now would leave for Kafka at once, so that nothing need gather.
     """
 
     def __init__(
@@ -59,13 +60,14 @@ class HttpServer:
         bodies_max_bytes: int,
         keepalive_s: float,
         max_connections: int,
+        is_awaited: Callable[[], bool] = lambda: False,
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self.table = ConnectionTable(max_connections)
         """The connections that there are."""
         self._context = HttpContext(
             ingress=ingress,
-            gathering=Gathering(ingress.accept, flush, gather_s=gather_s),
+            gathering=Gathering(ingress.accept, flush, gather_s=gather_s, is_awaited=is_awaited),
             table=self.table,
             bodies=BodyBudget(bodies_max_bytes),
             plain=PlainReader(),
@@ -78,12 +80,19 @@ class HttpServer:
 
     @classmethod
     def from_settings(
-        cls, settings: BridgeSettings, ingress: Ingress, flush: Callable[[], None], *, max_connections: int
+        cls,
+        settings: BridgeSettings,
+        ingress: Ingress,
+        flush: Callable[[], None],
+        *,
+        max_connections: int,
+        is_awaited: Callable[[], bool],
     ) -> Self:
         """The one that the settings describe.
 
         Args:
             max_connections: as many of those of the settings as the process has descriptors for.
+            is_awaited: whether what is handled now would leave for Kafka at once.
         """
         return cls(
             ingress,
@@ -95,7 +104,12 @@ class HttpServer:
             bodies_max_bytes=settings.bodies_max_bytes,
             keepalive_s=settings.keepalive_s,
             max_connections=max_connections,
+            is_awaited=is_awaited,
         )
+
+    def end_gathering(self) -> None:
+        """Handle what has arrived whole: Kafka has confirmed something, and takes more."""
+        self._context.gathering.end()
 
     @property
     def body_bytes(self) -> int:

@@ -58,8 +58,13 @@ class Bridge:
         self._ingress = Ingress(settings, self._journal, self._publisher.record_limit, self._drift)
         self._allow_list = AllowList(settings, self._ingress.allow) if settings.asks_for_networks else None
         self._server = HttpServer.from_settings(
-            settings, self._ingress, self._journal.flush, max_connections=most_connections(settings)
+            settings,
+            self._ingress,
+            self._journal.flush,
+            max_connections=most_connections(settings),
+            is_awaited=lambda: self._publisher.is_idle,
         )
+        self._publisher.on_confirmed = self._server.end_gathering
         self._acceptor: Acceptor | None = None
         self._admin = AdminServer(
             settings.admin_host,

@@ -16,7 +16,7 @@ IDLE_AFTER_S = 1.0
 ROUND_BYTES = 256 * 1024
 """A round is no larger than the event loop can take in some milliseconds."""
 ROUND_S = 0.02
-"""A partition whose batch takes longer than this is not waited for with the next round."""
+"""How long a round trip takes where brokers are near."""
 ROUND_TRIP_MAX_S = 0.25
 ROUND_TRIPS_AVERAGED = 16
 

@@ -13,11 +13,11 @@ from aiokafka.errors import KafkaError
 
 from bridge.journal.groups import Group, PendingRecord
 from bridge.publish.pacing import Pace, RoundSize
-from bridge.publish.produce.batch import MAX_BATCH_BYTES, Batch, BatchForm, fill
+from bridge.publish.produce.batch import MAX_BATCH_BYTES, Batch, BatchForm
 from bridge.publish.produce.fate import Fate, error_of, fate_of
-from bridge.publish.produce.lane import MAX_IN_FLIGHT, Lane
+from bridge.publish.produce.lane import Lane, made
 from bridge.publish.produce.request import ProduceAnswer
-from bridge.publish.produce.requests import MAX_REQUESTS, Requests
+from bridge.publish.produce.requests import Requests
 from bridge.publish.rejection_search import RejectionSearch
 from bridge.publish.window import Window
 from common.kafka.diagnosis import explain
@@ -98,10 +98,13 @@ class ProducerSession:
         self._on_published = on_published
         self._form = BatchForm(client.producer_id, client.producer_epoch, connected.compression)
         self._lanes = [Lane(number) for number in range(connected.partitions)]
+        self._active: dict[int, Lane] = {}
+        """Partition → its lane, where something waits or is not confirmed."""
         self._wake = asyncio.Event()
         self._requests = Requests(
             client,
             connected.topic,
+            loop=asyncio.get_running_loop(),
             timeout_s=REQUEST_TIMEOUT_S,
             on_answered=self._answered,
             on_rested=self._wake.set,
@@ -143,9 +146,14 @@ class ProducerSession:
         return self._lost is None and self._answers and max(self._oldest_s, blocked_s) < SLOW_AFTER_S
 
     @property
+    def is_idle(self) -> bool:
+        """Whether all is confirmed that was leased: what comes now is sent at once."""
+        return self._lost is None and not self._active
+
+    @property
     def _oldest_s(self) -> float:
         """Seconds since the oldest batch was made that is not confirmed."""
-        oldest = min((batch.made_at for lane in self._lanes for batch in lane.unconfirmed), default=None)
+        oldest = min((batch.made_at for lane in self._active.values() for batch in lane.unconfirmed), default=None)
         return 0.0 if oldest is None else time.monotonic() - oldest
 
     def _lose(self, reason: str) -> None:
@@ -162,11 +170,12 @@ class ProducerSession:
             with self._maybe_blocked():
                 while group := await window.lease():
                     self._spread((group,))
-            if self._due_lanes():
+            if due := self._due_lanes():
                 if pace.gives_way(window.oldest_s, disk_ok=self._disk_ok()):
                     await pace.rest()
+                    due = self._due_lanes()
                 pace.start()
-                await self._make_batches(self._due_lanes())
+                await self._make_batches(due)
             if self._lost:  # What was made is left to the next producer: it must not overtake a batch that has failed.
                 raise self._lost
             self._send_batches()
@@ -182,51 +191,62 @@ class ProducerSession:
             self._blocked_since = None
 
     def _spread(self, groups: Iterable[Group]) -> None:
+        lanes, active = self._lanes, self._active
         with self._survivors.pace:
             for group in groups:
                 for pending in group.records:
                     if not (pending.confirmed or pending.is_passed_over):
-                        lane = self._lanes[partition_of(pending.record.key, len(self._lanes))]
+                        number = partition_of(pending.record.key, len(lanes))
+                        active[number] = lane = lanes[number]
                         lane.waiting.append(pending)
 
     def _due_lanes(self) -> list[Lane]:
-        """The partitions of which a batch should be made now: its leader would take it, or is not known."""
+        """The partitions of which a batch should be made now.
+
+        Its leader would take it; or it is not known, or wants to hear nothing: then the batch shows that Kafka is slow.
+        """
         now = time.monotonic()
-        leaders = self._connected.client.leaders
+        leaders, requests = self._connected.client.leaders, self._requests
+        is_due: dict[int, bool] = {}
         due = []
-        for lane in self._lanes:
-            if lane.may_make(now, MAX_IN_FLIGHT):
+        for lane in self._active.values():
+            if lane.may_make(now):
                 leader = leaders[lane.partition] if lane.partition < len(leaders) else None
-                if leader is None or self._requests.may_send(leader, MAX_REQUESTS):
+                if leader is not None and leader not in is_due:
+                    is_due[leader] = requests.may_send(leader) or requests.is_resting(leader)
+                if leader is None or is_due[leader]:
                     due.append(lane)
         return due
 
     async def _make_batches(self, due: list[Lane]) -> None:
-        """Make a batch for each of these partitions."""
-        window, pace, round_size, _ = self._survivors
+        """Make a batch for each of these partitions, of the records that came first to it."""
+        window, pace, round_size, rejection_search = self._survivors
+        limit = self._connected.max_message_bytes
         fair_bytes = max(MIN_BATCH_BYTES, round_size.bytes // max(1, len(due)))
-        max_bytes = min(fair_bytes, MAX_BATCH_BYTES, self._connected.max_message_bytes or MAX_BATCH_BYTES)
+        max_bytes = min(fair_bytes, MAX_BATCH_BYTES, limit or MAX_BATCH_BYTES)
         is_behind = pace.is_behind(window.oldest_s)
-        for lane in due:
-            await self._make_batch(lane, max_bytes)
+        for lanes in ([lane] for lane in due) if is_behind else [due]:
+            with pace:
+                batches = [made(lane, self._form, max_bytes, rejection_search.batch_records) for lane in lanes]
+            for lane, batch in zip(lanes, batches, strict=True):
+                if limit is None or len(batch.records) > 1 or batch.size <= limit or not await self._is_kept(batch):
+                    lane.add(batch)
+                    self._active[lane.partition] = lane  # It may have been empty meanwhile.
             if is_behind:
                 await asyncio.sleep(0)
 
-    async def _make_batch(self, lane: Lane, max_bytes: int) -> None:
-        """Make a batch of the records that came first to a partition."""
-        _, pace, _, rejection_search = self._survivors
-        builder = self._form.builder(lane.next_sequence)
-        with pace:
-            records = fill(builder, lane.waiting, max_bytes=max_bytes, max_records=rejection_search.batch_records)
-        limit = self._connected.max_message_bytes
-        if limit is not None and len(records) == 1 and builder.size() > limit:
-            with self._maybe_blocked():
-                is_kept = await self._keep_too_large(records[0], builder.size())
-            if is_kept:
-                self._wake.set()
-                return
-        with pace:
-            lane.add(Batch(lane.partition, records, builder.build(), time.monotonic()))
+    async def _is_kept(self, batch: Batch) -> bool:
+        """Whether the only record of a batch, which is larger than the topic takes, is kept elsewhere."""
+        with self._maybe_blocked():
+            is_kept = await self._keep_too_large(batch.records[0], batch.size)
+        if is_kept:
+            self._forget_if_empty(self._lanes[batch.partition])
+            self._wake.set()
+        return is_kept
+
+    def _forget_if_empty(self, lane: Lane) -> None:
+        if not (lane.waiting or lane.unconfirmed):
+            self._active.pop(lane.partition, None)
 
     def _send_batches(self) -> None:
         """Send to each leader, in one request, what it may be sent now."""
@@ -236,21 +256,22 @@ class ProducerSession:
             self._lose(f"the topic has {len(leaders)} partitions, of the {len(self._lanes)} that it had")
             return
         requests: dict[int, list[Batch]] = defaultdict(list)
-        for lane in self._lanes:
-            if not lane.unconfirmed:
+        for lane in self._active.values():
+            if (batch := lane.next_batch(now)) is None:
                 continue
             leader = leaders[lane.partition] if leaders else None
             if leader is None:
                 self._look_for_leader(lane, now)
-            elif (batch := lane.next_batch(now)) is not None and self._requests.may_send(leader):
+            else:
                 requests[leader].append(batch)
         for leader, batches in requests.items():
-            self._requests.send(leader, batches)
+            if self._requests.may_send(leader):
+                self._requests.send(leader, batches)
 
     def _look_for_leader(self, lane: Lane, now: float) -> None:
         if now - lane.unconfirmed[0].made_at > LEADERLESS_AFTER_S:
             self._lose(f"partition {lane.partition} has no leader")
-        elif not lane.is_resting:
+        else:
             self._connected.client.look_for_leaders()
             self._rest(lane)
 
@@ -267,17 +288,16 @@ class ProducerSession:
 
     def _answered(self, batches: list[Batch], answer: ProduceAnswer | KafkaError) -> None:
         """A leader has answered, perhaps after the producer was given up, or never will."""
-        confirmed = [batch for batch in batches if self._is_confirmed(batch, answer)]
+        self._wake.set()
+        codes = answer.error_codes if isinstance(answer, ProduceAnswer) else {}
+        confirmed = [one for one in batches if codes.get(one.partition) == 0 or self._is_confirmed(one, answer)]
         if confirmed:
             self._confirm(confirmed)
-        self._wake.set()
 
     def _is_confirmed(self, batch: Batch, answer: ProduceAnswer | KafkaError) -> bool:
-        """Whether Kafka has a batch; else it is taken care of."""
+        """Whether Kafka has a batch of which it gave an error, or none was heard; else the batch is taken care of."""
         if isinstance(answer, ProduceAnswer):
             code = answer.error_codes.get(batch.partition)
-            if code == 0:
-                return True
             error = KafkaError("the answer does not name its partition") if code is None else error_of(code)
         else:
             error = answer
@@ -309,7 +329,9 @@ class ProducerSession:
         with pace:
             records = []
             for batch in batches:
-                self._lanes[batch.partition].confirmed(batch, now)
+                lane = self._lanes[batch.partition]
+                lane.confirmed(batch, now)
+                self._forget_if_empty(lane)
                 records += batch.records
             window.confirm(records)
         self._on_published(len(records))
@@ -328,7 +350,7 @@ class ProducerSession:
     async def _probe(self) -> NoReturn:
         """While only Kafka could make a record durable, know whether it answers even when nothing is sent."""
         while True:
-            if not self._disk_ok() and not any(lane.unconfirmed for lane in self._lanes):
+            if not self._disk_ok() and not any(lane.unconfirmed for lane in self._active.values()):
                 self._answers = await self._connected.client.answers(timeout_s=PROBE_INTERVAL_S)
             else:
                 self._answers = True

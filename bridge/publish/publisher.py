@@ -1,13 +1,14 @@
 """Fourth step: from the journal's topic queues to Kafka, in order, until every record is confirmed.
 
 Each topic has a publisher and a producer of its own, so that a topic that is missing, forbidden or slow holds up no
-other. It spreads what it leases from its queue over the partitions, and has one batch in flight for each: that keeps
-the order of a key whatever happens to a batch. The producer is idempotent with acks=all, and retries for ever what may
-pass later; aiokafka's batch interface costs a tenth of a `send` per record.
+other. It spreads what it leases from its queue over the partitions, makes a batch of what waits for each, and sends
+each leader in one request what it leads (`produce`). The producer is idempotent with acks=all. What may pass later is
+sent again for ever under the same sequence numbers, which keep the order of a key whatever happens to a batch, and let
+nothing be there twice.
 
 What a producer cannot recover from by itself is answered by a new one (`topic_publisher`), which is given everything
-again that was not confirmed (`window`), in order: a failed batch (its sequence number is lost), a dead sender task, a
-batch that is not confirmed for long (all brokers may have moved to other addresses). What dies with a producer is its
+again that was not confirmed (`window`), in order: its id is not known any more, the topic is not ours to write to, a
+batch is not confirmed for long (all brokers may have moved to other addresses). What dies with a producer is its
 `producer_session`. This may duplicate, and never reorders first occurrences.
 
 A record that the broker refuses for good is looked for (`rejection_search`), kept on disk and announced on the
@@ -22,6 +23,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Callable
 from typing import Literal
 
 from bridge.journal.topic_queue import TopicQueue
@@ -51,6 +53,8 @@ class Publisher:
     def __init__(self, settings: BridgeSettings) -> None:
         self.confirms = False
         """Whether Kafka is confirming events; looked at a few times a second."""
+        self.on_confirmed: Callable[[], None] = lambda: None
+        """Called when Kafka has confirmed events."""
         self._settings = settings
         self._throttle = Throttle(REPORT_INTERVAL_S)
         self._arrivals = Arrivals()
@@ -99,6 +103,12 @@ class Publisher:
             return "away"
         return "confirming" if events.confirms else "slow"
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether Kafka has confirmed all events that it was sent, so that one that comes now is sent at once."""
+        events = self._topics.get(self._settings.topic)
+        return events is not None and events.is_idle
+
     def record_limit(self, topic: str) -> int | None:
         """Bytes of the largest record (key, value, headers) that a topic takes, as its broker said; None: not known."""
         publisher = self._topics.get(topic)
@@ -106,10 +116,19 @@ class Publisher:
 
     def _add(self, queue: TopicQueue, source: Source) -> None:
         publisher = TopicPublisher(
-            queue, source, self.quarantine, self._settings, arrivals=self._arrivals, throttle=self._throttle
+            queue,
+            source,
+            self.quarantine,
+            self._settings,
+            arrivals=self._arrivals,
+            throttle=self._throttle,
+            on_confirmed=self._events_confirmed if queue.topic == self._settings.topic else lambda: None,
         )
         self._topics[queue.topic] = publisher
         self._tasks.append(asyncio.get_running_loop().create_task(publisher.run()))
+
+    def _events_confirmed(self) -> None:
+        self.on_confirmed()
 
     async def _watch_quarantine(self, source: Source) -> None:
         while True:

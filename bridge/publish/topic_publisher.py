@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import gc
 import logging
+from collections.abc import Callable
 
 from aiokafka.errors import KafkaError
 
@@ -59,6 +60,7 @@ class TopicPublisher:
         settings: connection, topics, compression.
         arrivals: of callbacks, shared by all topics.
         throttle: shared by all topics, so that a problem of theirs is logged once.
+        on_confirmed: called when Kafka has confirmed some records.
     """
 
     def __init__(
@@ -70,12 +72,14 @@ class TopicPublisher:
         *,
         arrivals: Arrivals,
         throttle: Throttle,
+        on_confirmed: Callable[[], None] = lambda: None,
     ) -> None:
         self._topic = queue.topic
         self._source = source
         self._quarantine = quarantine
         self._settings = settings
         self._throttle = throttle
+        self._on_confirmed = on_confirmed
         self._window = Window(queue, source)
         self._pace = Pace(arrivals)
         self._round_size = RoundSize()
@@ -97,6 +101,11 @@ class TopicPublisher:
     def is_connected(self) -> bool:
         """Whether there is a producer that knows the topic."""
         return self._session is not None
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether all is confirmed that it was given, and what it is given now is sent at once."""
+        return self._session is not None and self._session.is_idle
 
     @property
     def confirms(self) -> bool:
@@ -153,13 +162,17 @@ class TopicPublisher:
                 keep_too_large=self._keep_too_large,
                 disk_ok=lambda: self._source.disk_ok,
                 stall_s=self._settings.kafka_stall_s,
-                on_published=self._published.inc,
+                on_published=self._count_published,
             )
             await self._session.run()
         finally:
             self._session = None
             watching.cancel()
             await connected.client.abandon()
+
+    def _count_published(self, records: int) -> None:
+        self._published.inc(records)
+        self._on_confirmed()
 
     async def _watch_limit(self) -> None:
         """Know the largest record of the topic, also when somebody changes it."""

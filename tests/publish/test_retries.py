@@ -18,10 +18,12 @@ from aiokafka.errors import (
 )
 
 from bridge.publish.produce.request import ProduceAnswer
+from bridge.publish.produce.requests import FOLLOW_AFTER_S, MAX_THROTTLE_S
 from bridge.publish.producer_session import (
     ProducerLostError,
 )
 from tests.publish.bench import LEADERS, Bench, FakeBroker
+from tests.support.http import until
 
 
 async def test_what_a_leader_has_not_confirmed_is_sent_again_to_the_next_one_byte_for_byte_the_same(
@@ -63,8 +65,10 @@ async def test_a_second_batch_follows_the_first_only_where_the_broker_is_sure_to
     assert [one.partition for one in bench.broker.sent] == [0, 1]
     first.confirm()
     await bench.broker.until_sent(2)
+    await asyncio.sleep(2 * FOLLOW_AFTER_S)
     bench.accept(0)
     await bench.broker.until_sent(3)
+    await asyncio.sleep(2 * FOLLOW_AFTER_S)
     bench.accept(0)
     bench.broker.sent[1].confirm()
     bench.accept(1)
@@ -81,6 +85,7 @@ async def test_a_batch_that_follows_one_that_has_failed_is_sent_after_it_though_
     await asyncio.wait_for(bench.has_published.wait(), 60)
     bench.accept(0)
     first = await bench.broker.until_sent(1)
+    await asyncio.sleep(2 * FOLLOW_AFTER_S)
     bench.accept(0)
     second = await bench.broker.until_sent(2)
     first.refuse(NotEnoughReplicasError.errno)
@@ -123,6 +128,20 @@ async def test_a_topic_with_fewer_partitions_than_it_had_costs_the_producer(benc
     with pytest.raises(ExceptionGroup) as lost:
         await bench.task
     assert lost.group_contains(ProducerLostError, match="the topic has 1 partitions, of the 2 that it had")
+
+
+async def test_a_broker_that_wants_to_hear_nothing_is_one_that_does_not_confirm(bench: Bench) -> None:
+    bench.accept(0)
+    (await bench.broker.until_sent(0)).answer.set_result(ProduceAnswer({0: 0}, MAX_THROTTLE_S))
+    await asyncio.wait_for(bench.has_published.wait(), 60)
+    bench.accept(0, 1)
+    await bench.broker.until_sent(1)  # To the other one, which has said nothing.
+    assert [one.partition for one in bench.broker.sent] == [0, 1]
+    bench.broker.sent[1].confirm()
+    await until(lambda: not bench.session.confirms)
+    again = await bench.broker.until_sent(2)
+    again.confirm()
+    await until(lambda: bench.session.confirms)
 
 
 async def test_an_answer_that_does_not_name_a_partition_confirms_nothing(bench: Bench) -> None:

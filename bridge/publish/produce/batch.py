@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from typing import Any, Literal, NamedTuple
 
@@ -48,17 +49,18 @@ class Batch:
     Args:
         partition: where it goes.
         records: what is in it.
-        data: its bytes.
-        made_at: when, by `time.monotonic`.
+        builder: makes its bytes of them.
     """
 
-    __slots__ = ("attempts", "data", "leader", "made_at", "partition", "records")
+    __slots__ = ("attempts", "data", "leader", "made_at", "partition", "records", "size")
 
-    def __init__(self, partition: int, records: list[PendingRecord], data: bytearray, made_at: float) -> None:
+    def __init__(self, partition: int, records: list[PendingRecord], builder: Any) -> None:
         self.partition = partition
         self.records = records
-        self.data = data
-        self.made_at = made_at
+        self.size: int = builder.size()
+        """Bytes, before they were compressed."""
+        self.data: bytearray = builder.build()
+        self.made_at = time.monotonic()
         self.leader: int | None = None
         """The node that has it and has not answered; None while it is not in flight."""
         self.attempts = 0

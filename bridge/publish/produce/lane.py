@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections import deque
 
 from bridge.journal.groups import PendingRecord
-from bridge.publish.produce.batch import Batch
+from bridge.publish.produce.batch import Batch, BatchForm, fill
 
 SEQUENCE_NUMBERS = 2**31
 """After the last comes 0."""
@@ -48,14 +48,12 @@ class Lane:
         """The sequence number of the first record of the next batch."""
         return self._next_sequence
 
-    def may_make(self, now: float, max_in_flight: int) -> bool:
+    def may_make(self, now: float) -> bool:
         """Whether a batch should be made of what waits: it could be sent at once, as far as this partition goes."""
-        if not self.waiting:
-            return False
         ahead = self.unconfirmed
-        if not ahead:
-            return True
-        return len(ahead) < max_in_flight and now < self._known_until and all(one.leader is not None for one in ahead)
+        if not (ahead and self.waiting):
+            return bool(self.waiting)
+        return len(ahead) < MAX_IN_FLIGHT and now < self._known_until and all(one.leader is not None for one in ahead)
 
     def add(self, batch: Batch) -> None:
         """A batch was made, whose first record has `next_sequence`."""
@@ -73,7 +71,7 @@ class Lane:
     def confirmed(self, batch: Batch, now: float) -> None:
         """Kafka has a batch, and so has all that was before it."""
         self.unconfirmed.remove(batch)
-        if all(one.leader is not None for one in self.unconfirmed):
+        if not self.unconfirmed or all(one.leader is not None for one in self.unconfirmed):
             self._known_until = now + KNOWN_FOR_S
 
     def failed(self, batch: Batch) -> None:
@@ -85,3 +83,10 @@ class Lane:
     def is_first(self, batch: Batch) -> bool:
         """Whether no batch before this one is unconfirmed."""
         return self.unconfirmed[0] is batch
+
+
+def made(lane: Lane, form: BatchForm, max_bytes: int, max_records: int) -> Batch:
+    """A batch of the records that came first to a partition, for `Lane.add`."""
+    builder = form.builder(lane.next_sequence)
+    records = fill(builder, lane.waiting, max_bytes=max_bytes, max_records=max_records)
+    return Batch(lane.partition, records, builder)

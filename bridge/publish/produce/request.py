@@ -115,7 +115,7 @@ class ProduceRequest:
             (length,) = _NAME.unpack(answer.read(_NAME.size))
             answer.read(length)  # It is our topic: we asked for no other.
             results = answer.read(_number(answer) * result.size)
-            error_codes.update((partition, code) for partition, code, *_offsets in result.iter_unpack(results))
+            error_codes |= {one[0]: one[1] for one in result.iter_unpack(results)}
         return ProduceAnswer(error_codes, _number(answer) / 1000)
 
 

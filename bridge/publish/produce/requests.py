@@ -14,7 +14,9 @@ from bridge.publish.produce.request import ProduceAnswer, ProduceRequest
 from common.kafka.idempotent_client import IdempotentClient
 
 MAX_REQUESTS = 2
-"""In flight to a leader: while it works on one, the next is there already."""
+"""In flight to a leader: while it works on one, the next is on its way."""
+FOLLOW_AFTER_S = 0.004
+"""Where a leader answers sooner, the next request waits for that, and is larger: fewer of them cost less."""
 MAX_THROTTLE_S = 5.0
 """For longer we do not believe a broker that it wants to hear nothing."""
 
@@ -25,6 +27,7 @@ class Requests:
     Args:
         client: by which they are sent.
         topic: of all batches.
+        loop: the event loop.
         timeout_s: how long a leader waits for the replicas in sync.
         on_answered: called with the batches of a request, and with the answer, or why there is none.
         on_rested: called when a broker may be sent to again.
@@ -35,24 +38,35 @@ class Requests:
         client: IdempotentClient,
         topic: str,
         *,
+        loop: asyncio.AbstractEventLoop,
         timeout_s: float,
         on_answered: Callable[[list[Batch], ProduceAnswer | KafkaError], None],
         on_rested: Callable[[], None],
     ) -> None:
         self._client = client
         self._topic = topic
+        self._loop = loop
         self._timeout_s = timeout_s
         self._on_answered = on_answered
         self._on_rested = on_rested
         self._tasks: set[asyncio.Task[ProduceAnswer]] = set()
         self._in_flight: Counter[int] = Counter()
         """Node → requests."""
+        self._sent_at: dict[int, float] = {}
+        """Node → when it was sent the last request, by the event loop's clock."""
         self._resting: dict[int, asyncio.TimerHandle] = {}
         """Node → when it wants to hear of us again."""
 
-    def may_send(self, node: int, max_requests: int = MAX_REQUESTS) -> bool:
+    def is_resting(self, node: int) -> bool:
+        """Whether a broker wants to hear nothing at present."""
+        return node in self._resting
+
+    def may_send(self, node: int) -> bool:
         """Whether a leader takes a request now."""
-        return self._in_flight[node] < max_requests and node not in self._resting
+        if node in self._resting:
+            return False
+        in_flight = self._in_flight[node]
+        return not in_flight or (in_flight < MAX_REQUESTS and self._loop.time() - self._sent_at[node] > FOLLOW_AFTER_S)
 
     def send(self, node: int, batches: list[Batch]) -> None:
         """Send batches to their leader, of each partition one."""
@@ -65,6 +79,7 @@ class Requests:
         task = self._client.send(node, request)
         self._tasks.add(task)
         self._in_flight[node] += 1
+        self._sent_at[node] = self._loop.time()
         task.add_done_callback(partial(self._done, node, batches))
 
     def close(self) -> None:
@@ -95,8 +110,7 @@ class Requests:
         """Leave a broker alone, which said that it takes nothing for so long."""
         if node in self._resting:
             self._resting.pop(node).cancel()
-        loop = asyncio.get_running_loop()
-        self._resting[node] = loop.call_later(min(seconds, MAX_THROTTLE_S), self._rested, node)
+        self._resting[node] = self._loop.call_later(min(seconds, MAX_THROTTLE_S), self._rested, node)
 
     def _rested(self, node: int) -> None:
         del self._resting[node]

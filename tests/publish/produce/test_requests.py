@@ -7,9 +7,9 @@ from typing import Any
 
 from aiokafka.errors import KafkaError
 
-from bridge.publish.produce.batch import Batch
+from bridge.publish.produce.batch import Batch, BatchForm
 from bridge.publish.produce.request import ProduceAnswer
-from bridge.publish.produce.requests import MAX_REQUESTS, MAX_THROTTLE_S, Requests
+from bridge.publish.produce.requests import FOLLOW_AFTER_S, MAX_THROTTLE_S, Requests
 from tests.support.virtual_time import VirtualTimeLoop
 
 
@@ -35,14 +35,19 @@ class Desk:
         self.rested = 0
         client: Any = self.client
         self.requests = Requests(
-            client, "t", timeout_s=1, on_answered=lambda _, answer: self.heard.append(answer), on_rested=self._rest
+            client,
+            "t",
+            loop=self.loop,
+            timeout_s=1,
+            on_answered=lambda _, answer: self.heard.append(answer),
+            on_rested=self._rest,
         )
 
     def _rest(self) -> None:
         self.rested += 1
 
     def send(self, node: int) -> Batch:
-        batch = Batch(0, [], bytearray(b"data"), 0.0)
+        batch = Batch(0, [], BatchForm(7, 0).builder(0))
         self.requests.send(node, [batch])
         return batch
 
@@ -54,16 +59,19 @@ class Desk:
         self.loop.run_due()
 
 
-def test_each_leader_has_so_many_requests_and_no_more() -> None:
+def test_a_leader_has_one_request_where_it_answers_soon_and_two_where_it_takes_long() -> None:
     desk = Desk()
-    for _ in range(MAX_REQUESTS):
-        assert desk.requests.may_send(1)
-        desk.send(1)
+    assert desk.requests.may_send(1)
+    desk.send(1)
     assert not desk.requests.may_send(1)
     assert desk.requests.may_send(2)
+    desk.loop.advance(FOLLOW_AFTER_S * 1.1)
+    assert desk.requests.may_send(1)
+    desk.send(1)
+    desk.loop.advance(FOLLOW_AFTER_S * 1.1)
+    assert not desk.requests.may_send(1)
     desk.answer(0)
     assert desk.requests.may_send(1)
-    assert not desk.requests.may_send(1, max_requests=1)
     desk.loop.end()
 
 
