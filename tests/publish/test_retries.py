@@ -153,15 +153,21 @@ async def test_an_answer_that_does_not_name_a_partition_confirms_nothing(bench: 
     assert bench.published == 0
 
 
-async def test_a_session_that_ends_waits_for_no_answer_any_more_and_holds_no_batch(bench: Bench) -> None:
+async def test_what_is_confirmed_while_a_session_ends_is_not_sent_again_and_nothing_holds_the_session(
+    bench: Bench,
+) -> None:
     bench.accept(0)
-    first = await bench.broker.until_sent(0)
-    ended = weakref.ref(bench.session)
+    bench.accept(1)
+    confirmed, unheard = await bench.broker.until_sent(0), await bench.broker.until_sent(1)
     bench.task.cancel()
     await asyncio.gather(bench.task, return_exceptions=True)
-    assert first.answer.cancelled()
-    bench.session = bench.session_on(FakeBroker())
+    confirmed.confirm()
+    unheard.answer.set_exception(KafkaConnectionError("closed"))  # As when its client is abandoned.
+    await asyncio.wait_for(bench.has_published.wait(), 60)
+    ended = weakref.ref(bench.session)
+    second = FakeBroker()
+    bench.session = bench.session_on(second)
     bench.task = asyncio.ensure_future(bench.session.run())
-    await asyncio.sleep(0)
+    assert (await second.until_sent(0)).partition == 1
     gc.collect()
     assert ended() is None

@@ -22,7 +22,7 @@ MAX_THROTTLE_S = 5.0
 
 
 class Requests:
-    """Sends batches to leaders, and tells what became of them: once of each request, unless it was closed before.
+    """Sends batches to leaders, and tells what became of them: once of each request.
 
     Args:
         client: by which they are sent.
@@ -49,6 +49,7 @@ class Requests:
         self._timeout_s = timeout_s
         self._on_answered = on_answered
         self._on_rested = on_rested
+        self._is_closed = False
         self._tasks: set[asyncio.Task[ProduceAnswer]] = set()
         self._in_flight: Counter[int] = Counter()
         """Node → requests."""
@@ -83,16 +84,12 @@ class Requests:
         task.add_done_callback(partial(self._done, node, batches))
 
     def close(self) -> None:
-        """Wait for nothing any more, and tell nothing."""
+        """Send nothing any more. What is in flight is heard of, until the client is abandoned: that ends it all."""
+        self._is_closed = True
         for timer in self._resting.values():
             timer.cancel()
-        for task in self._tasks:
-            task.cancel()
-        self._tasks.clear()
 
     def _done(self, node: int, batches: list[Batch], task: asyncio.Task[ProduceAnswer]) -> None:
-        if task not in self._tasks:
-            return
         self._tasks.discard(task)
         self._in_flight[node] -= 1
         self._on_answered(batches, self._outcome(node, task))
@@ -101,7 +98,7 @@ class Requests:
         error = asyncio.CancelledError("the request was cancelled") if task.cancelled() else task.exception()
         if error is None:
             answer = task.result()
-            if answer.throttle_s:
+            if answer.throttle_s and not self._is_closed:
                 self._rest(node, answer.throttle_s)
             return answer
         return error if isinstance(error, KafkaError) else KafkaError(repr(error))

@@ -98,17 +98,26 @@ def test_no_broker_is_left_alone_for_as_long_as_it_likes() -> None:
     desk.loop.end()
 
 
-def test_a_request_that_was_cancelled_by_others_has_failed_and_one_that_was_closed_is_heard_of_no_more() -> None:
+def test_a_request_that_was_cancelled_by_others_has_failed() -> None:
     desk = Desk()
-    desk.send(1)
     desk.send(1)
     desk.client.answers[0].cancel()
     desk.loop.run_due()
     assert [type(one) for one in desk.heard] == [KafkaError]
+    desk.loop.end()
+
+
+def test_after_its_end_what_is_in_flight_is_heard_of_and_no_timer_runs() -> None:
+    desk = Desk()
+    desk.send(1)
+    desk.send(2)
+    desk.answer(0, throttle_s=1.0)
     desk.requests.close()
-    desk.loop.run_due()
-    assert desk.client.answers[1].cancelled()
-    assert len(desk.heard) == 1
+    desk.answer(1, throttle_s=1.0)
+    assert [one for one in desk.heard if isinstance(one, ProduceAnswer)] == desk.heard
+    assert len(desk.heard) == 2
+    desk.loop.advance(2)
+    assert desk.rested == 0
     desk.loop.end()
 
 
