@@ -14,7 +14,7 @@ from aiokafka.errors import KafkaError
 from bridge.journal.groups import Group, PendingRecord
 from bridge.publish.pacing import Pace, RoundSize
 from bridge.publish.produce.batch import MAX_BATCH_BYTES, Batch, BatchForm
-from bridge.publish.produce.fate import Fate, error_of, fate_of
+from bridge.publish.produce.fate import CorruptBatchError, Fate, error_of, fate_of
 from bridge.publish.produce.lane import Lane, made
 from bridge.publish.produce.request import ProduceAnswer
 from bridge.publish.produce.requests import Requests
@@ -304,7 +304,8 @@ class ProducerSession:
         if self._lost:
             return False  # The next producer is given its records.
         lane = self._lanes[batch.partition]
-        fate = fate_of(error, attempts=batch.attempts, is_first=lane.is_first(batch))
+        batch.damaged += isinstance(error, CorruptBatchError)
+        fate = fate_of(error, damaged=batch.damaged, is_first=lane.is_first(batch))
         match fate:
             case Fate.CONFIRMED:
                 return True

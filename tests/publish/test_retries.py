@@ -17,6 +17,7 @@ from aiokafka.errors import (
     UnknownTopicOrPartitionError,
 )
 
+from bridge.publish.produce.fate import MAX_DAMAGED, CorruptBatchError
 from bridge.publish.produce.request import ProduceAnswer
 from bridge.publish.produce.requests import FOLLOW_AFTER_S, MAX_THROTTLE_S
 from bridge.publish.producer_session import (
@@ -93,6 +94,20 @@ async def test_a_batch_that_follows_one_that_has_failed_is_sent_after_it_though_
     (await bench.broker.until_sent(3)).confirm()
     (await bench.broker.until_sent(4)).confirm()
     assert [one.batch.base_sequence for one in bench.broker.sent] == [0, 1, 2, 1, 2]
+
+
+async def test_a_batch_that_arrives_damaged_is_sent_again_and_searched_through_only_where_it_always_does(
+    bench: Bench,
+) -> None:
+    bench.accept(0)
+    (await bench.broker.until_sent(0)).answer.set_exception(KafkaConnectionError("closed"))
+    for number in range(1, MAX_DAMAGED):
+        (await bench.broker.until_sent(number)).refuse(CorruptBatchError.errno)
+    last = await bench.broker.until_sent(MAX_DAMAGED)
+    assert bench.search.found is None
+    last.refuse(CorruptBatchError.errno)
+    await asyncio.gather(bench.task, return_exceptions=True)
+    assert bench.search.found is not None
 
 
 async def test_a_partition_without_a_leader_waits_until_it_has_one(bench: Bench) -> None:

@@ -52,7 +52,7 @@ class Batch:
         builder: makes its bytes of them.
     """
 
-    __slots__ = ("attempts", "data", "leader", "made_at", "partition", "records", "size")
+    __slots__ = ("damaged", "data", "leader", "made_at", "partition", "records", "size")
 
     def __init__(self, partition: int, records: list[PendingRecord], builder: Any) -> None:
         self.partition = partition
@@ -63,8 +63,8 @@ class Batch:
         self.made_at = time.monotonic()
         self.leader: int | None = None
         """The node that has it and has not answered; None while it is not in flight."""
-        self.attempts = 0
-        """How often it was sent."""
+        self.damaged = 0
+        """How often it has arrived damaged."""
 
 
 def fill(builder: Any, queue: deque[PendingRecord], *, max_bytes: int, max_records: int) -> list[PendingRecord]:

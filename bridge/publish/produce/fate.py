@@ -15,8 +15,8 @@ from aiokafka.errors import (
     for_code,
 )
 
-CORRUPT_ATTEMPTS = 3
-"""So often a batch is sent that arrives damaged. One that is then still is so by itself, not by its way."""
+MAX_DAMAGED = 3
+"""A batch that has arrived damaged so often is so by itself, not by its way."""
 
 
 class Fate(Enum):
@@ -82,12 +82,12 @@ def error_of(code: int) -> KafkaError:
     return error_class()
 
 
-def fate_of(error: KafkaError, *, attempts: int, is_first: bool) -> Fate:
+def fate_of(error: KafkaError, *, damaged: int, is_first: bool) -> Fate:
     """What becomes of a batch.
 
     Args:
         error: what the broker says of it, or why nobody knows what became of it.
-        attempts: how often it was sent.
+        damaged: how often it has arrived damaged, this time included.
         is_first: whether no batch of its partition before it is unconfirmed. One that is would explain why the sequence
             numbers of this one do not follow those that the broker has.
     """
@@ -97,7 +97,7 @@ def fate_of(error: KafkaError, *, attempts: int, is_first: bool) -> Fate:
         case OutOfOrderSequenceNumber():
             return Fate.LOST if is_first else Fate.AGAIN
         case CorruptBatchError():
-            return Fate.AGAIN if attempts < CORRUPT_ATTEMPTS else Fate.REFUSED
+            return Fate.AGAIN if damaged < MAX_DAMAGED else Fate.REFUSED
         case _ if isinstance(error, _REFUSALS):
             return Fate.REFUSED
         case _ if not error.retriable:

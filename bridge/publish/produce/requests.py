@@ -73,7 +73,6 @@ class Requests:
         """Send batches to their leader, of each partition one."""
         for batch in batches:
             batch.leader = node
-            batch.attempts += 1
         request = ProduceRequest(
             self._topic, [(batch.partition, batch.data) for batch in batches], timeout_s=self._timeout_s
         )

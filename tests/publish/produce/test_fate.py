@@ -50,18 +50,18 @@ EXPECTED = {
     [pytest.param(code, fate, id=name) for fate, codes in EXPECTED.items() for name, code in codes.items()],
 )
 def test_an_error_code_means(code: int, fate: Fate) -> None:
-    assert fate_of(error_of(code), attempts=1, is_first=True) is fate
+    assert fate_of(error_of(code), damaged=1, is_first=True) is fate
 
 
 def test_a_batch_whose_predecessor_is_not_confirmed_is_no_proof_that_the_broker_has_forgotten_us() -> None:
-    assert fate_of(error_of(45), attempts=1, is_first=False) is Fate.AGAIN
+    assert fate_of(error_of(45), damaged=1, is_first=False) is Fate.AGAIN
 
 
 def test_what_arrives_damaged_again_and_again_is_so_by_itself() -> None:
-    fates = [fate_of(error_of(2), attempts=number, is_first=True) for number in (1, 2, 3)]
+    fates = [fate_of(error_of(2), damaged=number, is_first=True) for number in (1, 2, 3)]
     assert fates == [Fate.AGAIN, Fate.AGAIN, Fate.REFUSED]
 
 
 @pytest.mark.parametrize("error", [KafkaConnectionError("closed"), NodeNotReadyError(), RequestTimedOutError()])
 def test_where_nobody_knows_what_became_of_a_batch_it_is_sent_again(error: KafkaConnectionError) -> None:
-    assert fate_of(error, attempts=1, is_first=True) in {Fate.AGAIN, Fate.AGAIN_ELSEWHERE}
+    assert fate_of(error, damaged=1, is_first=True) in {Fate.AGAIN, Fate.AGAIN_ELSEWHERE}
