@@ -117,11 +117,7 @@ class BridgeSettings(Settings):
         100, ge=1, le=10_000, description="Most connections of a process to the host of such an endpoint."
     )
     gather_ms: float = Field(
-        2.0,
-        ge=0,
-        le=100,
-        description="""How long callbacks gather at most to be journaled and sent as one group: while few come, no
-        longer than until Kafka has confirmed those before them.""",
+        2.0, ge=0, le=100, description="How long callbacks gather at most, to be journaled and sent as one group."
     )
     sync_after_ms: float = Field(
         10.0, ge=0, le=1000, description="A group that Kafka has not confirmed by then, or a little later, is synced."

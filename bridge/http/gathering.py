@@ -3,9 +3,9 @@
 The journal wants them as one group anyway; and a step that is done many times in a row finds its code in the caches of
 the processor, and takes half as long as one that takes turns with parsing and system calls.
 
-They do not gather for nothing: where Kafka has confirmed all that there was, what arrives leaves at once, and when it
-confirms something, what has gathered meanwhile. So a reply takes about a round trip. Only while many come, and the
-processor's time is what is short, it is worth more to have them together.
+They do not gather for nothing: when Kafka confirms something, what has gathered meanwhile leaves at once, and where few
+come, and it has confirmed all that there was, what arrives does. Then a reply takes about a round trip. Only while many
+come, and the processor's time is what is short, it is worth more to have them together.
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ from bridge.ingress.verify import Verdict
 log = logging.getLogger(__name__)
 
 
+QUIET_S = 0.004
+"""After so long without any, one that arrives hardly has company to wait for."""
 BUSY_LOT = 16
 """After so many in one go the next gather for their time."""
 
@@ -59,6 +61,8 @@ class Gathering:
         self._gather_s = gather_s
         self._is_awaited = is_awaited
         self._is_busy = False
+        self._handed_over_at = 0.0
+        """By the event loop's clock."""
         self._timer: asyncio.Handle | None = None
         self._gathered: list[WholeRequest] = []
         self._loop = asyncio.get_running_loop()
@@ -66,7 +70,10 @@ class Gathering:
     def add(self, request: WholeRequest) -> None:
         """A request is whole."""
         if self._timer is None:
-            if not self._is_busy and self._is_awaited():  # Not before what else has arrived by now was read.
+            is_quiet = self._loop.time() - self._handed_over_at > QUIET_S
+            if (
+                is_quiet and not self._is_busy and self._is_awaited()
+            ):  # Not before what else has arrived by now was read.
                 self._timer = self._loop.call_soon(self._hand_over)
             else:
                 self._timer = self._loop.call_later(self._gather_s, self._hand_over)
@@ -81,6 +88,7 @@ class Gathering:
     def _hand_over(self) -> None:
         self._timer = None
         requests, self._gathered = self._gathered, []
+        self._handed_over_at = self._loop.time()
         self._is_busy = len(requests) >= BUSY_LOT
         try:
             for request in requests:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from bridge.http.gathering import BUSY_LOT, Gathering
+from bridge.http.gathering import BUSY_LOT, QUIET_S, Gathering
 from tests.support.http import until
 
 NEVER_S = 3600.0
@@ -52,6 +52,7 @@ async def test_what_kafka_would_take_at_once_gathers_only_with_what_has_arrived_
     assert lots.lots == []
     await _a_turn_of_the_loop()
     assert lots.lots == [2]
+    await asyncio.sleep(2 * QUIET_S)
     lots.add(1)
     await _a_turn_of_the_loop()
     assert lots.lots == [2, 1]
@@ -99,6 +100,18 @@ async def test_after_few_have_come_in_their_time_they_leave_at_once_again() -> N
     lots.add(1)
     await until(lambda: len(lots.lots) == 2)
     lots.gathering._gather_s = NEVER_S
+    await asyncio.sleep(2 * QUIET_S)
     lots.add(1)
     await _a_turn_of_the_loop()
     assert lots.lots == [BUSY_LOT, 1, 1]
+
+
+async def test_what_follows_soon_gathers_until_kafka_confirms() -> None:
+    lots = Lots()
+    lots.is_awaited = True
+    lots.gathering._handed_over_at = asyncio.get_running_loop().time() + NEVER_S  # No time passes on this clock.
+    lots.add(2)
+    await _a_turn_of_the_loop()
+    assert lots.lots == []
+    lots.gathering.end()
+    assert lots.lots == [2]
