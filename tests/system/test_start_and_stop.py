@@ -37,7 +37,8 @@ def test_what_is_held_is_told_as_of_now(ingress: MakeIngress, own_broker: Broker
     before = held_bytes(bridge)
     for number in range(5):
         assert bridge.post(recalled("u", unread=number)).json == OK
-        assert (now := held_bytes(bridge)) > before
+        now = held_bytes(bridge)
+        assert now > before
         before = now
 
 
