@@ -102,7 +102,10 @@ class Stage:
         """Wait until nothing that was acknowledged is anywhere but on the topic."""
 
         def drained() -> bool:
-            return len(self.journals()) <= self._workers and _held(self.ingress) == 0
+            try:
+                return len(self.journals()) <= self._workers and _held(self.ingress) == 0
+            except (OSError, ValueError):  # It has only just been started again, after the last fault.
+                return False
 
         wait_until(drained, timeout=timeout, every=0.1, what=lambda: f"the journals empty\n{self.ingress.tail()}")
 
