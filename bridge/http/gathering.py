@@ -71,9 +71,8 @@ class Gathering:
         """A request is whole."""
         if self._timer is None:
             is_quiet = self._loop.time() - self._handed_over_at > QUIET_S
-            if (
-                is_quiet and not self._is_busy and self._is_awaited()
-            ):  # Not before what else has arrived by now was read.
+            if is_quiet and not self._is_busy and self._is_awaited():
+                # Not before what else has arrived by now was read.
                 self._timer = self._loop.call_soon(self._hand_over)
             else:
                 self._timer = self._loop.call_later(self._gather_s, self._hand_over)

@@ -227,7 +227,7 @@ class Ingress:
 
     def _refusal(self, request: CallbackRequest, refusal: Refusal, verdict: Verdict | None) -> PlatformReply:
         """What a request is told that is not kept. An authentic one that awaits an answer gets that all the same."""
-        command = command_in_path(request.path)
+        command = command_in_path(request.path) if verdict is None else verdict.query.command
         if verdict is not None and verdict.refusal is None and _awaits_answer(command):
             return self._answer_unkept(request, command, b"", refusal)
         self._refusals.note(refusal, request)

@@ -12,6 +12,8 @@ from bridge.events import fields
 from bridge.events.base import Callback, Data, Part, Reply, tencent
 
 UserId = Annotated[str | None, tencent("UserId", "Who did it.")]
+PossibleUserId = Annotated[str | None, tencent("UserId", "Who did it.", optional=True)]
+PossibleRoomId = Annotated[str | None, tencent("RoomId", "The room.", optional=True)]
 UserRole = Annotated[
     int | None, tencent("UserRole", "0: owner; 1: administrator; 2: an ordinary member.", optional=True)
 ]
@@ -58,8 +60,8 @@ class OldRoomCreated(Data, frozen=True):
         is_open=True,
     )
 
-    user_account: Annotated[str | None, tencent("UserId", "Who did it.", optional=True)] = None
-    room_id: Annotated[str | None, tencent("RoomId", "The room.", optional=True)] = None
+    user_account: PossibleUserId = None
+    room_id: PossibleRoomId = None
     room_info: OldRoom = None
 
 
@@ -154,7 +156,7 @@ class OldRoleChanged(Data, frozen=True):
     )
 
     user_account: Annotated[str | None, tencent("UserId", "Who did it, or whose role it is.", optional=True)] = None
-    room_id: Annotated[str | None, tencent("RoomId", "The room.", optional=True)] = None
+    room_id: PossibleRoomId = None
     user_role: UserRole = None
 
 
@@ -173,8 +175,8 @@ class OldSeatTaken(Data, frozen=True):
         is_open=True,
     )
 
-    user_account: Annotated[str | None, tencent("UserId", "Who did it.", optional=True)] = None
-    room_id: Annotated[str | None, tencent("RoomId", "The room.", optional=True)] = None
+    user_account: PossibleUserId = None
+    room_id: PossibleRoomId = None
     seat_count: SeatCount = None
 
 

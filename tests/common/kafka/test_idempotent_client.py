@@ -88,7 +88,6 @@ async def test_one_that_is_abandoned_while_its_broker_is_frozen_leaves_nothing_b
     await client.partitions()
     own_broker.freeze()
     request = client.send(1, ProduceRequest(topics.events, [(0, batch(client, b"x", 0))], timeout_s=5))
-    await asyncio.sleep(0.1)
     assert not await client.answers(timeout_s=0.1)
     async with asyncio.timeout(NEVER_S):
         await client.abandon()
