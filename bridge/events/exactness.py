@@ -27,11 +27,6 @@ class IdentityField(NamedTuple):
     """Whether it is EventTime, and counts as absent where it is in seconds."""
 
     @property
-    def platform_name(self) -> str:
-        """The preferred one of `platform_names`."""
-        return self.platform_names[0]
-
-    @property
     def in_words(self) -> str:
         """Its names, for the reference."""
         first, *others = (f"`{name}`" for name in self.platform_names)

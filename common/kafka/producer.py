@@ -24,30 +24,24 @@ log = logging.getLogger(__name__)
 def make_producer(
     arguments: ClientArguments,
     *,
-    client_id: str | None = None,
     max_batch_bytes: int = 256 * 1024,
     max_request_bytes: int = 8 * 1024 * 1024,
-    request_timeout_s: float = 40.0,
     compression: Compression = "none",
 ) -> AIOKafkaProducer:
     """A producer that writes each record once and in order, confirmed by all replicas in sync; not started yet.
 
     Args:
         arguments: of every client, from the settings.
-        client_id: how brokers name it in their logs and metrics.
         max_batch_bytes: a batch is sent when it has as many.
         max_request_bytes: of a request; a larger record is refused.
-        request_timeout_s: how long a broker has for an answer, and a batch until it is given up.
         compression: of batches.
     """
     producer = AIOKafkaProducer(
         **arguments,
-        client_id=client_id,
         acks="all",
         enable_idempotence=True,
         max_batch_size=max_batch_bytes,
         max_request_size=max_request_bytes,
-        request_timeout_ms=int(request_timeout_s * 1000),
         metadata_max_age_ms=METADATA_MAX_AGE_MS,
         compression_type=None if compression == "none" else compression,
     )
