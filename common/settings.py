@@ -348,8 +348,13 @@ def _problem(settings_class: type[Settings], item: Any) -> str:
 
 
 def reference(settings_class: type[Settings]) -> Iterator[tuple[str, str, str]]:
-    """Every setting as (environment variable, default, meaning), in the order of the class, its own fields first."""
-    inherited = Settings.model_fields
-    for name, found in sorted(settings_class.model_fields.items(), key=lambda item: item[0] in inherited):
+    """Every setting as (environment variable, default, meaning), concern by concern as they are composed."""
+    for name in _names_in_order(settings_class):
+        found = settings_class.model_fields[name]
         default = "required" if found.is_required() else "" if found.default is None else str(found.default)
         yield variable_name(settings_class, name), default, meaning_of(settings_class, name)
+
+
+def _names_in_order(settings_class: type[Settings]) -> Iterator[str]:
+    for declaring in settings_class.__mro__:
+        yield from (name for name in vars(declaring).get("__annotations__", {}) if name in settings_class.model_fields)

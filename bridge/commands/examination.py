@@ -21,8 +21,8 @@ from yarl import URL
 from bridge.commands.allowed_networks import examine_networks
 from bridge.commands.finding import Finding
 from bridge.http.server import listen
-from bridge.setting_values import too_many_tokens
 from bridge.settings import BridgeSettings, InspectionSettings
+from bridge.settings.access import too_many_tokens
 from common.kafka import diagnosis
 from common.kafka.clients import admin_client
 from common.kafka.topics import max_message_bytes

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from bridge.ingress.stale import JOURNAL_SHARE, StaleBudget
-from bridge.settings import MEBIBYTE
+from bridge.settings.units import MEBIBYTE
 from tests.conftest import MakeIngress
 from tests.support.callbacks import RECALLED, PostedCallback, recalled
 

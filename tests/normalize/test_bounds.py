@@ -14,7 +14,7 @@ from bridge.normalize.batches import MAX_ITEMS, MAX_SHARED_BYTES
 from bridge.normalize.bounds import MAX_DEPTH, MAX_VALUES, SMALL_BYTES, excess
 from bridge.normalize.normalizer import MOST_DECISION_BYTES, Normalizer, RecordTooLargeError, with_decision
 from bridge.normalize.repair import MAX_HALVES, UnreadableError, load
-from bridge.settings import DEAD_LETTER_BYTES
+from bridge.settings.limits import DEAD_LETTER_BYTES
 from tests.support.callbacks import RECALLED, SENT
 from tests.support.events import DLQ, Noted, checked_event, event_of, json_of, normalizer, received, records_of
 from tests.support.ingress_parts import settings

@@ -1,0 +1,65 @@
+"""All settings of the ingress, composed of those of each concern."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import ValidationInfo, field_validator
+from pydantic_settings import SettingsConfigDict
+
+from bridge.settings.access import AccessSettings
+from bridge.settings.decisions import DecisionSettings
+from bridge.settings.events import EventSettings
+from bridge.settings.journal import JournalSettings
+from bridge.settings.limits import LimitSettings
+from bridge.settings.listening import ListeningSettings
+from bridge.settings.processes import ProcessSettings
+from bridge.settings.stale import StaleSettings
+from bridge.settings.topics import TopicSettings
+from common.settings import retention_ms
+from common.topic import Topic
+
+MAX_SECONDS = 7 * 86_400
+"""No time among the settings is longer: what is, is a slip, and clocks overflow."""
+
+
+class BridgeSettings(
+    AccessSettings,
+    ListeningSettings,
+    ProcessSettings,
+    TopicSettings,
+    JournalSettings,
+    DecisionSettings,
+    EventSettings,
+    StaleSettings,
+    LimitSettings,
+):
+    """Each field is the variable `BRIDGE_<NAME>`; `bridge settings` prints the table of all of them.
+
+    A new setting belongs into the class of its concern; here is only what needs several of them.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="BRIDGE_")
+
+    @field_validator("*")
+    @classmethod
+    def _check_seconds(cls, value: Any, info: ValidationInfo) -> Any:
+        if (info.field_name or "").endswith("_s") and not value <= MAX_SECONDS:
+            raise ValueError(f"{value} is more than a week ({MAX_SECONDS} s)")
+        return value
+
+    @property
+    def topics(self) -> list[Topic]:
+        """The topics of the ingress as it creates them."""
+        return [
+            self._topic(self.topic, self.topic_retention_hours),
+            self._topic(self.dlq_topic, self.dlq_retention_hours),
+        ]
+
+    def _topic(self, name: str, retention_hours: int) -> Topic:
+        return Topic(
+            name,
+            self.topic_partitions,
+            self.topic_replication,
+            {"retention.ms": str(retention_ms(retention_hours)), "max.message.bytes": str(self.max_record_bytes)},
+        )

@@ -1,0 +1,65 @@
+"""What events hold."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import ClassVar
+
+from pydantic import Field, field_validator
+
+from bridge.events import names
+from bridge.events.base import SCHEMA_BASE
+from common.settings import Settings
+
+
+class EventSettings(Settings):
+    """What of a callback an event has, and what not."""
+
+    heading: ClassVar[str] = "Events"
+
+    schema_base: str = Field(
+        SCHEMA_BASE, description="What `dataschema` begins with; the event type and `.json` follow."
+    )
+    drop_fields: str = Field(
+        "",
+        description="""Fields of callbacks that reach neither disk nor topic, at any depth, by the platform's names,
+        e.g. `MsgBody,CloudCustomData`. A body that nobody can read is kept by its size and SHA-256 only.""",
+    )
+    keep_raw: bool = Field(
+        False, description="Whether events carry the original body and query in the headers `raw-body`, `raw-query`."
+    )
+
+    @field_validator("schema_base")
+    @classmethod
+    def _check_schema_base(cls, base: str) -> str:
+        if not re.fullmatch(r"[A-Za-z][A-Za-z0-9+.-]*:[!#$%&'()*+,./0-9:;=?@A-Z_a-z~\[\]-]*[/:#=]", base):
+            raise ValueError(
+                f"{base!r} is no beginning of a URI: write a scheme, and end with what stands before a name,"
+                " as in https://example.org/schemas/"
+            )
+        return base
+
+    @field_validator("drop_fields")
+    @classmethod
+    def _check_drop_fields(cls, names: str) -> str:
+        for name in _names_in(names):
+            if not re.fullmatch(r"[A-Za-z0-9_]+", name):
+                raise ValueError(
+                    f"{name!r} is no name of a field: write the platform's names with commas between, without quotes,"
+                    " brackets and paths, as in MsgBody,CloudCustomData"
+                )
+        return names
+
+    def remarks(self) -> Iterator[str]:
+        """What is set and may not do what is meant."""
+        yield from super().remarks()
+        for name in _names_in(self.drop_fields):
+            if not names.is_field(name):
+                nearest = names.nearest_field(name)
+                meant = f"is {nearest} meant?" if nearest else "it is dropped where it comes nevertheless."
+                yield f"BRIDGE_DROP_FIELDS: {name} is a field of no documented callback; {meant}"
+
+
+def _names_in(text: str) -> list[str]:
+    return [name.strip() for name in text.split(",") if name.strip()]
