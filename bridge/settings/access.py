@@ -11,7 +11,7 @@ from pydantic_settings import NoDecode
 
 from common.networks import IPNetwork, Network, read_network
 from common.rest.app import IM_APPS_FORM, ImApps
-from common.settings import Settings, meaning_of
+from common.settings import SettingsGroup, meaning_of
 from common.text import plural
 
 MANY_TOKENS = 4
@@ -49,7 +49,7 @@ _OF_AUTO = {"allowed_networks_region", "allowed_networks_interval_s", "allowed_n
 """Settings that only an allow-list needs which the platform makes."""
 
 
-class AccessSettings(Settings):
+class AccessSettings(SettingsGroup):
     """What makes a callback authentic, and where it may come from."""
 
     heading: ClassVar[str] = "Who may post"

@@ -16,7 +16,7 @@ from bridge.settings.listening import ListeningSettings
 from bridge.settings.processes import ProcessSettings
 from bridge.settings.stale import StaleSettings
 from bridge.settings.topics import TopicSettings
-from common.settings import retention_ms
+from common.settings import Settings, retention_ms
 from common.topic import Topic
 
 MAX_SECONDS = 7 * 86_400
@@ -33,6 +33,7 @@ class BridgeSettings(
     EventSettings,
     StaleSettings,
     LimitSettings,
+    Settings,
 ):
     """Each field is the variable `BRIDGE_<NAME>`; `bridge settings` prints the table of all of them.
 

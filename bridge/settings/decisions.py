@@ -10,10 +10,10 @@ from urllib.parse import urlsplit
 from pydantic import Field, SecretStr, field_validator, model_validator
 
 from bridge.events import names
-from common.settings import Settings
+from common.settings import SettingsGroup
 
 
-class DecisionSettings(Settings):
+class DecisionSettings(SettingsGroup):
     """Within which time the platform is answered, and by whom."""
 
     heading: ClassVar[str] = "Replies and decisions"

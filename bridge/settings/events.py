@@ -10,10 +10,10 @@ from pydantic import Field, field_validator
 
 from bridge.events import names
 from bridge.events.base import SCHEMA_BASE
-from common.settings import Settings
+from common.settings import SettingsGroup
 
 
-class EventSettings(Settings):
+class EventSettings(SettingsGroup):
     """What of a callback an event has, and what not."""
 
     heading: ClassVar[str] = "Events"

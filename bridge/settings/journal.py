@@ -8,10 +8,10 @@ from typing import ClassVar
 from pydantic import Field
 
 from bridge.settings.units import MEBIBYTE
-from common.settings import Settings
+from common.settings import SettingsGroup
 
 
-class JournalSettings(Settings):
+class JournalSettings(SettingsGroup):
     """The journals on disk, and when they are written."""
 
     heading: ClassVar[str] = "Journal"

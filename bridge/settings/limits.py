@@ -7,13 +7,13 @@ from typing import ClassVar, Self
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from bridge.settings.units import MEBIBYTE
-from common.settings import Settings
+from common.settings import SettingsGroup
 
 DEAD_LETTER_BYTES = 64 * 1024
 """What a dead letter has beside the body: the query above all."""
 
 
-class LimitSettings(Settings):
+class LimitSettings(SettingsGroup):
     """How large bodies and records may be, and how much there may be of them at a time."""
 
     heading: ClassVar[str] = "Limits"

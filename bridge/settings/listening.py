@@ -6,10 +6,10 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from common.settings import Settings
+from common.settings import SettingsGroup
 
 
-class ListeningSettings(Settings):
+class ListeningSettings(SettingsGroup):
     """Addresses, ports and connections."""
 
     heading: ClassVar[str] = "Addresses and connections"

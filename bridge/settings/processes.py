@@ -6,10 +6,10 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from common.settings import Settings
+from common.settings import SettingsGroup
 
 
-class ProcessSettings(Settings):
+class ProcessSettings(SettingsGroup):
     """How many processes there are, and how long they may take."""
 
     heading: ClassVar[str] = "Processes"

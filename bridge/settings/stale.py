@@ -7,10 +7,10 @@ from typing import ClassVar
 from pydantic import Field
 
 from bridge.settings.units import MEBIBYTE
-from common.settings import Settings
+from common.settings import SettingsGroup
 
 
-class StaleSettings(Settings):
+class StaleSettings(SettingsGroup):
     """How far RequestTime may be from our clock, and what is kept of what is farther."""
 
     heading: ClassVar[str] = "Callbacks of a stale time"

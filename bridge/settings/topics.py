@@ -7,10 +7,10 @@ from typing import ClassVar, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from bridge.settings.units import MEBIBYTE
-from common.settings import Settings, check_topic
+from common.settings import SettingsGroup, check_topic
 
 
-class TopicSettings(Settings):
+class TopicSettings(SettingsGroup):
     """Names and retention of the topics, and the way of records to them."""
 
     heading: ClassVar[str] = "Topics"

@@ -1,0 +1,4 @@
+"""Units of the settings of the workers."""
+
+KIBIBYTE = 1024
+MEBIBYTE = 1024 * KIBIBYTE
