@@ -69,13 +69,15 @@ wheel: $(VENV)/.embedded ## the package dist/im_bridge-VERSION-py3-none-any.whl,
 examples: setup ## every subscriber of examples/ on a real topic, as far as its toolchain is here
 	$(VENV)/bin/python -m tests.examples
 
-lint: setup     ## ruff, mypy --strict, the direction of imports, and whether schemas and reference are up to date
+lint: setup     ## ruff, mypy --strict, the direction of imports, and whether schemas and references are up to date
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff check --preview --select PLC2701 .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
 	$(VENV)/bin/lint-imports --no-cache --no-logo
 	$(VENV)/bin/bridge schemas --check
+	$(VENV)/bin/bridge settings --page docs/settings.md --check
+	$(VENV)/bin/consumers settings --page docs/settings.md --check
 
 format: setup   ## let ruff format the code
 	$(VENV)/bin/ruff format .

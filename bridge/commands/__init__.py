@@ -10,7 +10,9 @@ from common.lazy_command import LazyCommand
 SUMMARY = "Tencent Cloud IM callbacks, durably on a Kafka topic."
 COMMANDS = {
     "serve": LazyCommand("bridge.commands.serve:serve", "Accept callbacks and publish them, until SIGTERM."),
-    "settings": LazyCommand("bridge.commands.settings:settings", "Print every setting, its default and its meaning."),
+    "settings": LazyCommand(
+        "bridge.commands.settings:settings", "Print every setting: its default, its meaning, the values that it takes."
+    ),
     "doctor": LazyCommand(
         "bridge.commands.doctor:doctor", "Try everything that the ingress depends on, and say of each fault what to do."
     ),

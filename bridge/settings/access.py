@@ -53,6 +53,7 @@ class AccessSettings(SettingsGroup):
     """What makes a callback authentic, and where it may come from."""
 
     heading: ClassVar[str] = "Who may post"
+    read_more: ClassVar[str] = "security.md"
 
     apps: dict[str, list[SecretStr]] = Field(
         description="""JSON: each app's SdkAppid with its callback tokens (one of each product that has its own, two

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from pydantic import ValidationInfo, field_validator
 from pydantic_settings import SettingsConfigDict
@@ -18,9 +18,6 @@ from bridge.settings.stale import StaleSettings
 from bridge.settings.topics import TopicSettings
 from common.settings import Settings, retention_ms
 from common.topic import Topic
-
-MAX_SECONDS = 7 * 86_400
-"""No time among the settings is longer: what is, is a slip, and clocks overflow."""
 
 
 class BridgeSettings(
@@ -40,13 +37,15 @@ class BridgeSettings(
     A new setting belongs into the class of its concern; here is only what needs several of them.
     """
 
+    longest_s: ClassVar[int] = 7 * 86_400
+
     model_config = SettingsConfigDict(env_prefix="BRIDGE_")
 
     @field_validator("*")
     @classmethod
     def _check_seconds(cls, value: Any, info: ValidationInfo) -> Any:
-        if (info.field_name or "").endswith("_s") and not value <= MAX_SECONDS:
-            raise ValueError(f"{value} is more than a week ({MAX_SECONDS} s)")
+        if (info.field_name or "").endswith("_s") and not value <= cls.longest_s:
+            raise ValueError(f"{value} is more than a week ({cls.longest_s} s)")
         return value
 
     @property

@@ -17,6 +17,7 @@ class DecisionSettings(SettingsGroup):
     """Within which time the platform is answered, and by whom."""
 
     heading: ClassVar[str] = "Replies and decisions"
+    read_more: ClassVar[str] = "decisions.md"
 
     reply_deadline_ms: int = Field(
         500, ge=50, le=1900, description="A reply leaves within this time. The platform waits 2 s."

@@ -17,6 +17,7 @@ class EventSettings(SettingsGroup):
     """What of a callback an event has, and what not."""
 
     heading: ClassVar[str] = "Events"
+    read_more: ClassVar[str] = "security.md#where-personal-data-is"
 
     schema_base: str = Field(
         SCHEMA_BASE, description="What `dataschema` begins with; the event type and `.json` follow."

@@ -15,6 +15,7 @@ class JournalSettings(SettingsGroup):
     """The journals on disk, and when they are written."""
 
     heading: ClassVar[str] = "Journal"
+    read_more: ClassVar[str] = "operations.md"
 
     journal_dir: Path = Field(Path("./journal"), description="Folder of the journals; each process has one of its own.")
     journal_max_bytes: int = Field(

@@ -14,6 +14,7 @@ class StaleSettings(SettingsGroup):
     """How far RequestTime may be from our clock, and what is kept of what is farther."""
 
     heading: ClassVar[str] = "Callbacks of a stale time"
+    read_more: ClassVar[str] = "security.md#stale-callbacks"
 
     clock_skew_s: int = Field(60, ge=1, description="Most by which RequestTime may differ from our clock.")
     stale_per_minute: int = Field(

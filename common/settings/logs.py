@@ -13,6 +13,7 @@ class LogSettings(SettingsGroup):
     """The log on standard error."""
 
     heading: ClassVar[str] = "Log"
+    read_more: ClassVar[str] = "operations.md"
 
     log_format: Literal["text", "json"] = Field("text", description="`text` for people, `json` for collectors.")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Lowest level that is logged.")

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 from pydantic import PrivateAttr, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
@@ -40,6 +40,13 @@ class SettingsGroup(BaseSettings):
     value and as a file is an error, whatever their order: one of them is a mistake. What comes from a file may be
     replaced while we run: `latest`.
     """
+
+    heading: ClassVar[str]
+    """Of the group, in the reference; the first line of the docstring says what it is about."""
+    read_more: ClassVar[str] = ""
+    """A page below docs/ that says more of the group, perhaps with an anchor."""
+    longest_s: ClassVar[int | None] = None
+    """No time among the settings is longer, in seconds: what is, is a slip, and clocks overflow. None: no limit."""
 
     model_config = SettingsConfigDict(env_file=ENV_FILE, env_ignore_empty=True, extra="ignore", frozen=True)
 

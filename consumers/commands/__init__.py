@@ -8,7 +8,8 @@ SUMMARY = "Workers on the topic of events."
 COMMANDS = {
     "run": LazyCommand("consumers.commands.run:run", "Run a worker until SIGTERM or Ctrl-C."),
     "settings": LazyCommand(
-        "consumers.commands.settings:show_settings", "Print every setting, its default and its meaning."
+        "consumers.commands.settings:show_settings",
+        "Print every setting: its default, its meaning, the values that it takes.",
     ),
     "badge": LazyCommand("consumers.commands.badge:app", "Look at badges, and make them anew."),
     "dlq": LazyCommand(

@@ -14,6 +14,7 @@ class ForwardSettings(SettingsGroup):
     """Where callbacks are posted, and with which signature."""
 
     heading: ClassVar[str] = "The worker forward"
+    read_more: ClassVar[str] = "forward.md"
 
     forward_url: str | None = Field(None, description="Where `forward` posts callbacks: your HTTP handler.")
     forward_secret: SecretStr | None = Field(

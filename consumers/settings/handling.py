@@ -14,6 +14,7 @@ class HandlingSettings(SettingsGroup):
     """Batches, retries, dead letters, and the stop."""
 
     heading: ClassVar[str] = "Handling of events"
+    read_more: ClassVar[str] = "workers.md"
 
     batch_max_events: int = Field(1000, ge=1, le=100_000, description="Most events that a worker is given at a time.")
     fetch_max_bytes: int = Field(

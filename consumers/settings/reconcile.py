@@ -14,6 +14,7 @@ class ReconcileSettings(SettingsGroup):
     """In whose name the platform is asked, and how often."""
 
     heading: ClassVar[str] = "The worker reconcile"
+    read_more: ClassVar[str] = "badges.md"
 
     im_apps: ImApps = Field({}, description=f"JSON, for `reconcile`: {IM_APPS_FORM}")
     reconcile_delay_s: float = Field(

@@ -27,6 +27,7 @@ class RedisSettings(SettingsGroup):
     """Where the badges are."""
 
     heading: ClassVar[str] = "Connection to Redis"
+    read_more: ClassVar[str] = "badges.md#rights-in-redis"
 
     redis_url: SecretUrl = Field(
         SecretUrl("redis://localhost:6379/0"),

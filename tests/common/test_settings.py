@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from bridge.settings import BridgeSettings
-from common.settings import load_settings, reference
+from common.settings import load_settings
+from common.settings.reference import reference
 
 
 @pytest.fixture(autouse=True)
@@ -128,7 +129,8 @@ def test_sasl_without_credentials_is_refused(
 
 
 def test_every_setting_is_documented() -> None:
-    assert [name for name, _, meaning in reference(BridgeSettings) if not meaning] == []
+    entries = [entry for section in reference(BridgeSettings) for entry in section.entries]
+    assert [entry.variable for entry in entries if not entry.meaning] == []
 
 
 @pytest.mark.parametrize(
