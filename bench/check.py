@@ -14,7 +14,7 @@ import orjson
 from bench.kafkas import Kafka
 from bench.load.requests import MIXES, callback
 from bench.rows import Running
-from bridge.normalize.normalizer import Received
+from bridge.normalize.received import Received
 from bridge.query import parse_query
 from tests.support.callbacks import APP_ID, PostedCallback
 from tests.support.events import normalizer

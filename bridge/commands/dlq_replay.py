@@ -17,7 +17,8 @@ from aiokafka.errors import KafkaError
 
 from bridge.ingress.refusals import STALE_TIME
 from bridge.journal.record import Record
-from bridge.normalize.normalizer import Normalizer, Received
+from bridge.normalize.normalizer import Normalizer
+from bridge.normalize.received import Received
 from bridge.normalize.repair import UnreadableError
 from bridge.query import parse_query
 from bridge.settings import BridgeSettings, DeveloperSettings

@@ -13,7 +13,8 @@ from bridge.events import registry
 from bridge.events.base import SCHEMA_BASE, EventTimePages
 from bridge.events.introspection import alternatives_of, fields_of, is_part, item_type
 from bridge.normalize.drift import Drift
-from bridge.normalize.normalizer import Normalizer, Received
+from bridge.normalize.normalizer import Normalizer
+from bridge.normalize.received import Received
 from bridge.query import parse_query
 
 APP_ID = "1400000000"

@@ -117,7 +117,7 @@ def _identity(data: type[Data], paths: tuple[str, ...], otherwise: Identity) -> 
 
     def identity(data: Data, time_ms: int | None, is_in_ms: bool, platform: str | None) -> Sequence[Any] | None:
         values = get(data)
-        if None in values or "" in values or [] in values:
+        if not all(values) and (None in values or "" in values or [] in values):
             return otherwise(data, time_ms, is_in_ms, platform)
         if get_optional is None:
             return values

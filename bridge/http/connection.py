@@ -21,7 +21,7 @@ from aiohttp import hdrs
 from bridge.http.body import ChunkedBody, SizedBody
 from bridge.http.context import HttpContext
 from bridge.http.head import HeadReader
-from bridge.http.plain import ONE_PIECE_BYTES
+from bridge.http.plain import ONE_PIECE_BYTES, read_plain
 from bridge.http.request import HttpRequest
 from bridge.http.response import render
 from bridge.ingress import refusals, replies
@@ -210,7 +210,7 @@ class HttpConnection(HttpRequest, asyncio.Protocol):
 
     def _read_head(self, data: bytes) -> None:
         reader = self._head_reader
-        if not reader.size and (plain := self._context.plain.read(data)) is not None:
+        if not reader.size and (plain := read_plain(data)) is not None:
             self.head, self.content = plain
             self.arrived = time.perf_counter()
             self._complete()

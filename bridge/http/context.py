@@ -8,7 +8,6 @@ from bridge.http.body_budget import BodyBudget
 from bridge.http.connection_table import ConnectionTable
 from bridge.http.gathering import Gathering
 from bridge.http.malformed import MalformedLog
-from bridge.http.plain import PlainReader
 from bridge.ingress.ingress import Ingress
 
 
@@ -20,7 +19,6 @@ class HttpContext:
     gathering: Gathering
     table: ConnectionTable
     bodies: BodyBudget
-    plain: PlainReader
     malformed: MalformedLog
     head_timeout_s: float
     """How long a head may take; also, until a connection is proven, the wait for it."""

@@ -14,7 +14,6 @@ from bridge.http.connection_table import ConnectionTable
 from bridge.http.context import HttpContext
 from bridge.http.gathering import Gathering
 from bridge.http.malformed import MalformedLog
-from bridge.http.plain import PlainReader
 from bridge.ingress.ingress import Ingress
 from bridge.settings import BridgeSettings
 from common import listening
@@ -70,7 +69,6 @@ class HttpServer:
             gathering=Gathering(ingress.accept, flush, gather_s=gather_s, is_awaited=is_awaited),
             table=self.table,
             bodies=BodyBudget(bodies_max_bytes),
-            plain=PlainReader(),
             malformed=MalformedLog(),
             head_timeout_s=head_timeout_s,
             body_timeout_s=body_timeout_s,

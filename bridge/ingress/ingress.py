@@ -32,7 +32,8 @@ from bridge.journal.journal import JournalFullError
 from bridge.journal.record import Record
 from bridge.normalize.content import command_in
 from bridge.normalize.drift import Drift
-from bridge.normalize.normalizer import Received, TopicLimit, with_decision
+from bridge.normalize.normalizer import TopicLimit, with_decision
+from bridge.normalize.received import Received
 from bridge.query import command_in_path, parse_query
 from bridge.settings import BridgeSettings
 from common.logs import Throttle

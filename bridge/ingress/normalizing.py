@@ -13,7 +13,8 @@ from bridge.ingress import refusals
 from bridge.ingress.refusals import RefusedError
 from bridge.journal.record import Record
 from bridge.normalize.drift import Drift
-from bridge.normalize.normalizer import Normalizer, Received, RecordTooLargeError, TopicLimit
+from bridge.normalize.normalizer import Normalizer, RecordTooLargeError, TopicLimit
+from bridge.normalize.received import Received
 from bridge.normalize.repair import UnreadableError
 from bridge.settings import BridgeSettings
 from common.logs import Throttle

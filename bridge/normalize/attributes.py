@@ -25,11 +25,10 @@ _FORBIDDEN = re.compile(
 
 def attribute(text: str) -> str | None:
     """`text` as the value of an attribute: valid Unicode, no control characters, of bounded length; None if empty."""
-    text = text[:MAX_ATTRIBUTE_CHARS]
-    if not (text.isascii() and text.isprintable()):
-        valid = text.encode(errors="replace").decode()
-        text = "".join(character if character.isprintable() else "\ufffd" for character in valid)
-    return text or None
+    if text.isascii() and text.isprintable() and len(text) <= MAX_ATTRIBUTE_CHARS:
+        return text or None
+    valid = text[:MAX_ATTRIBUTE_CHARS].encode(errors="replace").decode()
+    return "".join(character if character.isprintable() else "\ufffd" for character in valid)
 
 
 def is_attribute(text: str) -> bool:

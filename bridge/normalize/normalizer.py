@@ -15,14 +15,15 @@ from bridge.normalize.batches import BatchItem, split_batch
 from bridge.normalize.content import Content, ContentReader, command_in
 from bridge.normalize.drift import Drift
 from bridge.normalize.identity import event_id
+from bridge.normalize.received import EVENT_CONTENT_TYPE, Received
 from bridge.normalize.redaction import FieldFilter
 from bridge.normalize.repair import UnreadableError
+from bridge.normalize.usual import UsualEvents
 from bridge.query import Query
 from bridge.settings import BridgeSettings
 from common.query_string import unsigned
 from common.timestamps import rfc3339
 
-EVENT_CONTENT_TYPE = ("content-type", b"application/cloudevents+json")
 USUAL_BATCH = "Events"
 """Name of the list in a batch that has no entry."""
 MOST_DECISION_BYTES = 128
@@ -34,17 +35,6 @@ TopicLimit = Callable[[str], int | None]
 """Topic → largest record that it takes, as Kafka says; None where that is not known."""
 _EVENT_START = b'{"specversion":"1.0"'
 """What the value of each event begins with."""
-
-
-class Received(msgspec.Struct, frozen=True, gc=False):
-    """A callback that passed verification."""
-
-    query: Query
-    body: bytes
-    time_ns: int
-    """When it was received, Unix nanoseconds; no two callbacks of a process have the same."""
-    traceparent: str = ""
-    """W3C trace context, if a proxy in front sent one."""
 
 
 class RecordTooLargeError(Exception):
@@ -89,6 +79,8 @@ class Normalizer:
         self._small_value_bytes = 0 if keep_raw else min(SMALL_RECORD_BYTES, max_record_bytes) // 2
         self._reader = ContentReader(drift or Drift())
         self._encode = msgspec.json.Encoder().encode
+        is_as_it_came = not (self._filter.is_active or keep_raw)
+        self._usual = UsualEvents(topic=topic, schema_base=schema_base) if is_as_it_came else None
 
     @classmethod
     def from_settings(
@@ -112,6 +104,8 @@ class Normalizer:
         Raises:
             UnreadableError: nothing in the body can become an event, or what it becomes is too large.
         """
+        if self._usual is not None and (usual := self._usual.record(received)) is not None:
+            return [self._fitting(usual)]
         query = received.query
         body, repaired = self._filter.apply(received.body) if self._filter.is_active else (received.body, False)
         entry = registry.find(query.command)
@@ -236,7 +230,10 @@ class Normalizer:
             headers.append(("traceparent", received.traceparent.encode()))
         if self._keep_raw:
             headers += [("raw-body", body), ("raw-query", _query_to_keep(query))]
-        record = Record(self._topic, subject.encode(), self._encode(event), headers, received_ms)
+        return self._fitting(Record(self._topic, subject.encode(), self._encode(event), headers, received_ms))
+
+    def _fitting(self, record: Record) -> Record:
+        """The record of an event. Raises UnreadableError where it is too large."""
         if len(record.value) > self._small_value_bytes and (excess := self._excess(record)) is not None:
             raise UnreadableError("too_large", f"its event has {excess}: see BRIDGE_MAX_RECORD_BYTES")
         return record

@@ -13,7 +13,7 @@ from unittest import mock
 import pytest
 
 from bridge.http.head import MAX_FIELDS, MAX_HEAD_BYTES, Head, HeadReader
-from bridge.http.plain import ONE_PIECE_BYTES, PlainReader
+from bridge.http.plain import ONE_PIECE_BYTES, read_plain
 from bridge.ingress.refusals import RefusedError
 from tests.support.callbacks import recalled
 from tests.support.http import serving, wire
@@ -123,11 +123,10 @@ def read_long(data: bytes) -> tuple[Head, bytes] | None:
 
 def test_whatever_it_reads_the_long_way_reads_as_the_same() -> None:
     chance = random.Random(1)
-    reader = PlainReader()
     read = refused = 0
     for number in range(30_000):
         data = any_request(chance)
-        plain, long = reader.read(data), read_long(data)
+        plain, long = read_plain(data), read_long(data)
         if plain is None:
             refused += long is None
         else:
@@ -141,21 +140,20 @@ def test_whatever_it_reads_the_long_way_reads_as_the_same() -> None:
 def test_what_is_odd_is_left_to_the_long_way(line: bytes) -> None:
     for fields in ((*USUAL, line), (line, *USUAL), (*(field for field in USUAL if field != LENGTH), line)):
         data = request(fields)
-        plain = PlainReader().read(data)
+        plain = read_plain(data)
         assert plain is None or plain == read_long(data)
 
 
 @pytest.mark.parametrize("beginning", BEGINNINGS[3:])
 def test_what_is_no_plain_post_is_left_to_the_long_way(beginning: bytes) -> None:
-    assert PlainReader().read(request(beginning=beginning)) is None
+    assert read_plain(request(beginning=beginning)) is None
 
 
 def test_no_harmless_field_sends_a_callback_the_long_way() -> None:
-    reader = PlainReader()
     for chosen in itertools.chain.from_iterable(itertools.combinations(USUAL, size) for size in range(len(USUAL))):
         fields = (b"HOST: x", LENGTH.lower(), *(field for field in chosen if field not in {USUAL[0], LENGTH}))
-        assert reader.read(request(fields)) is not None
-    found = reader.read(request())
+        assert read_plain(request(fields)) is not None
+    found = read_plain(request())
     assert found == (
         Head(
             path="/?a=b",
@@ -168,41 +166,38 @@ def test_no_harmless_field_sends_a_callback_the_long_way() -> None:
 
 
 def test_the_last_request_of_a_connection_may_be_plain_and_leaves_nothing_behind() -> None:
-    reader = PlainReader()
     for _ in range(3):
-        last = reader.read(request((b"Host: x", LENGTH, b"Connection: Close")))
+        last = read_plain(request((b"Host: x", LENGTH, b"Connection: Close")))
         assert last is not None
         assert last[0].closes
-        next_one = reader.read(request())
+        next_one = read_plain(request())
         assert next_one is not None
         assert not next_one[0].closes
 
 
 def test_limits_of_head_and_body_are_those_of_the_long_way() -> None:
-    reader = PlainReader()
     bare = len(request((b"Host: x", LENGTH, b"A: ")))
     for size, is_plain in ((MAX_HEAD_BYTES - bare + len(BODY), True), (MAX_HEAD_BYTES - bare + len(BODY) + 1, False)):
         data = request((b"Host: x", LENGTH, b"A: " + b"a" * size))
-        assert (reader.read(data) is not None) is is_plain
+        assert (read_plain(data) is not None) is is_plain
         assert (read_long(data) is not None) is is_plain
     for number, is_plain in ((MAX_FIELDS, True), (MAX_FIELDS + 1, False)):
         data = request((b"Host: x", LENGTH, *(b"A%d: b" % name for name in range(number - 2))))
-        assert (reader.read(data) is not None) is is_plain
+        assert (read_plain(data) is not None) is is_plain
         assert (read_long(data) is not None) is is_plain
     for size, is_plain in ((0, True), (ONE_PIECE_BYTES, True), (ONE_PIECE_BYTES + 1, False)):
         data = request((b"Host: x", b"Content-Length: %d" % size), body=b"a" * size)
-        assert (reader.read(data) is not None) is is_plain
+        assert (read_plain(data) is not None) is is_plain
 
 
 def test_a_request_in_pieces_or_with_another_behind_it_is_left_to_the_long_way() -> None:
-    reader = PlainReader()
     data = request()
     for cut in range(len(data)):
-        assert reader.read(data[:cut]) is None
-        assert reader.read(data) is not None
+        assert read_plain(data[:cut]) is None
+        assert read_plain(data) is not None
     for behind in (b"\r\n", b"\0", b"POST", data):
-        assert reader.read(data + behind) is None
-        assert reader.read(data) is not None
+        assert read_plain(data + behind) is None
+        assert read_plain(data) is not None
 
 
 # -- On a connection ---------------------------------------------------------------------------------------------------
@@ -227,7 +222,7 @@ async def outcomes(sent: Sequence[bytes], *, is_short_way: bool) -> list[object]
     found: list[object] = []
     journal = FakeJournal(True)
     async with serving(ingress_with(journal), gather_s=0) as server:
-        short_way = mock.patch.object(server.http._context.plain, "read", return_value=None)
+        short_way = mock.patch("bridge.http.connection.read_plain", return_value=None)
         with contextlib.nullcontext() if is_short_way else short_way:
             for data in sent:
                 journal.records.clear()

@@ -10,7 +10,7 @@ import pytest
 from bridge.contract.examples import EVENT_TIME_MS, documented_bodies, made_body
 from bridge.events import registry
 from bridge.normalize.identity import event_id
-from bridge.normalize.normalizer import Received
+from bridge.normalize.received import Received
 from bridge.query import parse_query
 from tests.support.callbacks import RECALLED, SENT, sample
 from tests.support.events import NOON_NS, event_of, json_of, normalizer, received, records_of

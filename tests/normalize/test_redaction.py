@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 import pytest
 
-from bridge.normalize.normalizer import Received
+from bridge.normalize.received import Received
 from bridge.normalize.redaction import FieldFilter
 from bridge.normalize.repair import UnreadableError
 from bridge.query import parse_query

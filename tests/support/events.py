@@ -15,7 +15,8 @@ from bridge.events import DATA_TYPES, Event, parse_event
 from bridge.events.base import SCHEMA_BASE
 from bridge.journal.record import Record
 from bridge.normalize.drift import Drift
-from bridge.normalize.normalizer import Normalizer, Received
+from bridge.normalize.normalizer import Normalizer
+from bridge.normalize.received import Received
 from bridge.query import parse_query
 from tests.support.callbacks import APP_ID, signed_query
 

@@ -14,7 +14,8 @@ import pytest
 from typer.testing import CliRunner
 
 from bridge.commands import dlq as bridge_dlq
-from bridge.normalize.normalizer import Normalizer, Received
+from bridge.normalize.normalizer import Normalizer
+from bridge.normalize.received import Received
 from bridge.query import parse_query
 from consumers.commands import dlq as consumers_dlq
 from tests.support.badge_model import badge_event, produce

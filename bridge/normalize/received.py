@@ -1,0 +1,21 @@
+"""What the second step is given, and what all events have."""
+
+from __future__ import annotations
+
+import msgspec
+
+from bridge.query import Query
+
+EVENT_CONTENT_TYPE = ("content-type", b"application/cloudevents+json")
+"""Header of the record of each event."""
+
+
+class Received(msgspec.Struct, frozen=True, gc=False):
+    """A callback that passed verification."""
+
+    query: Query
+    body: bytes
+    time_ns: int
+    """When it was received, Unix nanoseconds; no two callbacks of a process have the same."""
+    traceparent: str = ""
+    """W3C trace context, if a proxy in front sent one."""
