@@ -9,7 +9,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from bridge.journal.header import check_is_journal, log_of
+from bridge.journal.header import NewerFormatError, check_is_journal, log_of
 from bridge.journal.journal_name import DAMAGED_SUFFIX, in_order, journals_in
 from bridge.journal.lock import is_ours, lock_holder
 from bridge.journal.own_file import ForeignError
@@ -47,6 +47,8 @@ def _is_unowned(path: Path) -> bool:
         return lock_holder(path) is None
     except FileNotFoundError:
         return False
+    except NewerFormatError as error:
+        _tell_newer(path, error)
     except ForeignError as error:
         _tell_foreign(error)
     except OSError as error:
@@ -57,10 +59,10 @@ def _is_unowned(path: Path) -> bool:
 def take_over(folder: Path, paths: Sequence[Path] | None = None) -> list[tuple[Store, list[Backlog]]]:
     """Open the journals that nobody owns, oldest first, among `paths` or all in `folder`.
 
-    Empty ones are removed, damaged ones renamed, and what is no journal is left as it is. A process that ended again
-    and again while Kafka was away leaves a file each time: what the last ones hold is moved into the one before them.
-    Of processes that try at the same moment each may find a file locked by the other, so what was locked for a moment
-    only is tried again.
+    Empty ones are removed, damaged ones renamed, and what is no journal, or of a newer format, is left as it is. A
+    process that ended again and again while Kafka was away leaves a file each time: what the last ones hold is moved
+    into the one before them. Of processes that try at the same moment each may find a file locked by the other, so what
+    was locked for a moment only is tried again.
 
     Raises:
         OSError: the folder cannot be read.
@@ -143,6 +145,8 @@ def _take(path: Path) -> Store | None:
         pass  # Its owner, or another who took it over, has removed it.
     except DamagedError as error:
         _rename_damaged(path, error)
+    except NewerFormatError as error:
+        _tell_newer(path, error)
     except ForeignError as error:
         _tell_foreign(error)
     except (UnavailableError, sqlite3.Error, OSError) as error:
@@ -154,6 +158,16 @@ def _tell_foreign(error: ForeignError) -> None:
     if str(error) not in _told_foreign:
         _told_foreign.add(str(error))
         log.warning("%s; it is left as it is. Move it out of the folder of the journals", error)
+
+
+def _tell_newer(path: Path, error: NewerFormatError) -> None:
+    """What it holds waits, and nobody here can publish it. While its owner lives, as in an upgrade, nothing waits."""
+    try:
+        is_owned = lock_holder(path) is not None
+    except (OSError, ForeignError):
+        is_owned = False
+    if not is_owned and _throttle.admits(str(error)):
+        log.error("%s; it is left as it is, and what it holds waits", error)
 
 
 def _tell_unavailable(path: Path, error: Exception) -> None:

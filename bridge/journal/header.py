@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 from bridge.journal.journal_name import JournalName
 from bridge.journal.own_file import ForeignError, opened, own_status
 
 APPLICATION_ID = 0x696D6272  # "imbr"
+FORMAT_VERSION = 1
+"""What this program writes, and the newest that it reads. A program that writes a higher one reads all lower ones."""
 MAGIC = b"SQLite format 3\x00"
 WAL_MAGICS = (b"\x37\x7f\x06\x82", b"\x37\x7f\x06\x83")
 """What a write-ahead log begins with."""
 HEAD_BYTES = 112
 """SQLite's header, and that of the first page of its table of contents."""
+FORMAT_VERSION_AT = slice(60, 64)
 APPLICATION_ID_AT = slice(68, 72)
 TABLES_AT = slice(103, 105)
 WAL_HEADER_BYTES, FRAME_HEADER_BYTES = 32, 24
@@ -22,6 +25,26 @@ MAX_FRAMES = 10_000
 """More are not looked through: the first page is in the first transaction."""
 SIDE_FILES = ("-wal", "-journal", "-shm")
 """What SQLite opens, by name, along with a database."""
+
+
+class NewerFormatError(ForeignError):
+    """The journal is of a newer version of this program, which alone can publish it. It is left as it is."""
+
+    def __init__(self, path: Path, version: int) -> None:
+        super().__init__(
+            f"{path} has format {version}, of a newer version of im-bridge; this one reads formats up to"
+            f" {FORMAT_VERSION}. Start the newer version again, or publish the file with its `bridge journal drain`"
+        )
+
+
+class _Identity(NamedTuple):
+    """Whose database it is, and of which format."""
+
+    application_id: int
+    format_version: int
+
+
+_UNKNOWN = _Identity(0, 0)
 
 
 def log_of(path: Path) -> Path:
@@ -34,6 +57,7 @@ def check_is_journal(path: Path) -> None:
 
     Raises:
         FileNotFoundError: there is nothing.
+        NewerFormatError: it is one of a newer version of this program.
         ForeignError: it is something else.
         OSError: the disk or the system does not let us look.
     """
@@ -44,20 +68,34 @@ def check_is_journal(path: Path) -> None:
             continue
     with opened(path) as file:
         head = file.read(HEAD_BYTES)
-    found = _application_id(head) if head.startswith(MAGIC) else 0
-    if found == APPLICATION_ID:
+    found = _identity(head) if head.startswith(MAGIC) else _UNKNOWN
+    if found.application_id == APPLICATION_ID:
+        check_format_version(path, found.format_version)
         return
-    if found:
-        raise ForeignError(f"{path} is a database of another program (its application_id is {found:#x})")
+    if found.application_id:
+        raise ForeignError(f"{path} is a database of another program (its application_id is {found.application_id:#x})")
     if not JournalName.of(path).is_of_our_form:
         raise ForeignError(f"{path} is no journal, neither by its name nor by what is in it")
     if head.startswith(MAGIC):
-        in_log = _application_id_in_log(path)
-        if in_log not in {None, APPLICATION_ID} or (in_log is None and any(head[TABLES_AT])):
+        in_log = _identity_in_log(path)
+        is_another = in_log.application_id != APPLICATION_ID if in_log else any(head[TABLES_AT])
+        if is_another:
             raise ForeignError(f"{path} is a database of another program")
+        if in_log:
+            check_format_version(path, in_log.format_version)
 
 
-def _application_id_in_log(path: Path) -> int | None:
+def check_format_version(path: Path, version: int) -> None:
+    """See to it that a journal has no format that only a newer version of this program understands.
+
+    Raises:
+        NewerFormatError: it has.
+    """
+    if version > FORMAT_VERSION:
+        raise NewerFormatError(path, version)
+
+
+def _identity_in_log(path: Path) -> _Identity | None:
     """What the first page of a database says that lies in its write-ahead log; None where it is not there."""
     try:
         with opened(log_of(path)) as file:
@@ -67,7 +105,7 @@ def _application_id_in_log(path: Path) -> int | None:
                 if len(frame) < FRAME_HEADER_BYTES + page_bytes:
                     break
                 if frame[:4] == FIRST_PAGE:
-                    return _application_id(frame[FRAME_HEADER_BYTES:])
+                    return _identity(frame[FRAME_HEADER_BYTES:])
     except FileNotFoundError:
         pass
     return None
@@ -80,5 +118,7 @@ def _page_bytes(file: BinaryIO) -> int:
     return min(max(size, 512), 65_536)
 
 
-def _application_id(head: bytes) -> int:
-    return int.from_bytes(head[APPLICATION_ID_AT], "big")
+def _identity(head: bytes) -> _Identity:
+    return _Identity(
+        int.from_bytes(head[APPLICATION_ID_AT], "big"), int.from_bytes(head[FORMAT_VERSION_AT], "big", signed=True)
+    )

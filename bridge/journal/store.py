@@ -13,14 +13,19 @@ from itertools import groupby
 from pathlib import Path
 from typing import NamedTuple
 
-from bridge.journal.header import APPLICATION_ID, WAL_MAGICS, check_is_journal, log_of
+from bridge.journal.header import (
+    APPLICATION_ID,
+    FORMAT_VERSION,
+    WAL_MAGICS,
+    check_format_version,
+    check_is_journal,
+    log_of,
+)
 from bridge.journal.journal_name import JournalName, new_path, next_number
 from bridge.journal.lock import forget_ours, is_ours, note_ours
 from bridge.journal.presence import Presence
 
 log = logging.getLogger(__name__)
-
-VERSION = 1
 
 # A checkpoint holds the writer up, and with it every reply that waits for a sync: 30 ms after 16 MiB, 10 ms after 4, or
 # 30 ms after 4 while a backlog is deleted.
@@ -31,7 +36,7 @@ FREED_PER_STEP_BYTES = 8 * 1024 * 1024
 SCHEMA = f"""
 BEGIN;
 PRAGMA application_id = {APPLICATION_ID};
-PRAGMA user_version = {VERSION};
+PRAGMA user_version = {FORMAT_VERSION};
 CREATE TABLE groups (
     seq INTEGER PRIMARY KEY,
     topic TEXT NOT NULL,
@@ -146,6 +151,7 @@ class Store:
             FileNotFoundError: it is gone.
             OwnedError: a living process has it.
             UnavailableError: the disk or the system does not let us.
+            NewerFormatError: a newer version of this program has made it.
             ForeignError: it is something that is not ours.
             DamagedError: it was a journal, and cannot be read any more.
         """
@@ -174,7 +180,9 @@ class Store:
         application_id, version = (
             self._connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("application_id", "user_version")
         )
-        if application_id != APPLICATION_ID or version != VERSION:
+        if application_id == APPLICATION_ID:
+            check_format_version(self.path, version)
+        if application_id != APPLICATION_ID or version != FORMAT_VERSION:
             raise DamagedError(f"{self.path}: version {version} of the format is not known to this program")
         self._connection.execute("SELECT seq FROM groups LIMIT 1").fetchone()
 

@@ -120,13 +120,13 @@ def test_a_file_that_cannot_be_opened_at_present_keeps_its_name(
     assert path.exists()
 
 
-def test_a_file_of_another_version_is_renamed_and_leaves_no_log_behind(tmp_path: Path) -> None:
+def test_a_file_of_a_format_that_never_was_is_renamed_and_leaves_no_log_behind(tmp_path: Path) -> None:
     code = f"""
 import os
 from pathlib import Path
 from bridge.journal.store import Store
 store = Store.create(Path({str(tmp_path)!r}))
-store._connection.execute("PRAGMA user_version = 99")
+store._connection.execute("PRAGMA user_version = 0")
 os._exit(0)
 """
     subprocess.run([sys.executable, "-c", code], check=True)
