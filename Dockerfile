@@ -46,6 +46,21 @@ RUN --mount=type=bind,from=project,source=/wheels,target=/wheels \
         install --root-user-action=ignore --no-deps --no-index /wheels/*.whl \
  && bridge settings >/dev/null && consumers settings >/dev/null
 
+# What of the image cannot be known from the source is given by who builds it: `--build-arg REVISION=$(git rev-parse HEAD)`.
+ARG REVISION=""
+ARG CREATED=""
+ARG SOURCE=""
+ARG BASE_IMAGE
+LABEL org.opencontainers.image.title="im-bridge" \
+      org.opencontainers.image.description="Tencent Cloud IM callbacks, durably on a Kafka topic" \
+      org.opencontainers.image.version="0.1.0" \
+      org.opencontainers.image.licenses="Apache-2.0" \
+      org.opencontainers.image.vendor="the im-bridge authors" \
+      org.opencontainers.image.base.name="${BASE_IMAGE}" \
+      org.opencontainers.image.source="${SOURCE}" \
+      org.opencontainers.image.revision="${REVISION}" \
+      org.opencontainers.image.created="${CREATED}"
+
 USER 10001:10001
 WORKDIR /var/lib/bridge
 ENV BRIDGE_JOURNAL_DIR=/var/lib/bridge

@@ -11,7 +11,7 @@ CHECKED = { command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) cannot be found
 INSTALL = $(CHECKED) requirements.install
 
 .PHONY: help setup demo test test-slow model-test compose-test torture bench instructions outage soak examples lint \
-	format wheel lock clean
+	format wheel sbom lock clean
 help:           ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 16
 
@@ -65,6 +65,12 @@ wheel: $(VENV)/.embedded ## the package dist/im_bridge-VERSION-py3-none-any.whl,
 	@rm -rf build
 	@$(VENV)/bin/python -c 'from setuptools.build_meta import build_wheel; build_wheel("dist")' >/dev/null
 	@rm -rf build && ls dist/im_bridge-*.whl
+
+$(VENV)/.sbom: $(VENV)/.development $(LOCKS)/sbom.txt
+	@$(INSTALL) $@ $(LOCKS)/sbom.txt
+
+sbom: $(VENV)/.sbom ## what production consists of, as CycloneDX: dist/im-bridge.cdx.json, from the lock file
+	@$(VENV)/bin/python -m requirements.sbom dist/im-bridge.cdx.json
 
 examples: setup ## every subscriber of examples/ on a real topic, as far as its toolchain is here
 	$(VENV)/bin/python -m tests.examples

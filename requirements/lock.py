@@ -35,6 +35,7 @@ def main() -> None:
             ("production", "pyproject.toml"),
             ("embedded", "pyproject.toml", "--extra", "embedded", "-c", "requirements/production.txt"),
             ("development", "pyproject.toml", "--all-extras", "-c", "requirements/embedded.txt"),
+            ("sbom", "--group", "sbom", "-c", "requirements/development.txt"),
         ):
             uv.run(*COMPILE, *sys.argv[1:], *sources, "-o", f"requirements/{name}.txt", stdin=build)
     except InstallError as error:
