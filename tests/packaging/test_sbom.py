@@ -48,11 +48,6 @@ def test_what_is_not_locked_is_refused(line: str) -> None:
         list(locked_packages(line))
 
 
-def test_no_lock_file_names_an_index() -> None:
-    for lock in (ROOT / "requirements").glob("*.txt"):
-        assert not re.search(r"https?://|--(extra-)?index-url|--find-links", lock.read_text()), lock.name
-
-
 @pytest.mark.slow
 def test_the_document_is_whole_valid_and_the_same_each_time(tmp_path: Path) -> None:
     venv.create(tmp_path / "env", with_pip=False, symlinks=True)
