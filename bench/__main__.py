@@ -76,21 +76,28 @@ def scaling(
 def soak(
     minutes: Annotated[float, typer.Option(help="How long.")] = 60.0,
     rate: Annotated[float, typer.Option(help="Callbacks per second.")] = 1000.0,
-    restart_every: Annotated[float, typer.Option(help="Seconds between restarts of the broker.")] = 300.0,
+    every: Annotated[float, typer.Option(help="Seconds from one outage of the broker to the next.")] = 300.0,
     out: Annotated[Path, typer.Option(help="Folder for soak.json and soak.png.")] = OUT,
 ) -> None:
-    """A long run: memory, open files and journal must not grow."""
+    """A long run with outages: memory, open files, threads and journal must not grow."""
     with tempfile.TemporaryDirectory(prefix="im-bridge-soak-") as folder:
-        soaked = soaking.soak(Path(folder), minutes=minutes, rate=rate, restart_every=restart_every, say=console.print)
+        soaked = soaking.soak(Path(folder), minutes=minutes, rate=rate, every=every, say=console.print)
     out.mkdir(parents=True, exist_ok=True)
     (out / "soak.json").write_bytes(msgspec.json.encode(soaked))
     soaking.chart(soaked, out / "soak.png")
-    most = max(sample.rss_bytes for sample in soaked.samples)
+    most = max(sample.memory.total for sample in soaked.samples)
+    last = soaked.samples[-1]
     console.print(
         f"{soaked.load['scheduled']:,} callbacks, {soaked.restarts} restarts of the broker, at most "
         f"{most / 1e6:.0f} MB; slowest reply {soaked.load['p100']:.3f} s; "
         f"written: {out / 'soak.json'}, {out / 'soak.png'}"
     )
+    console.print(
+        f"at the end {last.files} open files, {last.threads} threads, {len(last.journals)} files of the journal with "
+        f"{last.disk_bytes / 1e6:.0f} MB, of which {last.log_bytes / 1e6:.0f} are write-ahead logs and "
+        f"{last.free_bytes / 1e6:.0f} free"
+    )
+    console.print(soaked.memory_verdict)
     for problem in soaked.problems:
         console.print(problem, style="bold red")
     if soaked.problems:

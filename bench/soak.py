@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from confluent_kafka import Consumer, TopicPartition
 
 from bench.kafkas import real_kafka
 from bench.load.generator import LoadGenerator
+from bench.resident import Resident, resident
 from bench.rows import PARTITIONS, start_ingress
 from tests.support.broker import Broker
 from tests.support.commands import IngressProcess
@@ -22,6 +23,14 @@ SAMPLE_S = 2.0
 AWAY_S = 10.0
 DRAIN_TIMEOUT_S = 60.0
 MEGABYTE = 1e6
+DRAINED_BYTES = 100_000
+"""What the journal may hold of callbacks that have just come, when a backlog has drained."""
+SETTLE_S = 4.0
+"""Afterwards: until what the backlog took has been given back."""
+FLAT_WITHIN_BYTES = 5e6
+"""What memory after the last drains may be above that after the first: Python's own arenas do not fill up evenly."""
+REPLACE_BYTES = 64 * 1024 * 1024
+"""An empty journal file that has held more is replaced."""
 # The topic is only counted, so the disk need not hold an hour of it.
 SMALL_TOPIC = {"retention.bytes": "16000000", "segment.bytes": "8000000"}
 
@@ -31,14 +40,27 @@ class SoakSample(msgspec.Struct):
 
     at: float
     """Seconds since the load began."""
-    rss_bytes: int
+    memory: Resident
     files: int
     """Open file descriptors but for the connections of callbacks, of which the load decides."""
+    threads: int
     held_bytes: float
     """What the journal holds for Kafka."""
-    disk_bytes: int
-    """What its files take."""
+    journals: dict[str, int]
+    """Files of the journal and their write-ahead logs: name → bytes."""
+    free_bytes: int
+    """What is free inside the journals, as of their last checkpoint."""
     kafka_away: bool
+
+    @property
+    def log_bytes(self) -> int:
+        """Of all write-ahead logs."""
+        return sum(size for name, size in self.journals.items() if name.endswith("-wal"))
+
+    @property
+    def disk_bytes(self) -> int:
+        """What the journals take."""
+        return sum(self.journals.values())
 
 
 class Soaked(msgspec.Struct):
@@ -46,6 +68,7 @@ class Soaked(msgspec.Struct):
 
     rate: float
     minutes: float
+    every: float
     restarts: int
     samples: list[SoakSample]
     load: dict[str, Any]
@@ -54,8 +77,22 @@ class Soaked(msgspec.Struct):
     drained: bool
     problems: list[str]
 
+    @property
+    def memory_after_drains(self) -> list[float]:
+        """Resident bytes after each outage, when its backlog had drained: the median until the next."""
+        return [statistics.median(one.memory.total for one in spell) for spell in spells_after_drains(self.samples)]
 
-def soak(folder: Path, *, minutes: float, rate: float, restart_every: float, say: Callable[[str], None]) -> Soaked:
+    @property
+    def memory_verdict(self) -> str:
+        """Whether it grows, for people."""
+        after = self.memory_after_drains
+        listed = ", ".join(f"{one / MEGABYTE:.0f}" for one in after)
+        if len(after) < 2:
+            return "memory is not judged, with fewer than two drains: give it more --minutes, or a smaller --every"
+        return f"memory after each drain: {listed} MB; {'flat' if growth(after) <= FLAT_WITHIN_BYTES else 'not flat'}"
+
+
+def soak(folder: Path, *, minutes: float, rate: float, every: float, say: Callable[[str], None]) -> Soaked:
     """Run, and say what is wrong."""
     topics = Topics.unique()
     with real_kafka(folder) as kafka:
@@ -64,7 +101,7 @@ def soak(folder: Path, *, minutes: float, rate: float, restart_every: float, say
         create_topic(broker.bootstrap, topics.dlq, partitions=1)
         ingress = start_ingress(folder, broker.bootstrap, topics)
         try:
-            soaked = _run(ingress, broker, minutes=minutes, rate=rate, restart_every=restart_every, say=say)
+            soaked = _run(ingress, broker, minutes=minutes, rate=rate, every=every, say=say)
             soaked.published = _count(broker.bootstrap, topics.events)
         finally:
             ingress.close()
@@ -78,13 +115,13 @@ def _run(
     *,
     minutes: float,
     rate: float,
-    restart_every: float,
+    every: float,
     say: Callable[[str], None],
 ) -> Soaked:
     load = LoadGenerator(ingress.port, "open", rate, minutes * 60)
     began = time.monotonic()
     samples: list[SoakSample] = []
-    restarts, due = 0, restart_every
+    restarts, due = 0, every
     while load.process.poll() is None:
         now = time.monotonic() - began
         if now > due and broker.running and now + AWAY_S < minutes * 60:
@@ -92,19 +129,46 @@ def _run(
             broker.stop()
         elif now > due + AWAY_S and not broker.running:
             broker.start()
-            restarts, due = restarts + 1, due + restart_every
+            restarts, due = restarts + 1, due + every
         samples.append(_sample(ingress, now, kafka_away=not broker.running))
         time.sleep(SAMPLE_S)
     if not broker.running:
         broker.start()
     drained = _drained(ingress, samples, began)
-    return Soaked(rate, minutes, restarts, samples, load.result(), 0, drained, [])
+    return Soaked(rate, minutes, every, restarts, samples, load.result(), 0, drained, [])
 
 
 def _sample(ingress: IngressProcess, at: float, *, kafka_away: bool) -> SoakSample:
-    files = len(list(Path(f"/proc/{ingress.pid}/fd").iterdir())) - _connections(ingress.port)
-    disk = sum(path.stat().st_size for path in ingress.journal_dir.glob("*.journal*"))
-    return SoakSample(at, ingress.rss_bytes, files, ingress.metric("bridge_journal_bytes"), disk, kafka_away)
+    process = Path(f"/proc/{ingress.pid}")
+    journals = sorted(ingress.journal_dir.glob("*.journal*"))
+    return SoakSample(
+        at=at,
+        memory=resident(ingress.pid),
+        files=len(list((process / "fd").iterdir())) - _connections(ingress.port),
+        threads=len(list((process / "task").iterdir())),
+        held_bytes=ingress.metric("bridge_journal_bytes"),
+        journals={path.name: size for path in journals if (size := _size(path)) is not None},
+        free_bytes=sum(_free_bytes(path) for path in journals if path.suffix == ".journal"),
+        kafka_away=kafka_away,
+    )
+
+
+def _size(path: Path) -> int | None:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:  # It was drained, and is removed.
+        return None
+
+
+def _free_bytes(path: Path) -> int:
+    """Of the header of an SQLite file, which it is in nobody's way to read: https://sqlite.org/fileformat.html."""
+    try:
+        with path.open("rb") as file:
+            header = file.read(100)
+    except FileNotFoundError:
+        return 0
+    page_bytes, free_pages = int.from_bytes(header[16:18]), int.from_bytes(header[36:40])
+    return free_pages * page_bytes
 
 
 def _connections(port: int) -> int:
@@ -133,18 +197,49 @@ def _count(bootstrap: str, topic: str) -> int:
     return sum(ends)
 
 
+def spells_after_drains(samples: Sequence[SoakSample]) -> list[list[SoakSample]]:
+    """The samples after each outage, from a moment after its backlog has drained until the next begins."""
+    spells: list[list[SoakSample]] = []
+    was_away, settled_at = False, 0.0
+    for sample in samples:
+        if sample.kafka_away:
+            was_away = True
+        elif was_away and sample.held_bytes <= DRAINED_BYTES:
+            was_away, settled_at = False, sample.at + SETTLE_S
+            spells.append([])
+        elif not was_away and spells and sample.at >= settled_at:
+            spells[-1].append(sample)
+    return [spell for spell in spells if spell]
+
+
+def growth(values: Sequence[float]) -> float:
+    """By how much the last third is above the first, by their medians."""
+    third = max(1, len(values) // 3)
+    return statistics.median(values[-third:]) - statistics.median(values[:third])
+
+
 def problems(soaked: Soaked) -> list[str]:
     """What is not as promised, one line each."""
     found = []
+    after = soaked.memory_after_drains
+    if len(after) >= 2 and growth(after) > FLAT_WITHIN_BYTES:
+        found.append(soaked.memory_verdict)
     calm = [sample for sample in soaked.samples if not sample.kafka_away]
-    # The first quarter is for warming up: caches fill, the largest outage so far sets the size of the heap.
-    early, late = calm[len(calm) // 4 : len(calm) // 2], calm[len(calm) * 3 // 4 :]
-    memory = [statistics.median(sample.rss_bytes for sample in part) for part in (early, late)]
-    if memory[1] > memory[0] * 1.1 + 8 * MEGABYTE:
-        found.append(f"memory grew from {memory[0] / MEGABYTE:.0f} to {memory[1] / MEGABYTE:.0f} MB")
-    files = [statistics.median(sample.files for sample in part) for part in (early, late)]
-    if files[1] > files[0] + 8:
-        found.append(f"open files grew from {files[0]:.0f} to {files[1]:.0f}")
+    files = growth([sample.files for sample in calm])
+    if files > 8:
+        found.append(f"open files grew by {files:.0f}")
+    threads = growth([sample.threads for sample in calm])
+    if threads > 1:
+        found.append(f"threads grew by {threads:.0f}")
+    journals = growth([len(sample.journals) for sample in calm])
+    if journals > 0:
+        found.append(f"files of the journal grew by {journals:.0f}")
+    logs = growth([sample.log_bytes for sample in calm])
+    if logs > 8 * MEGABYTE:
+        found.append(f"write-ahead logs grew by {logs / MEGABYTE:.0f} MB")
+    drained = [sample.disk_bytes for spell in spells_after_drains(soaked.samples) for sample in spell]
+    if drained and max(drained) > 2 * REPLACE_BYTES:
+        found.append(f"journals that had drained took {max(drained) / MEGABYTE:.0f} MB")
     if not soaked.drained:
         found.append("the journal did not become empty")
     acknowledged = soaked.load["replies"] - soaked.load["refused"]
@@ -156,22 +251,27 @@ def problems(soaked: Soaked) -> list[str]:
 
 
 def chart(soaked: Soaked, path: Path) -> None:
-    """Memory, files and journal over time."""
+    """Memory, files, threads and journal over time."""
     import matplotlib as mpl
 
     mpl.use("Agg")
     from matplotlib import pyplot
 
-    at = [sample.at / 60 for sample in soaked.samples]
+    samples = soaked.samples
+    at = [sample.at / 60 for sample in samples]
     series = (
-        ("RSS, MB", [sample.rss_bytes / MEGABYTE for sample in soaked.samples]),
-        ("open files", [float(sample.files) for sample in soaked.samples]),
-        ("journal holds, MB", [sample.held_bytes / MEGABYTE for sample in soaked.samples]),
+        ("RSS, MB", [sample.memory.total / MEGABYTE for sample in samples]),
+        ("open files, threads", [float(sample.files) for sample in samples]),
+        ("journal holds, MB", [sample.held_bytes / MEGABYTE for sample in samples]),
     )
     figure, axes = pyplot.subplots(len(series), 1, figsize=(10, 6), sharex=True)
     for axis, (name, values) in zip(axes, series, strict=True):
         axis.plot(at, values, color="#2a6f97", linewidth=1)
         axis.set(ylabel=name, ylim=(0, None))
+    axes[0].plot(at, [sample.memory.heap / MEGABYTE for sample in samples], label="heap", linewidth=1)
+    axes[0].plot(at, [sample.memory.anonymous / MEGABYTE for sample in samples], label="other own memory", linewidth=1)
+    axes[0].legend(loc="lower right", fontsize="small")
+    axes[1].plot(at, [sample.threads for sample in samples], linewidth=1)
     axes[-1].set(xlabel="minutes")
     figure.tight_layout()
     figure.savefig(path, dpi=110)

@@ -19,6 +19,7 @@ from bridge.journal.journal import Journal
 from bridge.normalize.differences import DRIFT_PATH
 from bridge.normalize.drift import Drift
 from bridge.process.descriptors import most_connections
+from bridge.process.freed_memory import FreedMemory
 from bridge.process.warm_up import warm_up
 from bridge.publish.publisher import Publisher
 from bridge.settings import DEV_TOKEN, BridgeSettings
@@ -41,7 +42,7 @@ JOURNAL_SHARE = 4
 LAST_S = 0.25
 """At a stop, how long what comes after the journal may take."""
 REFRESH_INTERVAL_S = 0.5
-"""Between two looks at what gauges show, and at files of tokens."""
+"""Between two looks at what gauges show, at what is held, and at files of tokens."""
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
@@ -75,6 +76,7 @@ class Bridge:
             refresh=self._measure,
             pages={DRIFT_PATH: self._drift_page},
         )
+        self._freed_memory = FreedMemory()
         self._stopping = False
         self._refreshing: asyncio.Task[None] | None = None
 
@@ -170,10 +172,15 @@ class Bridge:
         while True:
             try:
                 self._set_gauges()
+                self._note_memory()
                 self._take_new_tokens()
             except Exception:  # Else both would stand still from now on, and nobody would know.
                 log.exception("gauges or tokens could not be refreshed; it is tried again")
             await asyncio.sleep(REFRESH_INTERVAL_S)
+
+    def _note_memory(self) -> None:
+        state = self._journal.state
+        self._freed_memory.note(state.stored_bytes + state.memory_bytes + self._server.body_bytes)
 
     def _take_new_tokens(self) -> None:
         self._ingress.take_new_tokens()

@@ -100,6 +100,8 @@ class ProducerSession:
         self._lanes = [Lane(number) for number in range(connected.partitions)]
         self._active: dict[int, Lane] = {}
         """Partition → its lane, where something waits or is not confirmed."""
+        self._rests: dict[int, asyncio.TimerHandle] = {}
+        """Partition → when its lane has rested."""
         self._wake = asyncio.Event()
         self._requests = Requests(
             client,
@@ -129,6 +131,8 @@ class ProducerSession:
         finally:
             self._lose("its session has ended")
             self._requests.close()
+            for timer in self._rests.values():
+                timer.cancel()  # It would hold the session, and all that is in its lanes, when garbage is collected.
         raise AssertionError("a session ends with an error only")
 
     def wake(self) -> None:
@@ -278,9 +282,11 @@ class ProducerSession:
     def _rest(self, lane: Lane) -> None:
         """Send nothing to a partition for a moment."""
         lane.is_resting = True
-        asyncio.get_running_loop().call_later(RETRY_INTERVAL_S, self._rested, lane)
+        if lane.partition not in self._rests:
+            self._rests[lane.partition] = asyncio.get_running_loop().call_later(RETRY_INTERVAL_S, self._rested, lane)
 
     def _rested(self, lane: Lane) -> None:
+        del self._rests[lane.partition]
         lane.is_resting = False
         self._wake.set()
 

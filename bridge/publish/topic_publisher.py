@@ -141,7 +141,6 @@ class TopicPublisher:
             if (task := asyncio.current_task()) is not None and task.cancelling():
                 raise asyncio.CancelledError  # It came when the producer was lost just now.
             metrics.PRODUCER_REPLACED.inc()
-            gc.collect()  # All that the producer held lies in cycles, megabytes of it.
             if self._rejection_search.pop_has_narrowed() or loop.time() - started > STABLE_AFTER_S:
                 waits.reset()
             await asyncio.sleep(next(waits))
@@ -152,6 +151,9 @@ class TopicPublisher:
             await self._put_in_quarantine(rejected.pending, rejected.reason)
             self._rejection_search.forget_found()
         connected = await self._connect()
+        # What the producer before held lies in cycles, megabytes of it, and so do those that could not connect. Not as
+        # soon as it is lost: the event loop still has the task at hand that was, and that knows where.
+        gc.collect()
         self._max_message_bytes = connected.max_message_bytes
         self._limit_asked_at = asyncio.get_running_loop().time()
         watching = asyncio.get_running_loop().create_task(self._watch_limit())

@@ -117,7 +117,7 @@ class Bench:
         self.has_published = asyncio.Event()
         self.window = Window(self.journal.queue(TOPIC), self.journal)
         self.session = self.session_on(self.broker, max_message_bytes)
-        self.task = asyncio.ensure_future(self.session.run())
+        self.task: asyncio.Future[Any] = asyncio.ensure_future(self.session.run())
 
     def session_on(self, broker: Any, max_message_bytes: int | None = None) -> ProducerSession:
         """A session on this broker, of what the one before has left."""

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import gc
+import weakref
 from pathlib import Path
 
 import pytest
@@ -145,3 +148,20 @@ async def test_what_a_lost_producer_had_in_flight_is_given_to_the_next_in_its_or
     assert bench.journal.is_drained
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_a_session_that_has_ended_leaves_memory_with_all_that_waits_in_it(bench: Bench) -> None:
+    bench.broker.leaders = (None, None)  # So that its partitions rest, over and over.
+    bench.accept(0, 1)
+    async with asyncio.timeout(60):
+        while not bench.broker.looked:  # noqa: ASYNC110 - there is no event for it
+            await asyncio.sleep(0)
+    session = weakref.ref(bench.session)
+    bench.task.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await bench.task
+    del bench.session
+    bench.task = asyncio.ensure_future(asyncio.sleep(0))  # The other knows what ended it, and where.
+    await bench.task  # The event loop had the other at hand.
+    gc.collect()
+    assert session() is None

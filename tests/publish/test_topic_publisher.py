@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import weakref
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from aiokafka.errors import UnknownError
 
 from bridge.journal.groups import GroupState, PendingRecord
 from bridge.journal.journal import Journal
 from bridge.journal.record import Record
 from bridge.publish.pacing import Arrivals
+from bridge.publish.producer_session import ConnectedProducer
 from bridge.publish.quarantine import Quarantine
 from bridge.publish.topic_publisher import LIMIT_FRESH_S, TopicPublisher
 from bridge.settings import BridgeSettings
 from common.logs import Throttle
+from tests.publish.bench import FakeBroker
 from tests.support.outlet import ToldOutlet
 
 RECORD = Record("im.events", b"ann", b"x" * 1000, [], 5)
@@ -123,3 +129,40 @@ async def test_the_broker_is_asked_again_when_a_record_is_too_large_and_not_for_
         place.publisher._limit_asked_at = -LIMIT_FRESH_S
         assert not await place.publisher._keep_too_large(pending, 4096)
     assert place.publisher.max_record_bytes is None
+
+
+class AbandonableBroker(FakeBroker):
+    """One that can be given up."""
+
+    async def abandon(self) -> None:
+        """It is sent nothing any more."""
+
+
+async def test_a_producer_that_was_lost_leaves_memory_when_the_next_has_connected(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    brokers = [AbandonableBroker(), AbandonableBroker()]
+    coming = iter(brokers)
+
+    async def connect() -> ConnectedProducer:
+        broker: Any = next(coming)
+        return ConnectedProducer(broker, RECORD.topic, 1, None)
+
+    monkeypatch.setattr(place.publisher, "_start_producer", connect)
+    place.journal.append(RECORD)
+    place.journal.flush()
+    running = asyncio.get_running_loop().create_task(place.publisher.run())
+    batch = await brokers[0].until_sent(0)
+    session = place.publisher._session
+    assert session is not None
+    lost = weakref.ref(session)
+    del session
+    gc.disable()  # Who collects is the publisher.
+    try:
+        batch.refuse(UnknownError.errno)
+        await brokers[1].until_sent(0)
+        assert lost() is None
+    finally:
+        gc.enable()
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
