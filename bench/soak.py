@@ -25,7 +25,7 @@ DRAIN_TIMEOUT_S = 60.0
 MEGABYTE = 1e6
 DRAINED_BYTES = 100_000
 """What the journal may hold of callbacks that have just come, when a backlog has drained."""
-SETTLE_S = 4.0
+SETTLE_S = 6.0
 """Afterwards: until what the backlog took has been given back."""
 FLAT_WITHIN_BYTES = 5e6
 """What memory after the last drains may be above that after the first: Python's own arenas do not fill up evenly."""
@@ -121,21 +121,30 @@ def _run(
     load = LoadGenerator(ingress.port, "open", rate, minutes * 60)
     began = time.monotonic()
     samples: list[SoakSample] = []
-    restarts, due = 0, every
+    restarts, due, stopped_at = 0, every, 0.0
     while load.process.poll() is None:
         now = time.monotonic() - began
-        if now > due and broker.running and now + AWAY_S < minutes * 60:
+        if broker.running and now > due and _is_settled(samples) and now + AWAY_S < minutes * 60:
             say(f"{now:7.0f} s  the broker is stopped for {AWAY_S:.0f} s")
             broker.stop()
-        elif now > due + AWAY_S and not broker.running:
+            stopped_at, due = now, max(due + every, now)
+        elif not broker.running and now > stopped_at + AWAY_S:
             broker.start()
-            restarts, due = restarts + 1, due + every
+            restarts += 1
         samples.append(_sample(ingress, now, kafka_away=not broker.running))
         time.sleep(SAMPLE_S)
     if not broker.running:
         broker.start()
     drained = _drained(ingress, samples, began)
     return Soaked(rate, minutes, every, restarts, samples, load.result(), 0, drained, [])
+
+
+def _is_settled(samples: Sequence[SoakSample]) -> bool:
+    """Whether what the outage before has left is gone for so long that memory can be judged."""
+    spells = spells_after_drains(samples)
+    last = samples[-1] if samples else None
+    was_away = any(sample.kafka_away for sample in samples)
+    return last is not None and not last.kafka_away and (not was_away or bool(spells and spells[-1][-1] is last))
 
 
 def _sample(ingress: IngressProcess, at: float, *, kafka_away: bool) -> SoakSample:
