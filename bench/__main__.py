@@ -84,7 +84,6 @@ def soak(
         soaked = soaking.soak(Path(folder), minutes=minutes, rate=rate, every=every, say=console.print)
     out.mkdir(parents=True, exist_ok=True)
     (out / "soak.json").write_bytes(msgspec.json.encode(soaked))
-    soaking.chart(soaked, out / "soak.png")
     most = max(sample.memory.total for sample in soaked.samples)
     last = soaked.samples[-1]
     console.print(
@@ -98,6 +97,7 @@ def soak(
         f"{last.free_bytes / 1e6:.0f} free"
     )
     console.print(soaked.memory_verdict)
+    soaking.chart(soaked, out / "soak.png")
     for problem in soaked.problems:
         console.print(problem, style="bold red")
     if soaked.problems:
