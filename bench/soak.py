@@ -277,8 +277,14 @@ def chart(soaked: Soaked, path: Path) -> None:
     for axis, (name, values) in zip(axes, series, strict=True):
         axis.plot(at, values, color="#2a6f97", linewidth=1)
         axis.set(ylabel=name, ylim=(0, None))
-    axes[0].plot(at, [sample.memory.heap / MEGABYTE for sample in samples], label="heap", linewidth=1)
-    axes[0].plot(at, [sample.memory.anonymous / MEGABYTE for sample in samples], label="other own memory", linewidth=1)
+    axes[0].plot(at, [sample.memory.heap / MEGABYTE for sample in samples], label="heap", color="#bc4749", linewidth=1)
+    axes[0].plot(
+        at,
+        [sample.memory.anonymous / MEGABYTE for sample in samples],
+        label="other own memory",
+        color="#f4a261",
+        linewidth=1,
+    )
     axes[0].legend(loc="lower right", fontsize="small")
     axes[1].plot(at, [sample.threads for sample in samples], linewidth=1)
     axes[-1].set(xlabel="minutes")
