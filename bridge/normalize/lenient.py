@@ -147,6 +147,24 @@ def _names_of(fields: dict[str, Any], part: type[Part]) -> dict[str, str]:
     return {ours: name for ours, (_, _, name) in found.items()}
 
 
+def prepare(part: type[Part]) -> None:
+    """Find out what reading such an object takes, which the first one would wait for."""
+    _documented(part)
+    for field in fields_of(part):
+        _prepare_type(field.type)
+
+
+def _prepare_type(declared: Any) -> None:
+    item, is_part, _ = _shape(declared)
+    if item is not None:
+        _prepare_type(item)
+        if _is_part(item):
+            for is_wide in (False, True):
+                _build(item, is_wide=is_wide)
+    elif is_part:
+        prepare(declared)
+
+
 @cache
 def _documented(part: type[Part]) -> dict[str, list[tuple[int, str, str]]]:
     """The platform's names in lower case → how far each is from the preferred one, its exact form, our name."""

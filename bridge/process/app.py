@@ -29,6 +29,9 @@ from common.gc_tuning import tune_garbage_collector
 
 log = logging.getLogger(__name__)
 
+KAFKA_S = 0.5
+"""At a start, how long Kafka may take to be connected to, or the first callback would wait for the disk. Where it is
+away, nobody is to be turned away for longer."""
 CONNECTIONS_S = 1.0
 """At a stop, how long connections may take to bring the request that is under way."""
 REPLIES_S = 2.5
@@ -124,6 +127,7 @@ class Bridge:
         await self._journal.start()
         self._publisher.start(self._journal)
         warm_up(self._settings)
+        await self._publisher.settle(KAFKA_S)
         if self._allow_list is not None:
             await self._allow_list.settle()
 

@@ -29,6 +29,8 @@ MIN_BATCH_BYTES = 16 * 1024
 SLOW_AFTER_S = 1.0
 WATCH_INTERVAL_S = 0.25
 PROBE_INTERVAL_S = 1.0
+GREETING_INTERVAL_S = 30.0
+"""Firewalls forget an idle connection after a minute or more, brokers close it after ten."""
 RETRY_INTERVAL_S = 0.1
 REQUEST_TIMEOUT_S = 10.0
 LEADERLESS_AFTER_S = REQUEST_TIMEOUT_S
@@ -127,6 +129,7 @@ class ProducerSession:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._watch())
                 tasks.create_task(self._probe())
+                tasks.create_task(self._greet_leaders())
                 tasks.create_task(self._publish())
         finally:
             self._lose("its session has ended")
@@ -362,3 +365,9 @@ class ProducerSession:
             else:
                 self._answers = True
             await asyncio.sleep(PROBE_INTERVAL_S)
+
+    async def _greet_leaders(self) -> NoReturn:
+        """Keep the connections to all leaders, so that what comes after a quiet hour waits for none."""
+        while True:
+            await asyncio.sleep(GREETING_INTERVAL_S)
+            await self._connected.client.greet_leaders(within_s=GREETING_INTERVAL_S)

@@ -78,6 +78,14 @@ class Publisher:
         self._tasks.append(asyncio.get_running_loop().create_task(self._watch()))
         self._tasks.append(asyncio.get_running_loop().create_task(self._watch_quarantine(source)))
 
+    async def settle(self, within_s: float) -> None:
+        """Wait until each topic has a producer, or its first attempt to connect one has failed; no longer than that."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(within_s):
+                for publisher in list(self._topics.values()):
+                    await publisher.settle()
+        self._look_at_state()
+
     async def stop(self) -> None:
         """Give up what is in flight; it stays in the journal."""
         self._source = None
@@ -139,5 +147,8 @@ class Publisher:
 
     async def _watch(self) -> None:
         while True:
-            self.confirms = self.state == "confirming"
+            self._look_at_state()
             await asyncio.sleep(STATE_INTERVAL_S)
+
+    def _look_at_state(self) -> None:
+        self.confirms = self.state == "confirming"

@@ -38,6 +38,8 @@ log = logging.getLogger(__name__)
 PARTITIONS_TIMEOUT_S = 1.5 * REQUEST_TIMEOUT_S
 """It is asked for a topic that does not exist until the request's time is over."""
 STABLE_AFTER_S = 20.0
+GREETING_S = 1.0
+"""So long it is waited for connections to all leaders; some may be away."""
 LIMIT_INTERVAL_S = 60.0
 LIMIT_FRESH_S = 5.0
 """So long what the broker said of its largest record is taken to be so, also for one that is too large by it."""
@@ -81,10 +83,11 @@ class TopicPublisher:
         self._throttle = throttle
         self._on_confirmed = on_confirmed
         self._window = Window(queue, source)
-        self._pace = Pace(arrivals)
-        self._round_size = RoundSize()
         self._rejection_search = RejectionSearch()
+        self._survivors = Survivors(self._window, Pace(arrivals), RoundSize(), self._rejection_search)
         self._session: ProducerSession | None = None
+        self._tried = asyncio.Event()
+        """There is a producer, or the first attempt to connect one has failed."""
         self._max_message_bytes: int | None = None
         self._limit_asked_at = 0.0
         """By the event loop's clock."""
@@ -96,6 +99,10 @@ class TopicPublisher:
         """Something can be leased from the queue."""
         if self._session is not None:
             self._session.wake()
+
+    async def settle(self) -> None:
+        """Wait for the first producer, or for the first attempt to connect one to fail."""
+        await self._tried.wait()
 
     @property
     def is_connected(self) -> bool:
@@ -160,12 +167,13 @@ class TopicPublisher:
         try:
             self._session = ProducerSession(
                 connected,
-                Survivors(self._window, self._pace, self._round_size, self._rejection_search),
+                self._survivors,
                 keep_too_large=self._keep_too_large,
                 disk_ok=lambda: self._source.disk_ok,
                 stall_s=self._settings.kafka_stall_s,
                 on_published=self._count_published,
             )
+            self._tried.set()
             await self._session.run()
         finally:
             self._session = None
@@ -246,6 +254,7 @@ class TopicPublisher:
         servers = self._settings.kafka_bootstrap_servers
 
         def report(error: Exception) -> None:
+            self._tried.set()
             is_told = isinstance(error, TopicUnusableError)
             self._report(str(error) if is_told else f"Kafka at {servers} cannot be used: {explain(error)}")
 
@@ -264,6 +273,7 @@ class TopicPublisher:
                 await self._ensure_topic(arguments)
                 limit = await max_message_bytes(arguments, self._topic)
             partitions = await self._partitions(client)
+            await client.greet_leaders(within_s=GREETING_S)
         except BaseException:
             await client.abandon()
             raise

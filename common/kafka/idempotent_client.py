@@ -8,6 +8,7 @@ from typing import Any
 
 from aiokafka import AIOKafkaClient, TopicPartition
 from aiokafka.errors import KafkaError, TopicAuthorizationFailedError, UnknownTopicOrPartitionError, for_code
+from aiokafka.protocol.admin import ApiVersionRequest
 from aiokafka.protocol.transaction import InitProducerIdRequest
 
 from common.kafka.client_end import abandon_client, refuse_connections_once_abandoned
@@ -102,6 +103,21 @@ class IdempotentClient:
         """
         return asyncio.get_running_loop().create_task(self._client.send(node, request))
 
+    async def greet_leaders(self, *, within_s: float) -> None:
+        """Have each leader answer something, over a connection that is made where there is none.
+
+        So the next request to it waits for no connection, nor for a broker or a firewall to say that it has closed an
+        idle one. Who does not answer is none of the caller's business: whatever is sent to it next will be told.
+
+        Args:
+            within_s: for so long it is waited for. A greeting that takes longer goes on by itself.
+        """
+        nodes = {node for node in self.leaders if node is not None}
+        if greetings := [self.send(node, ApiVersionRequest()) for node in nodes]:
+            for greeting in greetings:
+                greeting.add_done_callback(_ignore_outcome)
+            await asyncio.wait(greetings, timeout=within_s)
+
     async def answers(self, *, timeout_s: float) -> bool:
         """Whether a broker answers within `timeout_s`, also while nothing is sent."""
         try:
@@ -137,3 +153,9 @@ class IdempotentClient:
             return False
         self.producer_id, self.producer_epoch = response.producer_id, response.producer_epoch
         return True
+
+
+def _ignore_outcome(task: asyncio.Task[Any]) -> None:
+    """Else asyncio would log that nobody has asked for an error."""
+    if not task.cancelled():
+        task.exception()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from typing import Any
 
 import orjson
@@ -10,6 +11,7 @@ import pytest
 from prometheus_client import generate_latest
 
 from bridge import metrics
+from bridge.events import registry
 from bridge.process.warm_up import ROUNDS, warm_up
 from bridge.settings import BridgeSettings
 
@@ -26,6 +28,9 @@ async def test_a_callback_becomes_an_event_that_nobody_keeps_or_counts(
     before = generate_latest(metrics.REGISTRY)
     with caplog.at_level(logging.DEBUG):
         records = warm_up(BridgeSettings.model_validate(fields))
-    assert [orjson.loads(record.value)["type"] for record in records] == ["im.c2c.message.recalled"] * ROUNDS
+    topics = Counter(record.topic for record in records)
+    assert topics == {"im.events": ROUNDS + 1 + len(registry.ENTRIES), "im.events.dlq": 1}
+    read = {orjson.loads(record.value)["callbackcommand"] for record in records if record.topic == "im.events"}
+    assert read == {entry.callback.command for entry in registry.ENTRIES}
     assert generate_latest(metrics.REGISTRY) == before
     assert not caplog.records

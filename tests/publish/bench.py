@@ -45,6 +45,8 @@ class FakeBroker:
         self.leaders = leaders
         self.looked = 0
         """How often it was asked to look for leaders."""
+        self.greeted = 0
+        """How often its leaders were greeted."""
         self.sent: list[SentBatch] = []
         self._more = asyncio.Event()
 
@@ -60,6 +62,9 @@ class FakeBroker:
 
     def look_for_leaders(self) -> None:
         self.looked += 1
+
+    async def greet_leaders(self, *, within_s: float) -> None:
+        self.greeted += 1
 
     async def until_sent(self, number: int) -> SentBatch:
         """The batch with this number."""

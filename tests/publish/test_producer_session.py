@@ -165,3 +165,13 @@ async def test_a_session_that_has_ended_leaves_memory_with_all_that_waits_in_it(
     await bench.task  # The event loop had the other at hand.
     gc.collect()
     assert session() is None
+
+
+async def test_leaders_are_greeted_again_and_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bridge.publish.producer_session.GREETING_INTERVAL_S", 0.001)
+    bench = Bench(tmp_path)
+    async with asyncio.timeout(60):
+        while bench.broker.greeted < 2:  # noqa: ASYNC110 - it is counted by the fake
+            await asyncio.sleep(0.001)
+    bench.task.cancel()
+    await asyncio.gather(bench.task, return_exceptions=True)

@@ -5,14 +5,18 @@ from __future__ import annotations
 import asyncio
 import gc
 import weakref
+from collections.abc import Iterator
 
 import pytest
+from aiokafka.conn import AIOKafkaConnection
 from aiokafka.errors import KafkaConnectionError, KafkaError, UnknownTopicOrPartitionError
+from confluent_kafka import Producer
 
 from bridge.publish.produce.batch import BatchForm
 from bridge.publish.produce.request import ProduceRequest
 from common.kafka.idempotent_client import IdempotentClient
 from tests.common.kafka.test_ends import NEVER_S, leftovers
+from tests.conftest import MakeBroker
 from tests.support.broker import Broker
 from tests.support.topic import Topics, create_topic, read_all
 
@@ -107,3 +111,62 @@ async def test_one_that_finds_no_broker_says_so_and_can_be_abandoned() -> None:
         await client.start()
     assert not await client.answers(timeout_s=1)
     await client.abandon()
+
+
+@pytest.fixture
+def mock_cluster() -> Iterator[str]:
+    """The addresses of three brokers, each of which leads some partitions. They live as long as it does."""
+    client = Producer({"bootstrap.servers": "unused", "test.mock.num.brokers": 3, "log_level": 0})
+    addresses = [f"{one.host}:{one.port}" for one in client.list_topics(timeout=30).brokers.values()]
+    yield ",".join(addresses)
+    client.flush(0)
+
+
+async def test_each_leader_that_is_greeted_has_a_connection(mock_cluster: str) -> None:
+    client = IdempotentClient({"bootstrap_servers": mock_cluster}, "t", client_id="test")
+    await client.start()
+    await client.partitions()
+    assert set(client.leaders) == {1, 2, 3}
+    assert set(connections_of(client)) < {1, 2, 3}
+    await client.greet_leaders(within_s=60)
+    assert set(connections_of(client)) == {1, 2, 3}
+    await client.abandon()
+
+
+async def test_a_leader_that_does_not_answer_is_waited_for_no_longer_than_it_may_be(
+    own_broker: Broker, topics: Topics
+) -> None:
+    create_topic(own_broker.bootstrap, topics.events, partitions=1)
+    client = client_of(own_broker, topics.events)
+    await client.start()
+    await client.partitions()
+    own_broker.freeze()
+    async with asyncio.timeout(NEVER_S):
+        await client.greet_leaders(within_s=0.1)
+        await client.abandon()
+    own_broker.thaw()
+
+
+async def test_a_connection_that_is_used_for_greetings_outlasts_the_patience_of_its_broker(
+    make_broker: MakeBroker, topics: Topics
+) -> None:
+    broker = make_broker(extra_properties={"connections.max.idle.ms": "2000"}).start()
+    create_topic(broker.bootstrap, topics.events, partitions=1)
+    idle, greeting = client_of(broker, topics.events), client_of(broker, topics.events)
+    for client in (idle, greeting):
+        await client.start()
+        await client.partitions()
+        await client.greet_leaders(within_s=60)
+    first, greeted = connections_of(idle), connections_of(greeting)
+    async with asyncio.timeout(60):
+        while connections_of(idle) == first:
+            await greeting.greet_leaders(within_s=60)
+            await asyncio.sleep(0.05)
+    assert connections_of(greeting) == greeted
+    await idle.abandon()
+    await greeting.abandon()
+
+
+def connections_of(client: IdempotentClient) -> dict[int, AIOKafkaConnection]:
+    """Its connections that are open, by node."""
+    return {node: one for (node, _), one in client._client._conns.items() if one.connected()}
