@@ -11,6 +11,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from bench import first as firsts
 from bench import gate, instructions, profiles, report
 from bench import outage as outages
 from bench import scaling as scalings
@@ -70,6 +71,20 @@ def scaling(
         f"({min(found.ratios):.2f}-{max(found.ratios):.2f}); "
         f"{found.disturbed} of {len(found.others)} measurements were disturbed"
     )
+
+
+@app.command()
+def first(
+    starts: Annotated[int, typer.Option(help="How often the bridge is started.")] = 5,
+    idle: Annotated[float, typer.Option(help="How many seconds nothing comes, before the last is timed.")] = 61.0,
+) -> None:
+    """The first callback after a start, and after a pause, beside the usual one."""
+    with tempfile.TemporaryDirectory(prefix="im-bridge-bench-") as folder, real_kafka(Path(folder)) as kafka:
+        found = firsts.measure(Path(folder), kafka, starts=starts, idle_s=idle, say=console.print)
+    table = Table("ms to the reply", "median", "least", "most")
+    for name, *numbers in found.rows():
+        table.add_row(name, *(f"{number:.1f}" for number in numbers))
+    console.print(table)
 
 
 @app.command()

@@ -27,6 +27,8 @@ def interpreter() -> str:
     """The Python, and how it was built: two builds of one version differ by a fifth in speed."""
     arguments = sysconfig.get_config_var("CONFIG_ARGS") or ""
     optimized = [name for name, flag in (("PGO", "--enable-optimizations"), ("LTO", "--with-lto")) if flag in arguments]
+    if "deb_system" in sysconfig.get_scheme_names():  # Debian builds it in its own way, which is not among them.
+        optimized = ["PGO", "LTO"]
     how = " and ".join(optimized) or "neither PGO nor LTO"
     compiler = platform.python_compiler()
     return f"{sys.implementation.name} {platform.python_version()}, {platform.machine()}, {how}, {compiler}"
