@@ -7,7 +7,7 @@ from functools import lru_cache
 
 _EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - without a zone it is printed without one
 _EPOCH_UTC = datetime(1970, 1, 1, tzinfo=UTC)
-_MILLISECOND = timedelta(milliseconds=1)
+_DAY_S = 24 * 60 * 60
 _MILLISECONDS = [f".{number:03d}Z" for number in range(1000)]
 
 
@@ -27,7 +27,8 @@ def unix_ms(time: datetime) -> int:
     Args:
         time: with its time zone.
     """
-    return (time - _EPOCH_UTC) // _MILLISECOND
+    since = time - _EPOCH_UTC  # Its parts: division of a timedelta costs six times as much.
+    return (since.days * _DAY_S + since.seconds) * 1000 + since.microseconds // 1000
 
 
 @lru_cache(maxsize=4096)

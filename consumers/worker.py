@@ -22,13 +22,14 @@ import sys
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Generic, NamedTuple, Protocol, TypeVar
+from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
 import msgspec
 from aiokafka import ConsumerRecord
 
 from bridge.events import Event, InvalidEventError, parse_event
 from common.topic import Topic
+from consumers.event_type import leading_type
 from consumers.metrics import Metrics
 from consumers.settings import ConsumersSettings
 
@@ -47,7 +48,7 @@ class Message(msgspec.Struct, frozen=True, gc=False):
     headers: Sequence[tuple[str, bytes]]
 
 
-class OutgoingRecord(NamedTuple):
+class OutgoingRecord(msgspec.Struct, frozen=True, gc=False):
     """A record to write. Its partition is that of its key."""
 
     key: bytes
@@ -194,7 +195,7 @@ class _Type(msgspec.Struct):
     type: str
 
 
-_type_of = msgspec.json.Decoder(_Type).decode
+_decode_type = msgspec.json.Decoder(_Type).decode
 
 
 def read_event(record: ConsumerRecord, wanted: frozenset[str] | None) -> Message | None:
@@ -206,12 +207,8 @@ def read_event(record: ConsumerRecord, wanted: frozenset[str] | None) -> Message
     value: bytes | None = record.value
     if value is None:
         raise InvalidEventError("the record has no value")
-    if wanted is not None:
-        try:
-            if _type_of(value).type not in wanted:
-                return None
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise InvalidEventError(f"no event of this contract: {error}") from error
+    if wanted is not None and _type_of(value) not in wanted:
+        return None
     return Message(
         parse_event(value),
         record.topic,
@@ -222,6 +219,15 @@ def read_event(record: ConsumerRecord, wanted: frozenset[str] | None) -> Message
         value,
         record.headers,
     )
+
+
+def _type_of(value: bytes) -> str:
+    if (kind := leading_type(value)) is not None:
+        return kind
+    try:
+        return _decode_type(value).type
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise InvalidEventError(f"no event of this contract: {error}") from error
 
 
 __all__ = [

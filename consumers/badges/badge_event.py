@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from typing import Annotated
 
 import msgspec
 
 from bridge.events import AllConversationsRead, ConversationRead, InvalidEventError, MessageRecalled, MessageSent
 from common.timestamps import unix_ms
 from consumers.badges.store import NO_COUNT, Events, Owner
+from consumers.event_type import leading_type
 
 MAX_AHEAD = timedelta(minutes=5)
 """An event whose time is later than its receipt by more has a wrong clock behind it."""
@@ -20,6 +22,8 @@ _TO_RECEIVER = frozenset({_RECALLED, _SENT})
 
 MAX_COUNT = 2**31 - 1
 """A larger count is none: the platform's are of 32 bits."""
+
+_Instant = Annotated[datetime, msgspec.Meta(tz=True)]
 
 
 class _Data(msgspec.Struct, gc=False):
@@ -36,8 +40,8 @@ class BadgeEvent(msgspec.Struct, gc=False):
     id: str
     source: str
     subject: str
-    time: datetime
-    receivedtime: datetime
+    time: _Instant
+    receivedtime: _Instant
     data: _Data
 
 
@@ -60,6 +64,9 @@ def read_badge_event(value: bytes | None) -> BadgeEvent | None:
     """
     if value is None:
         raise InvalidEventError("the record has no value")
+    kind = leading_type(value)
+    if kind is not None and kind not in _TYPES:
+        return None
     try:
         event = _decode_event(value)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
@@ -73,13 +80,6 @@ def read_badge_event(value: bytes | None) -> BadgeEvent | None:
     return event if event.type in _TYPES else None
 
 
-def _whole(number: int | float | None) -> int | None:
-    """7.0 is 7: something on the way may write all numbers so. 7.5 is no count."""
-    if number is None or isinstance(number, int):
-        return number
-    return int(number) if number.is_integer() else None
-
-
 def collect(event: BadgeEvent, events: dict[Owner, Events]) -> None:
     """Add an event to those of its badge in `events`, in the form that `BadgeStore.update` takes.
 
@@ -89,13 +89,17 @@ def collect(event: BadgeEvent, events: dict[Owner, Events]) -> None:
     data = event.data
     kind = event.type
     account = data.to_account if kind in _TO_RECEIVER else data.report_account
-    unread = None if kind == _ALL_READ else _whole(data.unread_total)
+    unread = None if kind == _ALL_READ else data.unread_total
+    if isinstance(unread, float):
+        unread = (
+            int(unread) if unread.is_integer() else None
+        )  # Something on the way may write 7 as 7.0; 7.5 is no count.
     if account is None or account != event.subject or (unread is not None and unread < 0):
         return
     if kind == _SENT and data.send_msg_result:
         return
     time, received = event.time, event.receivedtime
-    by_receipt = time == received or time - received > MAX_AHEAD
+    by_receipt = time == received or (time > received and time - received > MAX_AHEAD)
     owner = Owner(event.source.rpartition("/")[2], account)
     of_owner = events.get(owner)
     if of_owner is None:

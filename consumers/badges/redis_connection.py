@@ -23,6 +23,7 @@ from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
+from consumers.badges.redis_packing import pack_fast
 from consumers.errors import RetryLater, WorkerRefusedError, describe, redis_code
 from consumers.settings import ConsumersSettings
 
@@ -158,6 +159,7 @@ class RedisConnection:
             socket_connect_timeout=settings.redis_timeout_s,
             retry=Retry(NoBackoff(), 1),  # a connection that an idle time-out or a restart has closed
         )
+        pack_fast(client)
         return _ClientLease(client)
 
     def _renew(self, lease: _ClientLease) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Mapping, Sequence
 from importlib.resources import files
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 import msgspec
 import redis.exceptions
@@ -30,7 +30,7 @@ _APPS_KEY = "im:badges:apps"
 _STATE_KEY = "im:badges:state"
 
 
-class Owner(NamedTuple):
+class Owner(msgspec.Struct, frozen=True, gc=False, cache_hash=True):
     """Whose badge."""
 
     app_id: str
@@ -42,7 +42,7 @@ class Owner(NamedTuple):
         return f"{self.app_id}:{self.account}"
 
 
-class Badge(msgspec.Struct, frozen=True, kw_only=True):
+class Badge(msgspec.Struct, frozen=True, gc=False):
     """A badge as it stands in Redis and, as JSON, in the topic of badges."""
 
     app_id: str
@@ -233,13 +233,7 @@ def _is_stored(found: Any) -> bool:
 
 
 def _badge(owner: Owner, stored: _Stored) -> Badge:
-    unread, time, event_id, stale = stored
-    known = event_id is not False
-    return Badge(
-        app_id=owner.app_id,
-        account=owner.account,
-        unread=int(unread) if known else None,
-        time=rfc3339(int(time)) if known else None,
-        event_id=str(event_id) if known else None,
-        stale=stale,
-    )
+    unread, time_ms, event_id, stale = stored
+    if isinstance(event_id, str):
+        return Badge(owner.app_id, owner.account, int(unread), rfc3339(time_ms), event_id, stale)
+    return Badge(owner.app_id, owner.account, None, None, None, stale)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Generic, NamedTuple, TypeVar
+from typing import Generic, TypeVar
 
 from aiokafka import ConsumerRecord, TopicPartition
 from aiokafka.errors import KafkaError
@@ -80,7 +80,7 @@ class Delivery(Generic[M]):
             StoppedError: `stopping` was set while something was away.
             WorkerRefusedError: the worker cannot go on as it is set up; no event is to blame.
         """
-        batch: list[_Item[M]] = []
+        batch: _Batch[M] = _Batch([], [])
         skipped = 0
         run = _Run(partition, stopping, impatient=self._impatient)
         read = self._worker.read
@@ -91,13 +91,14 @@ class Delivery(Generic[M]):
                 except BaseException as error:  # noqa: BLE001 - whatever it raises, the record will not get better
                     failure = failure_of(error)
                     await self._handle(run, batch)
-                    batch = []
+                    batch = _Batch([], [])
                     await self._try_alone(run, record, failure, "not_an_event", None)
                 else:
                     if message is None:
                         skipped += 1
                     else:
-                        batch.append(_Item(record, message))
+                        batch.records.append(record)
+                        batch.messages.append(message)
             self._metrics.skipped.inc(skipped)
             await self._handle(run, batch)
         except BaseException:
@@ -105,7 +106,7 @@ class Delivery(Generic[M]):
             raise
         self._waiting.end(partition)
 
-    async def _handle(self, run: _Run, batch: Sequence[_Item[M]]) -> None:
+    async def _handle(self, run: _Run, batch: _Batch[M]) -> None:
         """Handle a batch, and find the events in it that the worker fails on by halving."""
         while batch:
             try:
@@ -119,24 +120,24 @@ class Delivery(Generic[M]):
                 self._metrics.retried("failed")
                 if len(batch) > 1:
                     middle = len(batch) // 2
-                    await self._handle(run, batch[:middle])
-                    await self._handle(run, batch[middle:])
+                    await self._handle(run, batch.part(0, middle))
+                    await self._handle(run, batch.part(middle, len(batch)))
                 else:
-                    await self._suspect(run, batch[0], error)
+                    await self._suspect(run, batch, error)
                 return
             else:
                 self._handled(len(batch))
                 return
 
-    async def _behind(self, run: _Run, batch: Sequence[_Item[M]], at: int, error: Exception) -> Sequence[_Item[M]]:
+    async def _behind(self, run: _Run, batch: _Batch[M], at: int, error: Exception) -> _Batch[M]:
         """What of a batch is left behind the message that its worker calls poison."""
         if at:
             self._handled(at)
-        await self._suspect(run, batch[at], error)
-        return batch[at + 1 :]
+        await self._suspect(run, batch.part(at, at + 1), error)
+        return batch.part(at + 1, len(batch))
 
-    async def _suspect(self, run: _Run, item: _Item[M], error: Exception) -> None:
-        await self._try_alone(run, item.record, error, "handler_failed", lambda: self._until_it_passes(run, [item]))
+    async def _suspect(self, run: _Run, one: _Batch[M], error: Exception) -> None:
+        await self._try_alone(run, one.records[0], error, "handler_failed", lambda: self._until_it_passes(run, one))
 
     async def _try_alone(
         self,
@@ -182,9 +183,8 @@ class Delivery(Generic[M]):
         self._metrics.handled.inc(count)
         self._breaker.succeeded()
 
-    async def _until_it_passes(self, run: _Run, batch: Sequence[_Item[M]]) -> None:
-        messages = [item.message for item in batch]
-        await self._passing(run, lambda: handle(self._worker, messages), self._timeout_s)
+    async def _until_it_passes(self, run: _Run, batch: _Batch[M]) -> None:
+        await self._passing(run, lambda: handle(self._worker, batch.messages[:]), self._timeout_s)
 
     async def _passing(self, run: _Run, action: Callable[[], Awaitable[None]], timeout_s: float | None) -> None:
         """Do something again and again for as long as it fails in ways that pass by themselves.
@@ -224,16 +224,25 @@ async def handle(worker: BaseWorker[M], messages: Sequence[M]) -> None:
         raise failure_of(error) from error
 
 
-def _position_of_poison(error: Exception, batch: Sequence[_Item[M]]) -> int | None:
+def _position_of_poison(error: Exception, batch: _Batch[M]) -> int | None:
     """Where in a batch the message is that its worker calls poison; None where it names none of the batch."""
     if not isinstance(error, PoisonError):
         return None
-    return next((at for at, item in enumerate(batch) if item.message is error.message), None)
+    return next((at for at, message in enumerate(batch.messages) if message is error.message), None)
 
 
-class _Item(NamedTuple, Generic[M]):
-    record: ConsumerRecord
-    message: M
+class _Batch(Generic[M]):
+    """Messages and the records that carried them, in two lists: an object for each pair would cost more than either."""
+
+    def __init__(self, records: list[ConsumerRecord], messages: list[M]) -> None:
+        self.records = records
+        self.messages = messages
+
+    def __len__(self) -> int:
+        return len(self.messages)
+
+    def part(self, begin: int, end: int) -> _Batch[M]:
+        return _Batch(self.records[begin:end], self.messages[begin:end])
 
 
 class _Run:

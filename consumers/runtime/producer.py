@@ -11,7 +11,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
 from common.kafka.clients import MakeClientArguments
-from common.kafka.partition import partition_of
+from common.kafka.partition import partitions_of
 from common.kafka.producer import fail_unconfirmed, is_dead, make_producer, stop_producer
 from consumers.errors import TOO_LARGE, RetryLater, describe
 from consumers.worker import OutgoingRecord
@@ -96,10 +96,10 @@ class Producer:
 
 async def _send(client: AIOKafkaProducer, topic: str, records: Iterable[OutgoingRecord]) -> None:
     partitions = sorted(await client.partitions_for(topic))
+    records = list(records)
     by_partition: dict[int, list[OutgoingRecord]] = {}
-    for record in records:
-        partition = partitions[partition_of(record.key, len(partitions))]
-        by_partition.setdefault(partition, []).append(record)
+    for record, at in zip(records, partitions_of([one.key for one in records], len(partitions)), strict=True):
+        by_partition.setdefault(partitions[at], []).append(record)
     # All of them end before an error is reported: none may write on while its records are already written again.
     outcomes = await asyncio.gather(
         *(_send_to(client, topic, *entry) for entry in by_partition.items()), return_exceptions=True
@@ -127,5 +127,5 @@ async def _send_to(client: AIOKafkaProducer, topic: str, partition: int, records
 
 
 def _append(batch: Any, record: OutgoingRecord) -> bool:
-    added = batch.append(timestamp=None, key=record.key, value=record.value, headers=list(record.headers))
-    return added is not None
+    headers = record.headers if isinstance(record.headers, list) else list(record.headers)
+    return batch.append(timestamp=None, key=record.key, value=record.value, headers=headers) is not None

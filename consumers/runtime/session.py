@@ -19,6 +19,7 @@ from aiokafka.errors import KafkaError
 
 from common.kafka.clients import METADATA_MAX_AGE_MS, MakeClientArguments, can_connect
 from common.kafka.consumer import check_errors, stop_consumer
+from common.kafka.light_records import make_light
 from consumers.errors import describe
 from consumers.metrics import Metrics
 from consumers.runtime.partition_task import REVOKE_TIMEOUT_S, Deliver, PartitionTask
@@ -106,6 +107,7 @@ class Session(ConsumerRebalanceListener):  # type: ignore[misc]
                 await self._consumer.start()
         except TimeoutError as error:
             raise SessionLostError(f"the group {self._group} could not be joined") from error
+        make_light(self._consumer)
         self.joined = True
         self._kafka.reached()
         watch = asyncio.create_task(self._watch())

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from common.timestamps import rfc3339
+from common.timestamps import rfc3339, unix_ms
 
 
 @pytest.mark.parametrize(
@@ -33,3 +33,8 @@ def test_what_is_written_is_read_as_the_same_time(time_ms: int) -> None:
 def test_beyond_the_year_9999_there_is_no_form() -> None:
     with pytest.raises(OverflowError):
         rfc3339(253_402_300_800_000)
+
+
+@given(st.datetimes(timezones=st.timezones()))
+def test_an_instant_is_rounded_down_to_milliseconds(time: datetime) -> None:
+    assert unix_ms(time) == (time - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(milliseconds=1)

@@ -6,7 +6,7 @@ from aiokafka.partitioner import murmur2 as known_murmur2
 from hypothesis import given
 from hypothesis import strategies as st
 
-from common.kafka.partition import murmur2, partition_of
+from common.kafka.partition import murmur2, partition_of, partitions_of
 
 
 @given(st.binary(max_size=40))
@@ -18,3 +18,18 @@ def test_a_key_goes_where_the_java_client_puts_it() -> None:
     # From the tests of Kafka itself: Utils.murmur2("foobar") is -790332482.
     assert murmur2(b"foobar") == -790332482 & 0xFFFFFFFF
     assert partition_of(b"foobar", 12) == (-790332482 & 0x7FFFFFFF) % 12
+
+
+@given(st.integers(0, 30).flatmap(lambda length: st.lists(st.binary(min_size=length, max_size=length), max_size=40)))
+def test_many_keys_of_one_length_go_where_each_of_them_goes(keys: list[bytes]) -> None:
+    assert partitions_of(keys, 12) == [partition_of(key, 12) for key in keys]
+
+
+@given(st.lists(st.binary(max_size=9), max_size=100), st.integers(1, 1000))
+def test_many_keys_of_all_lengths_go_where_each_of_them_goes(keys: list[bytes], partitions: int) -> None:
+    assert partitions_of(keys, partitions) == [partition_of(key, partitions) for key in keys]
+
+
+def test_the_greatest_bytes_in_all_lanes_go_over_into_no_other() -> None:
+    keys = [b"\xff" * 31] * 2000
+    assert set(partitions_of(keys, 2**31)) == {murmur2(keys[0]) & 0x7FFFFFFF}

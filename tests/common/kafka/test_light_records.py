@@ -1,0 +1,84 @@
+"""Light records are those of aiokafka, later."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from aiokafka.errors import CorruptRecordException
+from aiokafka.record.default_records import DefaultRecordBatchBuilder
+from confluent_kafka import Producer
+
+from common.kafka.light_records import LightRecord, make_light
+from tests.support.broker import Broker
+from tests.support.topic import Topics, create_topic
+
+
+def write(broker: Broker, topic: str, count: int) -> None:
+    producer = Producer({"bootstrap.servers": broker.bootstrap, "log_level": 0})
+    for number in range(count):
+        key, value = (None if number == 3 else b"key"), (None if number == 4 else b"%d" % number)
+        producer.produce(topic, value, key, headers=[("name", b"%d" % number)], timestamp=1_790_000_000_000 + number)
+        if number % 7 == 0:
+            producer.flush()  # several batches
+    assert not producer.flush(30)
+
+
+async def read(broker: Broker, topic: str, count: int, *, light: bool, begin: int = 0) -> list[ConsumerRecord]:
+    partition = TopicPartition(topic, 0)
+    found: list[ConsumerRecord] = []
+    async with AIOKafkaConsumer(bootstrap_servers=broker.bootstrap, enable_auto_commit=False) as consumer:
+        if light:
+            make_light(consumer)
+        consumer.assign([partition])
+        consumer.seek(partition, begin)
+        while len(found) < count:
+            found += (await consumer.getmany(partition, timeout_ms=500)).get(partition, [])
+        assert await consumer.position(partition) == begin + count
+    return found
+
+
+@pytest.mark.parametrize("begin", [0, 5])
+async def test_a_light_record_has_all_that_the_records_of_the_client_have(
+    broker: Broker, topics: Topics, begin: int
+) -> None:
+    create_topic(broker.bootstrap, topics.events, partitions=1)
+    write(broker, topics.events, 20)
+    plain = await read(broker, topics.events, 20 - begin, light=False, begin=begin)
+    light = await read(broker, topics.events, 20 - begin, light=True, begin=begin)
+    assert all(isinstance(one, LightRecord) for one in light)
+    assert list(map(dataclasses.astuple, light)) == list(map(dataclasses.astuple, plain))
+
+
+def light_record() -> LightRecord:
+    builder = DefaultRecordBatchBuilder(2, 0, 0, -1, -1, -1, 1 << 16)
+    builder.append(0, 1_790_000_000_000, b"key", b"value", [])
+    [record] = unpacked(bytes(builder.build()))
+    return record
+
+
+def unpacked(data: bytes) -> Iterator[LightRecord]:
+    from aiokafka.record.memory_records import MemoryRecords
+
+    from common.kafka.light_records import _LightRecords
+
+    return iter(_LightRecords(TopicPartition("topic", 1), MemoryRecords(data), 0))
+
+
+def test_a_record_has_no_attributes_that_the_client_does_not_know() -> None:
+    record: Any = light_record()
+    with pytest.raises(AttributeError, match="no colour"):
+        record.colour  # noqa: B018
+    assert (record.topic, record.partition, record.offset, record.key, record.headers) == ("topic", 1, 0, b"key", ())
+
+
+def test_a_damaged_batch_is_noticed() -> None:
+    builder = DefaultRecordBatchBuilder(2, 0, 0, -1, -1, -1, 1 << 16)
+    builder.append(0, 1_790_000_000_000, b"key", b"value", [])
+    data = builder.build()
+    data[-2] ^= 1
+    with pytest.raises(CorruptRecordException):
+        list(unpacked(bytes(data)))
