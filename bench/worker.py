@@ -186,9 +186,18 @@ def new_run(broker: Broker) -> str:
 
 
 def start(  # noqa: PLR0917
-    folder: Path, row: WorkerRow, broker: Broker, redis: RedisServer, topic: str, run: str, member: int = 0
+    folder: Path,
+    row: WorkerRow,
+    broker: Broker,
+    redis: RedisServer,
+    topic: str,
+    run: str,
+    member: int = 0,
+    *,
+    program: str = sys.executable,
+    more: Mapping[str, str] | None = None,
 ) -> Process:
-    """A worker of that group on one core."""
+    """A worker of that group on one core, run by `program` with `more` environment."""
     env = {
         "PYTHONPATH": os.pathsep.join([row.path, *sys.path]),
         "CONSUMERS_KAFKA_BOOTSTRAP_SERVERS": broker.bootstrap,
@@ -198,9 +207,10 @@ def start(  # noqa: PLR0917
         "CONSUMERS_GROUP": run,
         "CONSUMERS_REDIS_URL": redis.url,
         "CONSUMERS_ADMIN_PORT": "0",
+        **(more or {}),
     }
     with pinned(SERVER):
-        return Process([sys.executable, *row.command], log=folder / f"{run}.{member}.log", env=env).start()
+        return Process([program, *row.command], log=folder / f"{run}.{member}.log", env=env).start()
 
 
 class Commits:

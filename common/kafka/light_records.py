@@ -57,11 +57,11 @@ class _Fetched(OrderedDict[TopicPartition, Any]):
     def __setitem__(self, partition: TopicPartition, fetched: Any) -> None:
         whole = fetched._partition_records if isinstance(fetched, FetchResult) else None
         if whole is not None:
-            fetched._partition_records = _LightRecords(partition, whole._records, whole.next_fetch_offset)
+            fetched._partition_records = LightRecords(partition, whole._records, whole.next_fetch_offset)
         super().__setitem__(partition, fetched)
 
 
-class _LightRecords:
+class LightRecords:
     """What `PartitionRecords` is to the consumer.
 
     Args:

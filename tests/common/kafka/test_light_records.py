@@ -10,9 +10,10 @@ import pytest
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.errors import CorruptRecordException
 from aiokafka.record.default_records import DefaultRecordBatchBuilder
+from aiokafka.record.memory_records import MemoryRecords
 from confluent_kafka import Producer
 
-from common.kafka.light_records import LightRecord, make_light
+from common.kafka.light_records import LightRecord, LightRecords, make_light
 from tests.support.broker import Broker
 from tests.support.topic import Topics, create_topic
 
@@ -61,11 +62,7 @@ def light_record() -> LightRecord:
 
 
 def unpacked(data: bytes) -> Iterator[LightRecord]:
-    from aiokafka.record.memory_records import MemoryRecords
-
-    from common.kafka.light_records import _LightRecords
-
-    return iter(_LightRecords(TopicPartition("topic", 1), MemoryRecords(data), 0))
+    return iter(LightRecords(TopicPartition("topic", 1), MemoryRecords(data), 0))
 
 
 def test_a_record_has_no_attributes_that_the_client_does_not_know() -> None:
