@@ -127,5 +127,5 @@ async def _send_to(client: AIOKafkaProducer, topic: str, partition: int, records
 
 
 def _append(batch: Any, record: OutgoingRecord) -> bool:
-    headers = record.headers if isinstance(record.headers, list) else list(record.headers)
-    return batch.append(timestamp=None, key=record.key, value=record.value, headers=headers) is not None
+    added = batch.append(timestamp=None, key=record.key, value=record.value, headers=list(record.headers))
+    return added is not None
