@@ -10,8 +10,8 @@ CHECKED = { command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) cannot be found
 # Without the user's own packages and PYTHON… variables.
 INSTALL = $(CHECKED) requirements.install
 
-.PHONY: help setup demo test test-slow model-test compose-test torture bench instructions outage soak examples lint \
-	format wheel sbom lock clean
+.PHONY: help setup demo test test-slow model-test compose-test chart chart-test torture bench instructions outage soak \
+	examples lint format wheel sbom lock clean
 help:           ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 16
 
@@ -25,6 +25,9 @@ $(VENV)/.embedded: $(LOCKS)/uv.txt $(LOCKS)/build.txt $(LOCKS)/embedded.txt pypr
 
 $(VENV)/.bench: $(VENV)/.development bench/requirements.txt
 	@$(INSTALL) $@ bench/requirements.txt
+
+$(VENV)/.chart: $(VENV)/.development tests/deploy/requirements.txt
+	@$(INSTALL) $@ tests/deploy/requirements.txt
 
 demo: $(VENV)/.embedded ## the whole path once, on an embedded broker and Redis: posts a recall, shows the event and the badge
 	$(VENV)/bin/bridge demo
@@ -43,6 +46,12 @@ model-test: setup ## the journal against a model of its promises, thirty times a
 
 compose-test: setup ## the full stack in containers, hurt under load; needs Docker
 	$(VENV)/bin/python -m tests.compose
+
+chart: setup    ## what of the Helm chart is generated: the schema of its values, the copies of rules and dashboards
+	$(VENV)/bin/python -m deploy.helm
+
+chart-test: $(VENV)/.chart ## the Helm chart: what it makes of many values is valid, a pod that goes loses nothing; needs Go and npm
+	$(VENV)/bin/python -m tests.deploy $(ARGS)
 
 torture: setup  ## kill, freeze, fill and cut off everything under load, then compare; ARGS="--minutes 10 --seed 7"
 	$(VENV)/bin/python -m tests.torture $(ARGS)

@@ -45,6 +45,9 @@ def drain(
     timeout: Annotated[
         float, typer.Option(min=1, help="Give up when Kafka has confirmed nothing for so many seconds.")
     ] = 60.0,
+    may_be_empty: Annotated[
+        bool, typer.Option("--may-be-empty", help="That there is nothing is well; a quarantine is not.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Publish what journals hold whose process is gone, and remove them. For a folder that no process serves.
@@ -54,4 +57,22 @@ def drain(
     """
     from bridge.commands import journals
 
-    journals.drain(folder, give_up_after_s=timeout, as_json=as_json)
+    journals.drain(folder, give_up_after_s=timeout, may_be_empty=may_be_empty, as_json=as_json)
+
+
+@app.command()
+def wait(
+    folder: Folder = None,
+    timeout: Annotated[float, typer.Option(min=0, help="Give up after so many seconds.")] = 600.0,
+    at_least: Annotated[
+        float, typer.Option(min=0, help="Wait for so many seconds in any case: a front may notice late.")
+    ] = 0.0,
+) -> None:
+    """Wait until Kafka has all that the ingress on this machine holds, which goes on working meanwhile.
+
+    To be run before it is taken away for good. Ends with 0 when its journal is empty, with 1 when something is left
+    after all that time, or the ingress does not answer.
+    """
+    from bridge.commands import emptying
+
+    emptying.run(folder, timeout_s=timeout, at_least_s=at_least)

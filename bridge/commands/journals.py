@@ -119,7 +119,7 @@ def _quarantined(folder: Path) -> Iterator[Record]:
     return (item.record for item in Quarantine(folder, dlq_topic="", max_bytes=0))
 
 
-def drain(folder: Path | None, *, give_up_after_s: float, as_json: bool) -> None:
+def drain(folder: Path | None, *, give_up_after_s: float, may_be_empty: bool, as_json: bool) -> None:
     """See `bridge.commands.journal.drain`."""
     settings = load_settings(InspectionSettings)
     logs.configure(log_format=settings.log_format, level=settings.log_level)
@@ -135,9 +135,24 @@ def drain(folder: Path | None, *, give_up_after_s: float, as_json: bool) -> None
         raise SystemExit("error: interrupted; what was not published is still in the journal") from None
     if as_json:
         _print_json(_drained_as_dict(place, drained))
+    elif may_be_empty and not drained.journals:
+        Output().line(printable(f"there are no journals in {place}: nothing is left"))
     else:
         _report(place, drained)
-    raise typer.Exit(0 if drained.is_complete else 1)
+    is_done = drained.is_complete
+    if may_be_empty:
+        # Who drains twice finds no journal the second time; what Kafka refused the first time is still in the folder.
+        is_done = _has_nothing_refused(place) and (is_done or not drained.journals)
+    raise typer.Exit(0 if is_done else 1)
+
+
+def _has_nothing_refused(folder: Path) -> bool:
+    """Whether no quarantine keeps the folder from being deleted; what is there is told."""
+    quarantine = Quarantine(folder, dlq_topic="", max_bytes=0)
+    if files := quarantine.counted().files:
+        records = plural(files, "record that Kafka refuses is", "records that Kafka refuses are")
+        Output().error(printable(f"{records} in {quarantine.folder}, and nowhere else: do not delete it"))
+    return not files
 
 
 @contextmanager
