@@ -1,1 +1,1 @@
-"""What the project brings for other machines. `python -m tests.deploy` brings helm and the rest, and tries the chart."""
+"""What runs the project elsewhere. `python -m tests.deploy` brings helm and the rest, and tries the chart."""

@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from bridge.settings import BridgeSettings
+from common.settings import load_settings
 from consumers.settings import ConsumersSettings
 from deploy.helm.generated import CHART
 from tests.deploy.rendering import MATRIX, Document, container, environment_of, one, render
@@ -26,7 +27,7 @@ def settings_of(
     monkeypatch.chdir(folder)
     for name, value in environment_of(document).items():
         monkeypatch.setenv(name, value.replace(FILES, str(folder)))
-    return BridgeSettings() if document["kind"] == "StatefulSet" else ConsumersSettings()
+    return load_settings(BridgeSettings if document["kind"] == "StatefulSet" else ConsumersSettings)
 
 
 def test_values_of_every_kind_reach_the_process_as_they_were_meant(

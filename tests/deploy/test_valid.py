@@ -1,4 +1,4 @@
-"""What the chart makes of a matrix of values is valid: for helm, for Kubernetes, and for those who know its custom resources."""
+"""What the chart makes of many values is valid: for helm, for Kubernetes, and for those whose custom resources it has."""
 
 from __future__ import annotations
 
