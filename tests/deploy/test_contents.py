@@ -27,7 +27,7 @@ def settings_of(
     monkeypatch.chdir(folder)
     for name, value in environment_of(document).items():
         monkeypatch.setenv(name, value.replace(FILES, str(folder)))
-    return load_settings(BridgeSettings if document["kind"] == "StatefulSet" else ConsumersSettings)
+    return load_settings(BridgeSettings) if document["kind"] == "StatefulSet" else load_settings(ConsumersSettings)
 
 
 def test_values_of_every_kind_reach_the_process_as_they_were_meant(

@@ -27,7 +27,9 @@ PATIENT_S = 300
 def pre_stop(bridge: IngressProcess, *, linger_s: int = 0, drain_s: int = PATIENT_S) -> Process:
     """Start what the chart's preStop runs in the pod of an ingress."""
     values = {"ingress": {"scaleIn": {"lingerSeconds": linger_s, "drainSeconds": drain_s}}}
-    command = container(one(render("smallest", values=values), "StatefulSet"))["lifecycle"]["preStop"]["exec"]["command"]
+    command = container(one(render("smallest", values=values), "StatefulSet"))["lifecycle"]["preStop"]["exec"][
+        "command"
+    ]
     assert command[0] == "bridge"
     settings = {name: value for name, value in bridge.env.items() if name != "BRIDGE_APPS"}
     return Process([BRIDGE, *command[1:]], log=bridge.log.parent / "pre-stop.log", env=settings).start()

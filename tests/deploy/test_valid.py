@@ -1,4 +1,4 @@
-"""What the chart makes of many values is valid: for helm, for Kubernetes, and for those whose custom resources it has."""
+"""What the chart makes of many values is valid for helm, for Kubernetes, and for whose custom resources it has."""
 
 from __future__ import annotations
 
