@@ -91,6 +91,7 @@ lint: setup     ## ruff, mypy --strict, the direction of imports, and whether sc
 	$(VENV)/bin/mypy
 	$(VENV)/bin/lint-imports --no-cache --no-logo
 	$(VENV)/bin/bridge schemas --check
+	$(VENV)/bin/python -m deploy.helm --check
 	$(VENV)/bin/bridge settings --page docs/settings.md --check
 	$(VENV)/bin/consumers settings --page docs/settings.md --check
 

@@ -15,7 +15,7 @@ import pytest
 from tests.support.paths import ROOT
 
 PRODUCT = ("bridge", "common", "consumers")
-EVERYTHING = (*PRODUCT, "tests", "bench", "requirements")
+EVERYTHING = (*PRODUCT, "tests", "bench", "requirements", "deploy")
 MAX_LINES = 400
 MAX_FIELDS = 15
 REASON = re.compile(r"\bfields\b.*\bbecause\b", re.DOTALL)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -133,6 +134,14 @@ def test_a_drain_job_has_the_claim_of_the_pod_whose_number_it_is_given() -> None
     kafka = {name: value for name, value in environment_of(job).items() if "KAFKA" in name}
     assert kafka.items() <= environment_of(one(documents, "StatefulSet")).items()
     assert kafka
+    assert "BRIDGE_APPS" not in json.dumps(job), "it needs no tokens"
+
+
+def test_a_drain_job_has_all_that_the_settings_of_the_ingress_ask_for() -> None:
+    """`auto` is no setting without BRIDGE_IM_APPS, and a process with such settings does not start."""
+    ingress = {"settings": {"BRIDGE_ALLOWED_NETWORKS": "auto"}, "secretSettings": {"BRIDGE_IM_APPS": {}}}
+    values = {"ingress": ingress, "drain": {"ordinals": [4]}}
+    assert "BRIDGE_IM_APPS_FILE" in environment_of(one(render("smallest", values=values), "Job"))
 
 
 def test_the_admin_port_is_in_one_service_alone_and_closed_to_strangers() -> None:
@@ -225,3 +234,21 @@ def test_a_claim_without_a_pod_is_alarmed() -> None:
     ]
     assert f"journal-{INGRESS}-[0-9]+" in rule["expr"]
     assert rule["annotations"]["summary"] == "No pod has the claim {{ $labels.persistentvolumeclaim }}"
+
+
+@pytest.mark.parametrize("name", MATRIX)
+def test_the_notes_name_what_is_there(name: str, tmp_path: Path) -> None:
+    chart = shutil.copytree(CHART, tmp_path / "im-bridge")
+    notes = (chart / "templates" / "NOTES.txt").read_text()
+    (chart / "templates" / "_notes.tpl").write_text(f'{{{{- define "notes" -}}}}{notes}{{{{- end -}}}}')
+    (chart / "templates" / "notes.yaml").write_text(
+        'apiVersion: v1\nkind: Notes\nmetadata: {name: notes}\ntext: {{ include "notes" . | toJson }}\n'
+    )
+    documents = render(name, chart=chart)
+    text = one(documents, "Notes")["text"]
+    there = {(each["kind"].lower(), each["metadata"]["name"]) for each in documents}
+    named = re.findall(r"rollout status (statefulset|deployment)/(\S+)", text)
+    assert len(named) == len([each for each in documents if each["kind"] in {"StatefulSet", "Deployment"}])
+    assert set(named) <= there
+    assert "drain.ordinals" in text
+    assert ("BRIDGE_TRUSTED_PROXIES is not set" in text) is (name != "everything")
