@@ -252,3 +252,14 @@ def test_the_notes_name_what_is_there(name: str, tmp_path: Path) -> None:
     assert set(named) <= there
     assert "drain.ordinals" in text
     assert ("BRIDGE_TRUSTED_PROXIES is not set" in text) is (name != "everything")
+
+
+def test_targets_have_the_names_by_which_rules_know_them() -> None:
+    documents = render("everything")
+    (endpoint,) = one(documents, "ServiceMonitor")["spec"]["endpoints"]
+    assert endpoint["relabelings"] == [{"targetLabel": "job", "replacement": "im-bridge"}]
+    (endpoint,) = one(documents, "PodMonitor")["spec"]["podMetricsEndpoints"]
+    component = "__meta_kubernetes_pod_label_app_kubernetes_io_component"
+    job, own = endpoint["relabelings"]
+    assert job == {"sourceLabels": [component], "targetLabel": "job", "replacement": "im-bridge-$1"}
+    assert own["targetLabel"] == "node"

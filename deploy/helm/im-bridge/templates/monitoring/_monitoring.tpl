@@ -1,12 +1,14 @@
+{{- /* How targets are asked: (dict "values" of a monitor, "job" what the rules and dashboards call them). */ -}}
 {{- define "im-bridge.scraping" -}}
 path: /metrics
-interval: {{ .interval }}
-scrapeTimeout: {{ .scrapeTimeout }}
-{{- with .relabelings }}
+interval: {{ .values.interval }}
+scrapeTimeout: {{ .values.scrapeTimeout }}
 relabelings:
+  {{- toYaml .job | nindent 2 }}
+  {{- with .values.relabelings }}
   {{- toYaml . | nindent 2 }}
-{{- end }}
-{{- with .metricRelabelings }}
+  {{- end }}
+{{- with .values.metricRelabelings }}
 metricRelabelings:
   {{- toYaml . | nindent 2 }}
 {{- end }}
@@ -23,7 +25,7 @@ metricRelabelings:
         unless on (namespace, persistentvolumeclaim)
         kube_pod_spec_volumes_persistentvolumeclaims_info{namespace={{ .Release.Namespace | quote }}}
       for: 30m
-      labels: {severity: warning}
+      labels: {severity: ticket}
       annotations:
         summary: {{ `No pod has the claim {{ $labels.persistentvolumeclaim }}` | quote }}
         description: >-
