@@ -1,1 +1,1 @@
-"""What runs the project elsewhere: a proxy's configuration, a Helm chart, and what keeps them up to date."""
+"""What is deployed beside the programs, and what makes it: `python -m deploy`."""
