@@ -136,24 +136,29 @@ class JournalFiles:
         assert self.current is not None
         group.file = self.current
         group.become(GroupState.UNSYNCED)
-        self.current.add(1, group.size)
+        self.current.add(1, len(group.records), group.size)
         self.budget.stored_bytes += group.size
 
     def unassign(self, group: Group) -> None:
         """The file of the group failed before it was synced: no file holds it any more."""
         assert group.file is not None
-        group.file.remove(group.size)
+        group.file.remove(len(group.records), group.size)
         self.budget.stored_bytes -= group.size
         group.file = None
         group.become(GroupState.UNWRITTEN)
 
     def confirmed(self, group: Group) -> None:
-        """Kafka has confirmed the group that a file holds."""
+        """Kafka has confirmed the group that a file holds, and its records are still known."""
         assert group.file is not None
-        group.file.remove(group.size)
+        group.file.remove(len(group.records), group.size)
         group.file.mark_deletable(group.seq)
         self.budget.stored_bytes -= group.size
         self.plan_cleanup()
+
+    @property
+    def records(self) -> int:
+        """How many records all files hold that Kafka has not confirmed; a group counts until all of it is confirmed."""
+        return sum(file.records for file in self._files)
 
     # -- The current one -----------------------------------------------------------------------------------------------
 
@@ -211,7 +216,7 @@ class JournalFiles:
         file = JournalFile(store)
         self._files.append(file)
         for backlog in backlogs:
-            file.add(backlog.groups, backlog.bytes)
+            file.add(backlog.groups, backlog.records, backlog.bytes)
             self.budget.stored_bytes += backlog.bytes
             records = plural(backlog.records, "record")
             log.info("took over %s of %s from the journal %s", records, backlog.topic, file.path.name)

@@ -83,6 +83,11 @@ class GroupCommit:
         if self._probing is not None:
             self._probing.cancel()
 
+    @property
+    def unwritten(self) -> Iterator[Group]:
+        """The groups that no file holds, and Kafka has not confirmed."""
+        return (group for group in self._unwritten if group.state is not GroupState.COMPLETE)
+
     # -- Writing -------------------------------------------------------------------------------------------------------
 
     def add(self, group: Group) -> None:

@@ -130,6 +130,10 @@ class JournalState:
     """On disk and not in Kafka."""
     memory_bytes: int
     """Neither on disk nor in Kafka."""
+    waiting_events: int
+    """Records that Kafka has not confirmed, wherever they are; a group counts until all of it is confirmed."""
+    waiting_bytes: int
+    """What they take, about."""
 
 
 class Journal:
@@ -273,13 +277,13 @@ class Journal:
         if group.state is not GroupState.SYNCED:
             self._memory_bytes -= group.size
         group.become(GroupState.COMPLETE)
-        group.forget_records()
         self.queues[group.topic].confirmed(group)
         self._group_commit.confirmed(group)
         if group.file is not None:
             self._files.confirmed(group)
         elif self._files.current is None:
             self._files.plan_cleanup()  # It may have been the last that a failed file was kept for.
+        group.forget_records()
 
     # -- What the disk tells -------------------------------------------------------------------------------------------
 
@@ -295,7 +299,7 @@ class Journal:
 
     def _inherited(self, file: JournalFile, backlogs: Sequence[Backlog]) -> None:
         for backlog in backlogs:
-            self.queue(backlog.topic).inherit(file, backlog.last_seq)
+            self.queue(backlog.topic).inherit(file, backlog.last_seq, int(backlog.oldest * 1000))
 
     # -- What it holds -------------------------------------------------------------------------------------------------
 
@@ -333,5 +337,18 @@ class Journal:
 
     @property
     def state(self) -> JournalState:
-        """Figures for readiness and metrics."""
-        return JournalState(self.disk_ok, self.budget.stored_bytes, self._memory_bytes)
+        """Figures for readiness, metrics and status."""
+        in_memory = [*self._gathering.values(), *self._group_commit.unwritten]
+        return JournalState(
+            self.disk_ok,
+            self.budget.stored_bytes,
+            self._memory_bytes,
+            waiting_events=self._files.records + sum(len(group.records) for group in in_memory),
+            waiting_bytes=self.budget.stored_bytes + sum(group.size for group in in_memory),
+        )
+
+    @property
+    def oldest_ms(self) -> int | None:
+        """When the oldest record was received that nobody has leased, Unix milliseconds; None: there is none."""
+        times = (queue.oldest_ms for queue in self.queues.values())
+        return min((time_ms for time_ms in times if time_ms is not None), default=None)

@@ -22,6 +22,7 @@ class JournalFile:
         self.store = store
         """Where its rows are. `rescue` puts a copy here when the file has vanished from the folder."""
         self.groups = 0
+        self.records = 0
         self.bytes = 0
         self.peak_bytes = 0
         self._deletable: deque[int] = deque()
@@ -37,15 +38,17 @@ class JournalFile:
         """Whether rows are to be deleted."""
         return bool(self._deletable)
 
-    def add(self, groups: int, size: int) -> None:
-        """It holds some groups more, of `size` bytes."""
+    def add(self, groups: int, records: int, size: int) -> None:
+        """It holds some groups more, of so many records and of `size` bytes."""
         self.groups += groups
+        self.records += records
         self.bytes += size
         self.peak_bytes = max(self.peak_bytes, self.bytes)
 
-    def remove(self, size: int) -> None:
-        """It holds one group less, of `size` bytes."""
+    def remove(self, records: int, size: int) -> None:
+        """It holds one group less, of so many records and of `size` bytes."""
         self.groups -= 1
+        self.records -= records
         self.bytes -= size
 
     def mark_deletable(self, seq: int) -> None:

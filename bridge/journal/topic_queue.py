@@ -36,6 +36,8 @@ class Range:
     file: JournalFile
     after: int
     through: int
+    oldest_ms: int
+    """When the first of its records was received, or a moment before, Unix milliseconds."""
 
 
 class FoundInFile(NamedTuple):
@@ -85,9 +87,21 @@ class TopicQueue:
         """Whether Kafka has confirmed everything."""
         return not (self._backlog or self._live or self._leased_bytes)
 
-    def inherit(self, file: JournalFile, through: int) -> None:
-        """Put the rows of a predecessor's file, up to a sequence number, behind the backlog that is here."""
-        self._backlog.append(Range(file, 0, through))
+    @property
+    def oldest_ms(self) -> int | None:
+        """When the oldest record here was received that nobody has leased, Unix milliseconds; None: there is none."""
+        heads = [waiting[0] for waiting in (self._backlog, self._live) if waiting]
+        return min((received_ms(head) for head in heads), default=None)
+
+    def inherit(self, file: JournalFile, through: int, oldest_ms: int) -> None:
+        """Put the rows of a predecessor's file, up to a sequence number, behind the backlog that is here.
+
+        Args:
+            file: which has them.
+            through: the last of their sequence numbers.
+            oldest_ms: when the first of them was stored, Unix milliseconds.
+        """
+        self._backlog.append(Range(file, 0, through, oldest_ms))
         self._on_available(self, False)
 
     def offer(self, group: Group) -> None:
@@ -105,12 +119,13 @@ class TopicQueue:
             self._backlog.append(group)
             self._backlog_bytes += group.size
             return
+        oldest_ms = received_ms(group)
         group.forget_records()
         last = self._backlog[-1] if self._backlog else None
         if isinstance(last, Range) and last.file is group.file:
             last.through = group.seq
         else:
-            self._backlog.append(Range(group.file, group.seq - 1, group.seq))
+            self._backlog.append(Range(group.file, group.seq - 1, group.seq, oldest_ms))
 
     def confirmed(self, group: Group) -> None:
         """Kafka has confirmed all of a group that was leased."""
@@ -152,6 +167,8 @@ class TopicQueue:
                 *(", ".join(str(seq) for seq, _ in found.unreadable[:NAMED_ROWS]), found.unreadable[0][1]),
             )
         rows.after = found.through
+        if found.groups:  # What is left came behind them.
+            rows.oldest_ms = received_ms(found.groups[-1])
         if rows.after >= rows.through:
             self._backlog.popleft()
         self._backlog.extendleft(reversed(found.groups))
@@ -185,6 +202,13 @@ class TopicQueue:
             groups += decoded
             unreadable += undecodable
         return FoundInFile(groups, unreadable, last)
+
+
+def received_ms(waiting: Group | Range) -> int:
+    """When the first record was received that waits there, Unix milliseconds. Of a group that is not complete."""
+    if isinstance(waiting, Range):
+        return waiting.oldest_ms
+    return waiting.records[0].record.timestamp_ms
 
 
 def _decoded(rows: Sequence[Row], file: JournalFile) -> tuple[list[Group], list[tuple[int, str]]]:

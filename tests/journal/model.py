@@ -251,6 +251,8 @@ class World:
         assert self.journal.is_drained
         assert self.journal.state.stored_bytes == 0
         assert self.journal.state.memory_bytes == 0
+        assert (self.journal.state.waiting_events, self.journal.state.waiting_bytes) == (0, 0)
+        assert self.journal.oldest_ms is None
         assert self._has_one_file, "files are left that hold nothing"
 
     @property

@@ -42,7 +42,7 @@ def file(folder: Path) -> JournalFile:
     packed = pack([Record("events", b"key", b"value", [], 0)])
     made = JournalFile(Store.create(folder))
     made.store.write([Row(1, "events", 1, len(packed), packed)], (), sync=True)
-    made.add(1, len(packed))
+    made.add(1, 1, len(packed))
     for part in folder.iterdir():
         part.unlink()
     return made
@@ -105,7 +105,7 @@ async def test_the_copy_of_a_file_with_a_name_of_another_form_comes_first_as_the
     backup = made.path.rename(folder / "backup.journal")
     later = Store.create(folder)
     file = JournalFile(Store.open(backup))
-    file.add(1, len(packed))
+    file.add(1, 1, len(packed))
     backup.unlink()
     rescue(file, folder)
     assert file.store.number < later.number

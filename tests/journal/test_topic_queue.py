@@ -34,7 +34,7 @@ async def test_a_backlog_that_cannot_be_read_now_is_read_when_the_disk_is_well_a
     store = Store.create(tmp_path)
     store.write([_row(1)], [], sync=False)
     queue = TopicQueue(TOPIC, 1024 * 1024, thread, lambda _queue, _live: None)
-    queue.inherit(JournalFile(store), 1)
+    queue.inherit(JournalFile(store), 1, 0)
     store._connection.execute("ALTER TABLE groups RENAME TO elsewhere")  # An OperationalError, as of a failing disk.
     leasing: asyncio.Future[Group | None] = asyncio.ensure_future(queue.lease())
     done, _ = await asyncio.wait([leasing], timeout=0.05)
@@ -54,7 +54,7 @@ async def test_a_row_that_cannot_be_read_any_more_stays_in_the_file_and_holds_up
     store.write(rows, [], sync=False)
     file = JournalFile(store)
     queue = TopicQueue(TOPIC, 1024 * 1024, thread, lambda _queue, _live: None)
-    queue.inherit(file, 5)
+    queue.inherit(file, 5, 0)
     assert [group.seq for group in await _all_of(queue)] == [1, 3, 5]
     assert "Their rows are 2, 4" in caplog.text
     assert [row.seq for row in store.read(TOPIC, 1, 2, 1)] == [2]
@@ -75,7 +75,7 @@ async def test_of_a_file_that_is_damaged_in_places_all_the_rest_is_read(
     store.path.write_bytes(content)
     store = Store.open(store.path)
     queue = TopicQueue(TOPIC, 1024 * 1024 * 100, thread, lambda _queue, _live: None)
-    queue.inherit(JournalFile(store), 300)
+    queue.inherit(JournalFile(store), 300, 0)
     found = [group.seq for group in await _all_of(queue, limit=400)]
     assert 250 < len(found) < 300
     assert found == sorted(found)
@@ -92,7 +92,7 @@ async def test_a_backlog_comes_before_what_is_live_and_each_group_comes_once(
     available: list[bool] = []
     queue = TopicQueue(TOPIC, 1024 * 1024, thread, lambda _queue, live: available.append(live))
     queue.offer(_live(8))
-    queue.inherit(JournalFile(store), 2)
+    queue.inherit(JournalFile(store), 2, 0)
     assert available == [True, False]
     leased = await _all_of(queue)
     assert [group.seq for group in leased] == [1, 2, 8]
