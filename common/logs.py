@@ -3,24 +3,41 @@
 What a record says may come from outside: names that somebody thought up, the answer of a server. So whoever logs need
 not think of it, each formatter here lets no character out that a terminal would obey, nor one that begins a line which
 pretends to be a record, no password of an address, and cuts what is longer than anybody reads.
+
+What programs may want to know of a record is told beside its words, in `fields`: the names are the same in all
+programs.
 """
 
 from __future__ import annotations
 
 import logging
+import os
 import sys
 import time
 from collections.abc import Iterator
+from datetime import datetime
 
 import orjson
 
 from common.text import printable, safe_output, without_passwords
 
 MAX_LINE_CHARS = 10_000
+NO_EVENT = "message"
+"""The `event` of a record that says all in its words."""
+
+
+def fields(event: str, **values: object) -> dict[str, dict[str, object]]:
+    """What is told beside the words of a record, for its `extra`: log.warning("…", extra=fields("kafka_outage", …)).
+
+    Args:
+        event: what has happened, in a name that stays what it is when the words change.
+        values: the facts, by names that have one meaning each: `app`, `address`, `reason`, …. None is left out.
+    """
+    return {"fields": {"event": event} | {name: value for name, value in values.items() if value is not None}}
 
 
 class TextFormatter(logging.Formatter):
-    """A line a record, and below it, indented, the traceback where there is one.
+    """A line a record, with date, time and zone, and below it, indented, the traceback where there is one.
 
     Args:
         process: which one of several it is.
@@ -28,29 +45,54 @@ class TextFormatter(logging.Formatter):
 
     def __init__(self, process: str = "") -> None:
         mark = f"[{process}] " if process else ""
-        super().__init__(f"%(asctime)s {mark}%(levelname)-7s %(name)s: %(message)s", "%H:%M:%S")
+        super().__init__(f"%(asctime)s {mark}%(levelname)-7s %(name)s: %(message)s")
+
+    def formatTime(self, record: logging.LogRecord, _datefmt: str | None = None) -> str:  # noqa: N802 - of the library
+        """Date, time and zone."""
+        return _local_time(record)
 
     def format(self, record: logging.LogRecord) -> str:
         """The record as text, without the end of its last line."""
         record.message = printable(_shortened(record.getMessage()))
-        record.asctime = self.formatTime(record, self.datefmt)
+        record.asctime = self.formatTime(record)
         return "\n    ".join([self.formatMessage(record), *map(printable, _traceback_lines(self, record))])
 
 
 class JsonFormatter(logging.Formatter):
-    """One JSON object a line: time, level, logger, message, and the traceback where there is one."""
+    """One JSON object a line: time, level, logger, event, message, pid, the `fields` of the record, and its traceback.
+
+    Args:
+        process: which one of several it is.
+    """
+
+    def __init__(self, process: str = "") -> None:
+        super().__init__()
+        self._process = {"process": process} if process else {}
 
     def format(self, record: logging.LogRecord) -> str:
         """The record as JSON, without the end of the line."""
-        fields = {
-            "time": self.formatTime(record, "%Y-%m-%dT%H:%M:%S%z"),
+        told: dict[str, object] = {
+            "time": _local_time(record),
             "level": record.levelname.lower(),
             "logger": record.name,
+            "event": NO_EVENT,
             "message": _shortened(record.getMessage()),
+            "pid": os.getpid(),
+            **self._process,
+            **getattr(record, "fields", {}),
         }
         if lines := list(_traceback_lines(self, record)):
-            fields["traceback"] = "\n".join(lines)
-        return safe_output(orjson.dumps({name: _valid(text) for name, text in fields.items()}).decode())
+            told["traceback"] = "\n".join(lines)
+        return safe_output(orjson.dumps(_valid_values(told), default=str).decode())
+
+
+def _local_time(record: logging.LogRecord) -> str:
+    """As RFC 3339, to the millisecond: `2026-11-26T03:14:15.926+08:00`."""
+    return datetime.fromtimestamp(record.created).astimezone().isoformat(timespec="milliseconds")
+
+
+def _valid_values(told: dict[str, object]) -> dict[str, object]:
+    return {name: _valid(_shortened(value)) if isinstance(value, str) else value for name, value in told.items()}
 
 
 def _traceback_lines(formatter: logging.Formatter, record: logging.LogRecord) -> Iterator[str]:
@@ -71,10 +113,20 @@ def _valid(text: str) -> str:
     return text.encode(errors="backslashreplace").decode()
 
 
+_process = ""
+
+
+def process_number() -> str:
+    """Which one of several processes this is, as its lines in the log are marked; empty where it is the only one."""
+    return _process
+
+
 def configure(*, log_format: str, level: str, process: str = "") -> None:
     """Send all logging to standard error, marked with `process` where there are several."""
+    global _process  # noqa: PLW0603 - as logging itself, one for a process
+    _process = process
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(JsonFormatter() if log_format == "json" else TextFormatter(process))
+    handler.setFormatter(JsonFormatter(process) if log_format == "json" else TextFormatter(process))
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
 
 

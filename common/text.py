@@ -31,6 +31,16 @@ def duration(seconds: float) -> str:
     return f"{int(seconds / 86_400)} days"
 
 
+def byte_size(count: float) -> str:
+    """A number of bytes in words, in its largest unit: `512 B`, `3.4 MiB`."""
+    size = float(count)
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if abs(size) < 1024:
+            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
+        size /= 1024
+    return f"{size:.1f} TiB"
+
+
 def printable(text: str, *, keep_newlines: bool = False) -> str:
     r"""The text with all that a terminal would obey as escapes, such as `\x1b`: it may come from users of the app.
 

@@ -87,18 +87,29 @@ class AddressFilter:
 
         The last address in front of our own proxies counts; where all are our own, the first of them.
         """
-        hops = [part for part in forwarded_for.split(",") if part and not part.isspace()]
-        sender = peer or ""
-        address = read_address(sender)
-        while hops and address is not None and address in self._proxies:
-            sender = hops.pop()
-            address = read_address(sender)
+        sender, address = self._sender(peer, forwarded_for)
         if address is None:
             return refusals.address(_shown(sender), refusals.NO_ADDRESS)
         if address in self._allowed:
             return None
         advice = refusals.PROXY_ALONE if address in self._proxies else refusals.NOT_ALLOWED
         return refusals.address(str(address), f"{advice}; allowed are {self._origin}" if self._origin else advice)
+
+    def sender(self, peer: str | None, forwarded_for: str) -> str:
+        """Who sent a request from `peer`, as `refusal` sees it, for people."""
+        sender, address = self._sender(peer, forwarded_for)
+        return _shown(sender) if address is None else str(address)
+
+    def _sender(self, peer: str | None, forwarded_for: str) -> tuple[str, Address | None]:
+        """Who counts as the sender, and the address that it is, where it is one."""
+        sender = peer or ""
+        address = read_address(sender)
+        if forwarded_for and address is not None and address in self._proxies:
+            hops = [part for part in forwarded_for.split(",") if part and not part.isspace()]
+            while hops and address is not None and address in self._proxies:
+                sender = hops.pop()
+                address = read_address(sender)
+        return sender, address
 
 
 def _shown(text: str) -> str:

@@ -21,7 +21,7 @@ from bridge.ingress.addresses import AddressFilter
 from bridge.ingress.all_durable import AllDurable, RecordJournal
 from bridge.ingress.decisions import Decider, Endpoint
 from bridge.ingress.normalizing import CallbackNormalizer, Normalized
-from bridge.ingress.refusals import Refusal, RefusalLog, RefusedError
+from bridge.ingress.refusals import Refusal, RefusalCount, RefusalLog, RefusedError
 from bridge.ingress.replies import PlatformReply
 from bridge.ingress.request import CallbackRequest
 from bridge.ingress.stale import StaleBudget
@@ -77,7 +77,7 @@ class Ingress:
         self._stale = StaleBudget(
             settings.stale_per_minute, settings.stale_bytes_per_minute, lambda: journal.fraction_used
         )
-        self._refusals = RefusalLog()
+        self._refusals = RefusalLog(self._addresses.sender)
         self._throttle = Throttle()
         self._questions: set[asyncio.Task[None]] = set()
         self._last_ns = 0
@@ -85,6 +85,11 @@ class Ingress:
         """Callbacks that wait for their reply."""
         self.clock_skew_s = 0.0
         """RequestTime of the last signed callback minus our clock."""
+
+    @property
+    def refusal_counts(self) -> list[RefusalCount]:
+        """Of each reason how often something was refused, and the last of it."""
+        return self._refusals.counts
 
     async def close(self) -> None:
         """Close the connections to the endpoints that decide."""

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import logging
+import re
+import time
+from collections.abc import Callable
 from http import HTTPStatus
 from typing import NamedTuple
 
+import msgspec
+
 from bridge import metrics
 from bridge.ingress.request import CallbackRequest
-from common.logs import Throttle
+from bridge.query import parse_query
+from common.logs import Throttle, fields
+from common.timestamps import rfc3339
 
 log = logging.getLogger(__name__)
 
@@ -17,6 +24,7 @@ DOCUMENTED_PARAMETERS = frozenset(
 )
 MAX_SENDERS = 10
 """Most addresses in a line of the log."""
+APP_ID = re.compile(r"[0-9]{1,20}")
 
 
 class Refusal(NamedTuple):
@@ -174,39 +182,111 @@ class RefusedError(Exception):
         self.refusal = refusal
 
 
+class RefusalCount(msgspec.Struct):
+    """The refusals for one reason since the process started, and the last of them."""
+
+    reason: str
+    count: int
+    last: str
+    """When the last one came, RFC 3339."""
+    status: int
+    app: str
+    """SdkAppid of the last one, as it claims; empty where it names none."""
+    address: str
+    """Who sent the last one, seen through our own proxies."""
+
+
+class _Kind:
+    """What is known of the refusals for one reason."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.last_at = 0.0
+        self.last: tuple[Refusal, str, str | None, str]
+        """Of the last one: refusal, path, peer, X-Forwarded-For. They are read when somebody wants to know."""
+        self.senders: dict[str, None] = {}
+        """Of those that no line has told yet, the first ones."""
+        self.sent_by: tuple[str | None, str] | None = None
+        """Peer and X-Forwarded-For of who was noted last among the senders: a flood comes from few."""
+
+
 class RefusalLog:
     """Counts refusals, and logs one now and then.
 
-    The log has the shape of a request, none of its values: they may hold secrets, and are the sender's choice. Only of
-    what is refused for its address it has that: of those refused since the line before, the first ones.
+    The log has the shape of a request, the app that it names, and its sender, with the first ones of those refused
+    since the line before. It has none of its other values: they may hold secrets, and are the sender's choice.
+
+    Args:
+        sender_of: the address that counts, of a peer and of `X-Forwarded-For`.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, sender_of: Callable[[str | None, str], str] = lambda peer, _: peer or "") -> None:
         self._throttle = Throttle()
-        self._senders: dict[str, None] = {}
+        self._sender_of = sender_of
+        self._kinds: dict[str, _Kind] = {}
+
+    @property
+    def counts(self) -> list[RefusalCount]:
+        """Of each reason how often, and the last."""
+        return [
+            RefusalCount(
+                reason,
+                kind.count,
+                rfc3339(int(kind.last_at * 1000)),
+                int(refusal.status),
+                _app_of(path),
+                refusal.sender or self._sender_of(peer, forwarded_for),
+            )
+            for reason, kind in self._kinds.items()
+            for refusal, path, peer, forwarded_for in (kind.last,)
+        ]
 
     def note(self, refusal: Refusal, request: CallbackRequest) -> None:
         """This request is refused."""
         reason = refusal.reason
         metrics.REFUSED.labels(reason).inc()
-        if refusal.sender and len(self._senders) < MAX_SENDERS:
-            self._senders[refusal.sender] = None
-        if not self._throttle.admits(reason):
-            return
-        senders = ""
-        if refusal.sender:
-            senders = f" to {', '.join(self._senders)}"
-            self._senders.clear()
+        kind = self._kinds.get(reason)
+        if kind is None:
+            kind = self._kinds[reason] = _Kind()
+        kind.count += 1
+        kind.last_at = time.time()
+        kind.last = (refusal, request.path, request.peer, request.forwarded_for)
+        if len(kind.senders) < MAX_SENDERS and (sent_by := kind.last[2:]) != kind.sent_by:
+            kind.sent_by = sent_by
+            kind.senders[refusal.sender or self._sender_of(*sent_by)] = None
+        if self._throttle.admits(reason):
+            self._tell(refusal, kind, request)
+
+    def _tell(self, refusal: Refusal, kind: _Kind, request: CallbackRequest) -> None:
+        app, senders, more = _app_of(request.path), list(kind.senders), self._throttle.suppressed(refusal.reason)
+        kind.senders.clear()
+        kind.sent_by = None
         log.warning(
-            "answered %d%s (%s: %s)%s; %s; %d more like it before",
+            "answered %d to %s%s (%s: %s)%s; %s; %d more like it before",
             refusal.status,
-            senders,
-            reason,
+            ", ".join(senders) or "an unknown address",
+            f" of app {app}" if app else "",
+            refusal.reason,
             refusal.message,
             refusal.advice and f": {refusal.advice}",
             _shape(request),
-            self._throttle.suppressed(reason),
+            more,
+            extra=fields(
+                "refused",
+                reason=refusal.reason,
+                status=int(refusal.status),
+                app=app or None,
+                address=senders[-1] if senders else None,
+                addresses=senders,
+                more=more,
+            ),
         )
+
+
+def _app_of(path: str) -> str:
+    """The SdkAppid that a request names, where it is one; else nothing, for it may be anything."""
+    app_id = parse_query(path.partition("?")[2]).app_id
+    return app_id if APP_ID.fullmatch(app_id) else ""
 
 
 def _shape(request: CallbackRequest) -> str:

@@ -130,8 +130,10 @@ class JournalState:
     """On disk and not in Kafka."""
     memory_bytes: int
     """Neither on disk nor in Kafka."""
+    stored_events: int
+    """Records on disk and not in Kafka; a group counts until all of it is confirmed."""
     waiting_events: int
-    """Records that Kafka has not confirmed, wherever they are; a group counts until all of it is confirmed."""
+    """Records that Kafka has not confirmed, wherever they are."""
     waiting_bytes: int
     """What they take, about."""
 
@@ -343,7 +345,8 @@ class Journal:
             self.disk_ok,
             self.budget.stored_bytes,
             self._memory_bytes,
-            waiting_events=self._files.records + sum(len(group.records) for group in in_memory),
+            stored_events=(stored := self._files.records),
+            waiting_events=stored + sum(len(group.records) for group in in_memory),
             waiting_bytes=self.budget.stored_bytes + sum(group.size for group in in_memory),
         )
 

@@ -20,9 +20,13 @@ from bridge.normalize.differences import DRIFT_PATH
 from bridge.normalize.drift import Drift
 from bridge.process.descriptors import most_connections
 from bridge.process.freed_memory import FreedMemory
+from bridge.process.status import STATUS_PATH, ProcessStatus, StatusReport
+from bridge.process.status_socket import StatusSocket
+from bridge.process.status_watch import StatusWatch
 from bridge.process.warm_up import warm_up
 from bridge.publish.publisher import Publisher
 from bridge.settings import DEV_TOKEN, BridgeSettings
+from common import logs
 from common.admin import AdminServer, Readiness
 from common.asyncio_tools import on_stop_signal
 from common.gc_tuning import tune_garbage_collector
@@ -77,11 +81,16 @@ class Bridge:
             registry=metrics.REGISTRY,
             unix_socket=admin_socket,
             refresh=self._measure,
-            pages={DRIFT_PATH: self._drift_page},
+            pages={DRIFT_PATH: self._drift_page, STATUS_PATH: self._status_page},
         )
         self._freed_memory = FreedMemory()
+        self._status_watch = StatusWatch(
+            self._journal, self._publisher, servers=settings.kafka_bootstrap_servers, process=logs.process_number()
+        )
+        self._status_socket = StatusSocket(self._journal.folder, self._journal.on_disk, self._status_page)
         self._stopping = False
         self._refreshing: asyncio.Task[None] | None = None
+        self._watching: asyncio.Task[None] | None = None
 
     def readiness(self) -> Readiness:
         """Ready = can durably accept: by disk or by Kafka. That Kafka is away is no reason to be unready."""
@@ -98,6 +107,18 @@ class Bridge:
                 "state": "stopping" if self._stopping else "serving" if is_serving else "starting",
             },
         )
+
+    def status(self) -> ProcessStatus:
+        """How this process is now: one snapshot for all who ask."""
+        is_serving = self._acceptor is not None
+        return self._status_watch.snapshot(
+            "stopping" if self._stopping else "serving" if is_serving else "starting",
+            ready=self.readiness().ready,
+            refusals=self._ingress.refusal_counts,
+        )
+
+    async def _status_page(self) -> bytes:
+        return msgspec.json.encode(StatusReport([self.status()]))
 
     async def _measure(self) -> None:
         """Whoever asks is told what is held now, not what was half a second ago: only then does 0 mean that all is in
@@ -126,6 +147,7 @@ class Bridge:
             await self._allow_list.start()
         await self._journal.start()
         self._publisher.start(self._journal)
+        self._watching = asyncio.create_task(self._status_watch.run(self._status_socket.ensure))
         warm_up(self._settings)
         await self._publisher.settle(KAFKA_S)
         if self._allow_list is not None:
@@ -150,6 +172,7 @@ class Bridge:
             async with asyncio.timeout(within_s - journal_s - LAST_S):
                 await self._finish()
         await self._journal.stop(journal_s)
+        self._status_watch.tell_what_stays()
         if self._refreshing is not None:
             self._refreshing.cancel()
         with contextlib.suppress(TimeoutError):
@@ -171,6 +194,9 @@ class Bridge:
             await _until(lambda: self._journal.is_drained, PUBLISH_S)
         await self._ingress.close()
         await self._publisher.stop()
+        if self._watching is not None:
+            self._watching.cancel()
+        await self._status_socket.stop()
 
     async def _refresh_for_ever(self) -> None:
         while True:

@@ -55,6 +55,8 @@ class Publisher:
         """Whether Kafka is confirming events; looked at a few times a second."""
         self.on_confirmed: Callable[[], None] = lambda: None
         """Called when Kafka has confirmed events."""
+        self.topic = settings.topic
+        """Of events."""
         self._settings = settings
         self._throttle = Throttle(REPORT_INTERVAL_S)
         self._arrivals = Arrivals()
@@ -110,6 +112,17 @@ class Publisher:
         if events is None or not events.is_connected:
             return "away"
         return "confirming" if events.confirms else "slow"
+
+    @property
+    def problems(self) -> dict[str, str]:
+        """Topic → why it cannot be published to at present, without those that can."""
+        return {name: topic.problem for name, topic in self._topics.items() if topic.problem}
+
+    @property
+    def oldest_ms(self) -> int | None:
+        """When the oldest record was received that is on its way and not confirmed, Unix ms; None: there is none."""
+        times = (topic.oldest_ms for topic in self._topics.values())
+        return min((time_ms for time_ms in times if time_ms is not None), default=None)
 
     @property
     def is_idle(self) -> bool:

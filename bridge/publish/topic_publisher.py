@@ -76,6 +76,8 @@ class TopicPublisher:
         throttle: Throttle,
         on_confirmed: Callable[[], None] = lambda: None,
     ) -> None:
+        self.problem = ""
+        """Why there is no producer, in words; empty while there is one."""
         self._topic = queue.topic
         self._source = source
         self._quarantine = quarantine
@@ -110,6 +112,11 @@ class TopicPublisher:
         return self._session is not None
 
     @property
+    def oldest_ms(self) -> int | None:
+        """When the oldest record was received that was leased and is not confirmed, Unix ms; None: there is none."""
+        return self._window.oldest_ms
+
+    @property
     def is_idle(self) -> bool:
         """Whether all is confirmed that it was given, and what it is given now is sent at once."""
         return self._session is not None and self._session.is_idle
@@ -141,7 +148,8 @@ class TopicPublisher:
                 # A task for each: one in which a task group broke off counts as cancelled, and no time limit works.
                 await loop.create_task(self._use_one_producer())
             except* ProducerLostError as lost:
-                self._report(f"connecting anew for {self._topic}: {lost.exceptions[0]}")
+                self.problem = f"{lost.exceptions[0]}"
+                self._report(f"connecting anew for {self._topic}: {self.problem}")
             except* Exception:
                 # Whatever it is, what is in the journal must reach Kafka.
                 log.exception("publishing to %s failed; starting anew", self._topic)
@@ -161,6 +169,7 @@ class TopicPublisher:
         # What the producer before held lies in cycles, megabytes of it, and so do those that could not connect. Not as
         # soon as it is lost: the event loop still has the task at hand that was, and that knows where.
         gc.collect()
+        self.problem = ""
         self._max_message_bytes = connected.max_message_bytes
         self._limit_asked_at = asyncio.get_running_loop().time()
         watching = asyncio.get_running_loop().create_task(self._watch_limit())
@@ -256,7 +265,8 @@ class TopicPublisher:
         def report(error: Exception) -> None:
             self._tried.set()
             is_told = isinstance(error, TopicUnusableError)
-            self._report(str(error) if is_told else f"Kafka at {servers} cannot be used: {explain(error)}")
+            self.problem = str(error) if is_told else f"Kafka at {servers} cannot be used: {explain(error)}"
+            self._report(self.problem)
 
         connected = await retry(
             self._start_producer, on=(KafkaError, OSError, TimeoutError, ValueError, TopicUnusableError), report=report

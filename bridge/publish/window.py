@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Sequence
 
 from bridge.journal.groups import Group, PendingRecord, drop_complete
-from bridge.journal.topic_queue import TopicQueue
+from bridge.journal.topic_queue import TopicQueue, received_ms
 from bridge.publish.source import Source
 
 
@@ -36,6 +36,11 @@ class Window:
         """Kafka confirmed these records, or never will and they are kept elsewhere."""
         self._source.confirm(records)
         drop_complete(self.groups)
+
+    @property
+    def oldest_ms(self) -> int | None:
+        """When the oldest record here was received, Unix milliseconds; None: there is none."""
+        return received_ms(self.groups[0]) if self.groups else None
 
     @property
     def oldest_s(self) -> float:

@@ -1,0 +1,85 @@
+"""Tells of an outage of Kafka in the log: that it is, how long it may go on, and that it is over."""
+
+from __future__ import annotations
+
+import logging
+import time
+
+from bridge.process.status import DiskStatus, KafkaStatus, WaitingStatus
+from common.logs import fields
+from common.text import byte_size, duration, plural
+
+log = logging.getLogger(__name__)
+
+TOLD_AFTER_S = 5.0
+"""What is over sooner is nothing that anybody could do anything about."""
+TOLD_EVERY_S = 60.0
+
+
+class OutageLog:
+    """Logs once a minute while Kafka confirms nothing, and while what waited drains; and once that it is over."""
+
+    def __init__(self) -> None:
+        self._told_at: float | None = None
+        """When an outage was told last, of the monotonic clock; None while there is none that was told."""
+        self._is_draining = False
+
+    def tell(self, kafka: KafkaStatus, waiting: WaitingStatus, disk: DiskStatus) -> None:
+        """Log what is due; to be called about once a second."""
+        now = time.monotonic()
+        if kafka.state != "confirming":
+            if kafka.since_s >= TOLD_AFTER_S and (
+                self._told_at is None or self._is_draining or now - self._told_at >= TOLD_EVERY_S
+            ):
+                self._told_at, self._is_draining = now, False
+                _tell_outage(kafka, waiting, disk)
+        elif self._told_at is not None:
+            if not waiting.events:
+                self._told_at, self._is_draining = None, False
+                log.info("Kafka confirms, and all that waited for it is there", extra=fields("kafka_drained"))
+            elif not self._is_draining or now - self._told_at >= TOLD_EVERY_S:
+                self._told_at, self._is_draining = now, True
+                _tell_drain(waiting)
+
+
+def _tell_outage(kafka: KafkaStatus, waiting: WaitingStatus, disk: DiskStatus) -> None:
+    room = f"room for {byte_size(disk.room_bytes)} more"
+    if waiting.full_in_s is not None:
+        room += f", which is full in {duration(waiting.full_in_s)} if it goes on like this"
+    if not disk.ok:
+        room = f"the disk takes nothing ({disk.problem}): callbacks are refused"
+    log.warning(
+        "Kafka has confirmed nothing for %s: %s; %s (%s) wait for it, the oldest for %s; %s",
+        duration(kafka.since_s),
+        kafka.problem,
+        plural(waiting.events, "event"),
+        byte_size(waiting.bytes),
+        duration(waiting.oldest_s),
+        room,
+        extra=fields(
+            "kafka_outage",
+            reason=kafka.problem,
+            since=kafka.since,
+            waiting_events=waiting.events,
+            waiting_bytes=waiting.bytes,
+            oldest_s=round(waiting.oldest_s, 1),
+            room_bytes=disk.room_bytes,
+            full_at=waiting.full_at,
+        ),
+    )
+
+
+def _tell_drain(waiting: WaitingStatus) -> None:
+    left = "" if waiting.drained_in_s is None else f", all in about {duration(waiting.drained_in_s)}"
+    log.info(
+        "Kafka confirms again; %s (%s) that waited are on their way%s",
+        plural(waiting.events, "event"),
+        byte_size(waiting.bytes),
+        left,
+        extra=fields(
+            "kafka_draining",
+            waiting_events=waiting.events,
+            waiting_bytes=waiting.bytes,
+            drained_at=waiting.drained_at,
+        ),
+    )
