@@ -55,6 +55,10 @@ class Output:
         """JSON on a line, as it is but for what a terminal would obey, which leaves as the escapes of JSON."""
         print(safe_output(text), flush=True)  # noqa: T201
 
+    def clear(self) -> None:
+        """Empty the screen, where standard output is one."""
+        self._out.clear()
+
     def remark(self, text: str, style: str = "yellow") -> None:
         """A line on standard error."""
         self._err.print(Text(safe_output(text), style), soft_wrap=True)

@@ -16,6 +16,10 @@ COMMANDS = {
     "doctor": LazyCommand(
         "bridge.commands.doctor:doctor", "Try everything that the ingress depends on, and say of each fault what to do."
     ),
+    "status": LazyCommand(
+        "bridge.commands.status:status",
+        "Tell since when Kafka is away and why, what waits for it, and when the disk is full or all is drained.",
+    ),
     "schemas": LazyCommand(
         "bridge.commands.schemas:schemas", "Write the schemas and the reference of the events, as the code has them."
     ),

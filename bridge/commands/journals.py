@@ -7,7 +7,7 @@ import sqlite3
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +16,12 @@ import orjson
 import typer
 import uvloop
 
+from bridge.commands.journal_folder import existing_folder, told_in_a_line
 from bridge.journal.inspection import JournalSummary, records_in, summaries
 from bridge.journal.own_file import ForeignError
 from bridge.journal.record import Record
 from bridge.journal.store import DamagedError, UnavailableError
+from bridge.process.status_socket import remove_dead_sockets
 from bridge.publish.draining import Drained, drain_folder
 from bridge.publish.quarantine import Quarantine
 from bridge.settings import InspectionSettings
@@ -35,8 +37,8 @@ HEADINGS = ("journal", "owner", "bytes", "topic", "events", "oldest")
 
 def list_journals(folder: Path | None, *, as_json: bool) -> None:
     """See `bridge.commands.journal.list_journals`."""
-    place = _existing(folder)
-    with _told_in_a_line(place):
+    place = existing_folder(folder)
+    with told_in_a_line(place):
         found = list(summaries(place))
         quarantine = Quarantine(place, dlq_topic="", max_bytes=0)
         quarantined = quarantine.counted()
@@ -88,10 +90,10 @@ def _as_dict(journal: JournalSummary) -> dict[str, Any]:
 
 def show(folder: Path | None, *, refused: bool, limit: int, as_json: bool) -> None:
     """See `bridge.commands.journal.show`."""
-    place = _existing(folder)
+    place = existing_folder(folder)
     records = _quarantined(place) if refused else _held(place)
     number = 0
-    with _told_in_a_line(place):
+    with told_in_a_line(place):
         for number, record in enumerate(records, start=1):
             if number > limit:
                 Output().remark(f"… and more: raise --limit above {limit}")
@@ -124,15 +126,17 @@ def drain(folder: Path | None, *, give_up_after_s: float, may_be_empty: bool, as
     settings = load_settings(InspectionSettings)
     logs.configure(log_format=settings.log_format, level=settings.log_level)
     diagnosis.watch()
-    place = _existing(folder or settings.journal_dir)
+    place = existing_folder(folder or settings.journal_dir)
     be_interruptible()
     try:
-        with _told_in_a_line(place), _progress() as show_progress:
+        with told_in_a_line(place), _progress() as show_progress:
             drained = uvloop.run(
                 drain_folder(place, settings, give_up_after_s=give_up_after_s, show_progress=show_progress)
             )
     except KeyboardInterrupt:
         raise SystemExit("error: interrupted; what was not published is still in the journal") from None
+    with suppress(OSError):
+        remove_dead_sockets(place)
     if as_json:
         _print_json(_drained_as_dict(place, drained))
     elif may_be_empty and not drained.journals:
@@ -205,36 +209,6 @@ def _drained_as_dict(folder: Path, drained: Drained) -> dict[str, Any]:
         ],
         "kafka_problem": drained.kafka_problem,
     }
-
-
-def _existing(folder: Path | None) -> Path:
-    """The folder.
-
-    Raises:
-        typer.Exit: with 2, where it is none.
-    """
-    place = folder or load_settings(InspectionSettings).journal_dir
-    with _told_in_a_line(place):
-        if place.is_dir():
-            return place
-        what = "is no folder" if place.exists() else "does not exist"
-    Output().error(printable(f"{place} {what}. Name the folder of the journals, or set BRIDGE_JOURNAL_DIR"))
-    raise typer.Exit(2)
-
-
-@contextmanager
-def _told_in_a_line(folder: Path) -> Iterator[None]:
-    """What the disk does not let us do is told in a line."""
-    try:
-        yield
-    except BrokenPipeError:  # Nobody reads what we print: that is no trouble of the disk.
-        raise
-    except PermissionError as error:
-        Output().error(printable(f"{error.strerror}: {error.filename or folder}. Run it as the user of the ingress"))
-        raise typer.Exit(1) from None
-    except OSError as error:
-        Output().error(printable(f"{folder} cannot be read: {error}"))
-        raise typer.Exit(1) from None
 
 
 def _record_as_dict(record: Record) -> dict[str, Any]:

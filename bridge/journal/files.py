@@ -160,6 +160,11 @@ class JournalFiles:
         """How many records all files hold that Kafka has not confirmed; a group counts until all of it is confirmed."""
         return sum(file.records for file in self._files)
 
+    @property
+    def names(self) -> list[str]:
+        """Of the files that are open, as they are called in the folder."""
+        return [file.path.name for file in self._files]
+
     # -- The current one -----------------------------------------------------------------------------------------------
 
     def fail(self, store: Store, error: Exception) -> bool:

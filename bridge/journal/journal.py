@@ -351,6 +351,11 @@ class Journal:
         )
 
     @property
+    def file_names(self) -> list[str]:
+        """Of the files in its folder that it has open."""
+        return self._files.names
+
+    @property
     def oldest_ms(self) -> int | None:
         """When the oldest record was received that nobody has leased, Unix milliseconds; None: there is none."""
         times = (queue.oldest_ms for queue in self.queues.values())

@@ -66,6 +66,8 @@ class DiskStatus(msgspec.Struct):
     """What may be added: by the budget and by what is free on the disk, whichever is less."""
     free_bytes: int | None
     """Of the disk, None where it did not tell in time."""
+    journals: list[str]
+    """Names of the files in the folder that it has open: its own, and those of dead processes that it publishes."""
     quarantine_files: int
     quarantine_bytes: int
 

@@ -200,6 +200,7 @@ class StatusWatch:
             max_bytes=journal.budget.max_bytes,
             room_bytes=self._room_bytes(),
             free_bytes=self._free_bytes,
+            journals=journal.file_names,
             quarantine_files=quarantined.files,
             quarantine_bytes=quarantined.bytes,
         )

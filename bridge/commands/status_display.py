@@ -1,0 +1,183 @@
+"""What `bridge status` does: asks, and shows what was told."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from pathlib import Path
+
+import msgspec
+import typer
+
+from bridge.commands.journal_folder import existing_folder, told_in_a_line
+from bridge.commands.status_of_folder import FolderStatus, JournalFile, Total, status_of
+from bridge.process.status import KafkaStatus, ProcessStatus
+from common.program import command_line
+from common.terminal import Output, printable, show_table
+from common.text import byte_size, duration, plural
+
+PROCESSES = ("process", "pid", "state", "Kafka", "since (UTC)", "events", "waiting", "oldest", "growth", "room")
+REFUSALS = ("reason", "times", "last (UTC)", "reply", "app", "address")
+JOURNALS = ("journal", "owner", "size", "written")
+NOT_LOST = (
+    "nothing that was acknowledged is lost. Bring Kafka back. A restart loses nothing either: the next process on this"
+    " folder publishes what waits. Do not remove the folder, its files or its disk, and do not scale this ingress in"
+)
+
+
+def run(folder: Path | None, *, watch_every_s: float | None, as_json: bool) -> None:
+    """Show how the ingress on a folder is; for the arguments see `bridge.commands.status`.
+
+    Raises:
+        typer.Exit: with status 1 where something is not well, 2 where there is no such folder.
+    """
+    place = existing_folder(folder)
+    while True:
+        with told_in_a_line(place):
+            found = asyncio.run(status_of(place))
+        if as_json:
+            Output().json(msgspec.json.encode(found).decode())
+        else:
+            output = Output()
+            if watch_every_s is not None:
+                output.clear()
+            _show(found, output)
+        if watch_every_s is None:
+            raise typer.Exit(0 if found.well else 1)
+        if not as_json:
+            Output().line()
+        time.sleep(watch_every_s)
+
+
+def _show(found: FolderStatus, output: Output) -> None:
+    if found.processes:
+        _show_all(found, output)
+    else:
+        output.error(
+            f"no process of an ingress answers in {found.folder}. Does it run, and is this its BRIDGE_JOURNAL_DIR? In a"
+            " container ask in there, as in `docker compose exec ingress bridge status`; on Kubernetes in its pod"
+        )
+    for silent in found.silent:
+        output.remark(f"process {silent.pid} on {silent.host} {silent.problem}")
+    if found.left_behind:
+        _show_left_behind(found, output)
+
+
+def _show_all(found: FolderStatus, output: Output) -> None:
+    worst = _worst(found.processes)
+    is_away = worst.state != "confirming"
+    output.line(_kafka_line(worst), "red" if is_away else "green")
+    for topic, problem in worst.other_topics.items():
+        output.line(f"  topic {topic}: {printable(problem)}", "red")
+    output.line(_waiting_line(found.total))
+    output.line(_room_line(found))
+    for disk in {one.disk.problem: one.disk for one in found.processes if not one.disk.ok}.values():
+        output.line(f"disk     takes nothing: {printable(disk.problem)}", "red")
+    if quarantined := max((one.disk.quarantine_files for one in found.processes), default=0):
+        output.line(
+            f"refused  {plural(quarantined, 'record')} that Kafka refuses for good: {command_line('bridge')} journal"
+            " show --refused",
+            "yellow",
+        )
+    if is_away or found.total.events:
+        output.line(f"so       {NOT_LOST if is_away else 'what waits is on its way: restart as you like'}", "dim")
+    output.line()
+    show_table(PROCESSES, [_process_cells(one) for one in found.processes])
+    refusals = sorted((one for each in found.processes for one in each.refusals), key=lambda one: one.last)
+    if refusals:
+        output.line("last refusals:")
+        rows = [
+            (one.reason, str(one.count), _second(one.last), str(one.status), one.app or "-", one.address or "-")
+            for one in reversed(refusals)
+        ]
+        show_table(REFUSALS, rows)
+
+
+def _worst(processes: list[ProcessStatus]) -> KafkaStatus:
+    """Of the process that Kafka confirms nothing to for the longest, or that it confirms to since the latest time."""
+    away = [one.kafka for one in processes if one.kafka.state != "confirming"]
+    return (
+        min(away, key=lambda one: one.since) if away else max((p.kafka for p in processes), key=lambda one: one.since)
+    )
+
+
+def _kafka_line(kafka: KafkaStatus) -> str:
+    since = f"since {_second(kafka.since)} UTC ({duration(kafka.since_s)})"
+    if kafka.state == "confirming":
+        return f"Kafka    at {kafka.servers} confirms {since}"
+    return f"Kafka    at {kafka.servers} confirms nothing {since}: {printable(kafka.problem)}"
+
+
+def _waiting_line(total: Total) -> str:
+    if not total.events:
+        return "waiting  nothing: all that was acknowledged is in Kafka"
+    oldest = f", the oldest since {_second(total.oldest)} UTC ({duration(total.oldest_s)})" if total.oldest else ""
+    return f"waiting  {plural(total.events, 'event')} ({byte_size(total.bytes)}){oldest}; {_growth(total)}"
+
+
+def _growth(total: Total) -> str:
+    if total.events_per_s is None or total.bytes_per_s is None:
+        return "how fast that grows is not known yet"
+    if round(total.events_per_s, 1) == 0:
+        return "it hardly grows or drains"
+    verb = "grows" if total.bytes_per_s > 0 else "drains"
+    per_s = f"{verb} by {abs(total.events_per_s):,.1f} events ({byte_size(abs(total.bytes_per_s))}) per second"
+    if total.drained_at and total.drained_in_s is not None:
+        return f"{per_s}: drained at {_second(total.drained_at)} UTC (in {duration(total.drained_in_s)})"
+    return per_s
+
+
+def _room_line(found: FolderStatus) -> str:
+    room = sum(one.disk.room_bytes for one in found.processes)
+    free = [one.disk.free_bytes for one in found.processes if one.disk.free_bytes is not None]
+    on_disk = f", {byte_size(min(free))} free on the disk" if free else ", and the disk does not say what is free"
+    room = min(room, min(free, default=room))
+    if found.total.full_at and found.total.full_in_s is not None:
+        full = (
+            f"full at {_second(found.total.full_at)} UTC (in {duration(found.total.full_in_s)}) if it goes on like this"
+        )
+    else:
+        full = "not filling up"
+    return f"room     {byte_size(room)} (BRIDGE_JOURNAL_MAX_BYTES of each process{on_disk}): {full}"
+
+
+def _process_cells(one: ProcessStatus) -> tuple[str, ...]:
+    waiting = one.waiting
+    growth = "" if waiting.bytes_per_s is None else f"{byte_size(waiting.bytes_per_s)}/s"
+    return (
+        f"{one.host} {one.process}".strip(),
+        str(one.pid),
+        one.state if one.ready or one.state != "serving" else "not ready",
+        one.kafka.state,
+        _second(one.kafka.since),
+        f"{waiting.events:,}",
+        byte_size(waiting.bytes),
+        duration(waiting.oldest_s) if waiting.oldest else "",
+        growth,
+        byte_size(one.disk.room_bytes),
+    )
+
+
+def _show_left_behind(found: FolderStatus, output: Output) -> None:
+    journals = plural(len(found.left_behind), "journal")
+    output.remark(f"{journals} in {found.folder} for which no process answers:")
+    show_table(JOURNALS, [_journal_cells(one) for one in found.left_behind])
+    for one in found.left_behind:
+        if one.problem:
+            output.remark(printable(f"{one.name}: {one.problem}"))
+    if any(one.owner_pid is None for one in found.left_behind):
+        by_hand = f"start an ingress on this folder, or publish them by hand: {command_line('bridge')} journal drain"
+        adopted = "a process on this folder publishes them within a minute or two" if found.processes else by_hand
+        output.remark(f"what those hold whose owner is gone is not lost: {adopted}")
+    output.remark(f"to see what they hold: {command_line('bridge')} journal list {found.folder}", "dim")
+
+
+def _journal_cells(one: JournalFile) -> tuple[str, ...]:
+    owner = "gone" if one.owner_pid is None else f"lives ({one.owner_pid})" if one.owner_pid else "lives elsewhere"
+    written = f"{_second(one.written)} UTC ({duration(one.written_s)} ago)"
+    return one.name, f"{one.maker} {owner}".strip(), byte_size(one.bytes), written
+
+
+def _second(time_text: str) -> str:
+    """A time of RFC 3339 in UTC, for people."""
+    return time_text[:19].replace("T", " ")

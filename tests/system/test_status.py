@@ -1,0 +1,134 @@
+"""`bridge status` and the log of an outage: since when, why, how much waits, how long there is."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from tests.conftest import MakeIngress
+from tests.support.broker import Broker
+from tests.support.callbacks import recalled
+from tests.support.commands import IngressProcess, run_bridge
+from tests.support.ports import free_port
+from tests.support.topic import wait_for_events
+from tests.support.waiting import wait_until
+
+
+def status(bridge: IngressProcess) -> tuple[int, dict[str, Any]]:
+    """Asked without BRIDGE_APPS. Exit status, and what it says."""
+    ended = run_bridge("status", bridge.journal_dir, "--json")
+    assert "Traceback" not in ended.stderr
+    return ended.returncode, orjson.loads(ended.stdout)
+
+
+def files(folder: Path) -> dict[str, int]:
+    return {path.name: path.stat().st_size for path in folder.iterdir()}
+
+
+def wait_for_processes(bridge: IngressProcess, count: int) -> None:
+    """Until so many answer on their sockets."""
+    wait_until(lambda: len(list(bridge.journal_dir.glob("*.status"))) == count, timeout=60, what="sockets for status")
+
+
+def test_all_processes_tell_of_an_outage_without_a_port_and_the_file_system_of_those_that_cannot(
+    ingress: MakeIngress,
+) -> None:
+    nowhere = f"127.0.0.1:{free_port()}"
+    bridge = ingress(nowhere, ready=False, BRIDGE_WORKERS="2", BRIDGE_ADMIN_PORT="0")
+    wait_for_processes(bridge, 2)
+    bridge.wait_for_log(r"process \d is accepting", timeout=60)
+    for number in range(5):
+        assert bridge.post(recalled(f"u{number}", unread=1)).status == 200
+    assert bridge.post(recalled("u", unread=1), token="forged").status == 403  # noqa: S106
+
+    code, told = status(bridge)
+    assert (code, told["well"], told["silent"], told["left_behind"]) == (1, False, [], [])
+    assert [one["process"] for one in told["processes"]] == ["0", "1"]
+    assert (told["total"]["events"], told["total"]["drained_at"]) == (5, None)
+    assert told["total"]["oldest"] == min(
+        one["waiting"]["oldest"] for one in told["processes"] if one["waiting"]["oldest"]
+    )
+    kafka = told["processes"][0]["kafka"]
+    assert (kafka["state"], kafka["servers"]) == ("away", nowhere)
+    assert f"nothing listens there ({nowhere})" in kafka["problem"]
+    (refused,) = [one for process in told["processes"] for one in process["refusals"]]
+    assert (refused["reason"], refused["app"], refused["address"]) == ("bad_signature", "1400000000", "127.0.0.1")
+    assert "answered 403 to 127.0.0.1 of app 1400000000 (bad_signature" in bridge.output()
+
+    stopped = told["processes"][0]["pid"]
+    os.kill(stopped, signal.SIGSTOP)
+    before = files(bridge.journal_dir)
+    _, told = status(bridge)
+    assert [one["pid"] for one in told["silent"]] == [stopped]
+    assert "has not answered" in told["silent"][0]["problem"]
+    assert [one["owner_pid"] for one in told["left_behind"]] == [stopped]
+    os.kill(stopped, signal.SIGCONT)
+    bridge.kill()
+
+    code, told = status(bridge)
+    assert (code, told["processes"], told["silent"]) == (1, [], [])
+    assert [one["owner_pid"] for one in told["left_behind"]] == [None, None]
+    assert files(bridge.journal_dir).keys() == before.keys(), "to ask changes nothing"
+
+
+def test_since_when_kafka_is_frozen_is_told_and_when_all_is_well_again(
+    ingress: MakeIngress, own_broker: Broker
+) -> None:
+    bridge = ingress(own_broker)
+    wait_for_processes(bridge, 1)
+    wait_until(lambda: status(bridge)[0] == 0, timeout=30, what="a status in which all is well")
+    own_broker.freeze()
+    assert bridge.post(recalled("u", unread=1)).status == 200
+    wait_until(
+        lambda: status(bridge)[1]["processes"][0]["kafka"]["state"] != "confirming", timeout=30, what="that it is told"
+    )
+    code, told = status(bridge)
+    (process,) = told["processes"]
+    assert (code, told["total"]["events"], process["ready"]) == (1, 1, True)
+    assert "has confirmed nothing for" in process["kafka"]["problem"]
+    shown = run_bridge("status", bridge.journal_dir).stdout
+    assert f"since {process['kafka']['since'][:19].replace('T', ' ')} UTC" in shown
+    assert "nothing that was acknowledged is lost" in shown
+    line = bridge.wait_for_log(r"Kafka has confirmed nothing for .*", timeout=30)[0]
+    assert "1 event (" in line
+    assert "room for " in line
+
+    own_broker.thaw()
+    wait_for_events(own_broker.bootstrap, bridge.topics.events, lambda messages: len(messages) == 1)
+    wait_until(lambda: status(bridge)[0] == 0, timeout=60, what="a status in which all is well")
+    bridge.wait_for_log("all that waited for it is there", timeout=30)
+    assert bridge.terminate() == 0
+    assert "stay on disk" not in bridge.output()
+    assert list(bridge.journal_dir.glob("*.status")) == []
+
+
+def test_a_full_journal_is_told_with_its_setting_and_at_the_stop_what_stays_on_disk(ingress: MakeIngress) -> None:
+    settings = {"BRIDGE_JOURNAL_MAX_BYTES": str(2**20), "BRIDGE_LOG_FORMAT": "json"}
+    bridge = ingress(f"127.0.0.1:{free_port()}", **settings)
+    wait_for_processes(bridge, 1)
+    kept = 0
+    while bridge.post(recalled(f"u{kept}", unread=1, CloudCustomData="x" * 50_000)).status == 200:
+        kept += 1
+    code, told = status(bridge)
+    (process,) = told["processes"]
+    assert (code, process["disk"]["ok"], process["disk"]["room_bytes"], process["ready"]) == (1, False, 0, False)
+    assert "BRIDGE_JOURNAL_MAX_BYTES" in process["disk"]["problem"]
+    assert [one["reason"] for one in process["refusals"]] == ["journal_full"]
+    assert process["waiting"]["events"] == kept
+    assert bridge.terminate() == 0
+    records = [orjson.loads(line) for line in bridge.output().splitlines()]
+    (left,) = [record for record in records if record["event"] == "left_on_disk"]
+    assert (left["events"], left["folder"], left["level"]) == (kept, str(bridge.journal_dir), "warning")
+    (refused,) = [record for record in records if record["event"] == "refused"]
+    assert (refused["reason"], refused["app"], refused["address"]) == ("journal_full", "1400000000", "127.0.0.1")
+
+
+def test_a_folder_that_is_none_is_an_error_of_usage(tmp_path: Path) -> None:
+    ended = run_bridge("status", tmp_path / "nowhere")
+    assert ended.returncode == 2
+    assert "does not exist" in ended.stderr
+    assert "no process of an ingress answers" in run_bridge("status", tmp_path).stderr
