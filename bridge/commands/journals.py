@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import sqlite3
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -18,9 +17,10 @@ import uvloop
 
 from bridge.commands.journal_folder import existing_folder, told_in_a_line
 from bridge.journal.inspection import JournalSummary, records_in, summaries
+from bridge.journal.journal_name import journals_in
 from bridge.journal.own_file import ForeignError
 from bridge.journal.record import Record
-from bridge.journal.store import DamagedError, UnavailableError
+from bridge.journal.store import DamagedError
 from bridge.process.status_socket import remove_dead_sockets
 from bridge.publish.draining import Drained, drain_folder
 from bridge.publish.quarantine import Quarantine
@@ -107,14 +107,13 @@ def show(folder: Path | None, *, refused: bool, limit: int, as_json: bool) -> No
 
 
 def _held(folder: Path) -> Iterator[Record]:
-    for journal in summaries(folder):
-        if journal.problem:
-            Output().remark(printable(f"{journal.path.name} cannot be read: {journal.problem}"))
-            continue
+    for path in journals_in(folder):
         try:
-            yield from records_in(journal.path)
-        except (DamagedError, ForeignError, UnavailableError, sqlite3.Error, msgspec.DecodeError, OSError) as error:
-            Output().remark(printable(f"{journal.path.name} cannot be read to its end: {error}"))
+            yield from records_in(path)
+        except FileNotFoundError:  # All of it was published just now.
+            continue
+        except (DamagedError, ForeignError, msgspec.DecodeError, OSError) as error:
+            Output().remark(printable(f"{path.name} cannot be read to its end: {error}"))
 
 
 def _quarantined(folder: Path) -> Iterator[Record]:

@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
-import shutil
-import sqlite3
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -14,11 +10,12 @@ from typing import NamedTuple
 from bridge.journal.header import check_is_journal, log_of
 from bridge.journal.journal_name import JournalName, journals_in
 from bridge.journal.lock import lock_holder
-from bridge.journal.own_file import ForeignError, opened
+from bridge.journal.own_file import ForeignError
+from bridge.journal.reading import JournalReader
 from bridge.journal.record import Record, unpack
-from bridge.journal.store import Backlog, DamagedError, Store, UnavailableError
+from bridge.journal.store import Backlog, DamagedError
 
-READ_BYTES = COPY_BYTES = 1024 * 1024
+ATTEMPTS = 5
 
 
 class JournalSummary(NamedTuple):
@@ -46,7 +43,7 @@ class JournalSummary(NamedTuple):
 
 
 def summaries(folder: Path) -> Iterator[JournalSummary]:
-    """Every journal in `folder`, oldest first, and what only seems to be one.
+    """Every journal in `folder`, oldest first, and what only seems to be one. Nothing is copied or changed.
 
     Raises:
         OSError: the folder cannot be read.
@@ -54,54 +51,60 @@ def summaries(folder: Path) -> Iterator[JournalSummary]:
     for path in journals_in(folder):
         holder, size = None, 0
         try:
-            size = path.lstat().st_size
+            size = _size_on_disk(path)
             check_is_journal(path)
             holder = lock_holder(path)
-            with _opened_copy(path) as store:
-                yield JournalSummary(path, holder, store.size_on_disk(), store.backlog())
+            yield JournalSummary(path, holder, size, _backlogs(path, is_owned=holder is not None))
         except FileNotFoundError:
             continue
-        except (DamagedError, ForeignError, UnavailableError, sqlite3.Error, OSError) as error:
+        except (DamagedError, ForeignError, OSError) as error:
             yield JournalSummary(path, holder, size, [], problem=str(error))
 
 
 def records_in(path: Path) -> Iterator[Record]:
-    """The records that a journal holds, in order of each topic.
+    """The records that a journal holds, in the order in which they were stored. Nothing is copied or changed.
 
     Raises:
-        DamagedError, ForeignError, UnavailableError, OSError: it cannot be read, or its owner wrote to it just now: try
-            again.
+        DamagedError, ForeignError, OSError: it cannot be read, or its owner wrote to it just now: try again.
+        msgspec.DecodeError: records in it are damaged.
     """
-    with _opened_copy(path) as store:
-        for backlog in store.backlog():
-            after = 0
-            while rows := store.read(backlog.topic, after, backlog.last_seq, READ_BYTES):
-                for row in rows:
-                    yield from unpack(row.packed)
-                after = rows[-1].seq
+    check_is_journal(path)
+    with JournalReader(path) as reader:
+        for group in reader.groups():
+            yield from unpack(group.packed())
 
 
-@contextlib.contextmanager
-def _opened_copy(path: Path) -> Iterator[Store]:
-    """A copy of a journal, which may be in use: its owner holds a lock, and copying asks for none."""
-    with tempfile.TemporaryDirectory(prefix=".bridge-journal-", dir=_roomiest(path.parent)) as folder:
-        copy = Path(folder) / path.name
-        _copy(path, copy)
-        with contextlib.suppress(FileNotFoundError):
-            _copy(log_of(path), log_of(copy))
-        store = Store.open(copy)
-        try:
-            yield store
-        finally:
-            store.close()
+def _backlogs(path: Path, *, is_owned: bool) -> list[Backlog]:
+    """What it holds, by topic; of one whose owner writes meanwhile it may take several attempts to read it.
+
+    Raises:
+        DamagedError, ForeignError, OSError: it cannot be read.
+    """
+    for _ in range(ATTEMPTS - 1 if is_owned else 0):
+        with contextlib.suppress(DamagedError):
+            return _read_backlogs(path)
+    return _read_backlogs(path)
 
 
-def _copy(path: Path, target: Path) -> None:
-    with opened(path) as source, target.open("xb") as file:
-        shutil.copyfileobj(source, file, COPY_BYTES)
+def _read_backlogs(path: Path) -> list[Backlog]:
+    backlogs: dict[str, Backlog] = {}
+    with JournalReader(path) as reader:
+        for group in reader.groups():
+            known = backlogs.get(group.topic) or Backlog(group.topic, 0, 0, 0, group.seq, group.seq, group.stored)
+            backlogs[group.topic] = Backlog(
+                group.topic,
+                known.groups + 1,
+                known.records + group.records,
+                known.bytes + group.size,
+                known.first_seq,
+                group.seq,
+                min(known.oldest, group.stored),
+            )
+    return [backlogs[topic] for topic in sorted(backlogs)]
 
 
-def _roomiest(folder: Path) -> Path:
-    """Where there is most room for a copy: the usual place may be small, or in memory."""
-    places = [place for place in (Path(tempfile.gettempdir()), folder) if os.access(place, os.W_OK)]
-    return max(places or [folder], key=lambda place: shutil.disk_usage(place).free)
+def _size_on_disk(path: Path) -> int:
+    size = path.lstat().st_size
+    with contextlib.suppress(FileNotFoundError):
+        size += log_of(path).lstat().st_size
+    return size

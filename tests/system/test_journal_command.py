@@ -9,12 +9,13 @@ from pathlib import Path
 import orjson
 import pytest
 
+from bridge.devstack.service import environment
 from bridge.journal.record import Record, pack
 from bridge.journal.store import Row, Store
 from tests.conftest import MakeIngress
 from tests.support.broker import Broker
 from tests.support.callbacks import recalled
-from tests.support.commands import IngressProcess, run_bridge
+from tests.support.commands import BRIDGE, IngressProcess, run_bridge
 from tests.support.disk import can_mount, mount, unmount
 from tests.support.ports import free_port
 from tests.support.topic import Topics, create_topic, wait_for_events
@@ -128,6 +129,23 @@ def test_records_that_kafka_refuses_for_good_are_not_said_to_be_published(
     assert "1 record that Kafka refuses for good" in journal("list", tmp_path).stdout
     (shown,) = journal("show", "--refused", "--json", tmp_path).stdout.splitlines()
     assert orjson.loads(shown)["value"] == "x" * 20_000
+
+
+@pytest.mark.parametrize("command", ["list", "show"])
+def test_to_look_at_journals_writes_nothing_not_even_a_copy(command: str, tmp_path: Path) -> None:
+    path = left_behind(tmp_path, "im.events", 2)
+    before = path.read_bytes()
+    # Every write to a file fails: on the disk that is to be saved there is no room for a copy, nor elsewhere perhaps.
+    ended = subprocess.run(
+        ["sh", "-c", 'ulimit -f 0; exec "$0" "$@"', BRIDGE, "journal", command, tmp_path],
+        env=environment({"COLUMNS": "200"}),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert "im.events" in ended.stdout
+    assert (list(tmp_path.iterdir()), path.read_bytes()) == ([path], before)
 
 
 @pytest.mark.parametrize("command", [("list",), ("show",), ("show", "--refused"), ("drain",)])

@@ -43,7 +43,7 @@ def test_all_processes_tell_of_an_outage_without_a_port_and_the_file_system_of_t
     bridge.wait_for_log(r"process \d is accepting", timeout=60)
     for number in range(5):
         assert bridge.post(recalled(f"u{number}", unread=1)).status == 200
-    assert bridge.post(recalled("u", unread=1), token="forged").status == 403  # noqa: S106
+    assert bridge.post(recalled("u", unread=1), token="forged").status == 403
 
     code, told = status(bridge)
     assert (code, told["well"], told["silent"], told["left_behind"]) == (1, False, [], [])
@@ -107,8 +107,8 @@ def test_since_when_kafka_is_frozen_is_told_and_when_all_is_well_again(
 
 
 def test_a_full_journal_is_told_with_its_setting_and_at_the_stop_what_stays_on_disk(ingress: MakeIngress) -> None:
-    settings = {"BRIDGE_JOURNAL_MAX_BYTES": str(2**20), "BRIDGE_LOG_FORMAT": "json"}
-    bridge = ingress(f"127.0.0.1:{free_port()}", **settings)
+    nowhere = f"127.0.0.1:{free_port()}"
+    bridge = ingress(nowhere, BRIDGE_JOURNAL_MAX_BYTES=str(2**20), BRIDGE_LOG_FORMAT="json")
     wait_for_processes(bridge, 1)
     kept = 0
     while bridge.post(recalled(f"u{kept}", unread=1, CloudCustomData="x" * 50_000)).status == 200:
