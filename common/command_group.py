@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from importlib import import_module
-from typing import Any
+from importlib.metadata import version
+from typing import Annotated, Any
 
 import typer
 from typer.core import TyperCommand, TyperGroup
@@ -49,4 +50,33 @@ def run(program: str, summary: str, commands: Mapping[str, LazyCommand]) -> None
     """
     placeholders = [_Placeholder(name, command) for name, command in commands.items()]
     # Plain help: what draws the frames takes longer to import than most commands to run.
-    TyperGroup(help=summary, commands=placeholders, no_args_is_help=True, rich_markup_mode=None).main(prog_name=program)
+    group = TyperGroup(
+        help=summary,
+        commands=placeholders,
+        params=_options(),
+        callback=lambda **_: None,
+        no_args_is_help=True,
+        rich_markup_mode=None,
+    )
+    group.main(prog_name=program)
+
+
+def _options() -> list[Any]:
+    """The options that stand before a command."""
+    app = typer.Typer(add_completion=False)
+
+    @app.callback()
+    def root(
+        _version: Annotated[
+            bool,
+            typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version of im-bridge."),
+        ] = False,
+    ) -> None: ...
+
+    return typer.main.get_group(app).params
+
+
+def _show_version(is_wanted: bool) -> None:
+    if is_wanted:
+        typer.echo(f"im-bridge {version('im-bridge')}")
+        raise typer.Exit

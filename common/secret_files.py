@@ -20,11 +20,16 @@ class SecretFiles(PydanticBaseSettingsSource):
     def __init__(self, settings_cls: type[BaseSettings]) -> None:
         super().__init__(settings_cls)
         self._given = {**dotenv_values(ENV_FILE), **os.environ}
+        self._dispensable: frozenset[str] = getattr(settings_cls, "dispensable", frozenset())
 
     def files(self) -> dict[str, Path]:
         """The file of each field that has one."""
         named = {name: self._given.get(f"{self._variable(name)}_FILE") for name in self.settings_cls.model_fields}
         return {name: Path(path) for name, path in named.items() if path}
+
+    def missing(self) -> dict[str, Path]:
+        """The files that are not there, of fields that can be dispensed with."""
+        return {name: path for name, path in self.files().items() if name in self._dispensable and not path.exists()}
 
     def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
         """What the file of a field holds (None where none is named), the field's name, and whether it is JSON.
@@ -45,6 +50,8 @@ class SecretFiles(PydanticBaseSettingsSource):
         """The value of every setting that comes from a file, by the name of its field. Raises SettingsError."""
         found: dict[str, Any] = {}
         for name, path in self.files().items():
+            if name in self._dispensable and not path.exists():
+                continue
             field = self.settings_cls.model_fields[name]
             value, key, is_complex = self.get_field_value(field, name)
             try:

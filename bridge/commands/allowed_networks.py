@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from aiohttp import ClientSession
 
-from bridge.commands.finding import Finding
 from bridge.ingress.allow_list import NOT_YET
 from bridge.ingress.ip_list import CALL_TIMEOUT_S, NETTYPES, UnusableAnswerError, advice, ask_for_networks, some
 from bridge.ingress.known_networks import KnownNetworks, ListId
 from bridge.ingress.networks_file import NetworksFile, UnusableFileError
 from bridge.settings import InspectionSettings
+from common.finding import Finding
 from common.rest.api import CallError, RestApi, rest_session
 from common.text import duration, plural
 
@@ -24,6 +24,9 @@ async def examine_networks(settings: InspectionSettings) -> list[Finding]:
     static = plural(len(settings.static_networks), "network")
     if not settings.asks_for_networks:
         return [Finding(SUBJECT, True, f"{static} of BRIDGE_ALLOWED_NETWORKS")]
+    if not settings.im_apps:
+        told = "BRIDGE_ALLOWED_NETWORKS is auto, and BRIDGE_IM_APPS is not set here: the ingress does not start so"
+        return [Finding(SUBJECT, False, told)]
     lists = [
         ListId(app_id, nettype) for app_id in settings.im_apps for nettype in NETTYPES[settings.allowed_networks_region]
     ]

@@ -3,9 +3,18 @@
 
 from __future__ import annotations
 
+from typing import Annotated
 
-def doctor() -> None:
-    """Try everything that the ingress depends on, and say of each fault what to do."""
+import typer
+
+
+def doctor(
+    as_json: Annotated[bool, typer.Option("--json", help="For programs: one object, `well` and `findings`.")] = False,
+) -> None:
+    """Try everything that the ingress depends on, and say of each fault what to do.
+
+    Ends with 0 when all is well, with 1 when there is a fault, with 2 when a setting is wrong.
+    """
     from bridge.commands.examination import run
 
-    run()
+    run(as_json=as_json)

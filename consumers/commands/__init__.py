@@ -11,6 +11,13 @@ COMMANDS = {
         "consumers.commands.settings:show_settings",
         "Print every setting: its default, its meaning, the values that it takes.",
     ),
+    "doctor": LazyCommand(
+        "consumers.commands.doctor:doctor",
+        "Try everything that the workers depend on, and say of each fault what to do.",
+    ),
+    "status": LazyCommand(
+        "consumers.commands.status:status", "Tell how far a worker is behind, what it waits for, its dead letters."
+    ),
     "badge": LazyCommand("consumers.commands.badge:app", "Look at badges, and make them anew."),
     "dlq": LazyCommand(
         "consumers.commands.dlq:app", "Look at dead letters, give them to their worker again, or mark them as done."
