@@ -76,14 +76,14 @@ class JsonFormatter(logging.Formatter):
             "level": record.levelname.lower(),
             "logger": record.name,
             "event": NO_EVENT,
-            "message": _shortened(record.getMessage()),
+            "message": _valid(_shortened(record.getMessage())),
             "pid": os.getpid(),
             **self._process,
-            **getattr(record, "fields", {}),
+            **{name: _valid_field(value) for name, value in getattr(record, "fields", {}).items()},
         }
         if lines := list(_traceback_lines(self, record)):
-            told["traceback"] = "\n".join(lines)
-        return safe_output(orjson.dumps(_valid_values(told), default=str).decode())
+            told["traceback"] = _valid("\n".join(lines))
+        return safe_output(orjson.dumps(told, default=str).decode())
 
 
 def _local_time(record: logging.LogRecord) -> str:
@@ -91,8 +91,11 @@ def _local_time(record: logging.LogRecord) -> str:
     return datetime.fromtimestamp(record.created).astimezone().isoformat(timespec="milliseconds")
 
 
-def _valid_values(told: dict[str, object]) -> dict[str, object]:
-    return {name: _valid(_shortened(value)) if isinstance(value, str) else value for name, value in told.items()}
+def _valid_field(value: object) -> object:
+    """A fact as JSON takes it, as harmless as the words are."""
+    if isinstance(value, str):
+        return _valid(_shortened(value))
+    return [_valid_field(one) for one in value] if isinstance(value, list) else value
 
 
 def _traceback_lines(formatter: logging.Formatter, record: logging.LogRecord) -> Iterator[str]:

@@ -10,7 +10,7 @@ import msgspec
 import typer
 
 from bridge.commands.journal_folder import existing_folder, told_in_a_line
-from bridge.commands.status_of_folder import FolderStatus, JournalFile, Total, status_of
+from bridge.commands.status_of_folder import FolderStatus, Total, UnansweredJournal, status_of
 from bridge.process.status import KafkaStatus, ProcessStatus
 from common.program import command_line
 from common.terminal import Output, printable, show_table
@@ -172,7 +172,7 @@ def _show_left_behind(found: FolderStatus, output: Output) -> None:
     output.remark(f"to see what they hold: {command_line('bridge')} journal list {found.folder}", "dim")
 
 
-def _journal_cells(one: JournalFile) -> tuple[str, ...]:
+def _journal_cells(one: UnansweredJournal) -> tuple[str, ...]:
     owner = "gone" if one.owner_pid is None else f"lives ({one.owner_pid})" if one.owner_pid else "lives elsewhere"
     written = f"{_second(one.written)} UTC ({duration(one.written_s)} ago)"
     return one.name, f"{one.maker} {owner}".strip(), byte_size(one.bytes), written

@@ -30,7 +30,7 @@ class SilentProcess(msgspec.Struct):
     """What is known, for people."""
 
 
-class JournalFile(msgspec.Struct):
+class UnansweredJournal(msgspec.Struct):
     """A journal for which no process answers, as the file system knows it."""
 
     name: str
@@ -74,7 +74,7 @@ class FolderStatus(msgspec.Struct):
     total: Total
     processes: list[ProcessStatus]
     silent: list[SilentProcess]
-    left_behind: list[JournalFile]
+    left_behind: list[UnansweredJournal]
 
 
 async def status_of(folder: Path) -> FolderStatus:
@@ -129,7 +129,7 @@ async def _ask(path: Path) -> ProcessStatus | SilentProcess | None:
         return SilentProcess(host, pid, f"does not answer as an ingress of this version does ({type(error).__name__})")
 
 
-def _unanswered(journals: Sequence[Path], processes: Sequence[ProcessStatus]) -> list[JournalFile]:
+def _unanswered(journals: Sequence[Path], processes: Sequence[ProcessStatus]) -> list[UnansweredJournal]:
     """The journals that no process has which has answered, by their entries in the folder alone."""
     answered = {name for one in processes for name in one.disk.journals}
     found = []
@@ -146,7 +146,7 @@ def _unanswered(journals: Sequence[Path], processes: Sequence[ProcessStatus]) ->
     return found
 
 
-def _file(path: Path, holder: int | None, problem: str) -> JournalFile:
+def _file(path: Path, holder: int | None, problem: str) -> UnansweredJournal:
     name = JournalName.of(path)
     size, written = 0, 0.0
     for part in (path, log_of(path)):
@@ -155,7 +155,7 @@ def _file(path: Path, holder: int | None, problem: str) -> JournalFile:
         except OSError:
             continue
         size, written = size + status.st_size, max(written, status.st_mtime)
-    return JournalFile(
+    return UnansweredJournal(
         name=path.name,
         maker=f"{name.host}:{name.process}" if name.is_of_our_form else "",
         owner_pid=holder,

@@ -171,6 +171,9 @@ class Bridge:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(within_s - journal_s - LAST_S):
                 await self._finish()
+        if self._watching is not None:
+            self._watching.cancel()
+        await self._status_socket.stop()
         await self._journal.stop(journal_s)
         self._status_watch.tell_what_stays()
         if self._refreshing is not None:
@@ -194,9 +197,6 @@ class Bridge:
             await _until(lambda: self._journal.is_drained, PUBLISH_S)
         await self._ingress.close()
         await self._publisher.stop()
-        if self._watching is not None:
-            self._watching.cancel()
-        await self._status_socket.stop()
 
     async def _refresh_for_ever(self) -> None:
         while True:

@@ -14,7 +14,6 @@ import os
 import socket
 import stat
 from collections.abc import Awaitable, Callable, Iterator
-from functools import partial
 from http import HTTPStatus
 from pathlib import Path
 from typing import Protocol, TypeVar
@@ -29,8 +28,6 @@ T = TypeVar("T")
 SUFFIX = ".status"
 LISTEN_BACKLOG = 16
 REPORT_INTERVAL_S = 3600.0
-REMOVE_TIMEOUT_S = 0.5
-"""At a stop the disk may hang."""
 JSON = "application/json"
 
 
@@ -113,43 +110,52 @@ class StatusSocket:
         self._path = folder / f"{socket.gethostname()}-{os.getpid()}{SUFFIX}"
         self._on_disk = on_disk
         self._page = page
+        self._listener: socket.socket | None = None
         self._server: GetServer | None = None
         self._throttle = Throttle(REPORT_INTERVAL_S)
         self._is_stopped = False
+        self._removing: asyncio.Task[None] | None = None
 
     async def ensure(self) -> None:
         """Be there: the folder may have been missing or full, or the socket be removed with it."""
         try:
             if self._server is not None and await self._on_disk(self._path.exists):
                 return
-            listener = await self._on_disk(partial(_listen_at, self._path))
+            listener = await self._on_disk(self._listen)
         except OSError as error:
             if self._throttle.admits(str(error)):
                 log.warning("`bridge status` cannot ask this process at %s (%s); it is tried again", self._path, error)
             return
-        await self._close()
-        if self._is_stopped:
-            listener.close()
-            await self._remove()
-        else:
+        if not self._is_stopped:  # Else who stops it closes it.
+            await self._close()
             self._server = GetServer(listener, self._answer)
 
     async def stop(self) -> None:
-        """Answer no more."""
+        """Answer no more; to be called before the journal stops, which waits for what is asked of the disk here."""
         self._is_stopped = True
-        if self._server is not None:
-            await self._close()
-            await self._remove()
+        await self._close()
+        self._removing = asyncio.create_task(self._remove_in_turn())
+        await asyncio.sleep(0)  # So that it has its turn, which is not waited for: the disk may hang.
 
-    async def _remove(self) -> None:
-        with contextlib.suppress(OSError, TimeoutError):  # Whoever starts next removes it.
-            async with asyncio.timeout(REMOVE_TIMEOUT_S):
-                await self._on_disk(partial(self._path.unlink, missing_ok=True))
+    async def _remove_in_turn(self) -> None:
+        with contextlib.suppress(OSError):  # Whoever starts next removes it.
+            await self._on_disk(self._remove)
 
     async def _close(self) -> None:
         server, self._server = self._server, None
         if server is not None:
             await server.stop()
+
+    # Both where the disk is used, one after the other: one that is made during the stop is removed all the same.
+
+    def _listen(self) -> socket.socket:
+        self._listener = _listen_at(self._path)
+        return self._listener
+
+    def _remove(self) -> None:
+        if self._listener is not None:
+            self._listener.close()
+            self._path.unlink(missing_ok=True)
 
     async def _answer(self, path: str) -> ServedPage:
         if path == STATUS_PATH:

@@ -55,6 +55,8 @@ class TopicUnusableError(Exception):
 class TopicPublisher:
     """What survives a producer: the window, the pace, the search for a record that the broker refuses.
 
+    Its fields are many because all of that outlives a producer, and because what is told of the topic does too.
+
     Args:
         queue: what is published.
         source: the journal that has the queue.

@@ -14,7 +14,7 @@ from common.terminal import Output, printable
 from common.text import duration, plural
 from consumers.commands.execution import fail_for_use, quiet_settings, run_to_end
 from consumers.commands.find_worker import make_worker
-from consumers.commands.worker_status import GroupPlace, Lag, WorkerProcess, WorkerStatus, own_url, status_of
+from consumers.commands.worker_status import AskedWorker, GroupPlace, Lag, WorkerStatus, own_url, status_of
 from consumers.reconcile import reconciler
 
 SHOWN_PARTITIONS = 5
@@ -90,7 +90,7 @@ def _lag(lag: Lag) -> str:
     return f"{plural(lag.events, 'event')} not handled{since}; by partition {named}{more}"
 
 
-def _process(process: WorkerProcess) -> tuple[str, bool]:
+def _process(process: AskedWorker) -> tuple[str, bool]:
     if not process.answers:
         return f"does not answer: {process.problem}", False
     detail = {name: str(value) for name, value in process.detail.items()}

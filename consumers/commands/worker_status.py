@@ -27,7 +27,7 @@ MAX_PAGE_BYTES = 1024 * 1024
 WILDCARD_HOSTS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - who listens everywhere is asked here
 
 
-class WorkerProcess(msgspec.Struct):
+class AskedWorker(msgspec.Struct):
     """A process of a worker, as its admin port tells."""
 
     url: str
@@ -83,7 +83,7 @@ class WorkerStatus(msgspec.Struct):
     """None: see `kafka_problem`."""
     dead_letters: DeadLetterCount | None
     kafka_problem: str
-    processes: list[WorkerProcess]
+    processes: list[AskedWorker]
 
 
 async def status_of(
@@ -146,7 +146,7 @@ async def _count_letters(settings: ConsumersSettings, group: str) -> DeadLetterC
     return found
 
 
-async def _ask(url: str) -> WorkerProcess:
+async def _ask(url: str) -> AskedWorker:
     """What the process at an admin address says."""
     timeout = aiohttp.ClientTimeout(total=ANSWER_TIMEOUT_S)
     try:
@@ -156,11 +156,11 @@ async def _ask(url: str) -> WorkerProcess:
         ):
             detail = msgspec.json.decode(await reply.content.read(MAX_PAGE_BYTES), type=dict[str, Any])
     except TimeoutError:
-        return WorkerProcess(url, False, f"no answer within {ANSWER_TIMEOUT_S:.0f} s")
+        return AskedWorker(url, False, f"no answer within {ANSWER_TIMEOUT_S:.0f} s")
     except aiohttp.ClientConnectorError as error:
-        return WorkerProcess(url, False, why_unreachable(error.os_error))
+        return AskedWorker(url, False, why_unreachable(error.os_error))
     except (aiohttp.ClientError, OSError, ValueError) as error:
-        return WorkerProcess(url, False, f"it does not answer as the admin port of a worker does ({describe(error)})")
+        return AskedWorker(url, False, f"it does not answer as the admin port of a worker does ({describe(error)})")
     if "disk" in detail or "processes" in detail:
-        return WorkerProcess(url, False, "what answers is an ingress, no worker: see CONSUMERS_ADMIN_PORT")
-    return WorkerProcess(url, True, "", bool(detail.pop("ready", False)), detail)
+        return AskedWorker(url, False, "what answers is an ingress, no worker: see CONSUMERS_ADMIN_PORT")
+    return AskedWorker(url, True, "", bool(detail.pop("ready", False)), detail)

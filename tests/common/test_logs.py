@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import os
+from datetime import datetime
 
 import orjson
 import pytest
@@ -87,7 +89,7 @@ def test_an_exception_can_neither_pretend_to_be_a_record_nor_command_a_terminal(
 def test_what_is_longer_than_anybody_reads_is_cut(formatter: logging.Formatter) -> None:
     line = formatter.format(record_of("%s", "x" * 1_000_000))
     assert f"xx… and {1_000_000 - MAX_LINE_CHARS} characters more" in line
-    assert len(line) < MAX_LINE_CHARS + 200
+    assert len(line) < MAX_LINE_CHARS + 300
 
 
 @pytest.mark.parametrize("log_format", ["text", "json"])
@@ -99,3 +101,30 @@ def test_all_that_is_logged_is_harmless(
     (line,) = capsys.readouterr().err.splitlines()
     assert line.isprintable()
     assert "forged" in line
+
+
+def test_text_has_the_date_and_the_zone_and_json_what_programs_want_to_know() -> None:
+    record = record_of("answered %d", 403)
+    record.fields = logs.fields("refused", reason="bad_signature", app="1400000000", address=None)["fields"]
+    head = TextFormatter().format(record).split()[0]
+    assert datetime.fromisoformat(head).tzinfo is not None
+    told = orjson.loads(JsonFormatter("2").format(record))
+    assert (told["event"], told["reason"], told["app"], told["process"]) == (
+        "refused",
+        "bad_signature",
+        "1400000000",
+        "2",
+    )
+    assert told["pid"] == os.getpid()
+    assert "address" not in told, "what is not known is left out"
+    assert (told["message"], told["time"]) == ("answered 403", head)
+    assert orjson.loads(JsonFormatter().format(record_of("hello")))["event"] == "message"
+
+
+def test_a_field_is_as_harmless_as_the_words(restored_logging: None) -> None:
+    record = record_of("x")
+    record.fields = logs.fields("waiting", reason=f"{HOSTILE} redis://ann:hidden@cache:6379 {'y' * 20_000}")["fields"]
+    line = JsonFormatter().format(record)
+    assert line.isprintable()
+    assert "hidden" not in line
+    assert len(line) < 2 * MAX_LINE_CHARS

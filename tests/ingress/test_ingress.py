@@ -177,7 +177,7 @@ def test_the_log_names_the_addresses_that_are_refused_and_what_to_do(
         return line
 
     line = refuse("198.51.100.1")
-    assert "answered 403 to 198.51.100.1 (address: " in line
+    assert "answered 403 to 198.51.100.1 of app 1400000000 (address: " in line
     assert "BRIDGE_ALLOWED_NETWORKS" in line
     for last in range(30):
         ingress.accept(FakeRequest(recalled("ann"), peer=f"198.51.100.{last % 3}"))

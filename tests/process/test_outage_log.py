@@ -1,0 +1,66 @@
+"""An outage is told once a minute, with how long there is; what is over at once is not."""
+
+from __future__ import annotations
+
+import logging
+
+import pytest
+
+from bridge.process.outage_log import OutageLog
+from bridge.process.status import DiskStatus, KafkaStatus, WaitingStatus
+
+NOON = "2026-11-26T12:00:00.000Z"
+
+
+def kafka(since_s: float, *, state: str = "away") -> KafkaStatus:
+    problem = "" if state == "confirming" else "nothing listens there"
+    return KafkaStatus(state, NOON, since_s, problem, "kafka:9092", {})  # type: ignore[arg-type]
+
+
+def waiting(events: int = 0, *, full_in_s: float | None = None) -> WaitingStatus:
+    full_at = None if full_in_s is None else NOON
+    return WaitingStatus(events, 1024 * events, NOON, 30.0, 1.0, 1024.0, full_at, full_in_s, None, None)
+
+
+def disk(*, ok: bool = True) -> DiskStatus:
+    return DiskStatus("/j", ok, "" if ok else "all of BRIDGE_JOURNAL_MAX_BYTES is used", 0, 10, 2**30, None, [], 0, 0)
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    now = [1000.0]
+    monkeypatch.setattr("bridge.process.outage_log.time.monotonic", lambda: now[0])
+    return now
+
+
+def test_an_outage_is_told_once_a_minute_and_its_end_once(clock: list[float], caplog: pytest.LogCaptureFixture) -> None:
+    log = OutageLog()
+    with caplog.at_level(logging.INFO):
+        log.tell(kafka(1), waiting(), disk())
+        log.tell(kafka(3, state="confirming"), waiting(), disk())
+        assert caplog.messages == [], "what is over at once is not told"
+        for second in range(121):
+            clock[0] = 1000.0 + second
+            log.tell(kafka(5 + second), waiting(3, full_in_s=7300), disk())
+        first, *others = caplog.messages
+        assert len(others) == 2
+        assert first == (
+            "Kafka has confirmed nothing for 5 s: nothing listens there; 3 events (3.0 KiB) wait for it, the oldest for"
+            " 30 s; room for 1.0 GiB more, which is full in 2 h if it goes on like this"
+        )
+        told = caplog.records[0].fields  # type: ignore[attr-defined]
+        assert (told["event"], told["waiting_events"], told["room_bytes"]) == ("kafka_outage", 3, 2**30)
+        caplog.clear()
+        for _ in range(5):
+            log.tell(kafka(1, state="confirming"), waiting(2), disk())
+        for _ in range(5):
+            log.tell(kafka(2, state="confirming"), waiting(), disk())
+    assert [record.fields["event"] for record in caplog.records] == [  # type: ignore[attr-defined]
+        "kafka_draining",
+        "kafka_drained",
+    ]
+
+
+def test_a_disk_that_takes_nothing_is_told_with_why(clock: list[float], caplog: pytest.LogCaptureFixture) -> None:
+    OutageLog().tell(kafka(9), waiting(3), disk(ok=False))
+    assert "the disk takes nothing (all of BRIDGE_JOURNAL_MAX_BYTES is used): callbacks are refused" in caplog.text
