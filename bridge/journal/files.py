@@ -17,7 +17,7 @@ from bridge.journal.journal_file import JournalFile
 from bridge.journal.rescue import Rescuer, has_vanished, rescue
 from bridge.journal.store import Backlog, Store
 from bridge.journal.writer import JournalWriter
-from common.logs import Throttle
+from common.logs import Throttle, fields
 from common.retry import retry
 from common.text import plural
 
@@ -224,7 +224,13 @@ class JournalFiles:
             file.add(backlog.groups, backlog.records, backlog.bytes)
             self.budget.stored_bytes += backlog.bytes
             records = plural(backlog.records, "record")
-            log.info("took over %s of %s from the journal %s", records, backlog.topic, file.path.name)
+            log.info(
+                "took over %s of %s from the journal %s",
+                records,
+                backlog.topic,
+                file.path.name,
+                extra=fields("journal_taken_over", events=backlog.records, topic=backlog.topic, journal=file.path.name),
+            )
         self._on_inherited(file, backlogs)
 
     def plan_cleanup(self) -> None:

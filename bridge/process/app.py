@@ -288,11 +288,13 @@ async def serve(
         bridge.accept(listener)
         accepting()
         if not shared:
-            log.info("accepting callbacks on %s port %d", *listener.getsockname()[:2])
+            host, number = listener.getsockname()[:2]
+            told = logs.fields("accepting", address=host, port=number)
+            log.info("accepting callbacks on %s port %d", host, number, extra=told)
         await stop.wait()
-        log.info("stopping")
+        log.info("stopping", extra=logs.fields("stopping"))
         await bridge.stop(settings.stop_timeout_s)
-        log.info("stopped")
+        log.info("stopped", extra=logs.fields("stopped"))
 
 
 async def _until(condition: Callable[[], bool], within_s: float) -> None:

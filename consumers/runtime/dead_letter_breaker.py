@@ -6,6 +6,7 @@ import logging
 import time
 from collections.abc import Callable, Hashable
 
+from common.logs import fields
 from common.program import command_line
 
 log = logging.getLogger(__name__)
@@ -54,6 +55,7 @@ class DeadLetterBreaker:
                 "`%s dlq replay`. If the events are at fault, set CONSUMERS_BREAKER_DEAD_LETTERS=0",
                 len(self._failed_at),
                 command_line("consumers"),
+                extra=fields("breaker_open", dead_letters=len(self._failed_at)),
             )
 
     def succeeded(self) -> None:
@@ -64,4 +66,4 @@ class DeadLetterBreaker:
         if self.is_open:
             self.is_open = False
             self._on_change(False)
-            log.warning("the worker handles events again")
+            log.warning("the worker handles events again", extra=fields("breaker_closed"))

@@ -22,6 +22,7 @@ from collections.abc import Sequence
 from aiokafka import ConsumerRecord
 
 from bridge.events import InvalidEventError
+from common.logs import fields
 from consumers.errors import TOO_LARGE, PoisonError, describe, traceback_hash, traceback_text
 from consumers.metrics import DeadLetterReason, Metrics
 from consumers.worker import OutgoingRecord, RecordProducer
@@ -100,6 +101,15 @@ class DeadLetters:
             self._topic,
             describe(error),
             exc_info=None if says_all or not self._is_new(fault) else error,
+            extra=fields(
+                "dead_letter",
+                reason=reason,
+                group=self._group,
+                topic=source.topic,
+                partition=source.partition,
+                offset=source.offset,
+                attempts=attempts,
+            ),
         )
 
     async def _publish_as_it_fits(self, source: ConsumerRecord, headers: Sequence[tuple[str, bytes]]) -> None:

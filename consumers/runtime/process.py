@@ -12,6 +12,7 @@ from prometheus_client import CollectorRegistry
 from common.admin import AdminServer, Readiness
 from common.asyncio_tools import finish, on_stop_signal
 from common.gc_tuning import tune_garbage_collector
+from common.logs import fields
 from consumers.settings import ConsumersSettings
 
 _STEP_STOP_TIMEOUT_S = 1.0
@@ -55,11 +56,11 @@ async def run_process(
             await asyncio.wait({running, signalled}, return_when=asyncio.FIRST_COMPLETED)
             if running.done():
                 running.result()
-            log.info("stopping")
+            log.info("stopping", extra=fields("stopping"))
         finally:
             signalled.cancel()
             running.cancel()
             await asyncio.wait({running}, timeout=settings.stop_timeout_s - _STEP_STOP_TIMEOUT_S)
             ends = (finish(stop(), within_s=_STEP_STOP_TIMEOUT_S) for stop in (*stops, admin.stop))
             await asyncio.gather(*ends)
-    log.info("stopped")
+    log.info("stopped", extra=fields("stopped"))

@@ -6,6 +6,8 @@ import logging
 import time
 from collections.abc import Callable, Hashable
 
+from common.logs import fields
+
 log = logging.getLogger(__name__)
 
 MAX_TOLD_REASONS = 20
@@ -37,9 +39,11 @@ class ServerStatus:
         if self._up:
             return
         if self._up is None:
-            log.info("connected to %s", self._server)
+            log.info("connected to %s", self._server, extra=fields("connected", server=self._server))
         else:
-            log.info("connected to %s again, after %.1f s", self._server, time.monotonic() - self._since)
+            away_s = time.monotonic() - self._since
+            told = fields("connected_again", server=self._server, away_s=round(away_s, 1))
+            log.info("connected to %s again, after %.1f s", self._server, away_s, extra=told)
         self._set(True)
 
     def lost(self, reason: str) -> None:
@@ -49,7 +53,8 @@ class ServerStatus:
             reason: why, for the log.
         """
         if self._up is not False:
-            log.warning("no connection to %s, trying again until it comes: %s", self._server, reason)
+            told = fields("connection_lost", server=self._server, reason=reason)
+            log.warning("no connection to %s, trying again until it comes: %s", self._server, reason, extra=told)
             self._set(False)
 
     def _set(self, up: bool) -> None:
@@ -83,12 +88,14 @@ class WaitStatus:
         self.reason = reason
         if reason not in self._told and len(self._told) < MAX_TOLD_REASONS:
             self._told.add(reason)
-            log.warning("waiting, nothing is lost: %s", reason)
+            log.warning("waiting, nothing is lost: %s", reason, extra=fields("waiting", reason=reason))
 
     def end(self, work: Hashable) -> None:
         """Note that this piece of work waits no more: it goes on."""
         if self._remove(work):
-            log.info("working again, after %.1f s", time.monotonic() - self._since)
+            waited_s = time.monotonic() - self._since
+            told = fields("working_again", waited_s=round(waited_s, 1))
+            log.info("working again, after %.1f s", waited_s, extra=told)
 
     def abandon(self, work: Hashable) -> None:
         """Note that this piece of work waits no more here, though it was not done: it is somebody else's by now."""
