@@ -15,9 +15,17 @@ from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, NamedTuple, Self
 
-from bridge.journal.header import APPLICATION_ID, FRAME_HEADER_BYTES, MAGIC, WAL_HEADER_BYTES, WAL_MAGICS, log_of
+from bridge.journal.header import (
+    APPLICATION_ID,
+    FORMAT_VERSION,
+    FRAME_HEADER_BYTES,
+    MAGIC,
+    WAL_HEADER_BYTES,
+    WAL_MAGICS,
+    log_of,
+)
 from bridge.journal.own_file import opened
-from bridge.journal.store import VERSION, DamagedError
+from bridge.journal.store import DamagedError
 
 DATABASE_HEADER_BYTES = 100
 LEAF, INTERIOR = 0x0D, 0x05
@@ -138,7 +146,7 @@ class JournalReader:
             raise self._damaged("its pages have no size that there is")
         self.usable_bytes = self._page_bytes - head[20]
         found_id, version = int.from_bytes(head[68:72], "big"), int.from_bytes(head[60:64], "big")
-        if (found_id, version) not in {(APPLICATION_ID, VERSION), (0, 0)}:
+        if (found_id, version) not in {(APPLICATION_ID, FORMAT_VERSION), (0, 0)}:
             raise self._damaged(f"version {version} of the format is not known to this program")
 
     def _read_log(self, log: BinaryIO) -> None:

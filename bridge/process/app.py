@@ -54,7 +54,10 @@ LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
 class Bridge:
-    """The parts of one process."""
+    """The parts of one process.
+
+    The fields are many because it has so many parts: here they are made, started and stopped in turn.
+    """
 
     def __init__(self, settings: BridgeSettings, *, admin_socket: str | None = None) -> None:
         self._settings = settings

@@ -11,7 +11,7 @@ import pytest
 from bridge.process.freed_memory import BACKLOG_BYTES, DRAINED_BYTES, MIN_INTERVAL_S, FreedMemory
 
 
-class Watched:
+class GivenBack:
     """What gives back at a time that the test sets."""
 
     def __init__(self) -> None:
@@ -25,7 +25,7 @@ class Watched:
 
 
 def test_memory_is_given_back_once_for_each_backlog_when_it_has_drained() -> None:
-    watched = Watched()
+    watched = GivenBack()
     watched.note(0, BACKLOG_BYTES, 50 * BACKLOG_BYTES, BACKLOG_BYTES - 1, DRAINED_BYTES)
     assert not watched.times
     watched.note(DRAINED_BYTES - 1, 0, 0)
@@ -36,13 +36,13 @@ def test_memory_is_given_back_once_for_each_backlog_when_it_has_drained() -> Non
 
 
 def test_nothing_is_given_back_where_nothing_was_held_for_long() -> None:
-    watched = Watched()
+    watched = GivenBack()
     watched.note(0, BACKLOG_BYTES - 1, 0, BACKLOG_BYTES - 1, 0)
     assert not watched.times
 
 
 def test_backlog_upon_backlog_is_given_back_now_and_then_and_the_last_in_the_end() -> None:
-    watched = Watched()
+    watched = GivenBack()
     watched.note(BACKLOG_BYTES, 0, BACKLOG_BYTES, 0)
     watched.now += MIN_INTERVAL_S - 1
     watched.note(BACKLOG_BYTES, 0)
