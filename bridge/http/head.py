@@ -20,6 +20,7 @@ from bridge.http.coding import coding_of
 from bridge.http.malformed import refusal_of
 from bridge.ingress import refusals
 from bridge.ingress.refusals import Refusal, RefusedError
+from bridge.query import Query, query_of
 
 MAX_HEAD_BYTES = 32 * 1024
 """Of a head with all that belongs to it: request line, header fields, empty lines before them."""
@@ -39,8 +40,8 @@ class Head(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What the head of a request says, as far as we need to know it."""
 
     method: str = hdrs.METH_POST
-    path: str
-    """Path and query as they came."""
+    query: Query
+    """What its target says."""
     size: int | None
     """Bytes of the body, None where it says nothing of them."""
     is_chunked: bool = False
@@ -147,7 +148,7 @@ def _head_of(message: RawRequestMessage) -> Head:
         refusal = refused.refusal
     return Head(
         method=message.method,
-        path=message.path,
+        query=query_of(message.path),
         size=None if length is None else int(length),
         is_chunked=message.chunked,
         coding=coding,

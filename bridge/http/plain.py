@@ -11,22 +11,25 @@ alone refuses. What is read here would be read there too, and as the same (`test
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import NamedTuple
 
-import msgspec
 from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
 
 from bridge.http.head import BLANK_LINE, LINE_ENDS, MAX_FIELDS, MAX_HEAD_BYTES, Head
+from bridge.query import query_of
 
 ONE_PIECE_BYTES = 64 * 1024
 """A larger body is read only when its head has proved authentic, even if it has arrived already."""
-METHOD = b"POST "
+BEGINNING = b"POST /"
+TARGET_AT = len(b"POST ")
 VERSION = b" HTTP/1.1"
+VERSION_BYTES = len(VERSION)
 END_OF_REQUEST_LINE = VERSION + LINE_ENDS
-VISIBLE = bytes(range(0x21, 0x7F))
-"""What a target may consist of. Of anything else the long way knows what to think."""
 SIZE = b"ength: "
 """What comes before the size of the body, however the name of its field is written."""
+SIZE_BYTES = len(SIZE)
 SIZE_LINE = b"\r\ncontent-length: "
+BLANK_LINE_BYTES = len(BLANK_LINE)
 MAX_SIZE_DIGITS = len(str(ONE_PIECE_BYTES))
 NOT_PLAIN = frozenset(
     (
@@ -46,7 +49,7 @@ MAX_REMEMBERED_BYTES = 2 * 1024
 """Longer fields are read anew each time. The usual ones have 200 bytes."""
 
 
-class Fields(msgspec.Struct, frozen=True, gc=False):
+class Fields(NamedTuple):
     """What the fields of a head say beside the size of the body, as in `Head`."""
 
     closes: bool
@@ -57,34 +60,26 @@ class Fields(msgspec.Struct, frozen=True, gc=False):
 def read_plain(data: bytes) -> tuple[Head, bytes] | None:
     """Head and body of the plain request that is all of `data`; None where it is anything else."""
     target_end = data.find(END_OF_REQUEST_LINE)
-    fields_at = target_end + len(VERSION)
-    size_at = data.find(SIZE, fields_at) + len(SIZE)
+    fields_at = target_end + VERSION_BYTES
+    size_at = data.find(SIZE, fields_at) + SIZE_BYTES
     size_end = data.find(LINE_ENDS, size_at)
-    body_at = data.find(BLANK_LINE, size_end) + len(BLANK_LINE)
-    if not (data.startswith(METHOD) and 0 < target_end < size_at < size_end < body_at <= MAX_HEAD_BYTES):
+    body_at = data.find(BLANK_LINE, size_end) + BLANK_LINE_BYTES
+    if not (data.startswith(BEGINNING) and 0 < target_end < size_at < size_end < body_at <= MAX_HEAD_BYTES):
         return None
-    target = data[len(METHOD) : target_end]
+    target = data[TARGET_AT:target_end]
     digits = data[size_at:size_end]
-    if (
-        target[:1] != b"/"
-        or target.translate(None, VISIBLE)
-        or len(digits) > MAX_SIZE_DIGITS
-        or not digits.isdigit()
-        or (size := int(digits)) != len(data) - body_at
-        or size > ONE_PIECE_BYTES
-    ):
+    if not (digits.isdigit() and size_end - size_at <= MAX_SIZE_DIGITS and target.isascii()):
+        return None
+    size = int(digits)
+    query = query_of(target.decode())
+    if size != len(data) - body_at or size > ONE_PIECE_BYTES or not query.is_visible:
         return None
     read = _remembered if body_at - fields_at <= MAX_REMEMBERED_BYTES else _read_fields
     fields = read(data[fields_at:size_at], data[size_end:body_at])
     if fields is None:
         return None
-    head = Head(
-        path=target.decode(),
-        size=size,
-        closes=fields.closes,
-        forwarded_for=fields.forwarded_for,
-        traceparent=fields.traceparent,
-    )
+    closes, forwarded_for, traceparent = fields
+    head = Head(query=query, size=size, closes=closes, forwarded_for=forwarded_for, traceparent=traceparent)
     return head, data[body_at:]
 
 

@@ -8,6 +8,7 @@ from bridge.http.head import Head
 from bridge.ingress import refusals
 from bridge.ingress.refusals import RefusedError
 from bridge.ingress.verify import Verdict
+from bridge.query import Query
 
 
 class HttpRequest:
@@ -50,9 +51,9 @@ class HttpRequest:
         return self.head.method
 
     @property
-    def path(self) -> str:
-        """Path and query as they came."""
-        return self.head.path
+    def query(self) -> Query:
+        """What its target says."""
+        return self.head.query
 
     @property
     def forwarded_for(self) -> str:

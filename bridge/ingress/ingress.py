@@ -34,7 +34,6 @@ from bridge.normalize.content import command_in
 from bridge.normalize.drift import Drift
 from bridge.normalize.normalizer import TopicLimit, with_decision
 from bridge.normalize.received import Received
-from bridge.query import command_in_path, parse_query
 from bridge.settings import BridgeSettings
 from common.logs import Throttle
 from common.networks import NetworkSet
@@ -118,7 +117,7 @@ class Ingress:
             refusal = self._addresses.refusal(request.peer, request.forwarded_for)
             if refusal is not None:
                 raise RefusedError(refusal)
-        verdict = self._verifier.verify(parse_query(request.path.partition("?")[2]))
+        verdict = self._verifier.verify(request.query)
         if verdict.refusal is not None:
             self._refuse_unless_stale(verdict.refusal, verdict.skew_s, request.size or 0)
         self.clock_skew_s = verdict.skew_s
@@ -233,7 +232,7 @@ class Ingress:
 
     def _refusal(self, request: CallbackRequest, refusal: Refusal, verdict: Verdict | None) -> PlatformReply:
         """What a request is told that is not kept. An authentic one that awaits an answer gets that all the same."""
-        command = command_in_path(request.path) if verdict is None else verdict.query.command
+        command = request.query.command
         if verdict is not None and verdict.refusal is None and _awaits_answer(command):
             return self._answer_unkept(request, command, b"", refusal)
         self._refusals.note(refusal, request)

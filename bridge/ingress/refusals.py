@@ -13,7 +13,6 @@ import msgspec
 
 from bridge import metrics
 from bridge.ingress.request import CallbackRequest
-from bridge.query import parse_query
 from common.logs import Throttle, fields
 from common.timestamps import rfc3339
 
@@ -234,11 +233,11 @@ class RefusalLog:
                 kind.count,
                 rfc3339(int(kind.last_at * 1000)),
                 int(refusal.status),
-                _app_of(path),
+                _shown_app(app_id),
                 refusal.sender or self._sender_of(peer, forwarded_for),
             )
             for reason, kind in self._kinds.items()
-            for refusal, path, peer, forwarded_for in (kind.last,)
+            for refusal, app_id, peer, forwarded_for in (kind.last,)
         ]
 
     def note(self, refusal: Refusal, request: CallbackRequest) -> None:
@@ -250,7 +249,7 @@ class RefusalLog:
             kind = self._kinds[reason] = _Kind()
         kind.count += 1
         kind.last_at = time.time()
-        kind.last = (refusal, request.path, request.peer, request.forwarded_for)
+        kind.last = (refusal, request.query.app_id, request.peer, request.forwarded_for)
         if len(kind.senders) < MAX_SENDERS and (sent_by := kind.last[2:]) != kind.sent_by:
             kind.sent_by = sent_by
             kind.senders[refusal.sender or self._sender_of(*sent_by)] = None
@@ -258,7 +257,11 @@ class RefusalLog:
             self._tell(refusal, kind, request)
 
     def _tell(self, refusal: Refusal, kind: _Kind, request: CallbackRequest) -> None:
-        app, senders, more = _app_of(request.path), list(kind.senders), self._throttle.suppressed(refusal.reason)
+        app, senders, more = (
+            _shown_app(request.query.app_id),
+            list(kind.senders),
+            self._throttle.suppressed(refusal.reason),
+        )
         kind.senders.clear()
         kind.sent_by = None
         log.warning(
@@ -283,14 +286,13 @@ class RefusalLog:
         )
 
 
-def _app_of(path: str) -> str:
+def _shown_app(app_id: str) -> str:
     """The SdkAppid that a request names, where it is one; else nothing, for it may be anything."""
-    app_id = parse_query(path.partition("?")[2]).app_id
     return app_id if APP_ID.fullmatch(app_id) else ""
 
 
 def _shape(request: CallbackRequest) -> str:
-    names = {name.partition("=")[0].lower() for name in request.path.partition("?")[2].split("&")} - {""}
+    names = {name.partition("=")[0].lower() for name in request.query.raw.split("&")} - {""}
     shown = sorted(names & DOCUMENTED_PARAMETERS)
     if others := len(names) - len(shown):
         shown.append(f"{others} undocumented")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from bridge.ingress.replies import PlatformReply
+from bridge.query import Query
 
 
 class CallbackRequest(Protocol):
@@ -15,8 +16,8 @@ class CallbackRequest(Protocol):
         """The HTTP method."""
 
     @property
-    def path(self) -> str:
-        """Path and query as they came."""
+    def query(self) -> Query:
+        """What its target says: path and query."""
 
     @property
     def peer(self) -> str | None:

@@ -20,6 +20,7 @@ from bridge.settings import BridgeSettings
 
 ROUNDS = 16
 """Python reads a function anew for its own use once it has run some eight times."""
+MANY = 1_000_000
 COMMAND = "C2C.CallbackAfterMsgWithDraw"
 BODY = b"""{"CallbackCommand":"C2C.CallbackAfterMsgWithDraw","From_Account":"warm","To_Account":"up","MsgKey":"1_2_3",
 "UnreadMsgNum":7,"EventTime":1557481126123}"""
@@ -73,8 +74,8 @@ class WarmUp:
 
     def __init__(self, settings: BridgeSettings) -> None:
         self.journal = NothingKept()
-        # Of no address, and decided by nobody.
-        settings = settings.model_copy(update={"allowed_networks": [], "decision_urls": {}})
+        # Of no address, decided by nobody, and none of them counts against a limit: they are all in flight in the end.
+        settings = settings.model_copy(update={"allowed_networks": [], "decision_urls": {}, "max_in_flight": MANY})
         self._server = HttpServer.from_settings(
             settings,
             Ingress(settings, self.journal, drift=NothingNoted()),
@@ -93,7 +94,8 @@ class WarmUp:
         for piece in (head, body) if in_pieces else (head + body,):
             connection.data_received(piece)
         self._server.end_gathering()
-        connection.respond(replies.accepted(command))
+        if not connection.may_give_way:
+            connection.respond(replies.accepted(command))
         connection.connection_lost(None)
 
     def _head(self, command: str, size: int) -> bytes:

@@ -22,7 +22,7 @@ from bridge.publish.rejection_search import RejectionSearch
 from bridge.publish.window import Window
 from common.kafka.diagnosis import explain
 from common.kafka.idempotent_client import IdempotentClient
-from common.kafka.partition import partition_of
+from common.kafka.partition import partitions_of
 from common.kafka.producer import Compression
 
 MIN_BATCH_BYTES = 16 * 1024
@@ -201,11 +201,11 @@ class ProducerSession:
         lanes, active = self._lanes, self._active
         with self._survivors.pace:
             for group in groups:
-                for pending in group.records:
-                    if not (pending.confirmed or pending.is_passed_over):
-                        number = partition_of(pending.record.key, len(lanes))
-                        active[number] = lane = lanes[number]
-                        lane.waiting.append(pending)
+                waiting = [one for one in group.records if not (one.confirmed or one.is_passed_over)]
+                numbers = partitions_of([pending.record.key for pending in waiting], len(lanes))
+                for pending, number in zip(waiting, numbers, strict=True):
+                    active[number] = lane = lanes[number]
+                    lane.waiting.append(pending)
 
     def _due_lanes(self) -> list[Lane]:
         """The partitions of which a batch should be made now.

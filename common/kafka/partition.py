@@ -14,7 +14,6 @@ _LANES_FROM_KEYS = 8
 """So many keys of one length are hashed faster together than one by one."""
 
 
-@lru_cache(maxsize=65_536)
 def partition_of(key: bytes, partitions: int) -> int:
     """The number of the key's partition, from 0."""
     return (murmur2(key) & 0x7FFFFFFF) % partitions
@@ -32,6 +31,7 @@ def partitions_of(keys: Sequence[bytes], partitions: int) -> list[int]:
     return found
 
 
+@lru_cache(maxsize=65_536)
 def murmur2(data: bytes) -> int:
     """MurmurHash2 of 32 bits with Kafka's seed; aiokafka's, three times as fast."""
     length = len(data)

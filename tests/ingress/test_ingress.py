@@ -13,6 +13,7 @@ import pytest
 from bridge import metrics
 from bridge.ingress.refusals import RefusedError
 from bridge.normalize.normalizer import Normalizer
+from bridge.query import query_of
 from tests.support.callbacks import APP_ID, RECALLED, TOKEN, PostedCallback, recalled, sample, signed_query
 from tests.support.ingress_parts import FakeJournal, FakeRequest, ingress_with
 
@@ -224,7 +225,7 @@ def test_a_head_that_was_admitted_is_not_verified_again_when_its_body_has_come()
     request.body = b""
     verdict = ingress.admit(request)
     assert ingress.in_flight == 1
-    request.path, request.body = "/", callback.body
+    request.query, request.body = query_of("/"), callback.body
     ingress.accept(request, verdict)
     journal.resolve(True)
     assert request.status == 200

@@ -24,6 +24,7 @@ async def test_a_callback_becomes_an_event_that_nobody_keeps_or_counts(
         "apps": {"1400000000": tokens},
         "allowed_networks": ["203.0.113.0/24"],
         "decision_urls": {"*": "http://127.0.0.1:1/"},
+        "max_in_flight": 1,
     }
     before = generate_latest(metrics.REGISTRY)
     with caplog.at_level(logging.DEBUG):

@@ -13,6 +13,7 @@ from bridge.ingress.ingress import Ingress
 from bridge.ingress.replies import PlatformReply
 from bridge.journal.journal import JournalFullError
 from bridge.journal.record import Record
+from bridge.query import query_of
 from bridge.settings import BridgeSettings
 from tests.support.callbacks import APP_ID, TOKEN, PostedCallback
 
@@ -65,7 +66,7 @@ class FakeRequest:
         self, callback: PostedCallback, query: str | None = None, *, method: str = "POST", **facts: str
     ) -> None:
         self.method = method
-        self.path = f"/{callback.signed() if query is None else query}"
+        self.query = query_of(f"/{callback.signed() if query is None else query}")
         self.peer: str | None = facts.get("peer", "203.0.113.9")
         self.forwarded_for = facts.get("forwarded_for", "")
         self.traceparent = facts.get("traceparent", "")
