@@ -22,6 +22,7 @@ from bridge.journal.header import (
     MAGIC,
     WAL_HEADER_BYTES,
     WAL_MAGICS,
+    check_format_version,
     log_of,
 )
 from bridge.journal.own_file import opened
@@ -91,6 +92,7 @@ class JournalReader:
 
         Raises:
             FileNotFoundError, ForeignError, OSError: see `own_file.own_status`.
+            NewerFormatError: it is one of a newer version of this program.
             DamagedError: it is no journal that can be read.
         """
         try:
@@ -146,6 +148,8 @@ class JournalReader:
             raise self._damaged("its pages have no size that there is")
         self.usable_bytes = self._page_bytes - head[20]
         found_id, version = int.from_bytes(head[68:72], "big"), int.from_bytes(head[60:64], "big")
+        if found_id == APPLICATION_ID:
+            check_format_version(self._path, version)
         if (found_id, version) not in {(APPLICATION_ID, FORMAT_VERSION), (0, 0)}:
             raise self._damaged(f"version {version} of the format is not known to this program")
 

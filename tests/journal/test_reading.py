@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from bridge.journal.header import log_of
+from bridge.journal.header import NewerFormatError, log_of
 from bridge.journal.reading import JournalReader
 from bridge.journal.store import DamagedError, Row, Store
 
@@ -110,5 +110,5 @@ def test_a_version_that_is_not_known_is_said(tmp_path: Path) -> None:
     connection = sqlite3.connect(store.path)
     connection.execute("PRAGMA user_version = 7")
     connection.close()
-    with pytest.raises(DamagedError, match="version 7"):
+    with pytest.raises(NewerFormatError, match="format 7, of a newer version"):
         read(store.path)
