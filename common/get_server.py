@@ -1,14 +1,16 @@
 """A small HTTP server for pages that are only read. Whoever reaches it can take little of the process.
 
 One request on a connection, a few kilobytes of head, some seconds of time, and so many connections: when one more
-comes, the oldest is closed.
+comes, the oldest is closed. While all descriptors of the process are used up, it answers one client at a time.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import logging
+import os
 import socket
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -29,6 +31,8 @@ REPLY_S = 10.0
 LINGER_S = 1.0
 """How long a client may take to close, after its reply."""
 RETRY_AFTER_S = 0.1
+RESERVE = 4
+"""Descriptors that are kept for when there are no others: a connection, and what making a page opens."""
 READ_BYTES = 4096
 BLANK_LINE = b"\r\n\r\n"
 
@@ -61,6 +65,25 @@ class _BrokenError(Exception):
         self.page = ServedPage(f"{status.phrase}\n".encode(), status=status, headers=tuple(headers.items()))
 
 
+class _Reserve:
+    """Descriptors that can be had when the process, or the system, has no others."""
+
+    def __init__(self) -> None:
+        self._held: list[int] = []
+        self.hold()
+
+    def hold(self) -> None:
+        """Take as many as there can be, up to RESERVE."""
+        with contextlib.suppress(OSError):
+            while len(self._held) < RESERVE:
+                self._held.append(os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC))
+
+    def release(self) -> None:
+        """Give them all back."""
+        while self._held:
+            os.close(self._held.pop())
+
+
 class GetServer:
     """Serves pages on a socket.
 
@@ -88,6 +111,7 @@ class GetServer:
         self._serving: dict[asyncio.Task[None], None] = {}
         """The oldest first."""
         self._throttle = Throttle(10.0)
+        self._reserve = _Reserve()
         self._accepting = self._loop.create_task(self._accept())
 
     async def stop(self) -> None:
@@ -97,6 +121,7 @@ class GetServer:
             task.cancel()
         await asyncio.wait(tasks)
         self._listener.close()
+        self._reserve.release()
 
     async def _accept(self) -> None:
         while True:
@@ -105,6 +130,8 @@ class GetServer:
             except OSError as error:
                 if self._throttle.admits("accept"):
                     log.error("cannot accept connections for health checks: %s", error.strerror)
+                if error.errno in {errno.EMFILE, errno.ENFILE}:
+                    await self._serve_from_reserve()
                 await asyncio.sleep(RETRY_AFTER_S)
                 continue
             if len(self._serving) >= self._max_connections:
@@ -114,6 +141,17 @@ class GetServer:
             task = self._loop.create_task(self._serve(connection))
             self._serving[task] = None
             task.add_done_callback(self._serving.pop)
+
+    async def _serve_from_reserve(self) -> None:
+        """Serve one client with descriptors that are kept for this, and take them again."""
+        self._reserve.release()
+        try:
+            with contextlib.suppress(OSError):
+                connection, _ = self._listener.accept()
+                connection.setblocking(False)
+                await self._serve(connection)
+        finally:
+            self._reserve.hold()
 
     async def _serve(self, connection: socket.socket) -> None:
         with connection, contextlib.suppress(OSError, TimeoutError):

@@ -23,7 +23,10 @@ def bind(host: str, port: int, *, purpose: str = "") -> socket.socket:
     Raises:
         OSError: it is taken, or not ours. The message says which, and why.
     """
-    taken = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    try:
+        taken = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    except OSError as error:  # No IPv6 in this kernel.
+        raise _named(error, host, port, purpose) from error
     try:
         taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if taken.family == socket.AF_INET6:

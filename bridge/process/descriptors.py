@@ -15,21 +15,26 @@ LEAST = 16
 """With fewer connections than these, no ingress can work."""
 
 
+def raise_limit() -> None:
+    """Let this process, and those that it starts, have as many files open as the system allows it to want."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == hard:
+        return
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    except (OSError, ValueError) as error:  # More than the kernel gives to anybody (fs.nr_open).
+        log.debug("the limit of open files stays at %d: %s", soft, error)
+
+
 def most_connections(settings: BridgeSettings) -> int:
-    """As many connections as the settings want, or as the limit of open files allows, which is raised where it can be.
+    """As many connections as the settings want, or as the limit of open files allows.
 
     Raises:
         OSError: it allows hardly any. The message says what to do.
     """
     reserve = RESERVE + (settings.decision_connections if settings.decision_urls else 0)
-    wanted = settings.max_connections + reserve
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft != resource.RLIM_INFINITY and soft < wanted:
-        raised = wanted if hard == resource.RLIM_INFINITY else min(hard, wanted)
-        if raised > soft:
-            resource.setrlimit(resource.RLIMIT_NOFILE, (raised, hard))
-        soft = max(soft, raised)
-    if soft == resource.RLIM_INFINITY or soft >= wanted:
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == resource.RLIM_INFINITY or soft >= settings.max_connections + reserve:
         return settings.max_connections
     allowed = soft - reserve
     if allowed < min(LEAST, settings.max_connections):

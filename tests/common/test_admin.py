@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import resource
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -85,6 +87,39 @@ async def test_a_port_that_is_taken_is_named() -> None:
         port = taken.getsockname()[1]
         with pytest.raises(OSError, match=f"port {port} for health checks.*taken.*_ADMIN_PORT"):
             await admin(port).start()
+
+
+async def test_pages_are_shown_while_all_descriptors_are_used_up(caplog: pytest.LogCaptureFixture) -> None:
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    async with pages() as port:
+        clients = [socket.socket() for _ in range(3)]
+        resource.setrlimit(resource.RLIMIT_NOFILE, (max(map(int, os.listdir("/proc/self/fd"))) + 8, before[1]))
+        used: list[int] = []
+        try:
+            with pytest.raises(OSError, match="Too many open files"):
+                while True:
+                    used.append(os.dup(1))
+            shown = [await _asked_on(client, port) for client in clients]
+        finally:
+            for one in used:
+                os.close(one)
+            resource.setrlimit(resource.RLIMIT_NOFILE, before)
+    assert all(reply.endswith(b"/a") for reply in shown)
+    assert "cannot accept connections for health checks: Too many open files" in caplog.text
+
+
+async def _asked_on(client: socket.socket, port: int) -> bytes:
+    """All that comes for a request on a socket that there is already."""
+    loop = asyncio.get_running_loop()
+    client.setblocking(False)
+    with client:
+        async with asyncio.timeout(60):
+            await loop.sock_connect(client, (LOOPBACK, port))
+            await loop.sock_sendall(client, b"GET /a HTTP/1.1\r\n\r\n")
+            parts = []
+            while part := await loop.sock_recv(client, 4096):
+                parts.append(part)
+    return b"".join(parts)
 
 
 async def test_a_socket_file_that_a_dead_process_left_is_no_obstacle(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import resource
 
 import pytest
 
-from bridge.process.descriptors import RESERVE, most_connections
+from bridge.process.descriptors import RESERVE, most_connections, raise_limit
 from tests.support.ingress_parts import settings
 
 
@@ -28,13 +28,13 @@ class Limit:
     [
         ((100_000, 100_000), 5000, 100_000),
         ((resource.RLIM_INFINITY, resource.RLIM_INFINITY), 5000, resource.RLIM_INFINITY),
-        ((1024, resource.RLIM_INFINITY), 5000, 5000 + RESERVE),
-        ((1024, 100_000), 5000, 5000 + RESERVE),
+        ((1024, resource.RLIM_INFINITY), 5000, resource.RLIM_INFINITY),
+        ((1024, 100_000), 5000, 100_000),
         ((1024, 2048), 2048 - RESERVE, 2048),
         ((1024, 1024), 1024 - RESERVE, 1024),
     ],
 )
-def test_connections_leave_a_reserve_under_the_limit_which_is_raised_where_it_can_be(
+def test_connections_leave_a_reserve_under_the_limit_which_is_raised_as_far_as_it_can_be(
     limits: tuple[int, int],
     expected: int,
     raised: int,
@@ -42,9 +42,22 @@ def test_connections_leave_a_reserve_under_the_limit_which_is_raised_where_it_ca
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     limit = Limit(*limits, monkeypatch)
+    raise_limit()
     assert most_connections(settings(max_connections=5000)) == expected
     assert limit.now[0] == raised
     assert ("BRIDGE_MAX_CONNECTIONS is 5000" in caplog.text) == (expected < 5000)
+
+
+def test_a_limit_that_the_kernel_gives_to_nobody_stays_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
+    limit = Limit(1024, resource.RLIM_INFINITY, monkeypatch)
+
+    def refuse(_which: int, _limit: tuple[int, int]) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr(resource, "setrlimit", refuse)
+    raise_limit()
+    assert limit.now[0] == 1024
+    assert most_connections(settings(max_connections=5000)) == 1024 - RESERVE
 
 
 def test_endpoints_that_decide_need_descriptors_too(monkeypatch: pytest.MonkeyPatch) -> None:
