@@ -70,7 +70,7 @@ def _measure(server: Running, number: int, out: Path) -> Instructions:
 
 
 def _control(server: Running, *arguments: str) -> None:
-    subprocess.run(["callgrind_control", *arguments, str(server.process.pid)], check=True, capture_output=True)
+    subprocess.run(["callgrind_control", *arguments, str(server.pid)], check=True, capture_output=True)
 
 
 def _total(path: Path) -> int:

@@ -36,7 +36,7 @@ def record(folder: Path, name: str, seconds: float) -> list[tuple[list[str], int
                 "-o",
                 str(found),
             ]
-            spy = [str(Path(sys.executable).parent / command[0]), *command[1:], "-p", str(server.process.pid)]
+            spy = [str(Path(sys.executable).parent / command[0]), *command[1:], "-p", str(server.pid)]
             subprocess.run(spy, check=True, capture_output=True)
             load.result()
         finally:

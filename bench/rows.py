@@ -31,6 +31,11 @@ class Running:
     topic: str
     """Where its events go, if it publishes any."""
 
+    @property
+    def pid(self) -> int:
+        """The process that answers callbacks: the child of the command's own, if that has one."""
+        return next(iter(self.process.children()), self.process.pid)
+
 
 class Start(Protocol):
     """Starts a server, logs in `folder`. `under` is a command line to run it with, `settings` are for the bridge."""

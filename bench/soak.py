@@ -148,11 +148,11 @@ def _is_settled(samples: Sequence[SoakSample]) -> bool:
 
 
 def _sample(ingress: IngressProcess, at: float, *, kafka_away: bool) -> SoakSample:
-    process = Path(f"/proc/{ingress.pid}")
+    process = Path(f"/proc/{ingress.server_pid}")
     journals = sorted(ingress.journal_dir.glob("*.journal*"))
     return SoakSample(
         at=at,
-        memory=resident(ingress.pid),
+        memory=resident(ingress.server_pid),
         files=len(list((process / "fd").iterdir())) - _connections(ingress.port),
         threads=len(list((process / "task").iterdir())),
         held_bytes=ingress.metric("bridge_journal_bytes"),

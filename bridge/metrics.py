@@ -15,6 +15,8 @@ from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily
 from prometheus_client.registry import Collector
 
 REGISTRY = CollectorRegistry()
+PARENT_REGISTRY = CollectorRegistry()
+"""Of what the parent of the processes counts itself."""
 
 
 class FastCounter(Collector):
@@ -151,6 +153,11 @@ DEGRADED = Gauge(
 CLOCK_SKEW = Gauge(
     "bridge_clock_skew_seconds", "RequestTime of the last signed callback minus our clock.", registry=REGISTRY
 )
+SETTINGS_REFUSED = Gauge(
+    "bridge_settings_refused",
+    "1 while a file of settings has changed and holds what is wrong, so that what it held before is used.",
+    registry=REGISTRY,
+)
 ALLOWED_NETWORKS = Gauge("bridge_allowed_networks", "Networks that may post; 0 = any.", registry=REGISTRY)
 ALLOWED_NETWORKS_AGE = Gauge(
     "bridge_allowed_networks_age_seconds",
@@ -163,4 +170,11 @@ IP_LIST_CALLS = Counter(
     " busy, refused, account, failing.",
     ["outcome"],
     registry=REGISTRY,
+)
+RELOADS = Counter(
+    "bridge_reloads",
+    "Reloads by outcome: done, refused (the new version or settings cannot work), failed (a new process does not start;"
+    " it is tried again).",
+    ["outcome"],
+    registry=PARENT_REGISTRY,
 )

@@ -26,6 +26,18 @@ class Readiness:
     detail: Mapping[str, object] = field(default_factory=dict)
 
 
+def listen_for_admin(host: str, port: int) -> socket.socket:
+    """Take the admin port.
+
+    Raises:
+        OSError: it is taken, or not ours. The message says which, and its settings.
+    """
+    try:
+        return listen(host, port, backlog=LISTEN_BACKLOG, purpose=" for health checks and metrics")
+    except OSError as error:
+        raise OSError(error.errno, f"{error.strerror}. See …_ADMIN_HOST and …_ADMIN_PORT") from error
+
+
 class AdminServer:
     """Serves the admin port.
 
@@ -34,6 +46,7 @@ class AdminServer:
         readiness: asked for `/readyz`.
         registry: shown by `/metrics`.
         unix_socket: a path to serve on instead of a port.
+        listener: a socket that listens, to serve on instead of both. It is closed at the end.
         refresh: awaited before an answer is made of `readiness` or `registry`.
         pages: path → makes the JSON of a further page.
     """
@@ -46,12 +59,14 @@ class AdminServer:
         readiness: Callable[[], Readiness],
         registry: CollectorRegistry,
         unix_socket: str | None = None,
+        listener: socket.socket | None = None,
         refresh: Callable[[], Awaitable[None]] | None = None,
         pages: Mapping[str, Callable[[], Awaitable[bytes]]] | None = None,
     ) -> None:
         self._host = host
         self._port = port
         self._unix_socket = unix_socket
+        self._listener = listener
         self._readiness = readiness
         self._registry = registry
         self._refresh = refresh
@@ -64,7 +79,7 @@ class AdminServer:
         Raises:
             OSError: the port is taken.
         """
-        if self._port == 0 and self._unix_socket is None:
+        if self._port == 0 and self._unix_socket is None and self._listener is None:
             return
         self._server = GetServer(self._listen(), self._page)
 
@@ -76,12 +91,11 @@ class AdminServer:
             Path(self._unix_socket).unlink(missing_ok=True)  # noqa: ASYNC240
 
     def _listen(self) -> socket.socket:
+        if self._listener is not None:
+            return self._listener
         if self._unix_socket is not None:
             return listen_at(Path(self._unix_socket), backlog=LISTEN_BACKLOG)
-        try:
-            return listen(self._host, self._port, backlog=LISTEN_BACKLOG, purpose=" for health checks and metrics")
-        except OSError as error:
-            raise OSError(error.errno, f"{error.strerror}. See …_ADMIN_HOST and …_ADMIN_PORT") from error
+        return listen_for_admin(self._host, self._port)
 
     async def _page(self, path: str) -> ServedPage:
         match path:

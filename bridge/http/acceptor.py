@@ -41,7 +41,9 @@ class Acceptor:
         self._loop.add_reader(self._listener.fileno(), self._accept)
 
     def stop(self) -> None:
-        """Accept what has reached the socket already, then close it."""
+        """Accept what has reached the socket already, then close it. Once it is closed, nothing."""
+        if self._listener.fileno() < 0:
+            return
         if self._retry is not None:
             self._retry.cancel()
         self._loop.remove_reader(self._listener.fileno())

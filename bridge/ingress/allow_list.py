@@ -266,7 +266,7 @@ class AllowList:
 
     async def _use_known(self) -> None:
         # In a thread, as the answer is read, for the same reason.
-        allowed = await asyncio.to_thread(_allowed, self._known, self._lists(), self._settings.static_networks)
+        allowed = await asyncio.to_thread(_allowed, self._known, self._lists(), self._settings.latest().static_networks)
         if allowed is not None:
             self._allowed = allowed
         self.refresh()

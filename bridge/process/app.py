@@ -6,13 +6,14 @@ import asyncio
 import contextlib
 import logging
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass, field
 
 import msgspec
 
 from bridge import metrics
 from bridge.http.acceptor import Acceptor
-from bridge.http.server import LISTEN_BACKLOG, HttpServer, listen
+from bridge.http.server import LISTEN_BACKLOG, HttpServer
 from bridge.ingress.allow_list import AllowList
 from bridge.ingress.ingress import Ingress
 from bridge.journal.journal import Journal
@@ -28,8 +29,8 @@ from bridge.publish.publisher import Publisher
 from bridge.settings import DEV_TOKEN, BridgeSettings
 from common import logs
 from common.admin import AdminServer, Readiness
-from common.asyncio_tools import on_stop_signal
 from common.gc_tuning import tune_garbage_collector
+from common.networks import NetworkSet
 
 log = logging.getLogger(__name__)
 
@@ -63,6 +64,7 @@ class Bridge:
         self._settings = settings
         self._apps = settings.apps
         """Whose tokens were looked at."""
+        self._allowed_networks = settings.allowed_networks
         self._publisher = Publisher(settings)
         self._journal = Journal.from_settings(settings, outlet=self._publisher)
         self._drift = Drift()
@@ -162,6 +164,21 @@ class Bridge:
         self._acceptor.start()
         self._refreshing = asyncio.create_task(self._refresh_for_ever())
 
+    def leave(self) -> None:
+        """Be unready from now on, and accept callbacks all the same."""
+        self._stopping = True
+
+    async def drain(self, within_s: float) -> None:
+        """Accept no more connections, and let clients bring their next request, whose reply asks them to go.
+
+        Who closes an idle connection may cross a callback that is on its way.
+
+        Args:
+            within_s: what the clients have.
+        """
+        self._accept_no_more()
+        await _until(lambda: not len(self._server.table), within_s)
+
     async def stop(self, within_s: float) -> None:
         """Answer what was sent to us, make it durable, and end; each step has its time limit.
 
@@ -189,10 +206,7 @@ class Bridge:
 
     async def _finish(self) -> None:
         """Accept no more, give all replies, and let Kafka confirm what it still does."""
-        self._stopping = True
-        self._server.ask_to_close()
-        if self._acceptor is not None:
-            self._acceptor.stop()
+        self._accept_no_more()
         # Connections that are about to send a request, or are in the middle of one, get their answer.
         await _until(lambda: not len(self._server.table), CONNECTIONS_S)
         await asyncio.gather(self._server.drain(REPLIES_S), self._ingress.finish(REPLIES_S))
@@ -201,26 +215,40 @@ class Bridge:
         await self._ingress.close()
         await self._publisher.stop()
 
+    def _accept_no_more(self) -> None:
+        self._stopping = True
+        self._server.ask_to_close()
+        if self._acceptor is not None:
+            self._acceptor.stop()
+
     async def _refresh_for_ever(self) -> None:
         while True:
             try:
                 self._set_gauges()
                 self._note_memory()
-                self._take_new_tokens()
+                self._take_new_settings()
             except Exception:  # Else both would stand still from now on, and nobody would know.
-                log.exception("gauges or tokens could not be refreshed; it is tried again")
+                log.exception("gauges or settings could not be refreshed; it is tried again")
             await asyncio.sleep(REFRESH_INTERVAL_S)
 
     def _note_memory(self) -> None:
         state = self._journal.state
         self._freed_memory.note(state.stored_bytes + state.memory_bytes + self._server.body_bytes)
 
-    def _take_new_tokens(self) -> None:
+    def _take_new_settings(self) -> None:
+        """Tokens and the allow-list, from files that have changed."""
         self._ingress.take_new_tokens()
         latest = self._settings.latest()
         if latest.apps is not self._apps:
             self._apps = latest.apps
             warn_of_tokens(latest)
+        if latest.allowed_networks is not self._allowed_networks:
+            self._allowed_networks = latest.allowed_networks
+            if latest.asks_for_networks != (self._allow_list is not None):
+                log.error("BRIDGE_ALLOWED_NETWORKS has changed to or from `auto`, which takes a reload or a restart")
+            elif self._allow_list is None:
+                self._ingress.allow(NetworkSet(latest.static_networks), "")
+        metrics.SETTINGS_REFUSED.set(bool(self._settings.refused))
 
     def _set_gauges(self) -> None:
         state = self._journal.state
@@ -236,7 +264,7 @@ class Bridge:
         if self._allow_list is not None:
             self._allow_list.refresh()
         else:
-            metrics.ALLOWED_NETWORKS.set(len(self._settings.static_networks))
+            metrics.ALLOWED_NETWORKS.set(len(self._settings.latest().static_networks))
         metrics.CLOCK_SKEW.set(self._ingress.clock_skew_s)
         metrics.DISK_OK.set(state.disk_ok)
         metrics.KAFKA_OK.set(kafka_ok)
@@ -257,47 +285,68 @@ def warn_of_tokens(settings: BridgeSettings) -> None:
             )
 
 
+@dataclass(frozen=True)
+class Leaving:
+    """What a process is told about its end."""
+
+    stop: asyncio.Event = field(default_factory=asyncio.Event)
+    """It is to end."""
+    replaced: asyncio.Event = field(default_factory=asyncio.Event)
+    """A successor accepts in its place: it is to end once its clients have gone."""
+    alone: asyncio.Event = field(default_factory=asyncio.Event)
+    """Its parent is gone: it is to give the port free at once."""
+
+
 async def serve(
     settings: BridgeSettings,
-    listener: socket.socket | None = None,
+    listener: socket.socket,
     *,
-    admin_socket: str | None = None,
+    admin_socket: str,
+    leaving: Leaving,
     accepting: Callable[[], object] = lambda: None,
 ) -> None:
-    """Run one process until SIGTERM or SIGINT.
+    """Run one process until it is to leave.
 
     Args:
-        listener: a bound socket that others share, and may listen on; None: bind the port of the settings.
-        admin_socket: path for the admin pages, instead of a port.
+        listener: a bound socket that others share, and may listen on.
+        admin_socket: path for the admin pages.
+        leaving: when and how it ends.
         accepting: called once callbacks are accepted.
 
     Raises:
-        OSError: a port is taken.
+        OSError: it cannot begin, and why.
     """
-    shared = listener is not None
     warn_of_tokens(settings)
-    stop = asyncio.Event()
-    with on_stop_signal(stop.set):
-        if not shared:
-            listen(settings.host, settings.port).close()  # Whether it is taken: told before anything is begun.
-        bridge = Bridge(settings, admin_socket=admin_socket)
-        tune_garbage_collector()
-        await bridge.start()
-        # Not before: who connects is to be answered within the deadline, not when we are ready.
-        if listener is None:
-            listener = listen(settings.host, settings.port)
-        else:
-            listener.listen(LISTEN_BACKLOG)
-        bridge.accept(listener)
-        accepting()
-        if not shared:
-            host, number = listener.getsockname()[:2]
-            told = logs.fields("accepting", address=host, port=number)
-            log.info("accepting callbacks on %s port %d", host, number, extra=told)
-        await stop.wait()
-        log.info("stopping", extra=logs.fields("stopping"))
-        await bridge.stop(settings.stop_timeout_s)
-        log.info("stopped", extra=logs.fields("stopped"))
+    bridge = Bridge(settings, admin_socket=admin_socket)
+    tune_garbage_collector()
+    await bridge.start()
+    # Not before: who connects is to be answered within the deadline, not when we are ready.
+    listener.listen(LISTEN_BACKLOG)
+    bridge.accept(listener)
+    accepting()
+    await _first_of(leaving.stop, leaving.replaced, leaving.alone)
+    bridge.leave()
+    if leaving.replaced.is_set():
+        log.info("another process accepts in place of this one, which stops when its connections are gone")
+        await _first_of(leaving.stop, leaving.alone, work=bridge.drain(settings.drain_s))
+    elif settings.stop_linger_s and not leaving.alone.is_set():
+        log.info("stopping in %g s: not ready, and accepting until then (BRIDGE_STOP_LINGER_S)", settings.stop_linger_s)
+        await _first_of(leaving.alone, work=asyncio.sleep(settings.stop_linger_s))
+    log.info("stopping", extra=logs.fields("stopping"))
+    await bridge.stop(settings.stop_timeout_s)
+    log.info("stopped", extra=logs.fields("stopped"))
+
+
+async def _first_of(*events: asyncio.Event, work: Coroutine[object, object, None] | None = None) -> None:
+    """Wait until one of the events is set, or the work is done; what is not done then is given up."""
+    waits: set[asyncio.Future[object]] = {asyncio.ensure_future(event.wait()) for event in events}
+    if work is not None:
+        waits.add(asyncio.ensure_future(work))
+    try:
+        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for wait in waits:
+            wait.cancel()
 
 
 async def _until(condition: Callable[[], bool], within_s: float) -> None:

@@ -1,50 +1,60 @@
-"""What a process does that the supervisor started: it serves, and tells the supervisor that it lives."""
+"""What a process does that was forked to serve: it serves, and tells its parent that it lives."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import signal
 import socket
+from pathlib import Path
 
 import uvloop
 
-from bridge.process.app import serve
+from bridge.process.app import Leaving, serve
 from bridge.process.heartbeat import Heart
 from bridge.settings import BridgeSettings
 from common import logs
+from common.asyncio_tools import on_stop_signal
 from common.kafka import diagnosis
-from common.settings import load_settings
 
 log = logging.getLogger(__name__)
 
+CANNOT_SERVE = 78
+"""The exit status of a process that cannot begin, and says why in the log (EX_CONFIG of sysexits.h)."""
+REPLACED = signal.SIGUSR1
+"""Tells a process that a successor accepts in its place."""
 
-def run(listener_fd: int, parent_fd: int, admin: str, number: str) -> None:
+
+def run(settings: BridgeSettings, listener: socket.socket, parent: socket.socket, admin: Path, name: str) -> None:
     """Serve callbacks until told to stop.
 
     Args:
-        listener_fd: descriptor of the bound socket.
-        parent_fd: descriptor of what the parent has the other end of.
+        listener: bound, and shared with the other processes.
+        parent: what the parent has the other end of.
         admin: path for the admin pages.
-        number: marks its lines in the log.
+        name: marks its lines in the log.
 
     Raises:
         SystemExit: it cannot; why is in the log.
     """
-    settings = load_settings(BridgeSettings)
-    logs.configure(log_format=settings.log_format, level=settings.log_level, process=number)
+    # What files held when the parent read them may be replaced since.
+    settings = settings.latest()
+    logs.configure(log_format=settings.log_format, level=settings.log_level, process=name)
     diagnosis.watch()
     try:
-        with socket.socket(fileno=listener_fd) as listener, socket.socket(fileno=parent_fd) as parent:
-            uvloop.run(_serve(settings, listener, parent, admin))
+        uvloop.run(_serve(settings, listener, parent, admin))
     except OSError as error:
         log.error("this process cannot serve: %s", error.strerror or error)
-        raise SystemExit(1) from None
+        raise SystemExit(CANNOT_SERVE) from None
 
 
-async def _serve(settings: BridgeSettings, listener: socket.socket, parent: socket.socket, admin: str) -> None:
-    heart = Heart(parent)
+async def _serve(settings: BridgeSettings, listener: socket.socket, parent: socket.socket, admin: Path) -> None:
+    leaving = Leaving()
+    heart = Heart(parent, leaving.alone.set)
     heartbeats = asyncio.create_task(heart.beat())
-    try:
-        await serve(settings, listener, admin_socket=admin, accepting=heart.accepting)
-    finally:
-        heartbeats.cancel()
+    asyncio.get_running_loop().add_signal_handler(REPLACED, leaving.replaced.set)
+    with on_stop_signal(leaving.stop.set):
+        try:
+            await serve(settings, listener, admin_socket=str(admin), leaving=leaving, accepting=heart.accepting)
+        finally:
+            heartbeats.cancel()

@@ -1,14 +1,14 @@
-"""A process of the ingress as its supervisor sees it: started, watched, asked about itself, ended."""
+"""A process of the ingress as its parent sees it: watched, asked about itself, ended."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
+import os
 import signal
 import socket
-import sys
 import time
-from collections.abc import Callable
 from http import HTTPStatus
 from pathlib import Path
 
@@ -18,6 +18,8 @@ from aiohttp import ClientError, ClientSession, ClientTimeout, UnixConnector
 
 from bridge.normalize.differences import DRIFT_PATH, DriftReport
 from bridge.process import heartbeat
+from bridge.process.child import CANNOT_SERVE, REPLACED
+from bridge.process.handover import HandedChild
 from bridge.process.heartbeat import HeartbeatMonitor
 from bridge.process.running_time import RunningTime
 from bridge.settings import BridgeSettings
@@ -27,73 +29,92 @@ log = logging.getLogger(__name__)
 
 ADMIN_TIMEOUT_S = 1.0
 CHECK_INTERVAL_S = heartbeat.INTERVAL_S / 2
-START_TIMEOUT_MAX_S = 3600.0
 KILL_MARGIN_S = 0.5
 """Beyond the time that a graceful shutdown takes at most."""
 
 
-def admin_socket(folder: Path, number: int) -> Path:
-    """Where a child serves its admin pages to its parent."""
-    return folder / f"{number}.sock"
-
-
 class ChildProcess:
-    """One process of the ingress, which may be started again and again; at most one is alive at a time.
+    """One process of the ingress, from its start to its end. Made on the event loop.
+
+    The fields are many because what it is to others (number, pages) and what is watched of it belong to the same
+    life.
 
     Args:
-        number: its name in logs and metrics.
-        folder: for the socket of its admin pages.
-        settings: how long its event loop may stand still before it is killed, at its start and later, and how long
-            its graceful shutdown takes at most.
-        accepting: called each time that it begins to accept callbacks.
+        handed: what is known of it.
+        settings: how long its event loop may stand still before it is killed, and how long its end may take.
+        start_timeout_s: the same for its start.
     """
 
-    def __init__(
-        self, number: int, folder: Path, settings: BridgeSettings, *, accepting: Callable[[], object] = lambda: None
-    ) -> None:
-        self.number = number
+    def __init__(self, handed: HandedChild, settings: BridgeSettings, start_timeout_s: float) -> None:
+        self.number = handed.number
+        """Its name in logs and metrics."""
+        self.pid = handed.pid
         self.readiness = Readiness(False, {"state": "starting"})
         self.metrics = ""
         """Its page of metrics, as it was at the last `refresh`."""
-        self.started_at = 0.0
-        """Of the monotonic clock."""
-        self._admin_socket = admin_socket(folder, number)
+        self.started_at = time.monotonic()
+        self.was_too_slow = False
+        """Whether it was killed before it accepted anything."""
+        self.cannot_serve = False
+        """Whether it has ended since it could not begin."""
+        self.accepting = asyncio.Event()
+        """It has said that it accepts callbacks."""
+        self.is_leaving = handed.is_leaving
+        self._admin_socket = Path(handed.admin_socket)
         self._settings = settings
-        self._accepting = accepting
-        self._start_timeout_s = settings.start_timeout_s
-        self._process: asyncio.subprocess.Process | None = None
-        self._monitor: HeartbeatMonitor | None = None
+        self._start_timeout_s = start_timeout_s
+        self._kill_at = float("inf")
+        self._heartbeats = socket.socket(fileno=handed.heartbeats)
+        running_time = RunningTime(self.pid, longest_s=2 * CHECK_INTERVAL_S)
+        self._monitor = HeartbeatMonitor(self._heartbeats, running_time.passed_s, is_accepting=handed.is_accepting)
+        if handed.is_accepting:
+            self.accepting.set()
+        self._looked = asyncio.Event()
+        self._loop = asyncio.get_running_loop()
+        self._loop.add_reader(self._heartbeats, self._hear)
+        if handed.is_leaving:
+            self._has_to_end_within(settings.drain_s)
+        self.ended = asyncio.ensure_future(self._watch())
+        """What became of it, for people."""
 
     @property
     def is_alive(self) -> bool:
-        """Whether it was started, and has not ended."""
-        return self._process is not None
+        """Whether it has not ended."""
+        return not self.ended.done()
 
-    @property
-    def is_accepting(self) -> bool:
-        """Whether it has said that it accepts callbacks."""
-        return self._monitor is not None and self._monitor.is_accepting
+    def hand_over(self) -> HandedChild:
+        """What a successor of this parent has to know of it."""
+        return HandedChild(
+            number=self.number,
+            pid=self.pid,
+            heartbeats=self._heartbeats.fileno(),
+            admin_socket=str(self._admin_socket),
+            is_accepting=self.accepting.is_set(),
+            is_leaving=self.is_leaving,
+        )
 
-    async def run(self, listener: socket.socket, stopping: asyncio.Event) -> str:
-        """Start it on a bound socket, and wait for its end, which comes by itself, by hanging, or when we are stopping.
+    def look(self) -> None:
+        """Look at once whether it has ended."""
+        self._looked.set()
 
-        Returns:
-            what became of it, for people.
-        """
-        try:
-            ours, theirs = socket.socketpair()
-            with ours:
-                with theirs:
-                    process = await self._start(listener, theirs)
-                running_time = RunningTime(process.pid, longest_s=2 * CHECK_INTERVAL_S)
-                self._monitor = HeartbeatMonitor(ours, running_time.passed_s)
-                code = await self._watch(process, self._monitor, stopping)
-        except OSError as error:
-            return f"could not be started: {error}"
-        finally:
-            self._process = self._monitor = None
-            self.readiness = Readiness(False, {"state": "ended"})
-        return f"ended with signal {signal.Signals(-code).name}" if code < 0 else f"ended with exit status {code}"
+    def terminate(self) -> None:
+        """Ask it to stop, and kill it if that takes too long."""
+        self._ask(signal.SIGTERM, self._settings.stop_linger_s)
+
+    def replace(self) -> None:
+        """Ask it to stop once its clients have gone, since a successor accepts; kill it if that takes too long."""
+        self._ask(REPLACED, self._settings.drain_s)
+
+    def kill(self) -> None:
+        """End it at once. Only while it is alive."""
+        os.kill(self.pid, signal.SIGKILL)
+
+    async def begins(self) -> bool:
+        """Wait until it accepts callbacks: True, or has ended before it did."""
+        accepts = asyncio.ensure_future(self.accepting.wait())
+        await asyncio.wait({accepts, self.ended}, return_when=asyncio.FIRST_COMPLETED)
+        accepts.cancel()
+        return self.accepting.is_set() and self.is_alive
 
     async def refresh(self) -> None:
         """Fetch its readiness and its metrics."""
@@ -104,7 +125,8 @@ class ChildProcess:
                 async with session.get("http://child/metrics") as reply:
                     self.metrics = await reply.text()
         except (ClientError, OSError, TimeoutError, orjson.JSONDecodeError):
-            self.readiness = Readiness(False, {"state": "does not answer" if self.is_accepting else "starting"})
+            state = "does not answer" if self.accepting.is_set() else "starting"
+            self.readiness = Readiness(False, {"state": state})
 
     async def drift(self) -> DriftReport | None:
         """What differed in the callbacks that it had; None if it does not answer."""
@@ -119,59 +141,67 @@ class ChildProcess:
         connector = UnixConnector(str(self._admin_socket))
         return ClientSession(connector=connector, timeout=ClientTimeout(total=ADMIN_TIMEOUT_S))
 
-    async def _start(self, listener: socket.socket, theirs: socket.socket) -> asyncio.subprocess.Process:
-        self.started_at = time.monotonic()
-        self._admin_socket.parent.mkdir(mode=0o700, exist_ok=True)  # Whoever tidies up TMPDIR may have removed it.
-        descriptors = (listener.fileno(), theirs.fileno())
-        arguments = (*map(str, descriptors), str(self._admin_socket), str(self.number))
-        self._process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "bridge.process.child_main", *arguments, pass_fds=descriptors
-        )
-        return self._process
+    def _ask(self, number: signal.Signals, further_s: float) -> None:
+        if self.is_alive:
+            self.is_leaving = True
+            self._has_to_end_within(further_s)
+            os.kill(self.pid, number)
 
-    def _is_hung(self, monitor: HeartbeatMonitor) -> bool:
+    def _has_to_end_within(self, further_s: float) -> None:
+        self._kill_at = self._loop.time() + further_s + self._settings.stop_timeout_s + KILL_MARGIN_S
+
+    def _hear(self) -> None:
+        if not self._monitor.listen():
+            self._loop.remove_reader(self._heartbeats)
+        if self._monitor.is_accepting:
+            self.accepting.set()
+
+    async def _watch(self) -> str:
+        """Wait for its end, which is ours to bring about when it hangs, or does not stop in time."""
+        is_killed = False
+        try:
+            while (outcome := self._outcome()) is None:
+                self._looked.clear()
+                if not is_killed and (self._is_hung() or self._loop.time() > self._kill_at):
+                    is_killed = True
+                    self.kill()
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._looked.wait(), CHECK_INTERVAL_S)
+            return outcome
+        finally:
+            self._loop.remove_reader(self._heartbeats)
+            self._heartbeats.close()
+            self._admin_socket.unlink(missing_ok=True)
+            self.readiness = Readiness(False, {"state": "ended"})
+
+    def _outcome(self) -> str | None:
+        try:
+            pid, status = os.waitpid(self.pid, os.WNOHANG)
+        except ChildProcessError:
+            return "ended"  # Somebody else has waited for it.
+        if pid == 0:
+            return None
+        code = os.waitstatus_to_exitcode(status)
+        self.cannot_serve = code == CANNOT_SERVE
+        return f"ended with signal {signal.Signals(-code).name}" if code < 0 else f"ended with exit status {code}"
+
+    def _is_hung(self) -> bool:
         """Whether its event loop has stood still for too long, which is logged."""
-        was_accepting = monitor.is_accepting
-        silence_s = monitor.silence_s()
-        if monitor.is_accepting and not was_accepting:
-            self._start_timeout_s = self._settings.start_timeout_s
-            self._accepting()
-        if monitor.is_accepting and silence_s > self._settings.hung_after_s:
+        silence_s = self._monitor.silence_s()
+        if self.accepting.is_set() and silence_s > self._settings.hung_after_s:
             log.error(
                 "process %d is killed: its event loop has not moved for %.0f s (BRIDGE_HUNG_AFTER_S)",
                 self.number,
                 silence_s,
             )
             return True
-        if not monitor.is_accepting and silence_s > self._start_timeout_s:
-            self._start_timeout_s = min(2 * self._start_timeout_s, START_TIMEOUT_MAX_S)
+        if not self.accepting.is_set() and silence_s > self._start_timeout_s:
+            self.was_too_slow = True
             log.error(
                 "process %d is killed: it has begun, and was not heard of for %.0f s (BRIDGE_START_TIMEOUT_S);"
-                " the next one has %.0f s",
+                " the next one has longer",
                 self.number,
                 silence_s,
-                self._start_timeout_s,
             )
             return True
         return False
-
-    async def _watch(
-        self, process: asyncio.subprocess.Process, monitor: HeartbeatMonitor, stopping: asyncio.Event
-    ) -> int:
-        """Wait for its end, which is ours to bring about when it hangs or we are stopping. Gives its exit status."""
-        ended = asyncio.create_task(process.wait())
-        stop = asyncio.create_task(stopping.wait())
-        try:
-            while not (ended.done() or stop.done()):
-                if self._is_hung(monitor):
-                    process.kill()
-                    break
-                await asyncio.wait((ended, stop), timeout=CHECK_INTERVAL_S, return_when=asyncio.FIRST_COMPLETED)
-            if stop.done() and not ended.done():
-                process.terminate()
-                await asyncio.wait((ended,), timeout=self._settings.stop_timeout_s + KILL_MARGIN_S)
-                if not ended.done():
-                    process.kill()
-            return await ended
-        finally:
-            stop.cancel()

@@ -7,8 +7,7 @@ the stream tells it that the parent is gone.
 from __future__ import annotations
 
 import asyncio
-import os
-import signal
+import contextlib
 import socket
 from collections.abc import Callable
 
@@ -18,11 +17,17 @@ _STARTING, _ACCEPTING = b".", b"!"
 
 
 class Heart:
-    """The child's end. `parent` is what the parent has the other end of."""
+    """The child's end.
 
-    def __init__(self, parent: socket.socket) -> None:
+    Args:
+        parent: what the parent has the other end of.
+        on_alone: called on the event loop when the parent is gone.
+    """
+
+    def __init__(self, parent: socket.socket, on_alone: Callable[[], object]) -> None:
         parent.setblocking(False)
         self._parent = parent
+        self._on_alone = on_alone
         self._beat = _STARTING
 
     def accepting(self) -> None:
@@ -31,45 +36,56 @@ class Heart:
         self._send()
 
     async def beat(self) -> None:
-        """Show the parent that the event loop runs. When the parent is gone, shut this process down gracefully."""
-        while self._send():  # noqa: ASYNC110 - a byte in every interval
-            await asyncio.sleep(INTERVAL_S)
-        os.kill(os.getpid(), signal.SIGTERM)
+        """Show the parent that the event loop runs, for as long as there is a parent."""
+        gone = asyncio.ensure_future(self._parent_gone())
+        while not gone.done():
+            self._send()
+            await asyncio.wait({gone}, timeout=INTERVAL_S)
+        self._on_alone()
 
-    def _send(self) -> bool:
-        """Whether there is a parent."""
-        try:
+    async def _parent_gone(self) -> None:
+        loop = asyncio.get_running_loop()
+        with contextlib.suppress(OSError):
+            while await loop.sock_recv(self._parent, 1):
+                pass
+
+    def _send(self) -> None:
+        with contextlib.suppress(OSError):  # The parent is slow to listen, or gone, which is noticed elsewhere.
             self._parent.send(self._beat)
-        except BlockingIOError:
-            pass  # The parent is slow to listen; it lives.
-        except OSError:
-            return False
-        return True
 
 
 class HeartbeatMonitor:
-    """The parent's end. `is_accepting` once the child has said that it accepts callbacks.
+    """The parent's end.
 
     Args:
         child: what the child has the other end of.
         passed_s: how long the child has run or could have, in seconds since the last call; see `RunningTime`.
+        is_accepting: whether it has said so before.
     """
 
-    def __init__(self, child: socket.socket, passed_s: Callable[[], float]) -> None:
+    def __init__(self, child: socket.socket, passed_s: Callable[[], float], *, is_accepting: bool = False) -> None:
         child.setblocking(False)
         self._child = child
         self._passed_s = passed_s
         self._silence_s = 0.0
-        self.is_accepting = False
+        self.is_accepting = is_accepting
+        """Whether the child has said that it accepts callbacks."""
+
+    def listen(self) -> bool:
+        """Take in what the child has sent. Whether there may be more."""
+        try:
+            beats = self._child.recv(4096)
+        except BlockingIOError:
+            return True
+        except ConnectionError:
+            return False
+        if beats:
+            self._silence_s = 0.0
+            self.is_accepting = self.is_accepting or _ACCEPTING in beats
+        return bool(beats)
 
     def silence_s(self) -> float:
         """Seconds since the child was last heard of, or began, but those in which the machine did not let it run."""
         self._silence_s += self._passed_s()
-        try:
-            beats = self._child.recv(4096)
-        except (BlockingIOError, ConnectionError):
-            beats = b""
-        if beats:
-            self._silence_s = 0.0
-            self.is_accepting = self.is_accepting or _ACCEPTING in beats
+        self.listen()
         return self._silence_s

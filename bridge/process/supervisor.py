@@ -1,22 +1,25 @@
-"""Several processes on one port: the parent binds it, children inherit it, dead and hung ones are started again.
+"""The parent of the processes of an ingress, however many: it binds the port, and they inherit it.
 
-The first child that can answer begins to listen. The parent keeps the socket open as long as it lives, so connections
-that reach it while a child dies wait for another child. Each child has a journal of its own; a child that is started
-takes over what the dead one left. The parent serves the admin port for all of them.
+They are forked from it when all is imported and read, so one that dies is back at once. The first that can answer
+begins to listen. The parent keeps the socket open as long as it lives, so connections that reach it while a child dies
+wait for the next. Each child has a journal of its own; what a dead one left is taken over. The parent serves the admin
+port for all of them.
+
+At a reload (SIGHUP) the parent lets the program as it is installed now check itself. If that would start, the parent
+becomes it, in the same process: same process id, same sockets, same children. That program replaces the children one by
+one: a new one is forked and, once it accepts, the former drains and ends. Who does not start replaces nobody.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import errno
 import logging
 import os
-import socket
-import tempfile
-import time
-from collections.abc import Iterator, Sequence
-from functools import partial
+import shutil
+import signal
+import sys
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import msgspec
@@ -25,142 +28,338 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.registry import Collector
 
+from bridge import metrics
 from bridge.normalize.differences import DRIFT_PATH, merged
-from bridge.process.child_process import ChildProcess, admin_socket
+from bridge.process import forking
+from bridge.process.check import ask_to_check
+from bridge.process.child_process import ChildProcess
+from bridge.process.descriptors import most_connections, raise_limit
+from bridge.process.family import Family, make_socket_folder
+from bridge.process.forking import Forks
+from bridge.process.handover import Handover, become, let_signals_come, take_handover
+from bridge.process.ports import Ports, take_ports
+from bridge.process.reloads import Reloads
+from bridge.process.slot import Slot
+from bridge.process.warm_up import warm_up
 from bridge.settings import BridgeSettings
 from common.admin import AdminServer, Readiness
 from common.asyncio_tools import on_stop_signal
-from common.listening import bind
 from common.retry import Backoff
+from common.text import plural
 
 log = logging.getLogger(__name__)
 
-RESTART_FIRST_S, RESTART_MAX_S = 0.1, 5.0
-STABLE_AFTER_S = 10.0
-"""After a child that has lived this long, the waits begin anew."""
-SOCKET_PATH_BYTES = 107
-"""Longer paths the system takes for no socket."""
-SHORT_PLACES = ("/tmp", "/run", "/dev/shm")  # noqa: S108 - a folder of ours alone is made there
+RETRY_FIRST_S, RETRY_MAX_S = 1.0, 30.0
+"""Between two attempts to start a successor."""
+
+
+def supervise(settings: BridgeSettings) -> int:
+    """Run an ingress until SIGTERM or SIGINT.
+
+    Returns:
+        its exit status.
+
+    Raises:
+        OSError: it cannot begin; the message says why.
+    """
+    raise_limit()
+    handover = take_handover()
+    most_connections(settings)
+    ports = take_ports(settings, handover)
+    warm_up(settings)  # Whoever is forked from here has done it, too.
+    folder = Path(handover.folder) if handover else make_socket_folder()
+
+    async def run(forks: Forks) -> int:
+        return await Supervisor(settings, forks, ports, folder, handover).run()
+
+    try:
+        return forking.run(run)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 class Supervisor:
-    """Keeps `settings.workers` processes running until SIGTERM or SIGINT.
+    """Keeps `settings.workers` processes running until SIGTERM or SIGINT. Made on the event loop.
 
-    Raises:
-        OSError: there is no place for the sockets on which it asks them about themselves.
+    The fields are many because all that a parent holds is handed over together, and asked about on one page.
+
+    Args:
+        forks: where children come from.
+        ports: bound.
+        folder: for the sockets on which the children are asked about themselves.
+        handover: what this process had before, as the program that it was.
     """
 
-    def __init__(self, settings: BridgeSettings) -> None:
+    def __init__(
+        self,
+        settings: BridgeSettings,
+        forks: Forks,
+        ports: Ports,
+        folder: Path,
+        handover: Handover | None = None,
+    ) -> None:
         self._settings = settings
-        self._folder = _socket_folder(settings.workers)
-        self._children = [
-            ChildProcess(number, Path(self._folder.name), settings, accepting=partial(self._say_accepting, number))
+        self._ports = ports
+        self._folder = folder
+        self._stopping = asyncio.Event()
+        self._reload = asyncio.Event()
+        self._asked = asyncio.Event()
+        """To stop, or to reload."""
+        self._had_terminal = _has_terminal()
+        self._reloads = Reloads(handover.reloads if handover else None)
+        self._family = Family(settings, forks, ports.callbacks.socket, folder)
+        handed = handover.children if handover else []
+        adopted = [self._family.adopt(child, settings.start_timeout_s) for child in handed]
+        self._former = {child for child in adopted if not child.is_leaving}
+        """Children of the program that this process was, which are to be replaced."""
+        serving = {child.number: child for child in self._former}
+        self._slots = [
+            Slot(number, settings, self._start, self._stopping, serving.pop(number, None))
             for number in range(settings.workers)
         ]
-        self._stopping = asyncio.Event()
-        self._address = ("", 0)
+        self._surplus = list(serving.values())
+        """Of the former, those that there are no places for any more."""
+        self._replacing: asyncio.Task[None] | None = None
+        self._saying: set[asyncio.Future[None]] = set()
+        self._has_accepted = handover is not None
+        if handover and handover.is_asked_again:
+            self._ask_to_reload()
+        self._exit_status = 0
+        self._admin = self._admin_server()
+
+    def _admin_server(self) -> AdminServer:
         registry = CollectorRegistry()
-        registry.register(MergedMetrics(self._children))
-        self._admin = AdminServer(
-            settings.admin_host,
-            settings.admin_port,
+        registry.register(MergedMetrics(lambda: self._serving, labelled=len(self._slots) > 1))
+        registry.register(metrics.RELOADS)
+        return AdminServer(
+            self._settings.admin_host,
+            0,
             readiness=self.readiness,
             registry=registry,
+            # A copy, since the server closes what it has, also when a successor is to have the port.
+            listener=self._ports.admin.socket.dup() if self._ports.admin else None,
             refresh=self._refresh,
             pages={DRIFT_PATH: self._drift_page},
         )
 
+    @property
+    def _serving(self) -> list[ChildProcess]:
+        """Those in their places, which may not accept yet."""
+        return [slot.child for slot in self._slots if slot.child is not None and slot.child.is_alive]
+
     def readiness(self) -> Readiness:
         """Ready while a process is, and none is unready that could be handed a callback."""
-        accepting = [child for child in self._children if child.is_accepting]
-        states = {str(child.number): child.readiness for child in self._children if child.is_alive}
+        accepting = [child for child in self._serving if child.accepting.is_set()]
+        states = {str(child.number): child.readiness for child in self._serving}
+        detail: dict[str, object] = {}
+        if len(self._slots) > 1:
+            detail["processes"] = {number: {"ready": state.ready, **state.detail} for number, state in states.items()}
+        else:
+            detail |= next((dict(state.detail) for state in states.values()), {})
         return Readiness(
             ready=not self._stopping.is_set() and bool(accepting) and all(child.readiness.ready for child in accepting),
             detail={
+                **detail,
                 "state": "stopping" if self._stopping.is_set() else "serving" if accepting else "starting",
-                "processes": {number: {"ready": state.ready, **state.detail} for number, state in states.items()},
+                "pid": os.getpid(),
+                "reload": self._reloads.detail,
             },
         )
 
-    async def run(self) -> None:
-        """Run until told to stop.
-
-        Raises:
-            OSError: a port is taken.
-        """
-        with (
-            on_stop_signal(self._stopping.set),
-            self._folder,
-            bind(self._settings.host, self._settings.port) as listener,
-        ):
+    async def run(self) -> int:
+        """Run until told to stop; the exit status."""
+        loop = asyncio.get_running_loop()
+        with on_stop_signal(self._stop):
+            loop.add_signal_handler(signal.SIGHUP, self._hang_up)
+            loop.add_signal_handler(signal.SIGCHLD, self._family.look)
+            let_signals_come()
             await self._admin.start()
-            self._address = listener.getsockname()[:2]
-            log.info("starting %d processes for callbacks on %s port %d", len(self._children), *self._address)
-            keepers = [asyncio.create_task(self._keep_running(child, listener)) for child in self._children]
-            await self._stopping.wait()
-            log.info("stopping %d processes", len(self._children))
-            listener.close()
-            await asyncio.gather(*keepers)
+            processes = plural(len(self._slots), "process", "processes")
+            log.info("starting %s for callbacks on %s", processes, self._ports.callbacks.address)
+            keepers = [asyncio.create_task(slot.keep_running()) for slot in self._slots]
+            self._go_on_replacing()
+            while not self._stopping.is_set():
+                await self._asked.wait()
+                self._asked.clear()
+                await self._reload_unless_wrong()
+            log.info("stopping %s", processes)
+            self._ports.callbacks.socket.close()
+            await self._family.end()
+            await asyncio.gather(*keepers, *filter(None, [self._replacing]))
+            await self._family.end()  # One that was just begun.
             await self._admin.stop()
+        return self._exit_status
 
-    async def _keep_running(self, child: ChildProcess, listener: socket.socket) -> None:
-        """Start a child again whenever it ends, until we are stopping."""
-        waits = Backoff(first_s=RESTART_FIRST_S, max_s=RESTART_MAX_S)
-        while not self._stopping.is_set():
-            outcome = await child.run(listener, self._stopping)
-            if self._stopping.is_set():
-                break
-            log.error("process %d %s; starting it again", child.number, outcome)
-            if time.monotonic() - child.started_at > STABLE_AFTER_S:
-                waits.reset()
+    # -- What it is told -----------------------------------------------------------------------------------------------
+
+    def _stop(self) -> None:
+        self._stopping.set()
+        self._asked.set()
+
+    def _hang_up(self) -> None:
+        if self._had_terminal and not _has_terminal():
+            self._stop()  # Nobody asks for anything: the terminal in which this was started is gone.
+            return
+        self._ask_to_reload()
+
+    def _ask_to_reload(self) -> None:
+        self._reload.set()
+        self._asked.set()
+
+    # -- Children ------------------------------------------------------------------------------------------------------
+
+    async def _start(self, number: int, timeout_s: float) -> ChildProcess:
+        child = await self._family.start(number, timeout_s)
+        child.ended.add_done_callback(lambda _: self._note_end(child))
+        saying = asyncio.ensure_future(self._say_accepting(child))
+        self._saying.add(saying)
+        saying.add_done_callback(self._saying.discard)
+        return child
+
+    async def _say_accepting(self, child: ChildProcess) -> None:
+        if await child.begins():
+            self._has_accepted = True
+            log.info("process %d is accepting callbacks on %s", child.number, self._ports.callbacks.address)
+
+    def _note_end(self, child: ChildProcess) -> None:
+        if child.cannot_serve and not self._has_accepted:
+            self._exit_status = 1  # It has said why. What never began is not tried for ever.
+            self._stop()
+
+    # -- Reload --------------------------------------------------------------------------------------------------------
+
+    @property
+    def _is_asked(self) -> bool:
+        return self._stopping.is_set() or self._reload.is_set()
+
+    async def _reload_unless_wrong(self) -> None:
+        """Become the program as it is installed now, unless that would not start. Does not return if it does."""
+        if self._replacing is not None:
+            await self._replacing  # A step of it that is under way is brought to its end.
+        if self._stopping.is_set():
+            return
+        self._reload.clear()
+        self._reloads.begin()
+        log.info("reload: the program and the settings are checked")
+        command = [sys.executable, *sys.orig_argv[1:]]
+        problem = await self._checked(command)
+        if self._stopping.is_set():
+            return
+        if not problem:
+            problem = await self._become(command)
+        self._reloads.end("refused", problem)
+        log.error("reload: nothing is replaced, and all goes on as before, since it would not start: %s", problem)
+        self._go_on_replacing()
+
+    async def _checked(self, command: list[str]) -> str:
+        check = asyncio.ensure_future(ask_to_check(command, within_s=self._settings.start_timeout_s))
+        stop = asyncio.ensure_future(self._stopping.wait())
+        await asyncio.wait({check, stop}, return_when=asyncio.FIRST_COMPLETED)
+        stop.cancel()
+        if not check.done():
+            check.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await check
+            return "it is stopping"
+        return check.result()
+
+    async def _become(self, command: list[str]) -> str:
+        """Why it could not; else it does not return."""
+        async with contextlib.AsyncExitStack() as stack:
+            for slot in self._slots:  # Nobody is forked meanwhile whom the successor would not know.
+                await stack.enter_async_context(slot.changing)
+            await self._admin.stop()
+            handover = Handover(
+                listener=self._ports.callbacks.hand_over(),
+                admin=self._ports.admin.hand_over() if self._ports.admin else None,
+                folder=str(self._folder),
+                children=self._family.hand_over(),
+                reloads=self._reloads.counts,
+                is_asked_again=self._reload.is_set(),
+            )
+            log.info("reload: the new program takes over in this process")
+            try:
+                become(command, handover)
+            except OSError as error:
+                self._admin = self._admin_server()
+                await self._admin.start()
+                return f"{command[0]} cannot be executed: {error.strerror}"
+
+    def _go_on_replacing(self) -> None:
+        if self._former:
+            self._replacing = asyncio.create_task(self._replace_former())
+        elif self._reloads.state == "replacing":
+            self._reloads.end("done")
+
+    async def _replace_former(self) -> None:
+        """Put a process of this program in the place of each that is left of the former, one at a time."""
+        for slot in self._slots:
+            while slot.child in self._former and not self._is_asked:
+                await self._replace(slot)
+        if self._is_asked:
+            return
+        for child in self._surplus:
+            child.replace()
+        await asyncio.gather(*(child.ended for child in self._former))
+        self._former.clear()
+        self._reloads.end("done")
+        log.info("reload: done, %s new", plural(len(self._slots), "process is", "processes are"))
+
+    async def _replace(self, slot: Slot) -> None:
+        """Replace the process of a slot; until that works, try again."""
+        waits = Backoff(first_s=RETRY_FIRST_S, max_s=RETRY_MAX_S)
+        while (problem := await slot.replace()) and not self._is_asked:
+            self._reloads.end("failed", f"process {slot.number} {problem}")
+            log.error(
+                "reload: the new process %d %s; the former goes on, and it is tried again. Put it right and reload"
+                " again",
+                slot.number,
+                problem,
+            )
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._stopping.wait(), next(waits))
+                await asyncio.wait_for(self._asked.wait(), next(waits))
 
-    def _say_accepting(self, number: int) -> None:
-        log.info("process %d is accepting callbacks on %s port %d", number, *self._address)
+    # -- The admin port ------------------------------------------------------------------------------------------------
 
     async def _refresh(self) -> None:
         """Fetch readiness and metrics of all children, for an answer of the admin port."""
-        await asyncio.gather(*(child.refresh() for child in self._children if child.is_alive))
+        await asyncio.gather(*(child.refresh() for child in self._serving))
 
     async def _drift_page(self) -> bytes:
         """What differed in the callbacks of all children that serve; what those before them had is gone with them."""
-        serving = [child for child in self._children if child.is_accepting]
+        serving = [child for child in self._serving if child.accepting.is_set()]
         reports = await asyncio.gather(*(child.drift() for child in serving))
         return msgspec.json.encode(merged(filter(None, reports), silent=reports.count(None)))
 
 
-def _socket_folder(children: int) -> tempfile.TemporaryDirectory[str]:
-    """A new folder, of ours alone, for the sockets of so many children; elsewhere where TMPDIR is too deep for them.
-
-    Raises:
-        OSError: there is no place for it.
-    """
-    for place in (tempfile.gettempdir(), *SHORT_PLACES):
-        with contextlib.suppress(OSError):
-            folder = tempfile.TemporaryDirectory(prefix="bridge-", dir=place)
-            if len(os.fsencode(admin_socket(Path(folder.name), children - 1))) <= SOCKET_PATH_BYTES:
-                return folder
-            folder.cleanup()
-    raise OSError(
-        errno.ENAMETOOLONG,
-        f"the path of {tempfile.gettempdir()} is too long for sockets, and {', '.join(SHORT_PLACES)} cannot be written:"
-        " set TMPDIR to a folder with a shorter one",
-    )
+def _has_terminal() -> bool:
+    """Whether this process is controlled from a terminal that is still there."""
+    try:
+        os.close(os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC))
+    except OSError:
+        return False
+    return True
 
 
 class MergedMetrics(Collector):
-    """The children's metrics, each sample with the label `process`."""
+    """The children's metrics as one page.
 
-    def __init__(self, children: Sequence[ChildProcess]) -> None:
+    Args:
+        children: those that there are.
+        labelled: whether each sample gets the label `process`, the number of its child.
+    """
+
+    def __init__(self, children: Callable[[], Iterable[ChildProcess]], *, labelled: bool = True) -> None:
         self._children = children
+        self._labelled = labelled
 
     def collect(self) -> Iterator[Metric]:
         """The metrics as they were at the last refresh of each child."""
         merged: dict[str, Metric] = {}
-        for child in self._children:
+        for child in self._children():
+            further = {"process": str(child.number)} if self._labelled else {}
             for family in text_string_to_metric_families(child.metrics):
                 metric = merged.setdefault(family.name, Metric(family.name, family.documentation, family.type))
                 for sample in family.samples:
-                    metric.add_sample(sample.name, {**sample.labels, "process": str(child.number)}, sample.value)
+                    metric.add_sample(sample.name, {**sample.labels, **further}, sample.value)
         return iter(merged.values())

@@ -38,6 +38,7 @@ class BridgeSettings(
     """
 
     longest_s: ClassVar[int] = 7 * 86_400
+    renewed: ClassVar[frozenset[str]] = frozenset({"apps", "allowed_networks", "im_apps", "kafka_sasl_password"})
 
     model_config = SettingsConfigDict(env_prefix="BRIDGE_")
 

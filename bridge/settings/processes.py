@@ -25,3 +25,15 @@ class ProcessSettings(SettingsGroup):
         neither does the time count in which the machine did not let the process run.""",
     )
     stop_timeout_s: float = Field(8.0, gt=0, description="A graceful stop takes no longer than this.")
+    stop_linger_s: float = Field(
+        0.0,
+        ge=0,
+        description="""At a stop, how long new connections are still accepted, while `/readyz` says 503 already: for a
+        front that notices late. BRIDGE_STOP_TIMEOUT_S begins after it.""",
+    )
+    drain_s: float = Field(
+        10.0,
+        ge=0,
+        description="""At a reload, how long clients of a process that is replaced have for their next request, whose
+        reply closes their connection; then idle connections are closed.""",
+    )

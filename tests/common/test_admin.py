@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import resource
 import socket
@@ -55,6 +56,10 @@ def descriptors() -> int:
     return sum(1 for _ in Path("/proc/self/fd").iterdir())
 
 
+def highest_descriptor() -> int:
+    return max(int(entry.name) for entry in Path("/proc/self/fd").iterdir())
+
+
 def admin(port: int, *, is_ready: bool = True, unix_socket: str | None = None) -> AdminServer:
     registry = CollectorRegistry()
     Counter("things", "Things.", registry=registry).inc(3)
@@ -93,10 +98,10 @@ async def test_pages_are_shown_while_all_descriptors_are_used_up(caplog: pytest.
     before = resource.getrlimit(resource.RLIMIT_NOFILE)
     async with pages() as port:
         clients = [socket.socket() for _ in range(3)]
-        resource.setrlimit(resource.RLIMIT_NOFILE, (max(map(int, os.listdir("/proc/self/fd"))) + 8, before[1]))
+        resource.setrlimit(resource.RLIMIT_NOFILE, (highest_descriptor() + 8, before[1]))
         used: list[int] = []
         try:
-            with pytest.raises(OSError, match="Too many open files"):
+            with contextlib.suppress(OSError):
                 while True:
                     used.append(os.dup(1))
             shown = [await _asked_on(client, port) for client in clients]

@@ -1,11 +1,13 @@
-"""What a supervisor knows of its children: whether they live, and what they count."""
+"""What a parent knows of its children: whether they live, and what they count."""
 
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import socket
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +15,14 @@ import msgspec
 import pytest
 
 from bridge.normalize.differences import DriftReport
+from bridge.process import family
 from bridge.process.child_process import ChildProcess
+from bridge.process.family import make_socket_folder, socket_path
+from bridge.process.forking import Forks
+from bridge.process.handover import HandedChild
 from bridge.process.heartbeat import Heart, HeartbeatMonitor
+from bridge.process.ports import Port, Ports
+from bridge.process.slot import Slot
 from bridge.process.supervisor import MergedMetrics, Supervisor
 from bridge.settings import BridgeSettings
 from common.admin import Readiness
@@ -42,20 +50,51 @@ async def wait_for(condition: Callable[[], bool]) -> None:
             await asyncio.sleep(0.01)
 
 
-def child(number: int, metrics: str) -> ChildProcess:
-    made = ChildProcess(number, Path(), settings())
-    made.metrics = metrics
-    return made
+opened: list[socket.socket] = []
+"""Closed behind each test."""
 
 
-def test_metrics_of_all_children_are_one_family_each_sample_with_its_process() -> None:
-    children = [child(0, METRICS.format(count=3)), child(1, METRICS.format(count=4)), child(2, "")]
-    (family,) = MergedMetrics(children).collect()
-    assert (family.name, family.documentation, family.type) == ("bridge_accepted", "Callbacks.", "counter")
-    assert [(sample.name, sample.labels, sample.value) for sample in family.samples] == [
+class Standing:
+    """A process that does nothing, and is deaf to SIGTERM, seen as a child of an ingress; it begins with `beats`."""
+
+    def __init__(self, number: int = 0, *, beats: bytes = b"", start_timeout_s: float = 60, **fields: Any) -> None:
+        ours, self.theirs = socket.socketpair()
+        opened.append(self.theirs)
+        self.theirs.send(beats)
+        pid = os.posix_spawn("/bin/sleep", ["sleep", "3600"], {}, setsigmask=[signal.SIGTERM])
+        self.seen = ChildProcess(
+            HandedChild(number, pid, ours.detach(), "/nowhere"), settings(**fields), start_timeout_s
+        )
+
+    async def end(self) -> str:
+        """End it; what is told of its end."""
+        with suppress(ProcessLookupError):
+            os.kill(self.seen.pid, signal.SIGKILL)
+        self.seen.look()
+        return await asyncio.wait_for(self.seen.ended, 60)
+
+
+@pytest.fixture(autouse=True)
+def _closed() -> Iterator[None]:
+    yield
+    while opened:
+        opened.pop().close()
+
+
+async def test_metrics_of_all_children_are_one_family_each_sample_with_its_process() -> None:
+    standing = [Standing(number) for number in range(3)]
+    for one, count in zip(standing, (3, 4, None), strict=True):
+        one.seen.metrics = METRICS.format(count=count) if count else ""
+    (collected,) = MergedMetrics(lambda: [one.seen for one in standing]).collect()
+    assert (collected.name, collected.documentation, collected.type) == ("bridge_accepted", "Callbacks.", "counter")
+    assert [(sample.name, sample.labels, sample.value) for sample in collected.samples] == [
         ("bridge_accepted_total", {"command": "a", "process": "0"}, 3.0),
         ("bridge_accepted_total", {"command": "a", "process": "1"}, 4.0),
     ]
+    (of_one,) = MergedMetrics(lambda: [standing[0].seen], labelled=False).collect()
+    assert of_one.samples[0].labels == {"command": "a"}
+    for one in standing:
+        assert await one.end() == "ended with signal SIGKILL"
 
 
 def test_silence_lasts_from_the_last_byte_that_a_child_has_sent(pair: tuple[socket.socket, socket.socket]) -> None:
@@ -75,7 +114,7 @@ async def test_a_child_sends_beats_from_its_event_loop_which_say_whether_it_acce
 ) -> None:
     ours, theirs = pair
     monitor = HeartbeatMonitor(ours, lambda: 1.0)
-    heart = Heart(theirs)
+    heart = Heart(theirs, lambda: None)
     task = asyncio.create_task(heart.beat())
     await wait_for(lambda: monitor.silence_s() == 0)
     assert not monitor.is_accepting
@@ -84,66 +123,111 @@ async def test_a_child_sends_beats_from_its_event_loop_which_say_whether_it_acce
     task.cancel()
 
 
-async def test_a_child_whose_parent_is_gone_shuts_itself_down(
-    pair: tuple[socket.socket, socket.socket], monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_child_is_told_that_its_parent_is_gone(pair: tuple[socket.socket, socket.socket]) -> None:
     ours, theirs = pair
-    sent: list[int] = []
-    monkeypatch.setattr("os.kill", lambda _pid, number: sent.append(number))
+    told: list[bool] = []
     ours.close()
-    await asyncio.wait_for(Heart(theirs).beat(), 60)
-    assert sent == [signal.SIGTERM]
+    await asyncio.wait_for(Heart(theirs, lambda: told.append(True)).beat(), 60)
+    assert told == [True]
 
 
-class FixedSilence:
-    """Stands for a monitor."""
-
-    def __init__(self, silence_s: float, *, is_accepting: bool) -> None:
-        self.is_accepting = is_accepting
-        self.silence_s = lambda: silence_s
-
-
-def test_a_start_has_a_limit_of_its_own_that_doubles_each_time_and_the_log_names_the_setting(
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    one = child(7, "")
-    starting = {silence_s: FixedSilence(silence_s, is_accepting=False) for silence_s in (59.0, 61.0, 119.0, 121.0)}
-    is_hung = one._is_hung
-    assert [is_hung(starting[silence_s]) for silence_s in (59, 61, 61, 119, 121)] == [False, True, False, False, True]  # type: ignore[arg-type]
-    assert "not heard of for 61 s (BRIDGE_START_TIMEOUT_S); the next one has 120 s" in caplog.text
-    assert "the next one has 240 s" in caplog.text
-    assert is_hung(FixedSilence(11, is_accepting=True))  # type: ignore[arg-type]
-    assert "process 7 is killed: its event loop has not moved for 11 s (BRIDGE_HUNG_AFTER_S)" in caplog.text
+async def test_a_child_that_hangs_is_killed_and_the_log_names_the_setting(caplog: pytest.LogCaptureFixture) -> None:
+    serving = Standing(7, beats=b"!", hung_after_s=1.1)
+    assert await asyncio.wait_for(serving.seen.begins(), 60)
+    assert await asyncio.wait_for(serving.seen.ended, 60) == "ended with signal SIGKILL"
+    assert "process 7 is killed: its event loop has not moved for " in caplog.text
+    assert "(BRIDGE_HUNG_AFTER_S)" in caplog.text
+    starting = Standing(8, start_timeout_s=0.1)
+    assert not await asyncio.wait_for(starting.seen.begins(), 60)
+    assert "process 8 is killed: it has begun, and was not heard of for" in caplog.text
+    assert starting.seen.was_too_slow
 
 
-def test_readiness_is_that_of_those_who_accept_and_shows_all_of_every_process() -> None:
-    supervisor = Supervisor(settings(workers=3))
-    with supervisor._folder:
-        assert supervisor.readiness().ready is False
-        for number, (alive, accepting, ready) in enumerate(
-            [(True, True, True), (True, False, False), (False, False, False)]
-        ):
-            one = supervisor._children[number]
-            one._process = object() if alive else None  # type: ignore[assignment]
-            one._monitor = FixedSilence(0, is_accepting=accepting)  # type: ignore[assignment]
-            one.readiness = Readiness(ready, {"kafka": "ok"})
-        shown = supervisor.readiness()
-        assert shown.ready, "a callback cannot come to one that does not accept yet"
-        assert shown.detail == {
-            "state": "serving",
-            "processes": {"0": {"ready": True, "kafka": "ok"}, "1": {"ready": False, "kafka": "ok"}},
-        }
-        supervisor._children[0].readiness = Readiness(False)
-        assert not supervisor.readiness().ready
+async def test_who_does_not_stop_in_time_is_killed() -> None:
+    deaf = Standing(beats=b"!", stop_timeout_s=0.01)
+    deaf.seen.terminate()
+    assert await asyncio.wait_for(deaf.seen.ended, 60) == "ended with signal SIGKILL"
 
 
-async def test_of_processes_that_do_not_tell_what_differed_the_number_is_told() -> None:
-    supervisor = Supervisor(settings(workers=3))
-    with supervisor._folder:
-        for one, accepting in zip(supervisor._children, (True, True, False), strict=True):
-            one._monitor = FixedSilence(0, is_accepting=accepting)  # type: ignore[assignment]
-        report = msgspec.json.decode(await supervisor._drift_page(), type=DriftReport)
+async def test_after_a_start_that_took_too_long_the_next_has_twice_the_time() -> None:
+    given: list[float] = []
+    stopping = asyncio.Event()
+
+    async def start(number: int, timeout_s: float) -> ChildProcess:
+        given.append(timeout_s)
+        if len(given) == 3:
+            stopping.set()
+        return Standing(number, start_timeout_s=0.1).seen
+
+    await asyncio.wait_for(Slot(0, settings(start_timeout_s=30), start, stopping).keep_running(), 60)
+    assert given == [30, 60, 120]
+
+
+async def test_a_successor_that_does_not_begin_replaces_nobody_and_one_that_does_lets_the_former_go() -> None:
+    former, broken, good = Standing(beats=b"!"), Standing(), Standing(beats=b"!")
+    coming = iter([broken, good])
+
+    async def start(_number: int, _timeout_s: float) -> ChildProcess:
+        return next(coming).seen
+
+    slot = Slot(0, settings(), start, asyncio.Event(), former.seen)
+    os.kill(broken.seen.pid, signal.SIGKILL)
+    assert await asyncio.wait_for(slot.replace(), 60) == "ended with signal SIGKILL"
+    assert (slot.child, former.seen.is_leaving) == (former.seen, False)
+    assert await asyncio.wait_for(slot.replace(), 60) == ""
+    assert slot.child is good.seen
+    assert await former.seen.ended == "ended with signal SIGUSR1", "asked to go, and not killed"
+    await good.end()
+
+
+def supervisor(folder: Path, **fields: Any) -> Supervisor:
+    opened.append(socket.socket())
+    return Supervisor(settings(**fields), Forks(), Ports(Port(opened[-1], "127.0.0.1", 0), None), folder)
+
+
+async def test_readiness_is_that_of_those_who_accept_and_shows_all_of_every_process(tmp_path: Path) -> None:
+    parent = supervisor(tmp_path, workers=3)
+    assert parent.readiness().ready is False
+    standing = [Standing(number, beats=b"!" if number == 0 else b".") for number in range(2)]
+    assert await asyncio.wait_for(standing[0].seen.begins(), 60)
+    for slot, one in zip(parent._slots, standing, strict=False):
+        slot.child = one.seen
+        one.seen.readiness = Readiness(slot.number == 0, {"kafka": "ok"})
+    shown = parent.readiness()
+    assert shown.ready, "a callback cannot come to one that does not accept yet"
+    assert shown.detail == {
+        "state": "serving",
+        "processes": {"0": {"ready": True, "kafka": "ok"}, "1": {"ready": False, "kafka": "ok"}},
+        "pid": os.getpid(),
+        "reload": {"number": 0, "state": "none"},
+    }
+    standing[0].seen.readiness = Readiness(False)
+    assert not parent.readiness().ready
+    for one in standing:
+        await one.end()
+
+
+async def test_readiness_of_a_lone_process_is_plain(tmp_path: Path) -> None:
+    parent = supervisor(tmp_path)
+    one = Standing(beats=b"!")
+    assert await asyncio.wait_for(one.seen.begins(), 60)
+    parent._slots[0].child = one.seen
+    one.seen.readiness = Readiness(True, {"kafka": "away", "state": "serving"})
+    assert parent.readiness().detail["kafka"] == "away"
+    await one.end()
+
+
+async def test_of_processes_that_do_not_tell_what_differed_the_number_is_told(tmp_path: Path) -> None:
+    parent = supervisor(tmp_path, workers=3)
+    standing = [Standing(number, beats=b"!" if number < 2 else b"") for number in range(3)]
+    for slot, one in zip(parent._slots, standing, strict=True):
+        slot.child = one.seen
+    for one in standing[:2]:
+        assert await asyncio.wait_for(one.seen.begins(), 60)
+    report = msgspec.json.decode(await parent._drift_page(), type=DriftReport)
     assert (report.differences, report.since, report.silent) == ([], [], 2)
+    for one in standing:
+        await one.end()
 
 
 def test_where_the_path_of_the_temporary_folder_is_too_long_for_sockets_they_are_elsewhere(
@@ -152,24 +236,14 @@ def test_where_the_path_of_the_temporary_folder_is_too_long_for_sockets_they_are
     deep = tmp_path / ("d" * 100)
     deep.mkdir()
     monkeypatch.setattr("tempfile.tempdir", str(deep))
-    supervisor = Supervisor(settings(workers=64))
-    with supervisor._folder as folder, socket.socket(socket.AF_UNIX) as one:
-        one.bind(f"{folder}/63.sock")
-        assert Path(folder).stat().st_mode & 0o077 == 0
+    folder = make_socket_folder()
+    path = socket_path(folder, 63)
+    with socket.socket(socket.AF_UNIX) as one:
+        one.bind(str(path))
+    assert folder.stat().st_mode & 0o077 == 0
     assert not list(deep.iterdir())
-    monkeypatch.setattr("bridge.process.supervisor.SHORT_PLACES", (str(deep),))
+    path.unlink()
+    folder.rmdir()
+    monkeypatch.setattr(family, "SHORT_PLACES", (str(deep),))
     with pytest.raises(OSError, match="set TMPDIR to a folder with a shorter one"):
-        Supervisor(settings(workers=2))
-
-
-async def test_nobody_listens_until_a_child_does(monkeypatch: pytest.MonkeyPatch) -> None:
-    listening: list[int] = []
-
-    async def run(self: ChildProcess, listener: socket.socket, stopping: asyncio.Event) -> str:
-        listening.append(listener.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN))
-        stopping.set()
-        return "ended"
-
-    monkeypatch.setattr(ChildProcess, "run", run)
-    await asyncio.wait_for(Supervisor(settings(workers=2, host="127.0.0.1", port=0, admin_port=0)).run(), 30)
-    assert set(listening) == {0}
+        make_socket_folder()

@@ -99,6 +99,12 @@ class IngressProcess(Command):
         super().__init__("bridge", "serve", log=folder / "bridge.log", env={**env, **settings}, admin_port=admin_port)
 
     @property
+    def server_pid(self) -> int:
+        """The process that answers callbacks, where there is one: the child of the command's own."""
+        (child,) = self.children()
+        return child
+
+    @property
     def url(self) -> str:
         """`http://127.0.0.1:PORT/`, where callbacks are posted."""
         return f"http://127.0.0.1:{self.port}/"

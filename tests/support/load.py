@@ -67,6 +67,8 @@ class Load:
         token: str = TOKEN,
     ) -> None:
         self.sent: list[SentCallback] = []
+        self.turned_away: list[Exception] = []
+        """Why connections could not be opened, one of each attempt."""
         self._port = port
         self._connections = connections
         self._accounts_per_connection = accounts_per_connection
@@ -159,7 +161,8 @@ class Load:
             try:
                 async with asyncio.timeout(self._timeout):
                     reader, writer = await asyncio.open_connection("127.0.0.1", self._port)
-            except (OSError, TimeoutError):
+            except (OSError, TimeoutError) as error:
+                self.turned_away.append(error)
                 await asyncio.sleep(0.02)
                 continue
             try:

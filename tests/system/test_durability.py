@@ -38,7 +38,7 @@ def test_with_kafka_frozen_no_ok_leaves_before_a_sync_to_disk_that_covers_its_re
         "trace=pwrite64,write,writev,sendto,sendmsg,fsync,fdatasync",
     ]
     accounts = [f"account-{number:03d}" for number in range(30)]
-    with subprocess.Popen([*command, "-o", trace, "-p", str(bridge.pid)], stderr=subprocess.PIPE) as tracer:
+    with subprocess.Popen([*command, "-o", trace, "-p", str(bridge.server_pid)], stderr=subprocess.PIPE) as tracer:
         assert tracer.stderr
         assert b"attached" in tracer.stderr.readline()
         for account in accounts:

@@ -53,11 +53,11 @@ def full(_bridge: IngressProcess, disk: Path) -> Iterator[None]:
 def read_only(bridge: IngressProcess, disk: Path) -> AbstractContextManager[None]:
     # A file system with files open for writing refuses to become read-only, so the calls are made to fail as on one.
     calls = "openat,pwrite64,fdatasync,fsync,ftruncate,unlink,mkdir"
-    return injected([bridge.pid], calls, "error=EROFS", only=journals(disk))
+    return injected([bridge.server_pid], calls, "error=EROFS", only=journals(disk))
 
 
 def failing_sync(bridge: IngressProcess, disk: Path) -> AbstractContextManager[None]:
-    return injected([bridge.pid], "fdatasync,fsync", "error=EIO", only=journals(disk))
+    return injected([bridge.server_pid], "fdatasync,fsync", "error=EIO", only=journals(disk))
 
 
 def journals(disk: Path) -> list[Path]:

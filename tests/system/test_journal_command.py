@@ -58,17 +58,18 @@ def test_what_is_held_is_listed_shown_and_published_by_hand(ingress: MakeIngress
     bridge = ingress(f"127.0.0.1:{free_port()}")
     for number in range(3):
         assert bridge.post(recalled(f"u{number}", unread=1)).status == 200
+    pid = bridge.server_pid
     headings, row, *_ = of(bridge, "list").splitlines()
     assert headings.split("\t")[0] == "journal"
-    assert f":{bridge.pid} alive ({bridge.pid})" in row
+    assert f":{pid} alive ({pid})" in row
     assert bridge.topics.events in row
     shown = of(bridge, "show", "--limit", "2")
     assert [line.split("\t")[:2] for line in shown.splitlines()] == [[bridge.topics.events, f"u{n}"] for n in (0, 1)]
     told = journal("drain", bridge.journal_dir, code=1).stderr
-    assert f"in use by the living process {bridge.pid}" in told
+    assert f"in use by the living process {pid}" in told
     bridge.kill()
     listed = of(bridge, "list")
-    assert f":{bridge.pid} gone" in listed
+    assert f":{pid} gone" in listed
     assert "alive" not in listed
 
     bridge.topics.create(broker.bootstrap)

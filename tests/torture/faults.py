@@ -32,14 +32,11 @@ def begin(stage: Stage, step: Step) -> Undo | None:
 
 
 def _kill_process(stage: Stage, pick: int) -> None:
-    """Its parent starts it again. Where it has none, that is up to us."""
+    """Its parent starts it again."""
     processes = stage.processes
     if not processes:  # Just killed, and not started again yet.
         return
     victim = processes[pick % len(processes)]
-    if victim == stage.ingress.pid:
-        _kill_ingress(stage, pick)
-        return
     with suppress(ProcessLookupError):
         os.kill(victim, signal.SIGKILL)
     wait_until(lambda: victim not in stage.processes, timeout=10, what="the end of the process")

@@ -87,8 +87,7 @@ class Stage:
     @property
     def processes(self) -> list[int]:
         """The processes of the ingress that answer callbacks."""
-        children = self.ingress.children()
-        return children if self._workers > 1 else [self.ingress.pid]
+        return self.ingress.children()
 
     def start_ingress(self, workers: int | None = None) -> None:
         """Start it again; it is alive at the return, and ready when disk or Kafka are."""

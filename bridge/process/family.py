@@ -1,0 +1,116 @@
+"""The children of a parent, whatever part they play: begun, serving, leaving."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import os
+import secrets
+import shutil
+import socket
+import tempfile
+from functools import partial
+from pathlib import Path
+
+from bridge.process import child
+from bridge.process.child_process import ChildProcess
+from bridge.process.forking import Forks
+from bridge.process.handover import HandedChild
+from bridge.settings import BridgeSettings
+
+SOCKET_PATH_BYTES = 107
+"""Longer paths the system takes for no socket."""
+SHORT_PLACES = ("/tmp", "/run", "/dev/shm")  # noqa: S108 - a folder of ours alone is made there
+TOKEN_BYTES = 4
+
+
+class Family:
+    """Starts children, and knows all that are alive.
+
+    Args:
+        settings: of the children.
+        forks: where they come from.
+        listener: the bound socket that they share.
+        folder: for the sockets of their admin pages.
+    """
+
+    def __init__(self, settings: BridgeSettings, forks: Forks, listener: socket.socket, folder: Path) -> None:
+        self._settings = settings
+        self._forks = forks
+        self._listener = listener
+        self._folder = folder
+        self._alive: set[ChildProcess] = set()
+
+    async def start(self, number: int, start_timeout_s: float) -> ChildProcess:
+        """Start a child.
+
+        Args:
+            number: its name in logs and metrics.
+            start_timeout_s: within which it has to accept callbacks.
+
+        Raises:
+            OSError: it cannot be started.
+        """
+        self._folder.mkdir(mode=0o700, exist_ok=True)  # Whoever tidies up TMPDIR may have removed it.
+        admin_socket = socket_path(self._folder, number)
+        name = str(number) if self._settings.workers > 1 else ""
+        ours, theirs = socket.socketpair()
+        with theirs:
+            try:
+                pid = await self._forks.fork(
+                    partial(child.run, self._settings, self._listener, theirs, admin_socket, name),
+                    keep=(self._listener.fileno(), theirs.fileno()),
+                )
+            except OSError:
+                ours.close()
+                raise
+        return self.adopt(HandedChild(number, pid, ours.detach(), str(admin_socket)), start_timeout_s)
+
+    def adopt(self, handed: HandedChild, start_timeout_s: float) -> ChildProcess:
+        """Take in a child that there is."""
+        made = ChildProcess(handed, self._settings, start_timeout_s)
+        self._alive.add(made)
+        made.ended.add_done_callback(lambda _: self._alive.discard(made))
+        return made
+
+    def hand_over(self) -> list[HandedChild]:
+        """What a successor of this parent has to know of them."""
+        return [one.hand_over() for one in self._alive]
+
+    def look(self) -> None:
+        """One of them has ended, perhaps."""
+        for one in self._alive:
+            one.look()
+
+    async def end(self) -> None:
+        """Ask all of them to stop, and wait until they have."""
+        while self._alive:  # One may have begun meanwhile.
+            for one in self._alive:
+                one.terminate()
+            await asyncio.wait({one.ended for one in self._alive}, return_when=asyncio.ALL_COMPLETED)
+            await asyncio.sleep(0)
+
+
+def socket_path(folder: Path, number: int) -> Path:
+    """Where a child may serve its admin pages to its parent, beside the one that it takes the place of."""
+    return folder / f"{number}-{secrets.token_hex(TOKEN_BYTES)}.sock"
+
+
+def make_socket_folder() -> Path:
+    """A new folder, of ours alone, for the sockets of children; elsewhere where TMPDIR is too deep for them.
+
+    Raises:
+        OSError: there is no place for it.
+    """
+    for place in (tempfile.gettempdir(), *SHORT_PLACES):
+        with contextlib.suppress(OSError):
+            folder = Path(tempfile.mkdtemp(prefix="bridge-", dir=place))
+            if len(os.fsencode(socket_path(folder, 99))) <= SOCKET_PATH_BYTES:
+                return folder
+            shutil.rmtree(folder, ignore_errors=True)
+    raise OSError(
+        errno.ENAMETOOLONG,
+        f"the path of {tempfile.gettempdir()} is too long for sockets, and {', '.join(SHORT_PLACES)} cannot be written:"
+        " set TMPDIR to a folder with a shorter one",
+    )
