@@ -11,8 +11,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from bench import back, gate, instructions, profiles, report
 from bench import first as firsts
-from bench import gate, instructions, profiles, report
 from bench import outage as outages
 from bench import scaling as scalings
 from bench import soak as soaking
@@ -136,6 +136,22 @@ def outage(
         f" at most {found.rss_max / 1e6:.0f}; {found.backlog_records:,} events drained in {found.drain_s:.1f} s, "
         f"{found.drain_ratio:.1f} x the live rate; p99 {found.p99_before_ms:.1f} ms before, {found.p99_frozen_ms:.1f} "
         f"frozen, {found.p99_drain_ms:.1f} at worst while draining"
+    )
+
+
+@app.command(name="back")
+def back_after_kill(
+    kills: Annotated[int, typer.Option(help="How often the process is killed.")] = 20,
+    out: Annotated[Path, typer.Option(help="Folder for back.json.")] = OUT,
+) -> None:
+    """Back after kill -9: how soon callbacks are accepted again, under load."""
+    with tempfile.TemporaryDirectory(prefix="im-bridge-back-") as folder:
+        found = back.measure(Path(folder), kills=kills, say=console.print)
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "back.json").write_bytes(msgspec.json.encode(found))
+    console.print(
+        f"accepting again {found.median_s * 1000:.0f} ms after kill -9 (median of {len(found.seconds)}, "
+        f"at most {found.seconds[-1] * 1000:.0f} ms)"
     )
 
 

@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 
 CANNOT_SERVE = 78
 """The exit status of a process that cannot begin, and says why in the log (EX_CONFIG of sysexits.h)."""
-REPLACED = signal.SIGUSR1
+REPLACED = signal.SIGUSR2
 """Tells a process that a successor accepts in its place."""
 
 

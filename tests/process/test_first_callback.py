@@ -65,7 +65,7 @@ class Watched:
             with self._ingress.connection() as connection:
                 connection.sendall(wire(callback, query, field))
                 assert connection.recv(65_536).startswith(b"HTTP/1.1 200")
-        os.kill(self._ingress.pid, signal.SIGUSR1)
+        os.kill(self._ingress.server_pid, signal.SIGUSR1)
         told = self._out.with_suffix(f".{self._told}")
         self._told += 1
         wait_until(told.exists, timeout=60, what="what was called")

@@ -176,7 +176,7 @@ async def test_a_successor_that_does_not_begin_replaces_nobody_and_one_that_does
     assert (slot.child, former.seen.is_leaving) == (former.seen, False)
     assert await asyncio.wait_for(slot.replace(), 60) == ""
     assert slot.child is good.seen
-    assert await former.seen.ended == "ended with signal SIGUSR1", "asked to go, and not killed"
+    assert await former.seen.ended == "ended with signal SIGUSR2", "asked to go, and not killed"
     await good.end()
 
 
