@@ -28,9 +28,9 @@ def check(settings: BridgeSettings) -> None:
 
     async def make() -> None:
         Bridge(settings)
+        warm_up(settings)
 
     asyncio.run(make())
-    warm_up(settings)
 
 
 async def ask_to_check(command: Sequence[str], *, within_s: float) -> str:

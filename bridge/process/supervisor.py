@@ -66,7 +66,7 @@ def supervise(settings: BridgeSettings) -> int:
     handover = take_handover()
     most_connections(settings)
     ports = take_ports(settings, handover)
-    warm_up(settings)  # Whoever is forked from here has done it, too.
+    asyncio.run(_warm(settings))
     folder = Path(handover.folder) if handover else make_socket_folder()
 
     async def run(forks: Forks) -> int:
@@ -76,6 +76,11 @@ def supervise(settings: BridgeSettings) -> int:
         return forking.run(run)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+async def _warm(settings: BridgeSettings) -> None:
+    """Do once what whoever is forked from here has done then, too."""
+    warm_up(settings)
 
 
 class Supervisor:
