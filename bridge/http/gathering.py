@@ -1,11 +1,11 @@
-"""Requests that have arrived whole gather for a few milliseconds, and are then handled in one go.
+"""Requests that have arrived whole gather for a moment, and are then handled in one go.
 
 The journal wants them as one group anyway; and a step that is done many times in a row finds its code in the caches of
 the processor, and takes half as long as one that takes turns with parsing and system calls.
 
-They do not gather for nothing: when Kafka confirms something, what has gathered meanwhile leaves at once, and where few
-come, and it has confirmed all that there was, what arrives does. Then a reply takes about a round trip. Only while many
-come, and the processor's time is what is short, it is worth more to have them together.
+They do not gather for nothing: when the event loop has gone around and nothing more has arrived, nothing more is about
+to. So the more there is to do, the more gathers, and a reply takes little more than a round trip to Kafka. Only where
+each group becomes a row of the journal, since Kafka confirms nothing, it is worth its time to have fewer of them.
 """
 
 from __future__ import annotations
@@ -19,12 +19,6 @@ from bridge.ingress.request import CallbackRequest
 from bridge.ingress.verify import Verdict
 
 log = logging.getLogger(__name__)
-
-
-QUIET_S = 0.004
-"""After so long without any, one that arrives hardly has company to wait for."""
-BUSY_LOT = 16
-"""After so many in one go the next gather for their time."""
 
 
 class WholeRequest(CallbackRequest, Protocol):
@@ -45,7 +39,7 @@ class Gathering:
         accept: `Ingress.accept`: answers a request, now or later.
         flush: called when all that had gathered are accepted.
         gather_s: how long they gather at most.
-        is_awaited: whether what is handed over now would leave for Kafka at once.
+        confirms: whether Kafka confirms what it is sent at present.
     """
 
     def __init__(
@@ -54,41 +48,42 @@ class Gathering:
         flush: Callable[[], None],
         *,
         gather_s: float,
-        is_awaited: Callable[[], bool] = lambda: False,
+        confirms: Callable[[], bool] = lambda: True,
     ) -> None:
         self._accept = accept
         self._flush = flush
         self._gather_s = gather_s
-        self._is_awaited = is_awaited
-        self._is_busy = False
-        self._handed_over_at = 0.0
-        """By the event loop's clock."""
+        self._confirms = confirms
         self._timer: asyncio.Handle | None = None
+        self._until = 0.0
+        """By the event loop's clock."""
         self._gathered: list[WholeRequest] = []
         self._loop = asyncio.get_running_loop()
 
     def add(self, request: WholeRequest) -> None:
         """A request is whole."""
         if self._timer is None:
-            is_quiet = self._loop.time() - self._handed_over_at > QUIET_S
-            if is_quiet and not self._is_busy and self._is_awaited():
-                # Not before what else has arrived by now was read.
-                self._timer = self._loop.call_soon(self._hand_over)
+            if self._confirms():
+                self._until = self._loop.time() + self._gather_s
+                self._timer = self._loop.call_soon(self._look, 0)
             else:
-                self._timer = self._loop.call_later(self._gather_s, self._hand_over)
+                self._timer = self._loop.call_later(self._gather_s, self.hand_over)
         self._gathered.append(request)
 
-    def end(self) -> None:
-        """Hand over what has gathered, unless many come: it leaves at once."""
-        if self._timer is not None and not self._is_busy:
-            self._timer.cancel()
-            self._hand_over()
+    def _look(self, seen: int) -> None:
+        """Hand over if no more than `seen` have gathered, which were there the last time around, or time is up."""
+        found = len(self._gathered)
+        if found == seen or self._loop.time() >= self._until:
+            self.hand_over()
+        else:
+            self._timer = self._loop.call_soon(self._look, found)
 
-    def _hand_over(self) -> None:
-        self._timer = None
+    def hand_over(self) -> None:
+        """Have all accepted that have gathered."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
         requests, self._gathered = self._gathered, []
-        self._handed_over_at = self._loop.time()
-        self._is_busy = len(requests) >= BUSY_LOT
         try:
             for request in requests:
                 try:

@@ -37,14 +37,14 @@ class HttpServer:
     Args:
         ingress: accepts callbacks.
         flush: of the journal, called after each lot of callbacks.
-        gather_s: how long callbacks gather to be handled as one lot.
+        gather_s: how long callbacks gather at most, to be handled as one lot.
         head_timeout_s: how long the head of a request may take to arrive.
         body_timeout_s: how long a body may take to arrive.
         max_body_bytes: a larger body is refused, and not read to its end.
         bodies_max_bytes: what all bodies may take.
         keepalive_s: how long an idle connection is kept.
         max_connections: most connections.
-        is_awaited: whether what is handled now would leave for Kafka at once, so that nothing need gather.
+        confirms: whether Kafka confirms what it is sent at present.
     """
 
     def __init__(
@@ -59,14 +59,14 @@ class HttpServer:
         bodies_max_bytes: int,
         keepalive_s: float,
         max_connections: int,
-        is_awaited: Callable[[], bool] = lambda: False,
+        confirms: Callable[[], bool] = lambda: True,
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self.table = ConnectionTable(max_connections)
         """The connections that there are."""
         self._context = HttpContext(
             ingress=ingress,
-            gathering=Gathering(ingress.accept, flush, gather_s=gather_s, is_awaited=is_awaited),
+            gathering=Gathering(ingress.accept, flush, gather_s=gather_s, confirms=confirms),
             table=self.table,
             bodies=BodyBudget(bodies_max_bytes),
             malformed=MalformedLog(),
@@ -84,13 +84,13 @@ class HttpServer:
         flush: Callable[[], None],
         *,
         max_connections: int,
-        is_awaited: Callable[[], bool],
+        confirms: Callable[[], bool],
     ) -> Self:
         """The one that the settings describe.
 
         Args:
             max_connections: as many of those of the settings as the process has descriptors for.
-            is_awaited: whether what is handled now would leave for Kafka at once.
+            confirms: whether Kafka confirms what it is sent at present.
         """
         return cls(
             ingress,
@@ -102,12 +102,12 @@ class HttpServer:
             bodies_max_bytes=settings.bodies_max_bytes,
             keepalive_s=settings.keepalive_s,
             max_connections=max_connections,
-            is_awaited=is_awaited,
+            confirms=confirms,
         )
 
     def end_gathering(self) -> None:
-        """Handle what has arrived whole: Kafka has confirmed something, and takes more."""
-        self._context.gathering.end()
+        """Handle now what has arrived whole."""
+        self._context.gathering.hand_over()
 
     @property
     def body_bytes(self) -> int:

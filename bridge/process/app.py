@@ -75,9 +75,8 @@ class Bridge:
             self._ingress,
             self._journal.flush,
             max_connections=most_connections(settings),
-            is_awaited=lambda: self._publisher.is_idle,
+            confirms=lambda: self._publisher.confirms,
         )
-        self._publisher.on_confirmed = self._server.end_gathering
         self._acceptor: Acceptor | None = None
         self._admin = AdminServer(
             settings.admin_host,

@@ -81,7 +81,7 @@ class WarmUp:
             Ingress(settings, self.journal, drift=NothingNoted()),
             lambda: None,
             max_connections=1,
-            is_awaited=lambda: False,
+            confirms=lambda: True,
         )
         self._app, tokens = next(iter(settings.apps.items()))
         self._token = tokens[0].get_secret_value() if tokens else None

@@ -153,11 +153,6 @@ class ProducerSession:
         return self._lost is None and self._answers and max(self._oldest_s, blocked_s) < SLOW_AFTER_S
 
     @property
-    def is_idle(self) -> bool:
-        """Whether all is confirmed that was leased: what comes now is sent at once."""
-        return self._lost is None and not self._active
-
-    @property
     def _oldest_s(self) -> float:
         """Seconds since the oldest batch was made that is not confirmed."""
         oldest = min((batch.made_at for lane in self._active.values() for batch in lane.unconfirmed), default=None)

@@ -23,7 +23,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable
 from typing import Literal
 
 from bridge.journal.topic_queue import TopicQueue
@@ -53,8 +52,6 @@ class Publisher:
     def __init__(self, settings: BridgeSettings) -> None:
         self.confirms = False
         """Whether Kafka is confirming events; looked at a few times a second."""
-        self.on_confirmed: Callable[[], None] = lambda: None
-        """Called when Kafka has confirmed events."""
         self.topic = settings.topic
         """Of events."""
         self._settings = settings
@@ -124,12 +121,6 @@ class Publisher:
         times = (topic.oldest_ms for topic in self._topics.values())
         return min((time_ms for time_ms in times if time_ms is not None), default=None)
 
-    @property
-    def is_idle(self) -> bool:
-        """Whether Kafka has confirmed all events that it was sent, so that one that comes now is sent at once."""
-        events = self._topics.get(self._settings.topic)
-        return events is not None and events.is_idle
-
     def record_limit(self, topic: str) -> int | None:
         """Bytes of the largest record (key, value, headers) that a topic takes, as its broker said; None: not known."""
         publisher = self._topics.get(topic)
@@ -143,13 +134,9 @@ class Publisher:
             self._settings,
             arrivals=self._arrivals,
             throttle=self._throttle,
-            on_confirmed=self._events_confirmed if queue.topic == self._settings.topic else lambda: None,
         )
         self._topics[queue.topic] = publisher
         self._tasks.append(asyncio.get_running_loop().create_task(publisher.run()))
-
-    def _events_confirmed(self) -> None:
-        self.on_confirmed()
 
     async def _watch_quarantine(self, source: Source) -> None:
         while True:

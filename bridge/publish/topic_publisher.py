@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import gc
 import logging
-from collections.abc import Callable
 
 from aiokafka.errors import KafkaError
 
@@ -64,7 +63,6 @@ class TopicPublisher:
         settings: connection, topics, compression.
         arrivals: of callbacks, shared by all topics.
         throttle: shared by all topics, so that a problem of theirs is logged once.
-        on_confirmed: called when Kafka has confirmed some records.
     """
 
     def __init__(
@@ -76,7 +74,6 @@ class TopicPublisher:
         *,
         arrivals: Arrivals,
         throttle: Throttle,
-        on_confirmed: Callable[[], None] = lambda: None,
     ) -> None:
         self.problem = ""
         """Why there is no producer, in words; empty while there is one."""
@@ -85,7 +82,6 @@ class TopicPublisher:
         self._quarantine = quarantine
         self._settings = settings
         self._throttle = throttle
-        self._on_confirmed = on_confirmed
         self._window = Window(queue, source)
         self._rejection_search = RejectionSearch()
         self._survivors = Survivors(self._window, Pace(arrivals), RoundSize(), self._rejection_search)
@@ -117,11 +113,6 @@ class TopicPublisher:
     def oldest_ms(self) -> int | None:
         """When the oldest record was received that was leased and is not confirmed, Unix ms; None: there is none."""
         return self._window.oldest_ms
-
-    @property
-    def is_idle(self) -> bool:
-        """Whether all is confirmed that it was given, and what it is given now is sent at once."""
-        return self._session is not None and self._session.is_idle
 
     @property
     def confirms(self) -> bool:
@@ -193,7 +184,6 @@ class TopicPublisher:
 
     def _count_published(self, records: int) -> None:
         self._published.inc(records)
-        self._on_confirmed()
 
     async def _watch_limit(self) -> None:
         """Know the largest record of the topic, also when somebody changes it."""
