@@ -24,7 +24,14 @@ from bench.toolchains import BuildError, slow_clock
 CONNECTIONS = (64, 256)
 WARM_UP_CALLBACKS = 512
 MEASURED_CALLBACKS = 2_048
-VALGRIND = ("valgrind", "--tool=callgrind", "--instr-atstart=no", "--collect-jumps=no", "--separate-threads=no")
+VALGRIND = (
+    "valgrind",
+    "--tool=callgrind",
+    "--trace-children=yes",
+    "--instr-atstart=no",
+    "--collect-jumps=no",
+    "--separate-threads=no",
+)
 
 
 class Instructions(msgspec.Struct):
@@ -46,7 +53,7 @@ def count(rows: Sequence[ServerRow], folder: Path) -> dict[str, dict[int, Instru
 def _count(row: ServerRow, folder: Path, kafka: RealKafka) -> dict[int, Instructions]:
     out = folder / f"callgrind.{len(list(folder.iterdir()))}"
     with pinned(set(row.cores)):
-        under = ("env", "PYTHONHASHSEED=0", f"LD_PRELOAD={slow_clock()}", *VALGRIND, f"--callgrind-out-file={out}")
+        under = ("env", "PYTHONHASHSEED=0", f"LD_PRELOAD={slow_clock()}", *VALGRIND, f"--callgrind-out-file={out}.%p")
         server = row.start(folder, kafka, under)
     try:
         return {number: _measure(server, number, out) for number in CONNECTIONS}
@@ -63,9 +70,9 @@ def _measure(server: Running, number: int, out: Path) -> Instructions:
         for _ in range(rounds):
             send_round(server.process, opened)
         _control(server, "--instr=off")
-    before = set(out.parent.glob(f"{out.name}.*"))
+    before = set(out.parent.glob(f"{out.name}.{server.pid}.*"))
     _control(server, "--dump")
-    (profile,) = set(out.parent.glob(f"{out.name}.*")) - before
+    (profile,) = set(out.parent.glob(f"{out.name}.{server.pid}.*")) - before
     return Instructions(_total(profile) / (rounds * number), profile)
 
 
