@@ -11,7 +11,7 @@ CHECKED = { command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) cannot be found
 INSTALL = $(CHECKED) requirements.install
 
 .PHONY: help setup demo test test-slow model-test compose-test chart chart-test torture bench instructions outage soak \
-	examples lint format wheel sbom lock clean
+	examples lint metrics rules-test observe-test format wheel sbom lock clean
 help:           ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 16
 
@@ -94,6 +94,24 @@ lint: setup     ## ruff, mypy --strict, the direction of imports, and whether sc
 	$(VENV)/bin/python -m deploy.helm --check
 	$(VENV)/bin/bridge settings --page docs/settings.md --check
 	$(VENV)/bin/consumers settings --page docs/settings.md --check
+	$(VENV)/bin/python -m deploy --check
+
+metrics: setup  ## docs/metrics.md and the dashboard deploy/grafana/im-bridge.json, from what the code declares
+	$(VENV)/bin/python -m deploy
+
+# Debian's package has promtool too.
+PROMETHEUS = command -v promtool >/dev/null && command -v prometheus >/dev/null || { \
+	root=$$([ "$$(id -u)" = 0 ] || echo sudo); $$root apt-get update -qq \
+	&& $$root env DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends prometheus >/dev/null; }
+
+rules-test:     ## the alerts of deploy/prometheus: each fires for what it is for; takes promtool from Debian where it is missing
+	@$(PROMETHEUS)
+	promtool check rules deploy/prometheus/rules.yaml
+	cd deploy/prometheus && promtool test rules rules-test.yaml
+
+observe-test: setup ## a real Prometheus scrapes a real bridge through an outage of Kafka: the alert fires, and resolves
+	@$(PROMETHEUS)
+	CI=true $(VENV)/bin/python -m pytest tests/system/test_observed_outage.py $(ARGS)
 
 format: setup   ## let ruff format the code
 	$(VENV)/bin/ruff format .

@@ -9,7 +9,8 @@ from http import HTTPStatus
 from pathlib import Path
 
 import orjson
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client.registry import Collector
 
 from common.get_server import GetServer, ServedPage
 from common.listening import listen, listen_at
@@ -57,7 +58,7 @@ class AdminServer:
         port: int,
         *,
         readiness: Callable[[], Readiness],
-        registry: CollectorRegistry,
+        registry: Collector,
         unix_socket: str | None = None,
         listener: socket.socket | None = None,
         refresh: Callable[[], Awaitable[None]] | None = None,

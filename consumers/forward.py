@@ -48,6 +48,7 @@ from yarl import URL
 from common.logs import Throttle
 from common.query_string import unsigned
 from consumers.errors import PoisonError, RetryLater, WorkerRefusedError
+from consumers.metrics import FORWARD_POSTS, FORWARD_WITHOUT_ORIGINAL
 from consumers.worker import BaseWorker, Context
 
 log = logging.getLogger(__name__)
@@ -120,12 +121,9 @@ class Forward(BaseWorker[OriginalCallback]):
         self._shown_url = f"{parts.scheme}://{parts.hostname}{f':{parts.port}' if parts.port else ''}{parts.path}"
         self._settings = settings
         self._metrics = context.metrics
-        self._without_original = context.metrics.counter(
-            "forward_without_original", "Events skipped for want of the original callback, see BRIDGE_KEEP_RAW."
-        ).labels(context.metrics.worker)
-        self._posts = context.metrics.counter(
-            "forward_posts", "Posts by status class: 2xx, …; none: no reply.", "status"
-        )
+        without_original = context.metrics.own_counter(FORWARD_WITHOUT_ORIGINAL)
+        self._without_original = without_original.labels(context.metrics.worker)
+        self._posts = context.metrics.own_counter(FORWARD_POSTS)
         await self.stop()
         self._session = aiohttp.ClientSession(
             timeout=aiohttp.ClientTimeout(total=settings.forward_timeout_s),

@@ -62,6 +62,11 @@ class ConnectionTable:
         self._sweep: asyncio.TimerHandle | None = None
         self._throttle = Throttle(10.0)
 
+    @property
+    def limit(self) -> int:
+        """How many there may be."""
+        return self._max_connections
+
     def __len__(self) -> int:
         return len(self._unproven) + len(self._proven)
 

@@ -59,6 +59,8 @@ class Decider:
         }
         self._rules = [(pattern.lower(), made[url]) for pattern, url in urls.items()]
         self._rules.sort(key=lambda rule: any(mark in rule[0] for mark in "*?["))  # Stable: patterns keep their order.
+        awaited = (entry.callback.command for entry in registry.ENTRIES if entry.callback.awaits_answer)
+        metrics.expect_decisions([command for command in awaited if self.endpoint(command) is not None])
         self._refuses = refuses
         self._max_connections = max_connections
         self._session: aiohttp.ClientSession | None = None

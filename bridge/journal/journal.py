@@ -67,6 +67,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
+from bridge import metrics
 from bridge.journal.budget import DiskBudget
 from bridge.journal.deadlines import ReplyDeadlines
 from bridge.journal.files import JournalFiles
@@ -246,6 +247,7 @@ class Journal:
         for group in gathered.values():
             self._last_seq += 1
             group.seq = self._last_seq
+            metrics.GATHERED.count(len(group.records))
             group.flushed = self._loop.time()
             group.become(GroupState.UNWRITTEN)
             self._memory_bytes += GROUP_OVERHEAD_BYTES

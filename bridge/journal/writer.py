@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from typing import Any, NamedTuple, TypeVar
 
+from bridge import metrics
 from bridge.journal.store import Row, Store
 
 log = logging.getLogger(__name__)
@@ -179,6 +180,7 @@ class JournalWriter(FileThread):
         syncs = [request.sync_through for request in requests if request.sync_through is not None]
         if store.has_failed and (syncs or any(request.rows for request in requests)):
             return  # The loop knows, and has taken these groups back.
+        began = time.perf_counter()
         try:
             store.write(
                 (row for request in requests if request.rows for row in request.rows()),
@@ -189,6 +191,7 @@ class JournalWriter(FileThread):
             self._fail(store, error)
             return
         if syncs:
+            metrics.SYNC_SECONDS.observe(time.perf_counter() - began)
             self._loop.call_soon_threadsafe(self._on_synced, store, max(syncs))
 
     def _look_after(self, store: Store) -> None:

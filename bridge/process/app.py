@@ -19,6 +19,7 @@ from bridge.ingress.ingress import Ingress
 from bridge.journal.journal import Journal
 from bridge.normalize.differences import DRIFT_PATH
 from bridge.normalize.drift import Drift
+from bridge.process import gauges
 from bridge.process.descriptors import most_connections
 from bridge.process.freed_memory import FreedMemory
 from bridge.process.status import STATUS_PATH, ProcessStatus, StatusReport
@@ -30,6 +31,7 @@ from bridge.settings import DEV_TOKEN, BridgeSettings
 from common import logs
 from common.admin import AdminServer, Readiness
 from common.gc_tuning import tune_garbage_collector
+from common.metrics.loop_lag import watch_loop_lag
 from common.networks import NetworkSet
 
 log = logging.getLogger(__name__)
@@ -50,7 +52,7 @@ JOURNAL_SHARE = 4
 LAST_S = 0.25
 """At a stop, how long what comes after the journal may take."""
 REFRESH_INTERVAL_S = 0.5
-"""Between two looks at what gauges show, at what is held, and at files of tokens."""
+"""Between two looks at the networks that may post, at what is held, and at files of tokens."""
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
@@ -95,6 +97,8 @@ class Bridge:
         self._stopping = False
         self._refreshing: asyncio.Task[None] | None = None
         self._watching: asyncio.Task[None] | None = None
+        self._measuring: asyncio.Task[None] | None = None
+        gauges.show_limits(settings)
 
     def readiness(self) -> Readiness:
         """Ready = can durably accept: by disk or by Kafka. That Kafka is away is no reason to be unready."""
@@ -127,7 +131,8 @@ class Bridge:
     async def _measure(self) -> None:
         """Whoever asks is told what is held now, not what was half a second ago: only then does 0 mean that all is in
         Kafka."""
-        self._set_gauges()
+        gauges.show_status(self.status(), self._journal, kafka_ok=self._publisher.confirms)
+        gauges.show_traffic(self._ingress, self._server)
 
     async def _drift_page(self) -> bytes:
         return msgspec.json.encode(self._drift.report())
@@ -162,6 +167,7 @@ class Bridge:
         self._acceptor = Acceptor(listener, self._server)
         self._acceptor.start()
         self._refreshing = asyncio.create_task(self._refresh_for_ever())
+        self._measuring = asyncio.create_task(watch_loop_lag(metrics.LOOP_LAG_SECONDS.observe))
 
     def leave(self) -> None:
         """Be unready from now on, and accept callbacks all the same."""
@@ -195,8 +201,8 @@ class Bridge:
         await self._status_socket.stop()
         await self._journal.stop(journal_s)
         self._status_watch.tell_what_stays()
-        if self._refreshing is not None:
-            self._refreshing.cancel()
+        for task in filter(None, (self._refreshing, self._measuring)):
+            task.cancel()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(LAST_S):
                 if self._allow_list is not None:
@@ -223,11 +229,11 @@ class Bridge:
     async def _refresh_for_ever(self) -> None:
         while True:
             try:
-                self._set_gauges()
+                self._show_networks()
                 self._note_memory()
                 self._take_new_settings()
             except Exception:  # Else both would stand still from now on, and nobody would know.
-                log.exception("gauges or settings could not be refreshed; it is tried again")
+                log.exception("networks or settings could not be refreshed; it is tried again")
             await asyncio.sleep(REFRESH_INTERVAL_S)
 
     def _note_memory(self) -> None:
@@ -249,25 +255,11 @@ class Bridge:
                 self._ingress.allow(NetworkSet(latest.static_networks), "")
         metrics.SETTINGS_REFUSED.set(bool(self._settings.refused))
 
-    def _set_gauges(self) -> None:
-        state = self._journal.state
-        kafka_ok = self._publisher.confirms
-        quarantined = self._publisher.quarantine.usage
-        metrics.JOURNAL_BYTES.set(state.stored_bytes)
-        metrics.QUARANTINE_FILES.set(quarantined.files)
-        metrics.QUARANTINE_BYTES.set(quarantined.bytes)
-        metrics.MEMORY_BYTES.set(state.memory_bytes)
-        metrics.IN_FLIGHT.set(self._ingress.in_flight)
-        metrics.CONNECTIONS.set(len(self._server.table))
-        metrics.BODY_BYTES.set(self._server.body_bytes)
+    def _show_networks(self) -> None:
         if self._allow_list is not None:
             self._allow_list.refresh()
         else:
             metrics.ALLOWED_NETWORKS.set(len(self._settings.latest().static_networks))
-        metrics.CLOCK_SKEW.set(self._ingress.clock_skew_s)
-        metrics.DISK_OK.set(state.disk_ok)
-        metrics.KAFKA_OK.set(kafka_ok)
-        metrics.DEGRADED.set(not (state.disk_ok and kafka_ok))
 
 
 def warn_of_tokens(settings: BridgeSettings) -> None:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import signal
 import socket
 from pathlib import Path
 
 import uvloop
+from prometheus_client import generate_latest
 
+from bridge import metrics
 from bridge.process.app import Leaving, serve
 from bridge.process.heartbeat import Heart
 from bridge.settings import BridgeSettings
@@ -58,3 +61,21 @@ async def _serve(settings: BridgeSettings, listener: socket.socket, parent: sock
             await serve(settings, listener, admin_socket=str(admin), leaving=leaving, accepting=heart.accepting)
         finally:
             heartbeats.cancel()
+    if not leaving.alone.is_set():
+        _leave_metrics(last_metrics(admin))
+
+
+def last_metrics(admin: Path) -> Path:
+    """Where a process leaves its page of metrics at its end: what it counted since it was asked last is in no other.
+
+    Args:
+        admin: path of its admin pages.
+    """
+    return admin.with_suffix(".metrics")
+
+
+def _leave_metrics(path: Path) -> None:
+    with contextlib.suppress(OSError):
+        unfinished = path.with_suffix(".part")
+        unfinished.write_bytes(generate_latest(metrics.REGISTRY))
+        unfinished.rename(path)

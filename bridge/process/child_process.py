@@ -15,13 +15,15 @@ from pathlib import Path
 import msgspec
 import orjson
 from aiohttp import ClientError, ClientSession, ClientTimeout, UnixConnector
+from prometheus_client.parser import text_string_to_metric_families
 
 from bridge.normalize.differences import DRIFT_PATH, DriftReport
 from bridge.process import heartbeat
-from bridge.process.child import CANNOT_SERVE, REPLACED
+from bridge.process.child import CANNOT_SERVE, REPLACED, last_metrics
 from bridge.process.handover import HandedChild
 from bridge.process.heartbeat import HeartbeatMonitor
 from bridge.process.running_time import RunningTime
+from bridge.process.totals import ProcessPage
 from bridge.settings import BridgeSettings
 from common.admin import Readiness
 
@@ -51,7 +53,7 @@ class ChildProcess:
         self.pid = handed.pid
         self.readiness = Readiness(False, {"state": "starting"})
         self.metrics = ""
-        """Its page of metrics, as it was at the last `refresh`."""
+        """Its page of metrics, as it was at the last `refresh`, or at its end."""
         self.started_at = time.monotonic()
         self.was_too_slow = False
         """Whether it was killed before it accepted anything."""
@@ -92,6 +94,10 @@ class ChildProcess:
             is_accepting=self.accepting.is_set(),
             is_leaving=self.is_leaving,
         )
+
+    def page(self) -> ProcessPage:
+        """What it told last."""
+        return ProcessPage(str(self.number), self.pid, text_string_to_metric_families(self.metrics))
 
     def look(self) -> None:
         """Look at once whether it has ended."""
@@ -172,7 +178,14 @@ class ChildProcess:
             self._loop.remove_reader(self._heartbeats)
             self._heartbeats.close()
             self._admin_socket.unlink(missing_ok=True)
+            self._take_last_metrics()
             self.readiness = Readiness(False, {"state": "ended"})
+
+    def _take_last_metrics(self) -> None:
+        left = last_metrics(self._admin_socket)
+        with contextlib.suppress(OSError):  # None are there of a process that was killed.
+            self.metrics = left.read_text()
+            left.unlink()
 
     def _outcome(self) -> str | None:
         try:

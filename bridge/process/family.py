@@ -10,6 +10,7 @@ import secrets
 import shutil
 import socket
 import tempfile
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from bridge.process import child
 from bridge.process.child_process import ChildProcess
 from bridge.process.forking import Forks
 from bridge.process.handover import HandedChild
+from bridge.process.totals import ProcessPage
 from bridge.settings import BridgeSettings
 
 SOCKET_PATH_BYTES = 107
@@ -33,13 +35,22 @@ class Family:
         forks: where they come from.
         listener: the bound socket that they share.
         folder: for the sockets of their admin pages.
+        on_end: called with each that has ended.
     """
 
-    def __init__(self, settings: BridgeSettings, forks: Forks, listener: socket.socket, folder: Path) -> None:
+    def __init__(
+        self,
+        settings: BridgeSettings,
+        forks: Forks,
+        listener: socket.socket,
+        folder: Path,
+        on_end: Callable[[ChildProcess], object],
+    ) -> None:
         self._settings = settings
         self._forks = forks
         self._listener = listener
         self._folder = folder
+        self._on_end = on_end
         self._alive: set[ChildProcess] = set()
 
     async def start(self, number: int, start_timeout_s: float) -> ChildProcess:
@@ -71,8 +82,16 @@ class Family:
         """Take in a child that there is."""
         made = ChildProcess(handed, self._settings, start_timeout_s)
         self._alive.add(made)
-        made.ended.add_done_callback(lambda _: self._alive.discard(made))
+        made.ended.add_done_callback(lambda _: self._note_end(made))
         return made
+
+    async def refresh(self) -> None:
+        """Fetch readiness and metrics of each."""
+        await asyncio.gather(*(one.refresh() for one in self._alive))
+
+    def pages(self) -> list[ProcessPage]:
+        """What each told last."""
+        return [one.page() for one in self._alive]
 
     def hand_over(self) -> list[HandedChild]:
         """What a successor of this parent has to know of them."""
@@ -82,6 +101,10 @@ class Family:
         """One of them has ended, perhaps."""
         for one in self._alive:
             one.look()
+
+    def _note_end(self, child: ChildProcess) -> None:
+        self._alive.discard(child)
+        self._on_end(child)
 
     async def end(self) -> None:
         """Ask all of them to stop, and wait until they have."""

@@ -42,6 +42,18 @@ class HandedChild(msgspec.Struct):
     is_leaving: bool = False
 
 
+class HandedCounts(msgspec.Struct):
+    """What a process has counted."""
+
+    process: str
+    """Its name in metrics."""
+    counts: list[tuple[str, str, tuple[tuple[str, str], ...], float]]
+    """Family, name and labels of each sample, and its value."""
+    pid: int = 0
+    """0: all of that name that have ended."""
+    started: float = 0
+
+
 class Handover(msgspec.Struct):
     """All of it."""
 
@@ -52,6 +64,10 @@ class Handover(msgspec.Struct):
     children: list[HandedChild] = []
     reloads: dict[str, int] = {}
     """How many reloads came to what."""
+    counts: list[HandedCounts] = []
+    """So that the totals of metrics do not fall."""
+    restarts: int = 0
+    """How many processes ended unasked."""
     is_asked_again: bool = False
     """Whether another reload was asked for since this one began."""
 

@@ -10,7 +10,6 @@ from bridge import metrics
 
 BEGUN = "begun"
 ReloadOutcome = Literal["done", "refused", "failed"]
-OUTCOMES: tuple[ReloadOutcome, ...] = ("done", "refused", "failed")
 State = Literal["none", "checking", "replacing", "done", "refused", "failed"]
 
 
@@ -27,8 +26,9 @@ class Reloads:
         """Of the last one."""
         self.problem = ""
         """Why it came to nothing, or does not go on."""
-        for outcome in OUTCOMES:
+        for outcome in metrics.RELOAD_OUTCOMES:
             metrics.RELOADS.labels(outcome).inc(self._counts[outcome])
+        metrics.LAST_RELOAD_OK.set(1)
 
     @property
     def counts(self) -> dict[str, int]:
@@ -53,3 +53,4 @@ class Reloads:
             self._counts[outcome] += 1
             metrics.RELOADS.labels(outcome).inc()
         self.state, self.problem = outcome, problem
+        metrics.LAST_RELOAD_OK.set(outcome == "done")

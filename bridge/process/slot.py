@@ -47,6 +47,8 @@ class Slot:
         """The process that serves, or begins to; None: the last one has ended."""
         self.changing = asyncio.Lock()
         """Held while one process takes the place of another."""
+        self.restarts = 0
+        """How many processes ended here unasked, and others were started."""
         self._start = start
         self._stopping = stopping
         self._first_timeout_s = self._timeout_s = settings.start_timeout_s
@@ -64,6 +66,7 @@ class Slot:
                     continue
                 self.child = None
             log.error("process %d %s; starting it again", self.number, outcome)
+            self.restarts += 1
             if child is not None and child.accepting.is_set() and time.monotonic() - child.started_at > STABLE_AFTER_S:
                 waits.reset()
                 continue

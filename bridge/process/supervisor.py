@@ -19,14 +19,9 @@ import os
 import shutil
 import signal
 import sys
-from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import msgspec
-from prometheus_client import CollectorRegistry
-from prometheus_client.metrics_core import Metric
-from prometheus_client.parser import text_string_to_metric_families
-from prometheus_client.registry import Collector
 
 from bridge import metrics
 from bridge.normalize.differences import DRIFT_PATH, merged
@@ -38,8 +33,10 @@ from bridge.process.family import Family, make_socket_folder
 from bridge.process.forking import Forks
 from bridge.process.handover import Handover, become, let_signals_come, take_handover
 from bridge.process.ports import Ports, take_ports
+from bridge.process.readiness import together
 from bridge.process.reloads import Reloads
 from bridge.process.slot import Slot
+from bridge.process.totals import ProcessPage, Roll, Totals
 from bridge.process.warm_up import warm_up
 from bridge.settings import BridgeSettings
 from common.admin import AdminServer, Readiness
@@ -51,6 +48,8 @@ log = logging.getLogger(__name__)
 
 RETRY_FIRST_S, RETRY_MAX_S = 1.0, 30.0
 """Between two attempts to start a successor."""
+PARENT = "parent"
+"""Our own name in metrics, as that of a child is its number."""
 
 
 def supervise(settings: BridgeSettings) -> int:
@@ -112,7 +111,11 @@ class Supervisor:
         """To stop, or to reload."""
         self._had_terminal = _has_terminal()
         self._reloads = Reloads(handover.reloads if handover else None)
-        self._family = Family(settings, forks, ports.callbacks.socket, folder)
+        self._former_restarts = handover.restarts if handover else 0
+        self._totals = Totals(self._pages, self._roll, handover.counts if handover else ())
+        self._family = Family(
+            settings, forks, ports.callbacks.socket, folder, on_end=lambda child: self._totals.retire(child.page())
+        )
         handed = handover.children if handover else []
         adopted = [self._family.adopt(child, settings.start_timeout_s) for child in handed]
         self._former = {child for child in adopted if not child.is_leaving}
@@ -133,17 +136,14 @@ class Supervisor:
         self._admin = self._admin_server()
 
     def _admin_server(self) -> AdminServer:
-        registry = CollectorRegistry()
-        registry.register(MergedMetrics(lambda: self._serving, labelled=len(self._slots) > 1))
-        registry.register(metrics.RELOADS)
         return AdminServer(
             self._settings.admin_host,
             0,
             readiness=self.readiness,
-            registry=registry,
+            registry=self._totals,
             # A copy, since the server closes what it has, also when a successor is to have the port.
             listener=self._ports.admin.socket.dup() if self._ports.admin else None,
-            refresh=self._refresh,
+            refresh=self._family.refresh,
             pages={DRIFT_PATH: self._drift_page},
         )
 
@@ -152,12 +152,17 @@ class Supervisor:
         """Those in their places, which may not accept yet."""
         return [slot.child for slot in self._slots if slot.child is not None and slot.child.is_alive]
 
+    @property
+    def _restarts(self) -> int:
+        return self._former_restarts + sum(slot.restarts for slot in self._slots)
+
     def readiness(self) -> Readiness:
         """Ready while a process is, and none is unready that could be handed a callback."""
         accepting = [child for child in self._serving if child.accepting.is_set()]
         states = {str(child.number): child.readiness for child in self._serving}
         detail: dict[str, object] = {}
         if len(self._slots) > 1:
+            detail |= together([state.detail for state in states.values()])
             detail["processes"] = {number: {"ready": state.ready, **state.detail} for number, state in states.items()}
         else:
             detail |= next((dict(state.detail) for state in states.values()), {})
@@ -280,6 +285,8 @@ class Supervisor:
                 folder=str(self._folder),
                 children=self._family.hand_over(),
                 reloads=self._reloads.counts,
+                counts=self._totals.hand_over(),
+                restarts=self._restarts,
                 is_asked_again=self._reload.is_set(),
             )
             log.info("reload: the new program takes over in this process")
@@ -326,9 +333,21 @@ class Supervisor:
 
     # -- The admin port ------------------------------------------------------------------------------------------------
 
-    async def _refresh(self) -> None:
-        """Fetch readiness and metrics of all children, for an answer of the admin port."""
-        await asyncio.gather(*(child.refresh() for child in self._serving))
+    def _pages(self) -> list[ProcessPage]:
+        """What each child told last, and what there is of us."""
+        own = ProcessPage(PARENT, os.getpid(), metrics.PARENT_REGISTRY.collect())
+        return [own, *self._family.pages()]
+
+    def _roll(self) -> Roll:
+        accepting = [child for child in self._serving if child.accepting.is_set()]
+        ready = {child.number for child in accepting if child.readiness.ready}
+        return Roll(
+            ready=self.readiness().ready,
+            ready_by_process={str(slot.number): slot.number in ready for slot in self._slots},
+            wanted=len(self._slots),
+            accepting=len(accepting),
+            restarts=self._restarts,
+        )
 
     async def _drift_page(self) -> bytes:
         """What differed in the callbacks of all children that serve; what those before them had is gone with them."""
@@ -344,27 +363,3 @@ def _has_terminal() -> bool:
     except OSError:
         return False
     return True
-
-
-class MergedMetrics(Collector):
-    """The children's metrics as one page.
-
-    Args:
-        children: those that there are.
-        labelled: whether each sample gets the label `process`, the number of its child.
-    """
-
-    def __init__(self, children: Callable[[], Iterable[ChildProcess]], *, labelled: bool = True) -> None:
-        self._children = children
-        self._labelled = labelled
-
-    def collect(self) -> Iterator[Metric]:
-        """The metrics as they were at the last refresh of each child."""
-        merged: dict[str, Metric] = {}
-        for child in self._children():
-            further = {"process": str(child.number)} if self._labelled else {}
-            for family in text_string_to_metric_families(child.metrics):
-                metric = merged.setdefault(family.name, Metric(family.name, family.documentation, family.type))
-                for sample in family.samples:
-                    metric.add_sample(sample.name, {**sample.labels, **further}, sample.value)
-        return iter(merged.values())

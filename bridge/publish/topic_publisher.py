@@ -94,6 +94,7 @@ class TopicPublisher:
         self._set_aside: set[asyncio.Task[None]] = set()
         """For each record that the disk did not take: it is tried again."""
         self._published = metrics.PUBLISHED.labels(self._topic)
+        metrics.QUARANTINED.labels(self._topic)  # At 0 from the start.
 
     def wake(self) -> None:
         """Something can be leased from the queue."""

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Sequence
 
+from bridge import metrics
 from bridge.journal.groups import Group, PendingRecord, drop_complete
 from bridge.journal.topic_queue import TopicQueue, received_ms
 from bridge.publish.source import Source
@@ -34,6 +36,9 @@ class Window:
 
     def confirm(self, records: Sequence[PendingRecord]) -> None:
         """Kafka confirmed these records, or never will and they are kept elsewhere."""
+        if records:  # Of all of them as of the first: they came together, or waited together.
+            waited_s = max(0.0, time.time() - records[0].record.timestamp_ms / 1000)
+            metrics.PUBLISH_SECONDS.observe(waited_s, len(records))
         self._source.confirm(records)
         drop_complete(self.groups)
 

@@ -19,6 +19,7 @@ from consumers.badges.badge_event import BadgeEvent, collect, read_badge_event
 from consumers.badges.publishing import changed_badges, publish_badges, publish_latest
 from consumers.badges.store import Badge, BadgeStore, Events, Owner, StoreState, UpdateMode
 from consumers.errors import RetryLater
+from consumers.metrics import BADGES_LOST
 from consumers.settings import ConsumersSettings
 from consumers.worker import BaseWorker, Context
 
@@ -57,9 +58,7 @@ class Badges(BaseWorker[BadgeEvent]):
         self._context = context
         mode: UpdateMode = "rebuild" if self._rebuilds else "watch" if context.alone else "look"
         self._store = BadgeStore(context.settings, mode=mode)
-        self._lost = context.metrics.gauge(
-            "badges_lost", "1 from when Redis was found emptied until `consumers badge rebuild`, else 0."
-        ).labels(context.metrics.worker)
+        self._lost = context.metrics.own_gauge(BADGES_LOST).labels(context.metrics.worker)
         try:
             await self._store.check()
             if mode == "watch":

@@ -15,6 +15,7 @@ from consumers.badges.publishing import publish_latest
 from consumers.badges.redis_connection import ForeignKeyError
 from consumers.badges.store import BadgeStore, Owner
 from consumers.errors import RetryLater
+from consumers.metrics import RECONCILE_BREAKER_OPEN, RECONCILE_CALLS, RECONCILED_BADGES, STALE_BADGES
 from consumers.reconcile.rest import unread_count
 from consumers.reconcile.stale import StaleBadges
 from consumers.runtime.status import WaitStatus
@@ -52,15 +53,10 @@ class AppReconciler:
         self._breaker = CircuitBreaker(max_failures=MAX_FAILURES_IN_A_ROW, open_for=Backoff(first_s=2.0, max_s=300.0))
         self._calls: set[asyncio.Task[None]] = set()
         metrics = context.metrics
-        self._call_count = metrics.counter("reconcile_calls", "Calls of the platform's REST API.", "app", "outcome")
-        self._badge_count = metrics.counter(
-            "reconciled_badges",
-            "Stale badges looked at: resolved by a call (`settled`), overtaken by an event, or fresh already.",
-            "app",
-            "outcome",
-        )
-        self._stale_count = metrics.gauge("stale_badges", "Badges of the app that are stale.", "app")
-        stopped = metrics.gauge("reconcile_breaker_open", "1 while calls of the app are stopped, else 0.", "app")
+        self._call_count = metrics.own_counter(RECONCILE_CALLS, app_id)
+        self._badge_count = metrics.own_counter(RECONCILED_BADGES, app_id)
+        self._stale_count = metrics.own_gauge(STALE_BADGES)
+        stopped = metrics.own_gauge(RECONCILE_BREAKER_OPEN)
         stopped.labels(metrics.worker, app_id).set_function(
             lambda: float(self._breaker.state is not BreakerState.CLOSED)
         )

@@ -64,6 +64,7 @@ class Reconciler:
         self._settings = settings
         settings.kafka_client()  # Made anew for each client; here to fail at once where it cannot be.
         self._metrics = Metrics(NAME)
+        self._metrics.ready.set_function(lambda: float(self._readiness().ready))
         self._waiting = WaitStatus(self._metrics.waiting.set)
         self._producer = Producer(settings.kafka_client)
         self._store = BadgeStore(settings)
@@ -82,7 +83,7 @@ class Reconciler:
             self._settings,
             self._work() if self._settings.im_apps else self._idle(),
             readiness=self._readiness,
-            registry=self._metrics.registry,
+            metrics=self._metrics,
             stops=(self._store.close, self._producer.stop),
         )
 

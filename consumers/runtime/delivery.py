@@ -80,6 +80,7 @@ class Delivery(Generic[M]):
             StoppedError: `stopping` was set while something was away.
             WorkerRefusedError: the worker cannot go on as it is set up; no event is to blame.
         """
+        self._metrics.batch_events.observe(len(records))
         batch: _Batch[M] = _Batch([], [])
         skipped = 0
         run = _Run(partition, stopping, impatient=self._impatient)

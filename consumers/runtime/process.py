@@ -7,12 +7,12 @@ import logging
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, NoReturn
 
-from prometheus_client import CollectorRegistry
-
 from common.admin import AdminServer, Readiness
 from common.asyncio_tools import finish, on_stop_signal
 from common.gc_tuning import tune_garbage_collector
 from common.logs import fields
+from common.metrics.loop_lag import watch_loop_lag
+from consumers.metrics import Metrics
 from consumers.settings import ConsumersSettings
 
 _STEP_STOP_TIMEOUT_S = 1.0
@@ -26,7 +26,7 @@ async def run_process(
     work: Coroutine[Any, Any, NoReturn],
     *,
     readiness: Callable[[], Readiness],
-    registry: CollectorRegistry,
+    metrics: Metrics,
     stops: Sequence[Callable[[], Coroutine[Any, Any, None]]],
 ) -> None:
     """Work until SIGTERM or SIGINT; then stop within CONSUMERS_STOP_TIMEOUT_S: cancel the work, then call `stops`.
@@ -34,7 +34,7 @@ async def run_process(
     Args:
         settings: of the admin port and the time limit.
         work: done until it is cancelled.
-        readiness, registry: shown by the admin port.
+        readiness, metrics: shown by the admin port.
         stops: what disconnects; each has a second.
 
     Raises:
@@ -42,7 +42,7 @@ async def run_process(
         Exception: whatever ends `work`.
     """
     tune_garbage_collector()
-    admin = AdminServer(settings.admin_host, settings.admin_port, readiness=readiness, registry=registry)
+    admin = AdminServer(settings.admin_host, settings.admin_port, readiness=readiness, registry=metrics.registry)
     try:
         await admin.start()
     except BaseException:
@@ -51,6 +51,7 @@ async def run_process(
     stopping = asyncio.Event()
     with on_stop_signal(stopping.set):
         running = asyncio.create_task(work)
+        watching = asyncio.create_task(watch_loop_lag(metrics.loop_lag_seconds.observe))
         signalled = asyncio.create_task(stopping.wait())
         try:
             await asyncio.wait({running, signalled}, return_when=asyncio.FIRST_COMPLETED)
@@ -59,6 +60,7 @@ async def run_process(
             log.info("stopping", extra=fields("stopping"))
         finally:
             signalled.cancel()
+            watching.cancel()
             running.cancel()
             await asyncio.wait({running}, timeout=settings.stop_timeout_s - _STEP_STOP_TIMEOUT_S)
             ends = (finish(stop(), within_s=_STEP_STOP_TIMEOUT_S) for stop in (*stops, admin.stop))

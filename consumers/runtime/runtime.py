@@ -71,6 +71,8 @@ class Runtime:
         self._topic = _checked_topic(worker, settings)
         self._started = False
         self._session: Session | None = None
+        self._metrics.ready.set_function(lambda: float(self._readiness().ready))
+        self._metrics.set_connected("kafka", False)
         self._metrics.oldest.set_function(lambda: self._session.oldest_seconds() if self._session else 0.0)
 
     async def run(self) -> None:
@@ -84,7 +86,7 @@ class Runtime:
             self._settings,
             self._work(),
             readiness=self._readiness,
-            registry=self._metrics.registry,
+            metrics=self._metrics,
             stops=(self._worker.stop, self._producer.stop),
         )
 

@@ -23,8 +23,8 @@ from functools import cache
 
 from tests.support.paths import ROOT
 
-GENERATED = re.compile(r"docs/events(\.md|/\w+\.md)")
-"""The pages that `bridge schemas` writes."""
+GENERATED = re.compile(r"docs/events(\.md|/\w+\.md)|docs/metrics\.md")
+"""The pages that `bridge schemas` and `make metrics` write."""
 CHINESE = "zh-CN"
 
 _FENCE = re.compile(r"^```(\w*)$")

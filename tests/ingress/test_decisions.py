@@ -49,7 +49,7 @@ def asked(number: int = 0) -> PostedCallback:
 
 
 def outcomes(bridge: IngressProcess) -> dict[str, float]:
-    found = [sample for sample in bridge.samples() if sample.name == "bridge_decisions_total"]
+    found = [sample for sample in bridge.samples() if sample.name == "bridge_decisions_total" and sample.value]
     return {one.labels["outcome"]: one.value for one in found}
 
 

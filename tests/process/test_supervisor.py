@@ -13,24 +13,21 @@ from typing import Any
 
 import msgspec
 import pytest
+from prometheus_client import generate_latest
 
 from bridge.normalize.differences import DriftReport
 from bridge.process import family
+from bridge.process.child import last_metrics
 from bridge.process.child_process import ChildProcess
 from bridge.process.family import make_socket_folder, socket_path
 from bridge.process.forking import Forks
-from bridge.process.handover import HandedChild
+from bridge.process.handover import HandedChild, HandedSocket, Handover
 from bridge.process.heartbeat import Heart, HeartbeatMonitor
 from bridge.process.ports import Port, Ports
 from bridge.process.slot import Slot
-from bridge.process.supervisor import MergedMetrics, Supervisor
+from bridge.process.supervisor import Supervisor
 from bridge.settings import BridgeSettings
 from common.admin import Readiness
-
-METRICS = """# HELP bridge_accepted_total Callbacks.
-# TYPE bridge_accepted_total counter
-bridge_accepted_total{{command="a"}} {count}
-"""
 
 
 @pytest.fixture
@@ -79,22 +76,6 @@ def _closed() -> Iterator[None]:
     yield
     while opened:
         opened.pop().close()
-
-
-async def test_metrics_of_all_children_are_one_family_each_sample_with_its_process() -> None:
-    standing = [Standing(number) for number in range(3)]
-    for one, count in zip(standing, (3, 4, None), strict=True):
-        one.seen.metrics = METRICS.format(count=count) if count else ""
-    (collected,) = MergedMetrics(lambda: [one.seen for one in standing]).collect()
-    assert (collected.name, collected.documentation, collected.type) == ("bridge_accepted", "Callbacks.", "counter")
-    assert [(sample.name, sample.labels, sample.value) for sample in collected.samples] == [
-        ("bridge_accepted_total", {"command": "a", "process": "0"}, 3.0),
-        ("bridge_accepted_total", {"command": "a", "process": "1"}, 4.0),
-    ]
-    (of_one,) = MergedMetrics(lambda: [standing[0].seen], labelled=False).collect()
-    assert of_one.samples[0].labels == {"command": "a"}
-    for one in standing:
-        assert await one.end() == "ended with signal SIGKILL"
 
 
 def test_silence_lasts_from_the_last_byte_that_a_child_has_sent(pair: tuple[socket.socket, socket.socket]) -> None:
@@ -180,9 +161,9 @@ async def test_a_successor_that_does_not_begin_replaces_nobody_and_one_that_does
     await good.end()
 
 
-def supervisor(folder: Path, **fields: Any) -> Supervisor:
+def supervisor(folder: Path, handover: Handover | None = None, **fields: Any) -> Supervisor:
     opened.append(socket.socket())
-    return Supervisor(settings(**fields), Forks(), Ports(Port(opened[-1], "127.0.0.1", 0), None), folder)
+    return Supervisor(settings(**fields), Forks(), Ports(Port(opened[-1], "127.0.0.1", 0), None), folder, handover)
 
 
 async def test_readiness_is_that_of_those_who_accept_and_shows_all_of_every_process(tmp_path: Path) -> None:
@@ -201,6 +182,9 @@ async def test_readiness_is_that_of_those_who_accept_and_shows_all_of_every_proc
         "pid": os.getpid(),
         "reload": {"number": 0, "state": "none"},
     }
+    roll = parent._roll()
+    assert (roll.ready, roll.wanted, roll.accepting, roll.restarts) == (True, 3, 1, 0)
+    assert roll.ready_by_process == {"0": True, "1": False, "2": False}
     standing[0].seen.readiness = Readiness(False)
     assert not parent.readiness().ready
     for one in standing:
@@ -215,6 +199,53 @@ async def test_readiness_of_a_lone_process_is_plain(tmp_path: Path) -> None:
     one.seen.readiness = Readiness(True, {"kafka": "away", "state": "serving"})
     assert parent.readiness().detail["kafka"] == "away"
     await one.end()
+
+
+async def test_a_child_that_ends_unasked_is_counted_through_a_reload(tmp_path: Path) -> None:
+    parent = supervisor(tmp_path, handover=Handover(HandedSocket(-1, "", 0), restarts=2))
+    assert parent._roll().restarts == 2
+    coming = iter([Standing(beats=b"!"), Standing(beats=b"!")])
+
+    async def start(_number: int, _timeout_s: float) -> ChildProcess:
+        return next(coming).seen
+
+    slot = parent._slots[0] = Slot(0, settings(), start, parent._stopping)
+    keeping = asyncio.create_task(slot.keep_running())
+    await wait_for(lambda: slot.child is not None)
+    first = slot.child
+    assert first is not None
+    first.kill()
+    first.look()
+    await wait_for(lambda: slot.child not in {None, first})
+    assert parent._roll().restarts == 3
+    parent._stopping.set()
+    assert slot.child is not None
+    slot.child.kill()
+    slot.child.look()
+    await asyncio.wait_for(keeping, 60)
+    assert parent._roll().restarts == 3, "those that are to end are not counted"
+
+
+def process_that_ends() -> int:
+    return os.posix_spawn("/bin/true", ["true"], {})
+
+
+async def test_what_a_process_leaves_at_its_end_is_its_last_page_of_metrics(tmp_path: Path) -> None:
+    parent = supervisor(tmp_path)
+    ours, theirs = socket.socketpair()
+    opened.append(theirs)
+    pid = process_that_ends()
+    admin = tmp_path / "0.sock"
+    last_metrics(admin).write_text(
+        "# TYPE process_start_time_seconds gauge\nprocess_start_time_seconds 1\n"
+        '# TYPE bridge_accepted_total counter\nbridge_accepted_total{command="a"} 3\n'
+    )
+    child = parent._family.adopt(HandedChild(0, pid, ours.detach(), str(admin)), 60)
+    child.look()
+    assert await asyncio.wait_for(child.ended, 60) == "ended with exit status 0"
+    await wait_for(lambda: not parent._family.pages())
+    assert 'bridge_accepted_total{command="a"} 3.0' in generate_latest(parent._totals).decode()
+    assert not list(tmp_path.iterdir())  # noqa: ASYNC240
 
 
 async def test_of_processes_that_do_not_tell_what_differed_the_number_is_told(tmp_path: Path) -> None:

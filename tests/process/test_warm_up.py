@@ -16,6 +16,12 @@ from bridge.process.warm_up import ROUNDS, warm_up
 from bridge.settings import BridgeSettings
 
 
+def counted() -> list[str]:
+    """What metrics say of callbacks, but what is 0."""
+    lines = generate_latest(metrics.REGISTRY).decode().splitlines()
+    return [line for line in lines if line.startswith("bridge_") and not line.endswith(" 0.0")]
+
+
 @pytest.mark.parametrize("tokens", [["token-a"], []], ids=["signed", "unsigned"])
 async def test_a_callback_becomes_an_event_that_nobody_keeps_or_counts(
     tokens: list[str], caplog: pytest.LogCaptureFixture
@@ -26,12 +32,12 @@ async def test_a_callback_becomes_an_event_that_nobody_keeps_or_counts(
         "decision_urls": {"*": "http://127.0.0.1:1/"},
         "max_in_flight": 1,
     }
-    before = generate_latest(metrics.REGISTRY)
+    before = counted()
     with caplog.at_level(logging.DEBUG):
         records = warm_up(BridgeSettings.model_validate(fields))
     topics = Counter(record.topic for record in records)
     assert topics == {"im.events": ROUNDS + 1 + len(registry.ENTRIES), "im.events.dlq": 1}
     read = {orjson.loads(record.value)["callbackcommand"] for record in records if record.topic == "im.events"}
     assert read == {entry.callback.command for entry in registry.ENTRIES}
-    assert generate_latest(metrics.REGISTRY) == before
+    assert counted() == before
     assert not caplog.records

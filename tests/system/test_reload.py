@@ -105,6 +105,8 @@ def test_a_reload_under_load_answers_every_callback_and_refuses_no_connection(
     all_answered(load)
     assert (bridge.running, bridge.pid) == (True, pid)
     assert bridge.metric("bridge_reloads_total", outcome="done") == 1
+    assert bridge.metric("bridge_restarts_total") == 0
+    assert bridge.metric("bridge_accepted_total") == len(load.acknowledged), "by those that are gone, too"
     all_arrived(load, broker, bridge)
     kept = [dict(message.headers) for message in read_all(broker.bootstrap, bridge.topics.events)]
     assert "raw-body" not in kept[0], "the former setting"
@@ -172,9 +174,11 @@ def test_settings_that_are_wrong_are_refused_and_all_goes_on_as_before(ingress: 
     assert bridge.server_pid == serving
     assert bridge.post(recalled("u", unread=1)).status == 200
     assert bridge.metric("bridge_reloads_total", outcome="refused") == 1
+    assert bridge.metric("bridge_last_reload_ok") == 0
     settings.write_text("BRIDGE_GATHER_MS=1\n")
     reload(bridge, 2)
     assert bridge.metric("bridge_reloads_total", outcome="refused") == 1, "counted through the change of programs"
+    assert bridge.metric("bridge_last_reload_ok") == 1
 
 
 @pytest.mark.slow

@@ -1,0 +1,374 @@
+"""The dashboard: first whether all is well and how long there is, then where the trouble is, then the workers."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from string import ascii_uppercase
+from typing import NamedTuple
+
+from grafana_foundation_sdk.builders import common, dashboard, prometheus, stat, timeseries
+from grafana_foundation_sdk.cog.encoder import JSONEncoder
+from grafana_foundation_sdk.models.common import (
+    BigValueColorMode,
+    BigValueGraphMode,
+    LegendDisplayMode,
+    LegendPlacement,
+    TooltipDisplayMode,
+)
+from grafana_foundation_sdk.models.dashboard import (
+    DataSourceRef,
+    SpecialValueMap,
+    Threshold,
+    ThresholdsMode,
+    ValueMap,
+    ValueMapping,
+    ValueMappingResult,
+    VariableRefresh,
+)
+
+SOURCE = DataSourceRef(type_val="prometheus", uid="${datasource}")
+INGRESS = '{instance=~"$instance"}'
+WORKER = '{worker=~"$worker"}'
+GREEN, YELLOW, RED = "green", "orange", "red"
+HEIGHT, STAT_HEIGHT, COLUMNS = 8, 4, 24
+
+
+class Query(NamedTuple):
+    """A query, and how its series are named."""
+
+    expression: str
+    legend: str
+
+
+class Graph(NamedTuple):
+    """A panel of lines."""
+
+    title: str
+    unit: str
+    lines: Sequence[Query]
+    description: str = ""
+
+
+class Number(NamedTuple):
+    """A panel of one number, with its color from each bound upwards."""
+
+    title: str
+    unit: str
+    expression: str
+    colors: Sequence[tuple[float | None, str]]
+    words: Sequence[tuple[str, str, str]] = ()
+    """Value → what is shown, and its color."""
+    description: str = ""
+
+
+def _refused(reasons: str) -> str:
+    return f'sum by (reason) (rate(bridge_refused_total{{instance=~"$instance", {reasons}}}[$__rate_interval])) > 0'
+
+
+def _quantiles(metric: str, selector: str = INGRESS) -> list[Query]:
+    rate = f"sum by (le) (rate({metric}_bucket{selector}[$__rate_interval]))"
+    return [Query(f"histogram_quantile({share}, {rate})", f"{share:.0%}") for share in (0.5, 0.99)]
+
+
+NUMBERS = (
+    Number(
+        "Takes callbacks",
+        "none",
+        f"min(bridge_ready{INGRESS})",
+        [(None, RED), (1, GREEN)],
+        [("0", "NO", RED), ("1", "yes", GREEN)],
+        "Whether every ingress can make callbacks durable: /readyz.",
+    ),
+    Number(
+        "Kafka",
+        "none",
+        f"min(bridge_kafka_ok{INGRESS})",
+        [(None, RED), (1, GREEN)],
+        [("0", "AWAY", RED), ("1", "confirms", GREEN)],
+        "While it is away callbacks are kept on disk, and answered 200.",
+    ),
+    Number(
+        "Disk",
+        "none",
+        f"min(bridge_disk_ok{INGRESS})",
+        [(None, RED), (1, GREEN)],
+        [("0", "FAILS", RED), ("1", "ok", GREEN)],
+    ),
+    Number(
+        "Journal full in",
+        "s",
+        # Without growth there is no such time.
+        f"min((bridge_process_journal_room_bytes{INGRESS} / -deriv(bridge_process_journal_room_bytes{INGRESS}[10m]))"
+        f" and deriv(bridge_process_journal_room_bytes{INGRESS}[10m]) < 0)",
+        [(None, RED), (7200, YELLOW), (6 * 3600, GREEN)],
+        description="If it grows on as in the last 10 minutes; of the process that is full first.",
+    ),
+    Number(
+        "Events waiting",
+        "short",
+        f"sum(bridge_events_waiting{INGRESS})",
+        [(None, GREEN), (10_000, YELLOW)],
+        description="Acknowledged, or about to be, and not in Kafka yet.",
+    ),
+    Number(
+        "Oldest waiting",
+        "s",
+        f"max(bridge_oldest_waiting_seconds{INGRESS})",
+        [(None, GREEN), (10, YELLOW), (300, RED)],
+    ),
+    Number(
+        "Callbacks refused in 15 min, which do not come again",
+        "short",
+        'sum(increase(bridge_refused_total{instance=~"$instance", '
+        'reason=~"bodies|in_flight|journal_full|deadline|fault|record_too_large"}[15m]))',
+        [(None, GREEN), (1, RED)],
+    ),
+    Number(
+        "Workers: oldest event",
+        "s",
+        f"max(consumers_oldest_unhandled_seconds{WORKER})",
+        [(None, GREEN), (60, YELLOW), (300, RED)],
+    ),
+)
+ROWS: Sequence[tuple[str, Sequence[Graph]]] = (
+    (
+        "Callbacks",
+        [
+            Graph(
+                "Callbacks taken",
+                "reqps",
+                [Query(f"sum by (instance) (rate(bridge_accepted_total{INGRESS}[$__rate_interval]))", "{{instance}}")],
+            ),
+            Graph("Refused, by reason", "reqps", [Query(_refused('reason!=""'), "{{reason}}")]),
+            Graph(
+                "Replies",
+                "s",
+                _quantiles("bridge_reply_seconds"),
+                "The platform waits 2 s, the bridge answers within half a second.",
+            ),
+        ],
+    ),
+    (
+        "What waits for Kafka",
+        [
+            Graph(
+                "Journal on disk, and its budget",
+                "bytes",
+                [
+                    Query(f"bridge_process_journal_bytes{INGRESS}", "{{instance}} {{process}}"),
+                    Query(f"max(bridge_process_journal_budget_bytes{INGRESS})", "budget of a process"),
+                ],
+            ),
+            Graph(
+                "Events waiting",
+                "short",
+                [Query(f"bridge_process_events_waiting{INGRESS}", "{{instance}} {{process}}")],
+            ),
+            Graph(
+                "Published, by topic",
+                "wps",
+                [Query(f"sum by (topic) (rate(bridge_published_total{INGRESS}[$__rate_interval]))", "{{topic}}")],
+            ),
+            Graph("From acceptance to Kafka", "s", _quantiles("bridge_publish_seconds")),
+            Graph("Syncs of the disk", "s", _quantiles("bridge_sync_seconds")),
+            Graph(
+                "Free on the disk",
+                "bytes",
+                [Query(f"bridge_disk_free_bytes{INGRESS}", "{{instance}}")],
+            ),
+        ],
+    ),
+    (
+        "Processes",
+        [
+            Graph(
+                "Processor",
+                "percentunit",
+                [
+                    Query(
+                        f"rate(bridge_process_cpu_seconds_total{INGRESS}[$__rate_interval])",
+                        "{{instance}} {{process}}",
+                    )
+                ],
+                "1 is one core.",
+            ),
+            Graph(
+                "Memory",
+                "bytes",
+                [Query(f"bridge_process_resident_memory_bytes{INGRESS}", "{{instance}} {{process}}")],
+            ),
+            Graph("Event loop is late", "s", _quantiles("bridge_loop_lag_seconds")),
+            Graph(
+                "In flight and connections",
+                "short",
+                [
+                    Query(f"sum by (instance) (bridge_in_flight{INGRESS})", "in flight {{instance}}"),
+                    Query(f"sum by (instance) (bridge_connections{INGRESS})", "connections {{instance}}"),
+                ],
+            ),
+            Graph("Records that gather", "short", _quantiles("bridge_gathered_records")),
+            Graph(
+                "Restarts and reloads",
+                "short",
+                [
+                    Query(
+                        f"sum by (instance) (increase(bridge_restarts_total{INGRESS}[$__rate_interval]))",
+                        "ended unasked: {{instance}}",
+                    ),
+                    Query(
+                        f"sum by (outcome) (increase(bridge_reloads_total{INGRESS}[$__rate_interval]))",
+                        "reloads: {{outcome}}",
+                    ),
+                    Query(f"max(bridge_settings_refused{INGRESS})", "a file of settings is wrong"),
+                ],
+            ),
+            Graph(
+                "Dead letters and quarantine",
+                "short",
+                [
+                    Query(
+                        f"sum by (reason) (increase(bridge_dead_letters_total{INGRESS}[$__rate_interval])) > 0",
+                        "dead letters: {{reason}}",
+                    ),
+                    Query(f"max(bridge_quarantine_files{INGRESS})", "in quarantine"),
+                ],
+            ),
+        ],
+    ),
+    (
+        "Workers",
+        [
+            Graph(
+                "Lag",
+                "short",
+                [Query(f"sum by (worker) (consumers_lag_events{WORKER})", "{{worker}}")],
+            ),
+            Graph(
+                "Handled",
+                "ops",
+                [
+                    Query(
+                        f"sum by (worker) (rate(consumers_handled_events_total{WORKER}[$__rate_interval]))",
+                        "{{worker}}",
+                    )
+                ],
+            ),
+            Graph("Batches", "s", _quantiles("consumers_batch_seconds", WORKER)),
+            Graph(
+                "Retries and dead letters",
+                "short",
+                [
+                    Query(
+                        f"sum by (worker, cause) (increase(consumers_retries_total{WORKER}[$__rate_interval])) > 0",
+                        "{{worker}} tried again: {{cause}}",
+                    ),
+                    Query(
+                        "sum by (worker, reason)"
+                        f" (increase(consumers_dead_letters_total{WORKER}[$__rate_interval])) > 0",
+                        "{{worker}} gave up: {{reason}}",
+                    ),
+                ],
+            ),
+            Graph("Stale badges", "short", [Query("max by (app) (consumers_stale_badges)", "app {{app}}")]),
+            Graph(
+                "Waits, or has stopped",
+                "none",
+                [
+                    Query(f"max by (worker) (consumers_waiting{WORKER})", "{{worker}} waits"),
+                    Query(f"max by (worker) (consumers_breaker_open{WORKER})", "{{worker}} has stopped"),
+                ],
+            ),
+        ],
+    ),
+)
+
+
+def dashboard_json() -> str:
+    """The dashboard as Grafana reads it."""
+    built = (
+        dashboard.Dashboard("IM bridge")
+        .uid("im-bridge")
+        .description("Made by `make metrics` from deploy/grafana/dashboard.py.")
+        .tags(["im-bridge"])
+        .refresh("30s")
+        .time("now-3h", "now")
+        .timezone("browser")
+        .with_variable(dashboard.DatasourceVariable("datasource").label("Prometheus").type("prometheus"))
+        .with_variable(_variable("instance", "bridge_ready", "Ingress"))
+        .with_variable(_variable("worker", "consumers_ready", "Worker"))
+    )
+    width = COLUMNS // len(NUMBERS)
+    for number in NUMBERS:
+        built = built.with_panel(_stat(number).height(STAT_HEIGHT).span(width))
+    for title, graphs in ROWS:
+        built = built.with_row(dashboard.Row(title))
+        for graph in graphs:
+            built = built.with_panel(_graph(graph).height(HEIGHT).span(COLUMNS // 3))
+    return json.dumps(built.build(), cls=JSONEncoder, indent=2, sort_keys=True) + "\n"
+
+
+def _variable(name: str, metric: str, label: str) -> dashboard.QueryVariable:
+    return (
+        dashboard.QueryVariable(name)
+        .label(label)
+        .query(f"label_values({metric}, {name})")
+        .datasource(SOURCE)
+        .refresh(VariableRefresh.ON_TIME_RANGE_CHANGED)
+        .include_all(True)
+        .all_value(".*")
+        .multi(True)
+    )
+
+
+def _query(line: Query, name: str) -> prometheus.Dataquery:
+    made = prometheus.Dataquery().expr(line.expression).legend_format(line.legend)
+    return made.datasource(SOURCE).ref_id(name)
+
+
+def _stat(number: Number) -> stat.Panel:
+    words = {
+        value: ValueMappingResult(text=text, color=color, index=index)
+        for index, (value, text, color) in enumerate(number.words)
+    }
+    nothing = SpecialValueMap()
+    nothing.options.match = "null+nan"  # type: ignore[assignment]
+    nothing.options.result = ValueMappingResult(text="none")
+    mappings: list[ValueMapping] = [*([ValueMap(options=words)] if words else []), nothing]
+    return (
+        stat.Panel()
+        .title(number.title)
+        .description(number.description)
+        .datasource(SOURCE)
+        .unit(number.unit)
+        .mappings(mappings)
+        .thresholds(
+            dashboard.ThresholdsConfig()
+            .mode(ThresholdsMode.ABSOLUTE)
+            .steps([Threshold(value=bound, color=color) for bound, color in number.colors])
+        )
+        .color_mode(BigValueColorMode.BACKGROUND)
+        .graph_mode(BigValueGraphMode.NONE)
+        .with_target(_query(Query(number.expression, ""), "A"))
+    )
+
+
+def _graph(graph: Graph) -> timeseries.Panel:
+    panel = (
+        timeseries.Panel()
+        .title(graph.title)
+        .description(graph.description)
+        .datasource(SOURCE)
+        .unit(graph.unit)
+        .min(0)
+        .legend(
+            common.VizLegendOptions()
+            .display_mode(LegendDisplayMode.LIST)
+            .placement(LegendPlacement.BOTTOM)
+            .show_legend(True)
+        )
+        .tooltip(common.VizTooltipOptions().mode(TooltipDisplayMode.MULTI))
+    )
+    for name, line in zip(ascii_uppercase, graph.lines, strict=False):
+        panel = panel.with_target(_query(line, name))
+    return panel
