@@ -34,7 +34,7 @@ GREEN, YELLOW, RED = "green", "orange", "red"
 HEIGHT, STAT_HEIGHT, COLUMNS = 8, 4, 24
 
 
-class Query(NamedTuple):
+class Series(NamedTuple):
     """A query, and how its series are named."""
 
     expression: str
@@ -46,7 +46,7 @@ class Graph(NamedTuple):
 
     title: str
     unit: str
-    lines: Sequence[Query]
+    lines: Sequence[Series]
     description: str = ""
 
 
@@ -66,9 +66,9 @@ def _refused(reasons: str) -> str:
     return f'sum by (reason) (rate(bridge_refused_total{{instance=~"$instance", {reasons}}}[$__rate_interval])) > 0'
 
 
-def _quantiles(metric: str, selector: str = INGRESS) -> list[Query]:
+def _quantiles(metric: str, selector: str = INGRESS) -> list[Series]:
     rate = f"sum by (le) (rate({metric}_bucket{selector}[$__rate_interval]))"
-    return [Query(f"histogram_quantile({share}, {rate})", f"{share:.0%}") for share in (0.5, 0.99)]
+    return [Series(f"histogram_quantile({share}, {rate})", f"{share:.0%}") for share in (0.5, 0.99)]
 
 
 NUMBERS = (
@@ -138,9 +138,9 @@ ROWS: Sequence[tuple[str, Sequence[Graph]]] = (
             Graph(
                 "Callbacks taken",
                 "reqps",
-                [Query(f"sum by (instance) (rate(bridge_accepted_total{INGRESS}[$__rate_interval]))", "{{instance}}")],
+                [Series(f"sum by (instance) (rate(bridge_accepted_total{INGRESS}[$__rate_interval]))", "{{instance}}")],
             ),
-            Graph("Refused, by reason", "reqps", [Query(_refused('reason!=""'), "{{reason}}")]),
+            Graph("Refused, by reason", "reqps", [Series(_refused('reason!=""'), "{{reason}}")]),
             Graph(
                 "Replies",
                 "s",
@@ -156,26 +156,26 @@ ROWS: Sequence[tuple[str, Sequence[Graph]]] = (
                 "Journal on disk, and its budget",
                 "bytes",
                 [
-                    Query(f"bridge_process_journal_bytes{INGRESS}", "{{instance}} {{process}}"),
-                    Query(f"max(bridge_process_journal_budget_bytes{INGRESS})", "budget of a process"),
+                    Series(f"bridge_process_journal_bytes{INGRESS}", "{{instance}} {{process}}"),
+                    Series(f"max(bridge_process_journal_budget_bytes{INGRESS})", "budget of a process"),
                 ],
             ),
             Graph(
                 "Events waiting",
                 "short",
-                [Query(f"bridge_process_events_waiting{INGRESS}", "{{instance}} {{process}}")],
+                [Series(f"bridge_process_events_waiting{INGRESS}", "{{instance}} {{process}}")],
             ),
             Graph(
                 "Published, by topic",
                 "wps",
-                [Query(f"sum by (topic) (rate(bridge_published_total{INGRESS}[$__rate_interval]))", "{{topic}}")],
+                [Series(f"sum by (topic) (rate(bridge_published_total{INGRESS}[$__rate_interval]))", "{{topic}}")],
             ),
             Graph("From acceptance to Kafka", "s", _quantiles("bridge_publish_seconds")),
             Graph("Syncs of the disk", "s", _quantiles("bridge_sync_seconds")),
             Graph(
                 "Free on the disk",
                 "bytes",
-                [Query(f"bridge_disk_free_bytes{INGRESS}", "{{instance}}")],
+                [Series(f"bridge_disk_free_bytes{INGRESS}", "{{instance}}")],
             ),
         ],
     ),
@@ -186,7 +186,7 @@ ROWS: Sequence[tuple[str, Sequence[Graph]]] = (
                 "Processor",
                 "percentunit",
                 [
-                    Query(
+                    Series(
                         f"rate(bridge_process_cpu_seconds_total{INGRESS}[$__rate_interval])",
                         "{{instance}} {{process}}",
                     )
@@ -196,15 +196,15 @@ ROWS: Sequence[tuple[str, Sequence[Graph]]] = (
             Graph(
                 "Memory",
                 "bytes",
-                [Query(f"bridge_process_resident_memory_bytes{INGRESS}", "{{instance}} {{process}}")],
+                [Series(f"bridge_process_resident_memory_bytes{INGRESS}", "{{instance}} {{process}}")],
             ),
             Graph("Event loop is late", "s", _quantiles("bridge_loop_lag_seconds")),
             Graph(
                 "In flight and connections",
                 "short",
                 [
-                    Query(f"sum by (instance) (bridge_in_flight{INGRESS})", "in flight {{instance}}"),
-                    Query(f"sum by (instance) (bridge_connections{INGRESS})", "connections {{instance}}"),
+                    Series(f"sum by (instance) (bridge_in_flight{INGRESS})", "in flight {{instance}}"),
+                    Series(f"sum by (instance) (bridge_connections{INGRESS})", "connections {{instance}}"),
                 ],
             ),
             Graph("Records that gather", "short", _quantiles("bridge_gathered_records")),
@@ -212,26 +212,26 @@ ROWS: Sequence[tuple[str, Sequence[Graph]]] = (
                 "Restarts and reloads",
                 "short",
                 [
-                    Query(
+                    Series(
                         f"sum by (instance) (increase(bridge_restarts_total{INGRESS}[$__rate_interval]))",
                         "ended unasked: {{instance}}",
                     ),
-                    Query(
+                    Series(
                         f"sum by (outcome) (increase(bridge_reloads_total{INGRESS}[$__rate_interval]))",
                         "reloads: {{outcome}}",
                     ),
-                    Query(f"max(bridge_settings_refused{INGRESS})", "a file of settings is wrong"),
+                    Series(f"max(bridge_settings_refused{INGRESS})", "a file of settings is wrong"),
                 ],
             ),
             Graph(
                 "Dead letters and quarantine",
                 "short",
                 [
-                    Query(
+                    Series(
                         f"sum by (reason) (increase(bridge_dead_letters_total{INGRESS}[$__rate_interval])) > 0",
                         "dead letters: {{reason}}",
                     ),
-                    Query(f"max(bridge_quarantine_files{INGRESS})", "in quarantine"),
+                    Series(f"max(bridge_quarantine_files{INGRESS})", "in quarantine"),
                 ],
             ),
         ],
@@ -242,13 +242,13 @@ ROWS: Sequence[tuple[str, Sequence[Graph]]] = (
             Graph(
                 "Lag",
                 "short",
-                [Query(f"sum by (worker) (consumers_lag_events{WORKER})", "{{worker}}")],
+                [Series(f"sum by (worker) (consumers_lag_events{WORKER})", "{{worker}}")],
             ),
             Graph(
                 "Handled",
                 "ops",
                 [
-                    Query(
+                    Series(
                         f"sum by (worker) (rate(consumers_handled_events_total{WORKER}[$__rate_interval]))",
                         "{{worker}}",
                     )
@@ -259,24 +259,24 @@ ROWS: Sequence[tuple[str, Sequence[Graph]]] = (
                 "Retries and dead letters",
                 "short",
                 [
-                    Query(
+                    Series(
                         f"sum by (worker, cause) (increase(consumers_retries_total{WORKER}[$__rate_interval])) > 0",
                         "{{worker}} tried again: {{cause}}",
                     ),
-                    Query(
+                    Series(
                         "sum by (worker, reason)"
                         f" (increase(consumers_dead_letters_total{WORKER}[$__rate_interval])) > 0",
                         "{{worker}} gave up: {{reason}}",
                     ),
                 ],
             ),
-            Graph("Stale badges", "short", [Query("max by (app) (consumers_stale_badges)", "app {{app}}")]),
+            Graph("Stale badges", "short", [Series("max by (app) (consumers_stale_badges)", "app {{app}}")]),
             Graph(
                 "Waits, or has stopped",
                 "none",
                 [
-                    Query(f"max by (worker) (consumers_waiting{WORKER})", "{{worker}} waits"),
-                    Query(f"max by (worker) (consumers_breaker_open{WORKER})", "{{worker}} has stopped"),
+                    Series(f"max by (worker) (consumers_waiting{WORKER})", "{{worker}} waits"),
+                    Series(f"max by (worker) (consumers_breaker_open{WORKER})", "{{worker}} has stopped"),
                 ],
             ),
         ],
@@ -321,7 +321,7 @@ def _variable(name: str, metric: str, label: str) -> dashboard.QueryVariable:
     )
 
 
-def _query(line: Query, name: str) -> prometheus.Dataquery:
+def _query(line: Series, name: str) -> prometheus.Dataquery:
     made = prometheus.Dataquery().expr(line.expression).legend_format(line.legend)
     return made.datasource(SOURCE).ref_id(name)
 
@@ -349,7 +349,7 @@ def _stat(number: Number) -> stat.Panel:
         )
         .color_mode(BigValueColorMode.BACKGROUND)
         .graph_mode(BigValueGraphMode.NONE)
-        .with_target(_query(Query(number.expression, ""), "A"))
+        .with_target(_query(Series(number.expression, ""), "A"))
     )
 
 
