@@ -96,7 +96,8 @@ def test_an_outage_is_told_while_it_lasts_and_not_any_longer(
         assert "BridgeNotReady" not in prometheus.firing(), "callbacks are taken all the same"
         ready = request("GET", f"{bridge.admin_url}/readyz").json
         assert ready.keys() == {"ready", "disk", "kafka", "quarantine", "state", "processes", "pid", "reload"}
-        assert (ready["ready"], ready["disk"], ready["kafka"], ready["state"]) == (True, "ok", "away", "serving")
+        assert (ready["ready"], ready["disk"], ready["state"]) == (True, "ok", "serving")
+        assert ready["kafka"] in {"slow", "away"}
         assert [*ready["processes"]] == ["0", "1"]
         own_broker.start()
         wait_until(
