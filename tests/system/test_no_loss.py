@@ -140,7 +140,7 @@ def test_killing_one_of_two_processes_under_load_loses_nothing_and_refuses_nothi
     bridge.wait_for_log(BOTH_ACCEPT)
     with Load(bridge.port, connections=CONNECTIONS) as load:
         load.wait_acknowledged(1000)
-        shares = [bridge.metric("bridge_accepted_total", process=process) for process in "01"]
+        shares = [bridge.metric("bridge_process_accepted_total", process=process) for process in "01"]
         assert min(shares) > 0, "the connections are spread over the processes"
         for number in range(6):
             load.wait_acknowledged(500)
