@@ -99,7 +99,7 @@ def _bridge(workers: int) -> Start:
         ingress = IngressProcess(place, kafka.bootstrap, topics, **env)
         ingress.command = [*under, *([sys.executable] if under else []), *ingress.command]
         ingress.start_ready(START_S)
-        ingress.wait_for(lambda: ingress.metric("bridge_kafka_ok") == workers, timeout=START_S, what="Kafka")
+        ingress.wait_for(lambda: ingress.metric("bridge_process_kafka_ok") == workers, timeout=START_S, what="Kafka")
         return Running(ingress, ingress.port, topics.events)
 
     return start

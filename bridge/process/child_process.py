@@ -97,7 +97,8 @@ class ChildProcess:
 
     def page(self) -> ProcessPage:
         """What it told last."""
-        return ProcessPage(str(self.number), self.pid, text_string_to_metric_families(self.metrics))
+        families = text_string_to_metric_families(self.metrics)
+        return ProcessPage(str(self.number), self.pid, families, has_begun=self.accepting.is_set())
 
     def look(self) -> None:
         """Look at once whether it has ended."""

@@ -37,6 +37,8 @@ class ProcessPage(NamedTuple):
     """Its name; that which takes its place has the same."""
     pid: int
     families: Iterable[Metric]
+    has_begun: bool = True
+    """Whether its gauges say anything yet."""
 
 
 class Roll(NamedTuple):
@@ -95,11 +97,11 @@ class Totals(Collector):
     def collect(self) -> Iterator[Metric]:
         """The page of all processes together."""
         gauges: defaultdict[tuple[str, _Labels], defaultdict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
-        for process, pid, told in self._pages():
+        for process, pid, told, has_begun in self._pages():
             families = list(told)
             self._note_counts(process, pid, families)
             for family in families:
-                if family.type not in SUMMED:
+                if family.type not in SUMMED and has_begun:
                     for sample in family.samples:
                         gauges[family.name, tuple(sample.labels.items())][process].append(sample.value)
         made = {name: Metric(name, one.documentation, one.type) for name, one in self._described.items()}

@@ -54,8 +54,8 @@ class Processes:
     """Pages that a test makes, and what they are together."""
 
     def __init__(self) -> None:
-        self._told: dict[int, tuple[str, str]] = {}
-        """Process id → name and page."""
+        self._told: dict[int, tuple[str, str, bool]] = {}
+        """Process id → name, page, and whether it has begun."""
         self._totals = self._made()
 
     def _made(self, handed: Iterable[HandedCounts] = ()) -> Totals:
@@ -66,19 +66,28 @@ class Processes:
         )
 
     def _page(self, pid: int) -> ProcessPage:
-        name, text = self._told[pid]
-        return ProcessPage(name, pid, text_string_to_metric_families(text))
+        name, text, has_begun = self._told[pid]
+        return ProcessPage(name, pid, text_string_to_metric_families(text), has_begun)
 
     def tells(
-        self, name: str, *, started: int, count: int, gauge: int = 0, disk: int = 1, skew: float = 0, pid: int = 0
+        self,
+        name: str,
+        *,
+        started: int,
+        count: int,
+        gauge: int = 0,
+        disk: int = 1,
+        skew: float = 0,
+        pid: int = 0,
+        has_begun: bool = True,
     ) -> None:
         """What a process that lives tells now, whose id is when it started where nothing else is said."""
         text = PAGE.format(started=started, count=count, gauge=gauge, disk=disk, skew=skew)
-        self._told[pid or started] = name, text
+        self._told[pid or started] = name, text, has_begun
 
     def begins(self, name: str, *, pid: int) -> None:
         """A process is there that has told nothing."""
-        self._told[pid] = name, ""
+        self._told[pid] = name, "", False
 
     def ends(self, pid: int) -> None:
         """A process has told all that it will."""
@@ -163,6 +172,16 @@ def test_a_process_that_leaves_is_there_beside_its_successor(processes: Processe
     assert shown['bridge_process_journal_bytes{process="1"}'] == 25, "both hold something for Kafka"
     assert shown['bridge_process_disk_ok{process="1"}'] == 0
     assert shown[ACCEPTED_BY_1] == 4 + 1 + 1 + 1
+
+
+def test_of_a_process_that_begins_the_counts_are_there_and_no_gauges(processes: Processes) -> None:
+    processes.tells("1", started=101, count=4, gauge=20, disk=1)
+    processes.tells("1", started=200, count=0, disk=0, has_begun=False)
+    shown = processes.together()
+    assert (shown[FAULTS], shown["bridge_disk_ok"]) == (7, 1), "it does not look as if the disk failed"
+    alone = Processes()
+    alone.tells("0", started=100, count=0, has_begun=False)
+    assert alone.together()[FAULTS] == 0, "there from the start"
 
 
 def test_totals_go_on_in_the_program_that_a_reload_brings(processes: Processes) -> None:
