@@ -1,7 +1,7 @@
 """Every metric of the ingress. Label values are bounded: commands of the registry, reasons and topics of ours.
 
-Counters and histograms are counted where a thing happens; gauges are set in `bridge.process.app`. `docs/metrics.md` is
-made of these declarations; `bridge.process.totals` adds several processes up by them.
+Counters and histograms are counted where a thing happens; most gauges are set in `bridge.process.gauges`.
+`docs/metrics.md` is made of these declarations; `bridge.process.totals` adds several processes up by them.
 """
 
 from __future__ import annotations
