@@ -7,6 +7,7 @@ what the total is. Some are told of each process besides, as `bridge_process_…
 from __future__ import annotations
 
 import math
+import os
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -132,7 +133,9 @@ class Totals(Collector):
         """For the program that adds up from now on."""
         gone = [HandedCounts(process, _written(values)) for process, values in self._gone.items()]
         return gone + [
-            HandedCounts(one.process, _written(one.values), pid, one.started) for pid, one in self._counted.items()
+            HandedCounts(one.process, _written(one.values), pid, one.started)
+            for pid, one in self._counted.items()
+            if pid != os.getpid()  # This process tells of itself then, too.
         ]
 
     # -- What is counted ---------------------------------------------------------------------------------------------

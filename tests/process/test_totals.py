@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping
 
 import msgspec
@@ -196,6 +197,16 @@ def test_totals_go_on_in_the_program_that_a_reload_brings(processes: Processes) 
     shown = processes.together()
     assert shown[FAULTS] == 7
     assert shown['bridge_reply_seconds_bucket{le="0.1"}'] == 7
+
+
+def test_what_the_parent_counts_itself_is_not_handed_over_for_it_is_told_by_the_next_program(
+    processes: Processes,
+) -> None:
+    processes.tells("parent", started=99, count=5, pid=os.getpid())
+    assert processes.together()["process_cpu_seconds_total"] == 3 + 4 + 5
+    processes.reload()
+    processes.tells("parent", started=98, count=6, pid=os.getpid())
+    assert processes.together()["process_cpu_seconds_total"] == 3 + 4 + 6, "though the clock was set meanwhile"
 
 
 def test_what_another_version_counted_and_this_one_does_not_know_is_left_out() -> None:
