@@ -81,11 +81,11 @@ class HttpRequest:
         if head.refusal is not None:
             raise RefusedError(head.refusal)
         body = self.content or b""
-        self._hold(len(body))
-        if head.coding:
-            body = inflate(body, head.coding, max_bytes=self._max_body_bytes)
-            self._hold(len(body))
-        return body
+        size = len(body)
+        if not self._bodies.take(size):
+            raise RefusedError(refusals.NO_ROOM_FOR_BODY)
+        self._held += size
+        return self._inflated(body, head.coding) if head.coding else body
 
     def forget(self) -> None:
         """The request has its reply, or gets none."""
@@ -95,7 +95,9 @@ class HttpRequest:
         self.verdict = None
         del self.head
 
-    def _hold(self, size: int) -> None:
-        if not self._bodies.take(size):
+    def _inflated(self, body: bytes, coding: str) -> bytes:
+        body = inflate(body, coding, max_bytes=self._max_body_bytes)
+        if not self._bodies.take(len(body)):
             raise RefusedError(refusals.NO_ROOM_FOR_BODY)
-        self._held += size
+        self._held += len(body)
+        return body

@@ -131,7 +131,8 @@ class Ingress:
             verdict: of `admit`, if that was called before.
         """
         try:
-            verdict = verdict or self.admit(request)
+            if verdict is None:
+                verdict = self.admit(request)
             reply = self._keep(request, verdict)
         except RefusedError as refused:
             reply = self._refusal(request, refused.refusal, verdict)
@@ -239,8 +240,12 @@ class Ingress:
         return replies.refused(refusal.status, refusal.message, command)
 
     def _now_ns(self) -> int:
-        self._last_ns = max(time.time_ns(), self._last_ns + 1)
-        return self._last_ns
+        """The time, which no other callback of the process has."""
+        now = time.time_ns()
+        if now <= self._last_ns:
+            now = self._last_ns + 1
+        self._last_ns = now
+        return now
 
     # -- A stale time: authentic, so it is kept, and refused -----------------------------------------------------------
 

@@ -7,6 +7,8 @@ from collections import deque
 from collections.abc import Callable
 from enum import IntEnum
 
+import msgspec
+
 from bridge.journal.journal_file import JournalFile
 from bridge.journal.record import Record, unpack
 from bridge.journal.store import Row
@@ -44,19 +46,16 @@ TRANSITIONS = {
 """State → the states that may follow. From UNSYNCED back to UNWRITTEN: its file failed before it was synced."""
 
 
-class PendingRecord:
+class PendingRecord(msgspec.Struct, eq=False):
     """A record that Kafka has not confirmed yet, as a member of its group."""
 
-    __slots__ = ("_resolve", "confirmed", "group", "is_passed_over", "record", "size")
-
-    def __init__(self, record: Record, group: Group, resolve: Resolve | None) -> None:
-        self.record = record
-        self.size = record.size
-        self.group = group
-        self._resolve = resolve
-        self.confirmed = False
-        self.is_passed_over = False
-        """Kafka will never take it, and somebody else is about to keep it: it is not sent."""
+    record: Record
+    size: int
+    group: Group
+    _resolve: Resolve | None
+    confirmed: bool = False
+    is_passed_over: bool = False
+    """Kafka will never take it, and somebody else is about to keep it: it is not sent."""
 
     def resolve(self, durable: bool) -> None:
         """Tell whoever waits for it, unless that was done before."""
@@ -118,11 +117,11 @@ class Group:
 
     def add(self, record: Record, resolve: Resolve | None) -> int:
         """Add a record. Gives its size in bytes."""
-        pending = PendingRecord(record, self, resolve)
-        self.records.append(pending)
-        self.size += pending.size
+        size = record.size
+        self.records.append(PendingRecord(record, size, self, resolve))
+        self.size += size
         self.unconfirmed += 1
-        return pending.size
+        return size
 
     def become(self, state: GroupState) -> None:
         """Go on to another state, of those that TRANSITIONS allows."""

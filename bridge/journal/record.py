@@ -9,6 +9,8 @@ import msgspec
 BATCH_OVERHEAD_BYTES = 512
 """What a batch of one record takes beside the record's key, value and headers, at most. The `max.message.bytes` of a
 topic is the size of a batch."""
+RECORD_OVERHEAD_BYTES = 48
+"""What a record takes beside key, value and headers, about."""
 
 
 class Record(msgspec.Struct, array_like=True, frozen=True):
@@ -24,7 +26,7 @@ class Record(msgspec.Struct, array_like=True, frozen=True):
     @property
     def size(self) -> int:
         """Bytes that it holds, about."""
-        size = len(self.key) + len(self.value) + 48
+        size = len(self.key) + len(self.value) + RECORD_OVERHEAD_BYTES
         for name, value in self.headers:
             size += len(name) + len(value)
         return size

@@ -105,7 +105,7 @@ class Normalizer:
             UnreadableError: nothing in the body can become an event, or what it becomes is too large.
         """
         if self._usual is not None and (usual := self._usual.record(received)) is not None:
-            return [self._fitting(usual)]
+            return [usual if len(usual.value) <= self._small_value_bytes else self._fitting(usual)]
         query = received.query
         body, repaired = self._filter.apply(received.body) if self._filter.is_active else (received.body, False)
         entry = registry.find(query.command)

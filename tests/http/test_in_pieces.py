@@ -12,6 +12,7 @@ import orjson
 import pytest
 
 from bridge.http.connection import HttpConnection
+from bridge.http.gathering import Gathering, WholeRequest
 from bridge.normalize.normalizer import Normalizer
 from tests.support.callbacks import RECALLED, PostedCallback, recalled, sample
 from tests.support.http import LocalServer, serving, wire
@@ -149,18 +150,18 @@ def undated(reply: bytes) -> bytes:
 def ways_taken(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Filled with what the ingress is handed: a head without its body, or a whole request."""
     ways: list[str] = []
-    begin, complete = HttpConnection._begin_body, HttpConnection._complete
+    begin, add = HttpConnection._begin_body, Gathering.add
 
     def note_head(self: HttpConnection, *arguments: Any) -> None:
         ways.append("head")
         begin(self, *arguments)
 
-    def note_whole(self: HttpConnection, *arguments: Any) -> None:
+    def note_whole(self: Gathering, request: WholeRequest) -> None:
         ways.append("whole")
-        complete(self, *arguments)
+        add(self, request)
 
     monkeypatch.setattr(HttpConnection, "_begin_body", note_head)
-    monkeypatch.setattr(HttpConnection, "_complete", note_whole)
+    monkeypatch.setattr(Gathering, "add", note_whole)
     return ways
 
 

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import time
+from bisect import bisect_right
 from collections import deque
+from itertools import accumulate, islice
+from operator import attrgetter
 from typing import Any, Literal, NamedTuple
 
 from aiokafka.record.default_records import DefaultRecordBatch, DefaultRecordBatchBuilder
 
 from bridge.journal.groups import PendingRecord
+from bridge.journal.record import RECORD_OVERHEAD_BYTES
 
 MAX_BATCH_BYTES = 256 * 1024
 MAGIC = 2
@@ -21,6 +25,8 @@ CODECS = {
     "lz4": DefaultRecordBatch.CODEC_LZ4,
     "zstd": DefaultRecordBatch.CODEC_ZSTD,
 }
+
+_size_of = attrgetter("size")
 
 
 class BatchForm(NamedTuple):
@@ -69,16 +75,14 @@ class Batch:
 
 def fill(builder: Any, queue: deque[PendingRecord], *, max_bytes: int, max_records: int) -> list[PendingRecord]:
     """Move records from the head of a queue to a batch, as many as it takes: one at least, however large."""
+    reach = min(max_records, max_bytes // RECORD_OVERHEAD_BYTES + 1)
+    sizes = accumulate(map(_size_of, islice(queue, reach)))
+    count = max(1, bisect_right(list(sizes), max_bytes))
+    records = [queue.popleft() for _ in range(min(count, len(queue)))]
     append = builder.append
-    records: list[PendingRecord] = []
-    size = 0
-    while queue:
-        pending = queue[0]
-        size += pending.size
-        if records and (size > max_bytes or len(records) >= max_records):
-            break
+    for offset, pending in enumerate(records):
         record = pending.record
-        if append(len(records), record.timestamp_ms, record.key, record.value, record.headers) is None:
-            break
-        records.append(queue.popleft())
+        if append(offset, record.timestamp_ms, record.key, record.value, record.headers) is None:
+            queue.extendleft(reversed(records[offset:]))
+            return records[:offset]
     return records
