@@ -9,6 +9,8 @@ import msgspec
 
 MAX_PARAMETERS = 200
 """Further ones are not looked at: anybody can send a head of thousands, before he has proved anything."""
+MAX_NAME_CHARS = 256
+"""Of a command and a platform. What is beyond is cut off: both are keys of what is remembered in many places."""
 CLIENT_IP = "&ClientIP="
 """What comes before the only parameter that differs between the callbacks of one command in one second."""
 MAX_REMEMBERED = 256
@@ -25,9 +27,9 @@ class Query(msgspec.Struct, frozen=True, gc=False):
     app_id: str
     """SdkAppid: decimal digits."""
     command: str
-    """The callback command; the old call webhook names it `command`."""
+    """The callback command, its first MAX_NAME_CHARS; the old call webhook names it `command`."""
     platform: str
-    """OptPlatform."""
+    """OptPlatform, its first MAX_NAME_CHARS."""
     client_ip: str
     """ClientIP."""
     proof: tuple[str, str, str]
@@ -91,8 +93,8 @@ def _read(path: str) -> Query:
     return Query(
         path=path,
         app_id=app_id,
-        command=get("callbackcommand") or get("command"),
-        platform=get("optplatform"),
+        command=(get("callbackcommand") or get("command"))[:MAX_NAME_CHARS],
+        platform=get("optplatform")[:MAX_NAME_CHARS],
         client_ip=get("clientip"),
         proof=(app_id, get("sign"), get("requesttime")),
         is_visible=_is_visible(path),

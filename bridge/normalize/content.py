@@ -16,6 +16,7 @@ from bridge.normalize.drift import Drift
 from bridge.normalize.identity import best_subject, fallback_subject, hides_identity
 from bridge.normalize.lenient import MAX_SURPRISES
 from bridge.normalize.repair import UnreadableError, dump, is_plain, load
+from bridge.query import MAX_NAME_CHARS
 
 
 class Content(msgspec.Struct, frozen=True, gc=False):
@@ -198,8 +199,12 @@ _named = msgspec.json.Decoder(_Named).decode
 
 
 def command_in(body: bytes) -> str:
-    """The command that a body names, empty if it names none, or is long and no JSON: to mend it takes too long to do it
-    for that alone."""
+    """The command that a body names, its first MAX_NAME_CHARS; empty if it names none, or is long and no JSON: to mend
+    it takes too long to do it for that alone."""
+    return _command_in(body)[:MAX_NAME_CHARS]
+
+
+def _command_in(body: bytes) -> str:
     try:
         return _named(body).command or ""
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):

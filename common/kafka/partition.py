@@ -12,6 +12,9 @@ _FACTOR = 0x5BD1E995
 _LANE_BYTES = 8
 _LANES_FROM_KEYS = 8
 """So many keys of one length are hashed faster together than one by one."""
+_MAX_REMEMBERED = 65_536
+_MAX_REMEMBERED_BYTES = 128
+"""A longer key is hashed anew each time: whoever sends many must not fill the memory. Names of accounts are short."""
 
 
 def partition_of(key: bytes, partitions: int) -> int:
@@ -31,7 +34,6 @@ def partitions_of(keys: Sequence[bytes], partitions: int) -> list[int]:
     return found
 
 
-@lru_cache(maxsize=65_536)
 def murmur2(data: bytes) -> int:
     """MurmurHash2 of 32 bits with Kafka's seed; aiokafka's, three times as fast."""
     length = len(data)
@@ -46,6 +48,9 @@ def murmur2(data: bytes) -> int:
     return state ^ state >> 15
 
 
+_remembered = lru_cache(_MAX_REMEMBERED)(murmur2)
+
+
 def _hashes(keys: Sequence[bytes]) -> Iterable[int]:
     """`murmur2` of keys of one length.
 
@@ -55,7 +60,7 @@ def _hashes(keys: Sequence[bytes]) -> Iterable[int]:
     """
     count, length = len(keys), len(keys[0])
     if count < _LANES_FROM_KEYS:
-        return map(murmur2, keys)
+        return map(_remembered if length <= _MAX_REMEMBERED_BYTES else murmur2, keys)
     joined = b"".join(keys)
     one_each = int.from_bytes(b"\1".ljust(_LANE_BYTES, b"\0") * count, "little")
     mask = _MASK * one_each

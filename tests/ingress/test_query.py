@@ -7,7 +7,8 @@ import random
 import pytest
 
 from bridge import query as queries
-from bridge.query import MAX_PARAMETERS, MAX_REMEMBERED_CHARS, Query, parse_query
+from bridge.normalize.content import command_in
+from bridge.query import MAX_NAME_CHARS, MAX_PARAMETERS, MAX_REMEMBERED_CHARS, Query, parse_query
 from tests.support.callbacks import recalled
 
 PAIRS = (
@@ -81,3 +82,14 @@ def test_callbacks_that_differ_in_their_clients_only_are_read_once_and_long_ones
     assert queries._read_rest.cache_info().misses == 1
     assert parse_query(f"x={'y' * MAX_REMEMBERED_CHARS}&ClientIP=1").client_ip == "1"
     assert queries._read_rest.cache_info().misses == 1
+
+
+@pytest.mark.parametrize("name", ["a", "\U0001f600"])
+def test_nobody_fills_the_memory_with_names_that_are_keys_of_what_is_remembered(name: str) -> None:
+    parsed = parse_query(f"CallbackCommand={name * 9_000}&OptPlatform={name * 9_000}")
+    assert (parsed.command, parsed.platform) == (name * MAX_NAME_CHARS, name * MAX_NAME_CHARS)
+    assert parse_query(f"command={name * 9_000}").command == name * MAX_NAME_CHARS
+    for behind in ("", ",", "\udcff"):  # As strict JSON, and as what has to be mended.
+        body = f'{{"CallbackCommand":"{name * 9_000}"{behind}}}'.encode(errors="surrogateescape")
+        assert command_in(body) in {name * MAX_NAME_CHARS, ""}
+    assert command_in(f'{{"CallbackCommand":"{name * 9_000}"}}'.encode()) == name * MAX_NAME_CHARS

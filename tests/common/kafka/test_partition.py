@@ -6,6 +6,7 @@ from aiokafka.partitioner import murmur2 as known_murmur2
 from hypothesis import given
 from hypothesis import strategies as st
 
+from common.kafka import partition
 from common.kafka.partition import murmur2, partition_of, partitions_of
 
 
@@ -33,3 +34,12 @@ def test_many_keys_of_all_lengths_go_where_each_of_them_goes(keys: list[bytes], 
 def test_the_greatest_bytes_in_all_lanes_go_over_into_no_other() -> None:
     keys = [b"\xff" * 31] * 2000
     assert set(partitions_of(keys, 2**31)) == {murmur2(keys[0]) & 0x7FFFFFFF}
+
+
+def test_only_keys_of_the_usual_size_are_remembered() -> None:
+    partition._remembered.cache_clear()
+    short, long = b"a" * partition._MAX_REMEMBERED_BYTES, b"a" * (partition._MAX_REMEMBERED_BYTES + 1)
+    for _ in range(2):
+        assert partitions_of([short, long], 12) == [partition_of(short, 12), partition_of(long, 12)]
+    assert partition._remembered.cache_info()[:2] == (1, 1)
+    assert partition._remembered.cache_info().currsize == 1
