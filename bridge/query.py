@@ -82,12 +82,11 @@ def _read(path: str) -> Query:
     is_escaped = "%" in query or "+" in query
     for pair in query.split("&", MAX_PARAMETERS)[:MAX_PARAMETERS]:
         name, _, value = pair.partition("=")
-        if is_escaped:
-            name, value = unquote_plus(name), unquote_plus(value)
-        parameters.setdefault(name.lower(), value)
+        parameters.setdefault((unquote_plus(name) if is_escaped else name).lower(), value)
 
     def get(name: str) -> str:
-        return parameters.get(name, "")
+        value = parameters.get(name, "")
+        return unquote_plus(value) if is_escaped else value
 
     app_id = get("sdkappid")
     return Query(

@@ -71,12 +71,12 @@ def read_plain(data: bytes) -> tuple[Head, bytes] | None:
     if not (digits.isdigit() and size_end - size_at <= MAX_SIZE_DIGITS and target.isascii()):
         return None
     size = int(digits)
-    query = query_of(target.decode())
-    if size != len(data) - body_at or size > ONE_PIECE_BYTES or not query.is_visible:
+    if size != len(data) - body_at or size > ONE_PIECE_BYTES:
         return None
     read = _remembered if body_at - fields_at <= MAX_REMEMBERED_BYTES else _read_fields
     fields = read(data[fields_at:size_at], data[size_end:body_at])
-    if fields is None:
+    # The query comes last: it may cost the most, and must not be read for a head that the long way reads again.
+    if fields is None or not (query := query_of(target.decode())).is_visible:
         return None
     closes, forwarded_for, traceparent = fields
     head = Head(query=query, size=size, closes=closes, forwarded_for=forwarded_for, traceparent=traceparent)
@@ -92,6 +92,9 @@ def _read_fields(before: bytes, after: bytes) -> Fields | None:
     """
     if not before.lower().endswith(SIZE_LINE):
         return None
+    lines = before.count(LINE_ENDS) + after.count(LINE_ENDS) - 2
+    if lines > MAX_FIELDS:  # To collect thousands would take milliseconds, and the long way refuses them at once.
+        return None
     fields = _parsed(b"POST /" + VERSION + before + b"0" + after)
     found = {name.lower(): value for name, value in fields}
     closes = CLOSES.get(found.get(b"connection", b"").lower())
@@ -99,9 +102,8 @@ def _read_fields(before: bytes, after: bytes) -> Fields | None:
         closes is None
         or not NOT_PLAIN.isdisjoint(found)
         or b"host" not in found
-        or not len(found) == len(fields) <= MAX_FIELDS
-        # So each field has a line, and the head ends where it seems to.
-        or len(fields) + 2 != before.count(LINE_ENDS) + after.count(LINE_ENDS)
+        # So none comes twice, each has a line, and the head ends where it seems to.
+        or not len(found) == len(fields) == lines
     ):
         return None
     return Fields(closes, _text(found.get(b"x-forwarded-for", b"")), _text(found.get(b"traceparent", b"")))

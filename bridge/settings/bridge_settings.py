@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, ClassVar
 
 from pydantic import ValidationInfo, field_validator
@@ -48,6 +49,16 @@ class BridgeSettings(
         if (info.field_name or "").endswith("_s") and not value <= cls.longest_s:
             raise ValueError(f"{value} is more than a week ({cls.longest_s} s)")
         return value
+
+    def remarks(self) -> Iterator[str]:
+        """What is set and may not do what is meant."""
+        yield from super().remarks()
+        if (synced_ms := self.gather_ms + self.sync_after_ms) >= self.reply_deadline_ms:
+            yield (
+                f"BRIDGE_GATHER_MS and BRIDGE_SYNC_AFTER_MS are {synced_ms:g} ms together, no less than"
+                f" BRIDGE_REPLY_DEADLINE_MS ({self.reply_deadline_ms}): while Kafka is away the disk comes too late,"
+                " and each callback is answered 503. Lower the first two"
+            )
 
     @property
     def topics(self) -> list[Topic]:

@@ -210,6 +210,20 @@ def test_a_request_in_pieces_or_with_another_behind_it_is_left_to_the_long_way()
         assert read_plain(data) is not None
 
 
+@pytest.mark.parametrize(
+    ("fields", "body"),
+    [((*USUAL, b"Expect: 100-continue"), BODY), ((*USUAL, b"Host: y"), BODY), (USUAL, b""), (USUAL, BODY + BODY)],
+)
+def test_of_what_is_left_to_the_long_way_the_query_is_not_read_first(fields: Sequence[bytes], body: bytes) -> None:
+    with mock.patch("bridge.http.plain.query_of", side_effect=AssertionError):
+        assert read_plain(request(fields, body=body)) is None
+
+
+def test_a_head_of_thousands_of_fields_is_not_even_parsed() -> None:
+    with mock.patch("bridge.http.plain._parsed", side_effect=AssertionError):
+        assert read_plain(request((*USUAL, *[b"A:"] * 7_000))) is None
+
+
 # -- On a connection ---------------------------------------------------------------------------------------------------
 
 SIGNED = recalled("ann", unread=1)

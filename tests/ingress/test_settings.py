@@ -233,6 +233,7 @@ def test_what_means_nothing_is_refused(
             {"ALLOWED_NETWORKS": "auto", "IM_APPS": IM_APPS.replace("1400000000", "1400000009")},
             "BRIDGE_IM_APPS: app 1400000009 is none of BRIDGE_APPS",
         ),
+        ({"SYNC_AFTER_MS": "498"}, "while Kafka is away the disk comes too late"),
         ({"DECISION_URL": by("*")}, "is BRIDGE_DECISION_URLS meant?"),
         ({"KAFKA_SERVERS": "kafka:9092"}, "is BRIDGE_KAFKA_BOOTSTRAP_SERVERS meant?"),
         ({"ALLOW_NETWORKS": "[]"}, "is BRIDGE_ALLOWED_NETWORKS meant?"),
