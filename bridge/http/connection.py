@@ -297,7 +297,7 @@ class HttpConnection(HttpRequest, asyncio.Protocol):
         self.deadline = NEVER
         if behind:
             self._keep_early(behind)
-        self._context.gathering.add(self)
+        self._context.gathering.add(self, len(self.content or b""))
 
     def _keep_early(self, data: bytes) -> None:
         """The client goes on before it has its reply: what it sends waits, and no more is read until then."""

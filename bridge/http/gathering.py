@@ -20,6 +20,10 @@ from bridge.ingress.verify import Verdict
 
 log = logging.getLogger(__name__)
 
+MAX_GATHERED_BYTES = 4 * 1024 * 1024
+"""Of bodies that gather. Nobody has verified yet who sent them, nor do they count as memory for bodies; and in one turn
+of the event loop each of thousands of connections may bring one."""
+
 
 class WholeRequest(CallbackRequest, Protocol):
     """A request that has arrived whole."""
@@ -58,10 +62,12 @@ class Gathering:
         self._until = 0.0
         """By the event loop's clock."""
         self._gathered: list[WholeRequest] = []
+        self._bytes = 0
+        """Of their bodies."""
         self._loop = asyncio.get_running_loop()
 
-    def add(self, request: WholeRequest) -> None:
-        """A request is whole."""
+    def add(self, request: WholeRequest, size: int) -> None:
+        """A request is whole, with a body of this size."""
         if self._timer is None:
             if self._confirms():
                 self._until = self._loop.time() + self._gather_s
@@ -69,6 +75,9 @@ class Gathering:
             else:
                 self._timer = self._loop.call_later(self._gather_s, self.hand_over)
         self._gathered.append(request)
+        self._bytes += size
+        if self._bytes >= MAX_GATHERED_BYTES:
+            self.hand_over()
 
     def _look(self, seen: int) -> None:
         """Hand over if no more than `seen` have gathered, which were there the last time around, or time is up."""
@@ -84,6 +93,7 @@ class Gathering:
             self._timer.cancel()
             self._timer = None
         requests, self._gathered = self._gathered, []
+        self._bytes = 0
         try:
             for request in requests:
                 try:

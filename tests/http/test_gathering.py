@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from bridge.http.gathering import Gathering
+from bridge.http.gathering import MAX_GATHERED_BYTES, Gathering
 from tests.support.http import until
 
 NEVER_S = 3600.0
@@ -29,10 +29,10 @@ class Lots:
         )
         self.aborted = 0
 
-    def add(self, requests: int, *, fails: bool = False) -> None:
+    def add(self, requests: int, *, fails: bool = False, size: int = 100) -> None:
         request: Any = type("Request", (), {"verdict": None, "fails": fails, "abort": self._abort})
         for _ in range(requests):
-            self.gathering.add(request)
+            self.gathering.add(request, size)
 
     def _abort(self) -> None:
         self.aborted += 1
@@ -110,3 +110,18 @@ async def test_trouble_with_one_request_leaves_the_others_their_replies(caplog: 
     assert lots.lots == [2]
     assert lots.aborted == 1
     assert "a request could not be answered" in caplog.text
+
+
+@pytest.mark.parametrize("confirms", [True, False])
+async def test_many_large_ones_leave_at_once_so_that_they_take_no_more_memory_than_they_may(confirms: bool) -> None:
+    lots = Lots()
+    lots.confirms = confirms
+    for _ in range(2):
+        lots.lots.clear()
+        lots.add(3, size=MAX_GATHERED_BYTES // 4)
+        assert lots.lots == []
+        lots.add(1, size=MAX_GATHERED_BYTES // 4)
+        assert lots.lots == [4]
+    lots.add(1)
+    lots.gathering.hand_over()
+    assert lots.lots == [4, 1]
