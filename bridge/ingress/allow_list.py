@@ -143,10 +143,14 @@ class AllowList:
         await self._read_file()
         self._task = loop.create_task(self._run())
 
-    async def settle(self) -> None:
-        """Wait a moment for the first answer; without one, say what holds."""
+    async def settle(self, *, for_newer: bool = True) -> None:
+        """Wait a moment for the first answer; without one, say what holds.
+
+        Args:
+            for_newer: also where an earlier answer is known.
+        """
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(FIRST_ANSWER_S if self.is_open else NEWER_ANSWER_S):
+            async with asyncio.timeout(FIRST_ANSWER_S if self.is_open else NEWER_ANSWER_S if for_newer else 0.0):
                 await self._settled.wait()
         if self.is_open and not self._settled.is_set():
             self._tell_open("it has not answered so far")

@@ -25,7 +25,6 @@ from bridge.process.freed_memory import FreedMemory
 from bridge.process.status import STATUS_PATH, ProcessStatus, StatusReport
 from bridge.process.status_socket import StatusSocket
 from bridge.process.status_watch import StatusWatch
-from bridge.process.warm_up import warm_up
 from bridge.publish.publisher import Publisher
 from bridge.settings import DEV_TOKEN, BridgeSettings
 from common import logs
@@ -145,8 +144,12 @@ class Bridge:
             {"allowed_networks_problem": problem} if problem else {}
         )
 
-    async def start(self) -> None:
-        """Take over the backlog, connect in the background, and do once what the first callback would wait for.
+    async def start(self, *, is_awaited: bool = False) -> None:
+        """Take over the backlog, and connect, which the first callback would wait for.
+
+        Args:
+            is_awaited: callbacks wait already, and nobody else accepts them: those that the disk can make durable do
+                not wait for Kafka, too.
 
         Raises:
             OSError: the admin port is taken.
@@ -157,10 +160,10 @@ class Bridge:
         await self._journal.start()
         self._publisher.start(self._journal)
         self._watching = asyncio.create_task(self._status_watch.run(self._status_socket.ensure))
-        warm_up(self._settings)
-        await self._publisher.settle(KAFKA_S)
+        is_hurried = is_awaited and self._journal.disk_ok
+        await self._publisher.settle(0.0 if is_hurried else KAFKA_S)
         if self._allow_list is not None:
-            await self._allow_list.settle()
+            await self._allow_list.settle(for_newer=not is_hurried)
 
     def accept(self, listener: socket.socket) -> None:
         """Accept callbacks from now on."""
@@ -295,6 +298,7 @@ async def serve(
     admin_socket: str,
     leaving: Leaving,
     accepting: Callable[[], object] = lambda: None,
+    is_awaited: bool = False,
 ) -> None:
     """Run one process until it is to leave.
 
@@ -303,6 +307,7 @@ async def serve(
         admin_socket: path for the admin pages.
         leaving: when and how it ends.
         accepting: called once callbacks are accepted.
+        is_awaited: see `Bridge.start`.
 
     Raises:
         OSError: it cannot begin, and why.
@@ -310,7 +315,7 @@ async def serve(
     warn_of_tokens(settings)
     bridge = Bridge(settings, admin_socket=admin_socket)
     tune_garbage_collector()
-    await bridge.start()
+    await bridge.start(is_awaited=is_awaited)
     # Not before: who connects is to be answered within the deadline, not when we are ready.
     listener.listen(LISTEN_BACKLOG)
     bridge.accept(listener)

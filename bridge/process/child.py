@@ -28,14 +28,23 @@ REPLACED = signal.SIGUSR2
 """Tells a process that a successor accepts in its place."""
 
 
-def run(settings: BridgeSettings, listener: socket.socket, parent: socket.socket, admin: Path, name: str) -> None:
-    """Serve callbacks until told to stop.
+def run(
+    settings: BridgeSettings,
+    listener: socket.socket,
+    parent: socket.socket,
+    admin: Path,
+    name: str,
+    *,
+    is_awaited: bool,
+) -> None:
+    """Serve callbacks until told to stop. What a process does once, its parent has done for it (`warm_up`).
 
     Args:
         listener: bound, and shared with the other processes.
         parent: what the parent has the other end of.
         admin: path for the admin pages.
         name: marks its lines in the log.
+        is_awaited: callbacks wait for it, and nobody else accepts them.
 
     Raises:
         SystemExit: it cannot; why is in the log.
@@ -45,20 +54,29 @@ def run(settings: BridgeSettings, listener: socket.socket, parent: socket.socket
     logs.configure(log_format=settings.log_format, level=settings.log_level, process=name)
     diagnosis.watch()
     try:
-        uvloop.run(_serve(settings, listener, parent, admin))
+        uvloop.run(_serve(settings, listener, parent, admin, is_awaited=is_awaited))
     except OSError as error:
         log.error("this process cannot serve: %s", error.strerror or error)
         raise SystemExit(CANNOT_SERVE) from None
 
 
-async def _serve(settings: BridgeSettings, listener: socket.socket, parent: socket.socket, admin: Path) -> None:
+async def _serve(
+    settings: BridgeSettings, listener: socket.socket, parent: socket.socket, admin: Path, *, is_awaited: bool
+) -> None:
     leaving = Leaving()
     heart = Heart(parent, leaving.alone.set)
     heartbeats = asyncio.create_task(heart.beat())
     asyncio.get_running_loop().add_signal_handler(REPLACED, leaving.replaced.set)
     with on_stop_signal(leaving.stop.set):
         try:
-            await serve(settings, listener, admin_socket=str(admin), leaving=leaving, accepting=heart.accepting)
+            await serve(
+                settings,
+                listener,
+                admin_socket=str(admin),
+                leaving=leaving,
+                accepting=heart.accepting,
+                is_awaited=is_awaited,
+            )
         finally:
             heartbeats.cancel()
     if not leaving.alone.is_set():

@@ -70,13 +70,28 @@ class Family:
         with theirs:
             try:
                 pid = await self._forks.fork(
-                    partial(child.run, self._settings, self._listener, theirs, admin_socket, name),
+                    partial(
+                        child.run,
+                        self._settings,
+                        self._listener,
+                        theirs,
+                        admin_socket,
+                        name,
+                        is_awaited=self._is_awaited,
+                    ),
                     keep=(self._listener.fileno(), theirs.fileno()),
                 )
             except OSError:
                 ours.close()
                 raise
         return self.adopt(HandedChild(number, pid, ours.detach(), str(admin_socket)), start_timeout_s)
+
+    @property
+    def _is_awaited(self) -> bool:
+        """Whether callbacks may wait for a child that begins now: connections are taken, and nobody accepts them."""
+        is_listening = self._listener.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)
+        accepts = (one.accepting.is_set() and one.is_alive and not one.is_leaving for one in self._alive)
+        return bool(is_listening) and not any(accepts)
 
     def adopt(self, handed: HandedChild, start_timeout_s: float) -> ChildProcess:
         """Take in a child that there is."""
