@@ -16,6 +16,7 @@ from yarl import URL
 from bridge.normalize.differences import DRIFT_PATH, OTHER, Difference, DriftReport, merged
 from bridge.normalize.shapes import HIDDEN_NAME
 from bridge.settings import InspectionSettings
+from common.admin_address import admin_page, asked_host
 from common.program import command_line
 from common.settings import load_settings
 from common.terminal import Output, is_terminal, plural, printable, show_table
@@ -23,7 +24,6 @@ from common.unreachable import why_unreachable
 
 REPLY_TIMEOUT_S = 10.0
 MAX_PAGE_BYTES = 16 * 1024 * 1024
-WILDCARD_HOSTS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - who listens everywhere is asked here
 HEADERS = ("command", "field", "kind", "times", "first seen (UTC)", "last seen (UTC)", "example")
 STACKED_HEADERS = ("command, field", "kind, times", "first, last (UTC)", "example")
 """Two to a cell, so that they have room on a screen."""
@@ -89,7 +89,7 @@ def _own_page(settings: InspectionSettings) -> URL:
             " again, or name that of another with --url",
             exit_status=2,
         )
-    host = WILDCARD_HOSTS.get(settings.admin_host, settings.admin_host)
+    host = asked_host(settings.admin_host)
     try:
         return URL.build(scheme="http", host=host, port=settings.admin_port, path=DRIFT_PATH)
     except ValueError:
@@ -105,13 +105,9 @@ def _page_at(url: str) -> URL:
         NoReportError: it is none.
     """
     try:
-        address = URL(url)
-        is_whole = address.scheme in {"http", "https"} and address.host and address.port
-    except ValueError:  # of brackets and ports
-        is_whole = False
-    if not is_whole:
-        raise NoReportError(f"{url} is no address to ask: write it as http://127.0.0.1:9090", exit_status=2)
-    return address if address.path.endswith(DRIFT_PATH) else address / DRIFT_PATH.strip("/")
+        return admin_page(url, DRIFT_PATH)
+    except ValueError as error:
+        raise NoReportError(str(error), exit_status=2) from None
 
 
 async def _ask(addresses: Sequence[URL]) -> list[DriftReport]:

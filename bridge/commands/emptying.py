@@ -19,6 +19,7 @@ from bridge.journal.journal_name import damaged_in, journals_in
 from bridge.journal.lock import lock_holder
 from bridge.journal.own_file import ForeignError
 from bridge.settings import InspectionSettings
+from common.admin_address import asked_host
 from common.settings import load_settings
 from common.terminal import Output, plural, printable
 from common.unreachable import why_unreachable
@@ -28,7 +29,6 @@ TELL_EVERY_S = 30.0
 REPLY_TIMEOUT_S = 10.0
 GIVE_UP_AFTER_S = 30.0
 """After so long without an answer there is nobody who would publish anything."""
-WILDCARD_HOSTS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - who listens everywhere is asked here
 
 
 class Held(NamedTuple):
@@ -151,7 +151,7 @@ def _samples(settings: InspectionSettings) -> list[tuple[str, str, float]]:
     Raises:
         NobodyAnswersError: it cannot be asked.
     """
-    host = WILDCARD_HOSTS.get(settings.admin_host, settings.admin_host)
+    host = asked_host(settings.admin_host)
     at = f"{host} port {settings.admin_port}"
     connection = http.client.HTTPConnection(host, settings.admin_port, timeout=REPLY_TIMEOUT_S)
     try:

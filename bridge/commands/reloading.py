@@ -12,8 +12,8 @@ import msgspec
 import typer
 from yarl import URL
 
-from bridge.commands.drifting import WILDCARD_HOSTS
 from bridge.settings import InspectionSettings
+from common.admin_address import asked_host
 from common.settings import load_settings
 from common.terminal import Output
 
@@ -67,7 +67,7 @@ def run(*, timeout_s: float) -> None:
 def _page(settings: InspectionSettings) -> URL:
     if settings.admin_port == 0:
         raise NotReloadedError(f"BRIDGE_ADMIN_PORT is 0, so the ingress cannot be asked. {BY_HAND}", exit_status=2)
-    host = WILDCARD_HOSTS.get(settings.admin_host, settings.admin_host)
+    host = asked_host(settings.admin_host)
     return URL.build(scheme="http", host=host, port=settings.admin_port, path="/readyz")
 
 

@@ -14,6 +14,14 @@ def status(
         Path | None, typer.Argument(help="Folder of the journals; default: BRIDGE_JOURNAL_DIR.", readable=False)
     ] = None,
     *,
+    urls: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--url",
+            help="Admin address of an ingress, such as http://10.0.0.7:9090, to be asked in place of the folder; may be"
+            " given several times.",
+        ),
+    ] = None,
     watch: Annotated[bool, typer.Option("--watch", help="Show it again and again, until Ctrl-C.")] = False,
     interval: Annotated[float, typer.Option(min=0.5, help="With --watch: seconds between two looks.")] = 2.0,
     as_json: Annotated[bool, typer.Option("--json", help="For programs; with --watch an object a line.")] = False,
@@ -21,8 +29,9 @@ def status(
     """Tell of each process and of all: how Kafka is and since when, what waits, when it is full or drained.
 
     The processes are asked on their sockets in the folder of the journals: nothing is copied, and no port is needed.
-    Ends with 0 when all is well, 1 when something is not or nobody answers, 2 when there is no such folder.
+    With --url their admin ports are asked, from wherever; what lies in folders without a process is not seen then.
+    Ends with 0 when all is well, 1 when something is not or nobody answers, 2 when there is no such folder or address.
     """
     from bridge.commands.status_display import run
 
-    run(folder, watch_every_s=interval if watch else None, as_json=as_json)
+    run(folder, urls or (), watch_every_s=interval if watch else None, as_json=as_json)

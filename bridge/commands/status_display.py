@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import NoReturn
 
 import msgspec
 import typer
 
+from bridge.commands.ingress_status import IngressStatus, SilentProcess, Total, UnansweredJournal
 from bridge.commands.journal_folder import existing_folder, told_in_a_line
-from bridge.commands.status_of_folder import FolderStatus, Total, UnansweredJournal, status_of
+from bridge.commands.status_of_addresses import status_of_addresses
+from bridge.commands.status_of_folder import status_of
 from bridge.process.status import KafkaStatus, ProcessStatus
 from common.program import command_line
 from common.terminal import Output, printable, show_table
@@ -25,16 +29,15 @@ NOT_LOST = (
 )
 
 
-def run(folder: Path | None, *, watch_every_s: float | None, as_json: bool) -> None:
-    """Show how the ingress on a folder is; for the arguments see `bridge.commands.status`.
+def run(folder: Path | None, urls: Sequence[str], *, watch_every_s: float | None, as_json: bool) -> None:
+    """Show how the ingress on a folder is, or those at some addresses; for the arguments see `bridge.commands.status`.
 
     Raises:
-        typer.Exit: with status 1 where something is not well, 2 where there is no such folder.
+        typer.Exit: with status 1 where something is not well, 2 where there is no such folder or address.
     """
-    place = existing_folder(folder)
+    look = _look_at_addresses(folder, urls) if urls else _look_at_folder(existing_folder(folder))
     while True:
-        with told_in_a_line(place):
-            found = asyncio.run(status_of(place))
+        found = look()
         if as_json:
             Output().json(msgspec.json.encode(found).decode())
         else:
@@ -49,21 +52,51 @@ def run(folder: Path | None, *, watch_every_s: float | None, as_json: bool) -> N
         time.sleep(watch_every_s)
 
 
-def _show(found: FolderStatus, output: Output) -> None:
+def _look_at_folder(place: Path) -> Callable[[], IngressStatus]:
+    def look() -> IngressStatus:
+        with told_in_a_line(place):
+            return asyncio.run(status_of(place))
+
+    return look
+
+
+def _look_at_addresses(folder: Path | None, urls: Sequence[str]) -> Callable[[], IngressStatus]:
+    if folder is not None:
+        _fail_for_use("a folder is asked, or addresses: give the one or the other")
+
+    def look() -> IngressStatus:
+        try:
+            return asyncio.run(status_of_addresses(urls))
+        except ValueError as error:
+            _fail_for_use(str(error))
+
+    return look
+
+
+def _fail_for_use(problem: str) -> NoReturn:
+    Output().error(printable(problem))
+    raise typer.Exit(2)
+
+
+def _show(found: IngressStatus, output: Output) -> None:
     if found.processes:
         _show_all(found, output)
-    else:
+    elif found.folder:
         output.error(
             f"no process of an ingress answers in {found.folder}. Does it run, and is this its BRIDGE_JOURNAL_DIR? In a"
             " container ask in there, as in `docker compose exec ingress bridge status`; on Kubernetes in its pod"
         )
     for silent in found.silent:
-        output.remark(f"process {silent.pid} on {silent.host} {silent.problem}")
+        output.remark(printable(f"{_named(silent)} {silent.problem}"))
     if found.left_behind:
         _show_left_behind(found, output)
 
 
-def _show_all(found: FolderStatus, output: Output) -> None:
+def _named(silent: SilentProcess) -> str:
+    return f"process {silent.pid} on {silent.host}" if silent.pid else f"{silent.host}:"
+
+
+def _show_all(found: IngressStatus, output: Output) -> None:
     worst = _worst(found.processes)
     is_away = worst.state != "confirming"
     output.line(_kafka_line(worst), "red" if is_away else "green")
@@ -127,18 +160,16 @@ def _growth(total: Total) -> str:
     return per_s
 
 
-def _room_line(found: FolderStatus) -> str:
-    room = sum(one.disk.room_bytes for one in found.processes)
-    free = [one.disk.free_bytes for one in found.processes if one.disk.free_bytes is not None]
-    on_disk = f", {byte_size(min(free))} free on the disk" if free else ", and the disk does not say what is free"
-    room = min(room, min(free, default=room))
+def _room_line(found: IngressStatus) -> str:
+    free = found.total.free_bytes
+    on_disk = ", and the disk does not say what is free" if free is None else f", {byte_size(free)} free on the disk"
     if found.total.full_at and found.total.full_in_s is not None:
         full = (
             f"full at {_second(found.total.full_at)} UTC (in {duration(found.total.full_in_s)}) if it goes on like this"
         )
     else:
         full = "not filling up"
-    return f"room     {byte_size(room)} (BRIDGE_JOURNAL_MAX_BYTES of each process{on_disk}): {full}"
+    return f"room     {byte_size(found.total.room_bytes)} (BRIDGE_JOURNAL_MAX_BYTES of each process{on_disk}): {full}"
 
 
 def _process_cells(one: ProcessStatus) -> tuple[str, ...]:
@@ -158,7 +189,7 @@ def _process_cells(one: ProcessStatus) -> tuple[str, ...]:
     )
 
 
-def _show_left_behind(found: FolderStatus, output: Output) -> None:
+def _show_left_behind(found: IngressStatus, output: Output) -> None:
     journals = plural(len(found.left_behind), "journal")
     output.remark(f"{journals} in {found.folder} for which no process answers:")
     show_table(JOURNALS, [_journal_cells(one) for one in found.left_behind])

@@ -11,6 +11,7 @@ import socket
 import time
 from http import HTTPStatus
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 import orjson
@@ -23,11 +24,14 @@ from bridge.process.child import CANNOT_SERVE, REPLACED, last_metrics
 from bridge.process.handover import HandedChild
 from bridge.process.heartbeat import HeartbeatMonitor
 from bridge.process.running_time import RunningTime
+from bridge.process.status import STATUS_PATH, StatusReport
 from bridge.process.totals import ProcessPage
 from bridge.settings import BridgeSettings
 from common.admin import Readiness
 
 log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 ADMIN_TIMEOUT_S = 1.0
 CHECK_INTERVAL_S = heartbeat.INTERVAL_S / 2
@@ -137,9 +141,16 @@ class ChildProcess:
 
     async def drift(self) -> DriftReport | None:
         """What differed in the callbacks that it had; None if it does not answer."""
+        return await self._told(DRIFT_PATH, DriftReport)
+
+    async def status(self) -> StatusReport | None:
+        """How it is; None if it does not answer."""
+        return await self._told(STATUS_PATH, StatusReport)
+
+    async def _told(self, path: str, kind: type[T]) -> T | None:
         try:
-            async with self._session() as session, session.get(f"http://child{DRIFT_PATH}") as reply:
-                return msgspec.json.decode(await reply.read(), type=DriftReport)
+            async with self._session() as session, session.get(f"http://child{path}") as reply:
+                return msgspec.json.decode(await reply.read(), type=kind)
         except (ClientError, OSError, TimeoutError, msgspec.DecodeError):
             return None
 

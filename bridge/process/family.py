@@ -18,6 +18,7 @@ from bridge.process import child
 from bridge.process.child_process import ChildProcess
 from bridge.process.forking import Forks
 from bridge.process.handover import HandedChild
+from bridge.process.status import StatusReport
 from bridge.process.totals import ProcessPage
 from bridge.settings import BridgeSettings
 
@@ -103,6 +104,14 @@ class Family:
     async def refresh(self) -> None:
         """Fetch readiness and metrics of each."""
         await asyncio.gather(*(one.refresh() for one in self._alive))
+
+    async def status(self) -> StatusReport:
+        """How each is, whatever part it plays; of those that begin, as soon as they tell it."""
+        asked = list(self._alive)
+        reports = await asyncio.gather(*(one.status() for one in asked))
+        processes = [process for report in reports if report is not None for process in report.processes]
+        silent = sum(report is None and one.accepting.is_set() for one, report in zip(asked, reports, strict=True))
+        return StatusReport(sorted(processes, key=lambda one: (one.process, one.pid)), silent)
 
     def pages(self) -> list[ProcessPage]:
         """What each told last."""

@@ -36,6 +36,7 @@ from bridge.process.ports import Ports, take_ports
 from bridge.process.readiness import together
 from bridge.process.reloads import Reloads
 from bridge.process.slot import Slot
+from bridge.process.status import STATUS_PATH
 from bridge.process.totals import ProcessPage, Roll, Totals
 from bridge.process.warm_up import warm_up
 from bridge.settings import BridgeSettings
@@ -144,7 +145,7 @@ class Supervisor:
             # A copy, since the server closes what it has, also when a successor is to have the port.
             listener=self._ports.admin.socket.dup() if self._ports.admin else None,
             refresh=self._family.refresh,
-            pages={DRIFT_PATH: self._drift_page},
+            pages={DRIFT_PATH: self._drift_page, STATUS_PATH: self._status_page},
         )
 
     @property
@@ -354,6 +355,9 @@ class Supervisor:
         serving = [child for child in self._serving if child.accepting.is_set()]
         reports = await asyncio.gather(*(child.drift() for child in serving))
         return msgspec.json.encode(merged(filter(None, reports), silent=reports.count(None)))
+
+    async def _status_page(self) -> bytes:
+        return msgspec.json.encode(await self._family.status())
 
 
 def _has_terminal() -> bool:

@@ -7,14 +7,14 @@ from collections.abc import Sequence
 
 import msgspec
 import typer
-from yarl import URL
 
+from common.admin_address import admin_page
 from common.program import command_line
 from common.terminal import Output, printable
 from common.text import duration, plural
 from consumers.commands.execution import fail_for_use, quiet_settings, run_to_end
 from consumers.commands.find_worker import make_worker
-from consumers.commands.worker_status import AskedWorker, GroupPlace, Lag, WorkerStatus, own_url, status_of
+from consumers.commands.worker_status import READY_PATH, AskedWorker, GroupPlace, Lag, WorkerStatus, own_url, status_of
 from consumers.reconcile import reconciler
 
 SHOWN_PARTITIONS = 5
@@ -49,12 +49,9 @@ def run(name: str, urls: Sequence[str], *, watch_every_s: float | None, as_json:
 
 def _check(url: str) -> None:
     try:
-        address = URL(url)
-        is_whole = address.scheme in {"http", "https"} and address.host and address.port
-    except ValueError:
-        is_whole = False
-    if not is_whole:
-        fail_for_use(f"{url} is no address to ask: write it as http://127.0.0.1:9090")
+        admin_page(url, READY_PATH)
+    except ValueError as error:
+        fail_for_use(str(error))
 
 
 def _show(found: WorkerStatus, output: Output) -> None:

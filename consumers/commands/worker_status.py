@@ -11,8 +11,8 @@ from typing import Any
 import aiohttp
 import msgspec
 from aiokafka.errors import KafkaError
-from yarl import URL
 
+from common.admin_address import admin_page, asked_host
 from common.dead_letter_filter import DeadLetterFilter
 from common.kafka.dead_letters import open_letters
 from common.kafka.lag import PartitionLag, lag_of
@@ -24,7 +24,7 @@ from consumers.settings import ConsumersSettings
 ANSWER_TIMEOUT_S = 3.0
 LETTERS_TIMEOUT_S = 20.0
 MAX_PAGE_BYTES = 1024 * 1024
-WILDCARD_HOSTS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - who listens everywhere is asked here
+READY_PATH = "/readyz"
 
 
 class AskedWorker(msgspec.Struct):
@@ -115,7 +115,7 @@ def own_url(settings: ConsumersSettings) -> str | None:
     """Where the process with these settings is asked on its own machine; None: it has no admin port."""
     if settings.admin_port == 0:
         return None
-    host = WILDCARD_HOSTS.get(settings.admin_host, settings.admin_host)
+    host = asked_host(settings.admin_host)
     return f"http://{f'[{host}]' if ':' in host else host}:{settings.admin_port}"
 
 
@@ -152,7 +152,7 @@ async def _ask(url: str) -> AskedWorker:
     try:
         async with (
             aiohttp.ClientSession(timeout=timeout) as session,
-            session.get(URL(url) / "readyz", allow_redirects=False) as reply,
+            session.get(admin_page(url, READY_PATH), allow_redirects=False) as reply,
         ):
             detail = msgspec.json.decode(await reply.content.read(MAX_PAGE_BYTES), type=dict[str, Any])
     except TimeoutError:

@@ -75,6 +75,33 @@ def test_all_processes_tell_of_an_outage_without_a_port_and_the_file_system_of_t
     assert files(bridge.journal_dir).keys() == before.keys(), "to ask changes nothing"
 
 
+def test_all_processes_are_asked_at_an_admin_port_too_and_who_does_not_answer_is_named(ingress: MakeIngress) -> None:
+    bridge = ingress(f"127.0.0.1:{free_port()}", ready=False, BRIDGE_WORKERS="2")
+    bridge.wait_ready(60)
+    wait_until(lambda: bridge.output().count("is accepting") == 2, timeout=60, what="both")
+    assert bridge.post(recalled("u", unread=1)).status == 200
+    nobody = f"http://127.0.0.1:{free_port()}"
+    ended = run_bridge("status", "--json", "--url", bridge.admin_url, "--url", nobody)
+    told = orjson.loads(ended.stdout)
+    assert (ended.returncode, ended.stderr) == (1, "")
+    assert [one["process"] for one in told["processes"]] == ["0", "1"]
+    assert (told["total"]["events"], told["addresses"], told["folder"]) == (1, [bridge.admin_url, nobody], "")
+    (silent,) = told["silent"]
+    assert (silent["host"], "nothing listens there" in silent["problem"]) == (nobody, True)
+    shown = run_bridge("status", "--url", bridge.admin_url)
+    assert "confirms nothing since" in shown.stdout
+    assert "waiting  1 event" in shown.stdout
+
+    stopped = told["processes"][0]["pid"]
+    os.kill(stopped, signal.SIGSTOP)
+    shown = run_bridge("status", "--url", bridge.admin_url)
+    os.kill(stopped, signal.SIGCONT)
+    assert "1 process there did not answer" in shown.stdout + shown.stderr
+    for wrong in (("--url", "nonsense"), (bridge.journal_dir, "--url", nobody)):
+        ended = run_bridge("status", *wrong)
+        assert (ended.returncode, ended.stdout, ended.stderr.count("\n")) == (2, "", 1), ended.stderr
+
+
 def test_since_when_kafka_is_frozen_is_told_and_when_all_is_well_again(
     ingress: MakeIngress, own_broker: Broker
 ) -> None:
