@@ -106,6 +106,7 @@ PROMETHEUS = command -v promtool >/dev/null && command -v prometheus >/dev/null 
 
 rules-test:     ## the alerts of deploy/prometheus: each fires for what it is for; takes promtool from Debian where it is missing
 	@$(PROMETHEUS)
+	promtool check config deploy/prometheus/prometheus.yml
 	promtool check rules deploy/prometheus/rules.yaml
 	cd deploy/prometheus && promtool test rules rules-test.yaml
 

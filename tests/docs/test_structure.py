@@ -125,7 +125,8 @@ def test_every_target_of_make_that_is_named_exists(block: Block) -> None:
 def test_compose_publishes_nothing_but_to_this_machine() -> None:
     compose = (ROOT / "docker-compose.yml").read_text()
     published = re.findall(r'^ +ports: \["(.+)"\]', compose, re.MULTILINE)
-    assert published == ["${BRIDGE_BIND:-127.0.0.1}:${BRIDGE_PORT:-8080}:8080", "127.0.0.1:${KAFKA_PORT:-9092}:19092"]
+    assert published[0] == "${BRIDGE_BIND:-127.0.0.1}:${BRIDGE_PORT:-8080}:8080"
+    assert [one for one in published[1:] if not one.startswith("127.0.0.1:")] == []
     assert compose.count("ports:") == len(published)
 
 
