@@ -129,6 +129,11 @@ JOURNAL_ROOM = _CATALOGUE.gauge(
     "What is left of that, also for a quarantine beyond its own budget; at 0 the disk takes nothing more.",
     is_told_of_each=True,
 )
+JOURNALS_NEWER = _CATALOGUE.gauge(
+    "bridge_journals_of_newer_format",
+    "Journals without an owner that only a newer version of the program understands: what they hold waits for it.",
+    total=Aggregate.MOST,
+)
 MEMORY_BYTES = _CATALOGUE.gauge(
     "bridge_memory_bytes", "What is neither on disk nor in Kafka yet.", is_told_of_each=True
 )

@@ -7,8 +7,10 @@ import random
 import sqlite3
 import time
 from collections.abc import Sequence
+from enum import Enum
 from pathlib import Path
 
+from bridge import metrics
 from bridge.journal.header import NewerFormatError, check_is_journal, log_of
 from bridge.journal.journal_name import DAMAGED_SUFFIX, in_order, journals_in
 from bridge.journal.lock import is_ours, lock_holder
@@ -31,29 +33,37 @@ _told_foreign: set[str] = set()
 
 
 def find_unowned(folder: Path) -> list[Path]:
-    """The journals in `folder` whose owner is gone, without taking them.
+    """The journals in `folder` whose owner is gone, without taking them; those of a newer format are counted.
 
     Raises:
         OSError: the folder cannot be read.
     """
-    return [path for path in journals_in(folder) if _is_unowned(path)]
+    found = {path: _look_at(path) for path in journals_in(folder)}
+    metrics.JOURNALS_NEWER.set(sum(one is _Seen.NEWER for one in found.values()))
+    return [path for path, one in found.items() if one is _Seen.UNOWNED]
 
 
-def _is_unowned(path: Path) -> bool:
+class _Seen(Enum):
+    UNOWNED = "its owner is gone"
+    NEWER = "its owner is gone, and only a newer version understands it"
+    OTHER = "it is left as it is"
+
+
+def _look_at(path: Path) -> _Seen:
     try:
         if is_ours(path):
-            return False
+            return _Seen.OTHER
         check_is_journal(path)
-        return lock_holder(path) is None
+        return _Seen.OTHER if lock_holder(path) is not None else _Seen.UNOWNED
     except FileNotFoundError:
-        return False
+        return _Seen.OTHER
     except NewerFormatError as error:
-        _tell_newer(path, error)
+        return _Seen.NEWER if _waits_for_newer(path, error) else _Seen.OTHER
     except ForeignError as error:
         _tell_foreign(error)
     except OSError as error:
         _tell_unavailable(path, error)
-    return False
+    return _Seen.OTHER
 
 
 def take_over(folder: Path, paths: Sequence[Path] | None = None) -> list[tuple[Store, list[Backlog]]]:
@@ -83,7 +93,7 @@ def take_over(folder: Path, paths: Sequence[Path] | None = None) -> list[tuple[S
         if not locked:
             break
         time.sleep(random.uniform(*OPEN_WAIT_S))  # noqa: S311 - no secret
-        waiting = [path for path in locked if _is_unowned(path)]
+        waiting = [path for path in locked if _look_at(path) is _Seen.UNOWNED]
     if len(taken) == MAX_TAKEN_OVER:  # The last holds more by now, perhaps.
         last, _ = taken.pop()
         taken += [(last, backlogs)] if (backlogs := _backlog(last)) else []
@@ -146,7 +156,7 @@ def _take(path: Path) -> Store | None:
     except DamagedError as error:
         _rename_damaged(path, error)
     except NewerFormatError as error:
-        _tell_newer(path, error)
+        _waits_for_newer(path, error)
     except ForeignError as error:
         _tell_foreign(error)
     except (UnavailableError, sqlite3.Error, OSError) as error:
@@ -160,14 +170,16 @@ def _tell_foreign(error: ForeignError) -> None:
         log.warning("%s; it is left as it is. Move it out of the folder of the journals", error)
 
 
-def _tell_newer(path: Path, error: NewerFormatError) -> None:
-    """What it holds waits, and nobody here can publish it. While its owner lives, as in an upgrade, nothing waits."""
+def _waits_for_newer(path: Path, error: NewerFormatError) -> bool:
+    """Whether what it holds waits, since nobody here can publish it, which is told. While its owner lives, as in an
+    upgrade, nothing waits."""
     try:
         is_owned = lock_holder(path) is not None
     except (OSError, ForeignError):
         is_owned = False
     if not is_owned and _throttle.admits(str(error)):
         log.error("%s; it is left as it is, and what it holds waits", error)
+    return not is_owned
 
 
 def _tell_unavailable(path: Path, error: Exception) -> None:

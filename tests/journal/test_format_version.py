@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from bridge import metrics
 from bridge.journal.folder import find_unowned, take_over
 from bridge.journal.header import FORMAT_VERSION, NewerFormatError
 from bridge.journal.inspection import summaries
@@ -47,6 +48,11 @@ def started(script: str, *arguments: str | Path) -> subprocess.Popen[str]:
     """A newer version of the program at work."""
     command = [sys.executable, "-c", as_newer_version(script), *map(str, arguments)]
     return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT)
+
+
+def waiting_for_newer() -> float | None:
+    """What the metrics say of it."""
+    return metrics.REGISTRY.get_sample_value("bridge_journals_of_newer_format")
 
 
 def left_by_newer(folder: Path, end: str) -> Path:
@@ -98,9 +104,11 @@ def test_while_its_process_lives_nothing_waits_and_nothing_is_told(
     assert find_unowned(tmp_path) == []
     assert take_over(tmp_path) == []
     assert not caplog.records
+    assert waiting_for_newer() == 0
     newer.communicate(timeout=60)
     assert find_unowned(tmp_path) == []
     assert len(caplog.records) == 1
+    assert waiting_for_newer() == 1
 
 
 def test_a_file_that_a_newer_version_brings_to_its_format_while_we_look_is_left_too(tmp_path: Path) -> None:
@@ -128,6 +136,9 @@ def test_a_new_file_is_numbered_above_it(tmp_path: Path) -> None:
     store.close()
     published, _ = started(PUBLISHES, tmp_path).communicate(timeout=60)
     assert published.splitlines() == [f"{newer.name} 1", f"{store.path.name} 1"]
+    newer.unlink()
+    find_unowned(tmp_path)
+    assert waiting_for_newer() == 0
 
 
 def test_the_format_of_this_version_is_what_it_writes(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -14,6 +15,7 @@ from tests.support.ports import free_port
 from tests.support.redis import RedisServer
 from tests.support.topic import Topics
 from tests.support.waiting import wait_until
+from tests.support.workers import StartWorker
 from tests.system.test_consumers_cli import consumers
 
 
@@ -93,3 +95,45 @@ def test_there_is_a_version_everywhere() -> None:
         "error: nonsense is no address to ask: write it as http://127.0.0.1:9090\n",
     )
     assert "there is no worker bages (is badges meant?)" in consumers("status", "bages").stderr
+
+
+FAILS = '''
+from consumers.worker import Worker
+
+class Fails(Worker):
+    """Fails on every event."""
+
+    name = "fails"
+
+    async def handle(self, batch):
+        raise ValueError("cannot stomach this")
+'''
+
+
+def test_dead_letters_and_an_open_breaker_are_told(
+    tmp_path: Path, start_worker: StartWorker, broker: Broker, topics: Topics
+) -> None:
+    topics.create(broker.bootstrap, partitions=1)
+    (tmp_path / "fails.py").write_text(FAILS)
+    limit, of_breaker = 3, {"PYTHONPATH": str(tmp_path), "CONSUMERS_BREAKER_DEAD_LETTERS": "3"}
+    process = start_worker("fails:Fails", broker.bootstrap, **of_breaker)
+    produce(broker.bootstrap, topics.events, [badge_event(f"e{n}", f"u{n}", n) for n in range(limit + 2)])
+    process.wait_for(lambda: process.metric("consumers_breaker_open") == 1, timeout=60, what="an open breaker")
+    settings = {**of_breaker, **{name: one for name, one in process.env.items() if name.startswith("CONSUMERS_")}}
+
+    done = consumers("status", "fails:Fails", "--json", **settings)
+    told = orjson.loads(done.stdout)
+    assert (done.returncode, told["well"], told["kafka_problem"]) == (1, False, "")
+    assert (told["dead_letters"]["count"], told["dead_letters"]["is_complete"]) == (limit, True)
+    assert told["dead_letters"]["latest"]
+    assert told["lag"]["events"] >= 2, "those behind the letters wait"
+    assert told["processes"][0]["detail"]["breaker"] == "open: the worker fails on every event"
+
+    shown = consumers("status", "fails:Fails", **settings).stdout
+    assert f"letters  {limit} open dead letters, the latest at " in shown
+    assert f"dlq list --group {told['place']['group']}" in shown
+    assert "breaker open: the worker fails on every event" in shown
+    assert process.terminate() == 0
+    assert (
+        orjson.loads(consumers("status", "fails:Fails", "--json", **settings).stdout)["dead_letters"]["count"] == limit
+    )
