@@ -20,12 +20,14 @@ def serve(
         signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGHUP,))
     from bridge.process.check import check as check_start
     from bridge.process.supervisor import supervise
+    from bridge.process.taking_over import once_right
     from bridge.settings import BridgeSettings
     from common import logs
     from common.kafka import diagnosis
     from common.settings import load_settings
 
-    settings = load_settings(BridgeSettings, **({} if workers is None else {"workers": workers}))
+    given = {} if workers is None else {"workers": workers}
+    settings = once_right(lambda: load_settings(BridgeSettings, **given))
     logs.configure(log_format=settings.log_format, level=settings.log_level)
     diagnosis.watch()
     try:

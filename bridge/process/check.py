@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import subprocess
-import tempfile
 from collections.abc import Sequence
 
 from bridge.process.app import Bridge
@@ -39,7 +39,12 @@ async def ask_to_check(command: Sequence[str], *, within_s: float) -> str:
     Returns:
         why it would not, for people; empty: it would.
     """
-    with tempfile.TemporaryFile() as told:
+    try:
+        # In memory, for a reload may be what is wanted because the disk is full.
+        told = os.fdopen(os.memfd_create("check"), "w+b")
+    except OSError as error:
+        return f"it cannot be checked: {error.strerror}"
+    with told:
         try:
             # No process of asyncio: its watcher has a thread, beside which nothing could be forked.
             process = subprocess.Popen(  # noqa: ASYNC220, S603 - it returns at once; the command is our own

@@ -24,6 +24,8 @@ log = logging.getLogger(__name__)
 
 CANNOT_SERVE = 78
 """The exit status of a process that cannot begin, and says why in the log (EX_CONFIG of sysexits.h)."""
+ALONE_MARGIN_S = 2.0
+"""Beyond the time of a stop, how long a process lives at most whose parent is gone."""
 REPLACED = signal.SIGUSR2
 """Tells a process that a successor accepts in its place."""
 
@@ -64,7 +66,13 @@ async def _serve(
     settings: BridgeSettings, listener: socket.socket, parent: socket.socket, admin: Path, *, is_awaited: bool
 ) -> None:
     leaving = Leaving()
-    heart = Heart(parent, leaving.alone.set)
+
+    def alone() -> None:
+        leaving.alone.set()
+        # Nobody else would end it, should its disk never answer: the system does, whatever the event loop waits for.
+        signal.setitimer(signal.ITIMER_REAL, settings.stop_timeout_s + ALONE_MARGIN_S)
+
+    heart = Heart(parent, alone)
     heartbeats = asyncio.create_task(heart.beat())
     asyncio.get_running_loop().add_signal_handler(REPLACED, leaving.replaced.set)
     with on_stop_signal(leaving.stop.set):

@@ -50,7 +50,7 @@ class Family:
         self._settings = settings
         self._forks = forks
         self._listener = listener
-        self._folder = folder
+        self.folder = folder
         self._on_end = on_end
         self._alive: set[ChildProcess] = set()
 
@@ -64,8 +64,8 @@ class Family:
         Raises:
             OSError: it cannot be started.
         """
-        self._folder.mkdir(mode=0o700, exist_ok=True)  # Whoever tidies up TMPDIR may have removed it.
-        admin_socket = socket_path(self._folder, number)
+        self._ensure_folder()
+        admin_socket = socket_path(self.folder, number)
         name = str(number) if self._settings.workers > 1 else ""
         ours, theirs = socket.socketpair()
         with theirs:
@@ -93,6 +93,13 @@ class Family:
         is_listening = self._listener.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)
         accepts = (one.accepting.is_set() and one.is_alive and not one.is_leaving for one in self._alive)
         return bool(is_listening) and not any(accepts)
+
+    def _ensure_folder(self) -> None:
+        """Whoever tidies up TMPDIR may have removed the folder, or TMPDIR itself."""
+        try:
+            self.folder.mkdir(mode=0o700, exist_ok=True)
+        except OSError:
+            self.folder = make_socket_folder()
 
     def adopt(self, handed: HandedChild, start_timeout_s: float) -> ChildProcess:
         """Take in a child that there is."""
@@ -150,7 +157,7 @@ def make_socket_folder() -> Path:
     Raises:
         OSError: there is no place for it.
     """
-    for place in (tempfile.gettempdir(), *SHORT_PLACES):
+    for place in _places():
         with contextlib.suppress(OSError):
             folder = Path(tempfile.mkdtemp(prefix="bridge-", dir=place))
             if len(os.fsencode(socket_path(folder, 99))) <= SOCKET_PATH_BYTES:
@@ -158,6 +165,13 @@ def make_socket_folder() -> Path:
             shutil.rmtree(folder, ignore_errors=True)
     raise OSError(
         errno.ENAMETOOLONG,
-        f"the path of {tempfile.gettempdir()} is too long for sockets, and {', '.join(SHORT_PLACES)} cannot be written:"
+        f"the path of {next(iter(_places()))} is too long for sockets, and {', '.join(SHORT_PLACES)} cannot be written:"
         " set TMPDIR to a folder with a shorter one",
     )
+
+
+def _places() -> tuple[str, ...]:
+    try:
+        return tempfile.gettempdir(), *SHORT_PLACES
+    except OSError:  # Python finds none that takes a file, as while the disk is full. Sockets need no room on it.
+        return SHORT_PLACES

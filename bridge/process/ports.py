@@ -7,6 +7,7 @@ import os
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
 from bridge.process.given_sockets import ADMIN, take_given_sockets
 from bridge.process.handover import HandedSocket, Handover
@@ -30,9 +31,9 @@ class Port:
     is_given: bool = False
     """Whether whoever started us has bound it, whatever the settings say."""
 
-    @property
+    @cached_property
     def address(self) -> str:
-        """As people write it."""
+        """As people write it. Once asked for, it is known also when the socket is closed."""
         name = self.socket.getsockname()
         return f"{name[0]} port {name[1]}" if isinstance(name, tuple) else str(name)
 

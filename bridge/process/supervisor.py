@@ -20,6 +20,7 @@ import shutil
 import signal
 import sys
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -70,12 +71,13 @@ def supervise(settings: BridgeSettings) -> int:
     folder = Path(handover.folder) if handover else make_socket_folder()
 
     async def run(forks: Forks) -> int:
-        return await Supervisor(settings, forks, ports, folder, handover).run()
+        supervisor = Supervisor(settings, forks, ports, folder, handover)
+        try:
+            return await supervisor.run()
+        finally:
+            shutil.rmtree(supervisor.folder, ignore_errors=True)
 
-    try:
-        return forking.run(run)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    return forking.run(run)
 
 
 async def _warm(settings: BridgeSettings) -> None:
@@ -105,7 +107,6 @@ class Supervisor:
     ) -> None:
         self._settings = settings
         self._ports = ports
-        self._folder = folder
         self._stopping = asyncio.Event()
         self._reload = asyncio.Event()
         self._asked = asyncio.Event()
@@ -147,6 +148,11 @@ class Supervisor:
             refresh=self._family.refresh,
             pages={DRIFT_PATH: self._drift_page, STATUS_PATH: self._status_page},
         )
+
+    @property
+    def folder(self) -> Path:
+        """Of the children's sockets."""
+        return self._family.folder
 
     @property
     def _serving(self) -> list[ChildProcess]:
@@ -245,8 +251,8 @@ class Supervisor:
 
     async def _reload_unless_wrong(self) -> None:
         """Become the program as it is installed now, unless that would not start. Does not return if it does."""
-        if self._replacing is not None:
-            await self._replacing  # A step of it that is under way is brought to its end.
+        if self._replacing is not None and not await self._unless_stopping(self._replacing):
+            return  # Else a step of it that is under way is brought to its end.
         if self._stopping.is_set():
             return
         self._reload.clear()
@@ -264,15 +270,19 @@ class Supervisor:
 
     async def _checked(self, command: list[str]) -> str:
         check = asyncio.ensure_future(ask_to_check(command, within_s=self._settings.start_timeout_s))
-        stop = asyncio.ensure_future(self._stopping.wait())
-        await asyncio.wait({check, stop}, return_when=asyncio.FIRST_COMPLETED)
-        stop.cancel()
-        if not check.done():
+        if not await self._unless_stopping(check):
             check.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await check
             return "it is stopping"
         return check.result()
+
+    async def _unless_stopping(self, work: asyncio.Future[Any]) -> bool:
+        """Wait for it, and no longer than until all is to end; whether it is done."""
+        stop = asyncio.ensure_future(self._stopping.wait())
+        await asyncio.wait({work, stop}, return_when=asyncio.FIRST_COMPLETED)
+        stop.cancel()
+        return work.done()
 
     async def _become(self, command: list[str]) -> str:
         """Why it could not; else it does not return."""
@@ -283,7 +293,7 @@ class Supervisor:
             handover = Handover(
                 listener=self._ports.callbacks.hand_over(),
                 admin=self._ports.admin.hand_over() if self._ports.admin else None,
-                folder=str(self._folder),
+                folder=str(self.folder),
                 children=self._family.hand_over(),
                 reloads=self._reloads.counts,
                 counts=self._totals.hand_over(),

@@ -13,6 +13,7 @@ from aiokafka.protocol.transaction import InitProducerIdRequest
 
 from common.kafka.client_end import abandon_client, refuse_connections_once_abandoned
 from common.kafka.clients import METADATA_MAX_AGE_MS, ClientArguments
+from common.kafka.separate_connections import connect_to_each_by_itself
 
 RETRY_INTERVAL_S = 0.1
 _NO_TRANSACTIONS_MS = 2**31 - 1
@@ -43,6 +44,7 @@ class IdempotentClient:
         self._leaders: list[int | None] | None = None
         self.producer_id = -1
         self.producer_epoch = -1
+        connect_to_each_by_itself(self._client)
         refuse_connections_once_abandoned(self._client)
 
     async def start(self) -> None:

@@ -12,6 +12,7 @@ from aiokafka.errors import ProducerClosed
 from common.asyncio_tools import finish
 from common.kafka.client_end import abandon_client, refuse_connections_once_abandoned
 from common.kafka.clients import METADATA_MAX_AGE_MS, ClientArguments
+from common.kafka.separate_connections import connect_to_each_by_itself
 
 Compression = Literal["none", "gzip", "snappy", "lz4", "zstd"]
 
@@ -45,6 +46,7 @@ def make_producer(
         metadata_max_age_ms=METADATA_MAX_AGE_MS,
         compression_type=None if compression == "none" else compression,
     )
+    connect_to_each_by_itself(producer.client)
     refuse_connections_once_abandoned(producer.client)
     return producer
 

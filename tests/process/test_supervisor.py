@@ -278,3 +278,16 @@ def test_where_the_path_of_the_temporary_folder_is_too_long_for_sockets_they_are
     monkeypatch.setattr(family, "SHORT_PLACES", (str(deep),))
     with pytest.raises(OSError, match="set TMPDIR to a folder with a shorter one"):
         make_socket_folder()
+
+
+def test_where_python_finds_no_temporary_folder_as_on_a_full_disk_sockets_have_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", None)
+    monkeypatch.setattr("tempfile._get_default_tempdir", _none_is_usable)
+    monkeypatch.setattr(family, "SHORT_PLACES", (str(tmp_path),))
+    assert make_socket_folder().parent == tmp_path
+
+
+def _none_is_usable() -> str:
+    raise FileNotFoundError("no usable temporary directory")

@@ -94,6 +94,14 @@ class Process:
         self._child.wait()
         wait_until(lambda: not self.group(), timeout=10, what=f"the end of the group of {self}")
 
+    def kill_parent(self, *, timeout: float) -> None:
+        """SIGKILL to the command itself; returns when its children have ended by themselves. Raises TimeoutError."""
+        os.kill(self.pid, signal.SIGKILL)
+        self.wait(timeout)
+        wait_until(
+            lambda: not self.group(), timeout=timeout, what=lambda: f"the children of {self} to end\n{self.tail()}"
+        )
+
     def close(self) -> None:
         """Leave nothing behind; may be called at any time, more than once."""
         if self._child:

@@ -229,7 +229,8 @@ def test_what_a_replaced_process_could_not_publish_is_published_by_another(
 
 @pytest.mark.parametrize("at", ["are checked", "takes over", "is accepting callbacks(?s:.*)is accepting callbacks"])
 def test_sigterm_during_a_reload_stops_it_in_order(at: str, ingress: MakeIngress) -> None:
-    bridge = ingress(NOWHERE, BRIDGE_WORKERS="1")
+    """And at once: whoever asked has not the time that clients of a replaced process have."""
+    bridge = ingress(NOWHERE, BRIDGE_WORKERS="1", BRIDGE_DRAIN_S="3600")
     with bridge.connection():
         os.kill(bridge.pid, signal.SIGHUP)
         bridge.wait_for_log(at, timeout=PATIENT_S)
@@ -237,6 +238,52 @@ def test_sigterm_during_a_reload_stops_it_in_order(at: str, ingress: MakeIngress
     assert not bridge.group()
     assert bridge.output().count("bridge.process.app: stopped") >= 1
     assert "Traceback" not in bridge.output()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("end", ["put right", "SIGTERM"])
+def test_settings_that_become_wrong_between_check_and_takeover_end_no_process(
+    end: str, ingress: MakeIngress, tmp_path: Path
+) -> None:
+    program = copied_program(tmp_path / "program")
+    bridge = ingress(NOWHERE, PYTHONPATH=str(program))
+    serving = bridge.server_pid
+    settings = bridge.log.parent / ".env"
+    spoil = f"asyncio.run(make()); open({str(settings)!r}, 'w').write('BRIDGE_GATHER_MS=soon\\n')"
+    replace(program / "bridge/process/check.py", "asyncio.run(make())", spoil)
+    os.kill(bridge.pid, signal.SIGHUP)
+    bridge.wait_for_log("BRIDGE_GATHER_MS.*(?s:.*)put the settings right", timeout=PATIENT_S)
+    assert bridge.children() == [serving]
+    assert bridge.post(recalled("u", unread=1)).status == 200
+    if end == "put right":
+        settings.write_text("BRIDGE_GATHER_MS=1\n")
+        wait_for_reload(bridge, 1, "done")
+        assert bridge.post(recalled("u", unread=1)).status == 200
+    assert bridge.terminate(PATIENT_S) == 0
+    assert not bridge.group()
+    assert bridge.output().count("bridge.process.app: stopped") >= 1
+
+
+@pytest.mark.slow
+def test_a_process_that_cannot_end_does_not_outlive_its_parent(ingress: MakeIngress, tmp_path: Path) -> None:
+    program = copied_program(tmp_path / "program")
+    replace(program / "bridge/process/app.py", "await bridge.stop(", "await asyncio.Event().wait(), (")
+    bridge = ingress(NOWHERE, PYTHONPATH=str(program), BRIDGE_STOP_TIMEOUT_S="1")
+    bridge.kill_parent(timeout=PATIENT_S)
+    bridge.start_ready()
+
+
+def test_without_the_temporary_folder_processes_are_started_and_replaced(ingress: MakeIngress, tmp_path: Path) -> None:
+    folder = tmp_path / "temporary"
+    folder.mkdir()
+    bridge = ingress(NOWHERE, TMPDIR=str(folder))
+    shutil.rmtree(folder)
+    killed = bridge.server_pid
+    os.kill(killed, signal.SIGKILL)
+    bridge.wait_for(partial(is_back, bridge, killed), timeout=PATIENT_S, what="another process")
+    reload(bridge, 1)
+    assert bridge.post(recalled("u", unread=1)).status == 200
+    assert bridge.terminate(PATIENT_S) == 0
 
 
 def test_reloads_that_are_asked_for_during_one_become_one_more(ingress: MakeIngress) -> None:

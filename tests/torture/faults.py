@@ -6,6 +6,7 @@ import os
 import random
 import shutil
 import signal
+import time
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from typing import Final
@@ -19,6 +20,9 @@ from tests.torture.schedule import Fault, Step
 from tests.torture.stage import Stage
 
 SYNC_DELAY_US = 300_000
+CHILDREN_END_S = 30.0
+STORM, STORM_PAUSE_S = 20, 0.05
+RELOAD_S = 20.0
 
 Undo = Callable[[], None]
 
@@ -32,18 +36,24 @@ def begin(stage: Stage, step: Step) -> Undo | None:
 
 
 def _kill_process(stage: Stage, pick: int) -> None:
-    """Its parent starts it again."""
-    processes = stage.processes
+    """Its parent starts it again. In a reload it may be one that goes, one that comes, or the check of the settings."""
+    processes = stage.ingress.children()
     if not processes:  # Just killed, and not started again yet.
         return
     victim = processes[pick % len(processes)]
     with suppress(ProcessLookupError):
         os.kill(victim, signal.SIGKILL)
-    wait_until(lambda: victim not in stage.processes, timeout=10, what="the end of the process")
+    wait_until(lambda: victim not in stage.ingress.children(), timeout=10, what="the end of the process")
 
 
 def _kill_ingress(stage: Stage, _pick: int) -> None:
     stage.ingress.kill()
+    stage.start_ingress()
+
+
+def _kill_parent(stage: Stage, _pick: int) -> None:
+    """Its children are to end by themselves, and to leave the port."""
+    stage.ingress.kill_parent(timeout=CHILDREN_END_S)
     stage.start_ingress()
 
 
@@ -60,6 +70,38 @@ def _restart_all(stage: Stage, pick: int) -> None:
     stage.worker.terminate(timeout=15)
     stage.start_ingress(workers=1 + pick % 2)
     stage.worker.start()
+
+
+# -- Its reload --------------------------------------------------------------------------------------------------------
+
+
+def _reload(stage: Stage, pick: int) -> None:
+    stage.set_workers(1 + pick % 3)
+    stage.reload()
+    if pick & 8:  # Else what is hurt next is hurt in the midst of it.
+        stage.wait_reloaded(pick >> 4 & 1, timeout=RELOAD_S)
+
+
+def _reload_storm(stage: Stage, pick: int) -> None:
+    for _ in range(STORM):
+        stage.reload()
+        time.sleep(STORM_PAUSE_S)
+    if pick & 8:
+        stage.wait_reloaded(pick >> 4 & 1, timeout=RELOAD_S)
+
+
+def _reload_wrong(stage: Stage, pick: int) -> Undo:
+    """It may be wrong from the check on, or only for the program that comes after that."""
+    stage.reload()
+    time.sleep(random.Random(pick).random())
+    stage.set_workers(1 + pick % 3, further="BRIDGE_GATHER_MS=soon\n")
+    stage.reload()
+
+    def undo() -> None:
+        stage.set_workers(1 + pick % 3)
+        stage.reload()
+
+    return undo
 
 
 # -- Its disk ----------------------------------------------------------------------------------------------------------
@@ -117,8 +159,12 @@ def _kill_redis(stage: Stage, _pick: int) -> Undo:
 _FAULTS: Final[dict[Fault, Callable[[Stage, int], Undo | None]]] = {
     Fault.KILL_PROCESS: _kill_process,
     Fault.KILL_INGRESS: _kill_ingress,
+    Fault.KILL_PARENT: _kill_parent,
     Fault.POWER_CUT: _power_cut,
     Fault.RESTART_ALL: _restart_all,
+    Fault.RELOAD: _reload,
+    Fault.RELOAD_STORM: _reload_storm,
+    Fault.RELOAD_WRONG: _reload_wrong,
     Fault.FILL_DISK: _fill_disk,
     Fault.SLOW_DISK: _slow_disk,
     Fault.REMOVE_JOURNALS: _remove_journals,

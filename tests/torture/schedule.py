@@ -18,8 +18,12 @@ class Fault(StrEnum):
 
     KILL_PROCESS = "kill -9 of one ingress process"
     KILL_INGRESS = "kill -9 of the whole ingress"
+    KILL_PARENT = "kill -9 of the parent alone"
     POWER_CUT = "kill -9 of the whole ingress, unsynced end of its journals cut off"
     RESTART_ALL = "SIGTERM to ingress and worker, then start"
+    RELOAD = "SIGHUP with another number of processes in the settings"
+    RELOAD_STORM = "SIGHUP, twenty in a second"
+    RELOAD_WRONG = "SIGHUP with settings that are wrong, then right"
     KILL_BROKER = "kill -9 of a broker"
     STOP_BROKER = "SIGTERM to a broker"
     FREEZE_BROKER = "SIGSTOP to a broker"
@@ -52,7 +56,12 @@ class Track:
 
 
 TRACKS: Final = (
-    Track((Fault.KILL_PROCESS, Fault.KILL_INGRESS, Fault.POWER_CUT, Fault.RESTART_ALL), (2.0, 5.0), (0.0, 0.0)),
+    Track(
+        (Fault.KILL_PROCESS, Fault.KILL_INGRESS, Fault.KILL_PARENT, Fault.POWER_CUT, Fault.RESTART_ALL),
+        (2.0, 5.0),
+        (0.0, 0.0),
+    ),
+    Track((Fault.RELOAD, Fault.RELOAD_STORM, Fault.RELOAD_WRONG), (2.0, 6.0), (0.0, 3.0)),
     Track((Fault.KILL_BROKER, Fault.STOP_BROKER, Fault.FREEZE_BROKER), (2.0, 7.0), (1.0, 6.0)),
     Track((Fault.FILL_DISK, Fault.SLOW_DISK, Fault.REMOVE_JOURNALS), (3.0, 8.0), (1.0, 4.0)),
     Track((Fault.KILL_WORKER, Fault.KILL_REDIS), (3.0, 9.0), (0.2, 2.0)),

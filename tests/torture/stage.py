@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import threading
 import time
 from collections.abc import Iterator
@@ -23,6 +25,8 @@ from tests.torture.schedule import Fault
 
 DISK_BYTES = 48 * 1024 * 1024
 SAMPLE_INTERVAL_S = 0.2
+RELOADED = 0
+"""Several processes may serve at the same time, however many there are to be."""
 
 
 class HealthSample(NamedTuple):
@@ -62,6 +66,7 @@ class Stage:
             TMPDIR=str(folder / "tmp"),  # A killed supervisor leaves its folder there.
         )
         self.journal_dir = self.disk / "journal"
+        self.settings_file = folder / "ingress" / ".env"
         self.worker = WorkerProcess(
             folder / "worker",
             self.kafka.bootstrap,
@@ -71,7 +76,7 @@ class Stage:
             CONSUMERS_GROUP_INSTANCE_ID="torture",
         )
         self.phases: list[tuple[float, int]] = []
-        """When the ingress was started (monotonic clock) with how many processes."""
+        """When the ingress was started (monotonic clock) with how many processes; `RELOADED` from a reload on."""
         self.cut_bytes = 0
         """Bytes of journals that power cuts have taken."""
         self.samples: list[HealthSample] = []
@@ -86,16 +91,32 @@ class Stage:
 
     @property
     def processes(self) -> list[int]:
-        """The processes of the ingress that answer callbacks."""
-        return self.ingress.children()
+        """The processes of the ingress that answer callbacks, and not the one that checks settings."""
+        return [pid for pid in self.ingress.children() if b"--check" not in _command_line(pid)]
 
     def start_ingress(self, workers: int | None = None) -> None:
         """Start it again; it is alive at the return, and ready when disk or Kafka are."""
-        self._workers = workers or self._workers
-        self.ingress.env["BRIDGE_WORKERS"] = str(self._workers)
+        self.set_workers(workers or self._workers)
         self.phases.append((time.monotonic(), self._workers))
         self.ingress.start()
         self.ingress.wait_for_http(f"{self.ingress.admin_url}/healthz", timeout=30)
+
+    def set_workers(self, workers: int, *, further: str = "") -> None:
+        """Write the settings that a start or a reload reads, with further lines."""
+        self._workers = workers
+        self.settings_file.write_text(f"BRIDGE_WORKERS={workers}\n{further}")
+
+    def reload(self) -> None:
+        """Ask for a reload."""
+        self.phases.append((time.monotonic(), RELOADED))
+        os.kill(self.ingress.pid, signal.SIGHUP)
+
+    def wait_reloaded(self, is_done: object, *, timeout: float) -> None:
+        """Wait until a new process takes the place of one, or until all is done, or for no longer than that."""
+        words = b"reload: done" if is_done else b"another process accepts"
+        before = self.ingress.log.read_bytes().count(words)
+        with suppress(TimeoutError):
+            wait_until(lambda: self.ingress.log.read_bytes().count(words) > before, timeout=timeout, what="the reload")
 
     def wait_drained(self, timeout: float) -> None:
         """Wait until nothing that was acknowledged is anywhere but on the topic."""
@@ -165,6 +186,13 @@ class Stage:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._stack.close()
+
+
+def _command_line(pid: int) -> bytes:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return b""
 
 
 def _open_files(pid: int) -> Iterator[str]:

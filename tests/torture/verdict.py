@@ -68,7 +68,8 @@ def same_order(phases: Sequence[tuple[float, int]]) -> Any:
     """What decides which callbacks of an account must be in order: those that one process acknowledged.
 
     With one process at a time, all of a phase, across its restarts. With several, those of a connection, since a
-    connection stays with the process that accepted it. `phases` is when how many processes were started.
+    connection stays with the process that accepted it; and so from a reload on until the next start, for a process that
+    comes serves beside one that goes. `phases` is when how many processes were started.
     """
     spans: list[tuple[float, int]] = []
     for at, workers in phases:
