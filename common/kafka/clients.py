@@ -15,6 +15,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
 from common.asyncio_tools import finish
+from common.kafka.separate_connections import bootstrap, connect_to_each_by_itself, connected_node
 
 ClientArguments = dict[str, Any]
 """Servers, protocol and credentials, as every client of aiokafka takes them; see `Settings.kafka_client`."""
@@ -28,7 +29,18 @@ _CLOSE_TIMEOUT_S = 1.0
 
 
 class _Admin(AIOKafkaAdminClient):  # type: ignore[misc]
-    """Does not take for granted that some broker says it is the controller: an embedded one does not."""
+    """Does not take for granted that some broker says it is the controller: an embedded one does not. Nor that each
+    broker answers.
+    """
+
+    async def start(self) -> None:
+        connect_to_each_by_itself(self._client)
+        await bootstrap(self._client)
+        self._started = True
+
+    async def _send_request(self, request: Any, node_id: int | None = None) -> Any:
+        node = await connected_node(self._client) if node_id is None else node_id
+        return await super()._send_request(request, node)
 
     async def _send_to_controller(self, request: Any) -> Any:
         if self._client.cluster.controller is None:
@@ -58,7 +70,7 @@ async def can_connect(arguments: ClientArguments, *, timeout_s: float) -> bool:
     client = AIOKafkaClient(**arguments)
     try:
         async with asyncio.timeout(timeout_s):
-            await client.bootstrap()
+            await bootstrap(client)
     except (KafkaError, OSError, TimeoutError):
         return False
     finally:

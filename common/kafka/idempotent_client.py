@@ -13,7 +13,7 @@ from aiokafka.protocol.transaction import InitProducerIdRequest
 
 from common.kafka.client_end import abandon_client, refuse_connections_once_abandoned
 from common.kafka.clients import METADATA_MAX_AGE_MS, ClientArguments
-from common.kafka.separate_connections import connect_to_each_by_itself
+from common.kafka.separate_connections import bootstrap, connect_to_each_by_itself, connected_node
 
 RETRY_INTERVAL_S = 0.1
 _NO_TRANSACTIONS_MS = 2**31 - 1
@@ -54,7 +54,7 @@ class IdempotentClient:
             KafkaConnectionError: no broker answers.
             KafkaError: the broker gives us no id.
         """
-        await self._client.bootstrap()
+        await bootstrap(self._client)
         self._client.cluster.add_listener(self._metadata_changed)
         while not await self._init_producer_id():
             await asyncio.sleep(RETRY_INTERVAL_S)
@@ -138,7 +138,7 @@ class IdempotentClient:
 
     async def _init_producer_id(self) -> bool:
         """Ask for a producer's id. Gives False where it has to be asked for again."""
-        node = self._client.get_random_node()
+        node = await connected_node(self._client)
         if node is None:
             return False
         request = InitProducerIdRequest(transactional_id=None, transaction_timeout_ms=_NO_TRANSACTIONS_MS)

@@ -106,3 +106,11 @@ def test_one_may_be_for_the_admin_port_and_what_cannot_be_served_is_told(
 
 def test_how_an_address_is_told(bound: socket.socket) -> None:
     assert Port(bound, "x", 0).address == f"127.0.0.1 port {bound.getsockname()[1]}"
+
+
+def test_the_address_of_a_port_is_known_also_when_its_socket_is_closed() -> None:
+    port = Port(socket.create_server((LOOPBACK, 0)), LOOPBACK, 0)
+    address = port.address
+    port.socket.close()
+    assert port.address == address
+    assert address.startswith(LOOPBACK)
