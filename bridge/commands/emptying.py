@@ -20,10 +20,12 @@ from bridge.journal.lock import lock_holder
 from bridge.journal.own_file import ForeignError
 from bridge.settings import InspectionSettings
 from common.admin_address import asked_host
+from common.metrics.catalogue import by_process
 from common.settings import load_settings
 from common.terminal import Output, plural, printable
 from common.unreachable import why_unreachable
 
+JOURNAL_BYTES, MEMORY_BYTES, KAFKA_OK = "bridge_journal_bytes", "bridge_memory_bytes", "bridge_kafka_ok"
 POLL_S = 0.5
 TELL_EVERY_S = 30.0
 REPLY_TIMEOUT_S = 10.0
@@ -128,19 +130,13 @@ def _held(settings: InspectionSettings, place: Path) -> Held:
     """
     orphans = _orphans(place)  # before: one that is adopted meanwhile is counted by its new owner
     samples = _samples(settings)
-    told = {process for name, process, _ in samples if name == "bridge_kafka_ok"}
-    processes = (told - {""}) or told
-
-    def total(name: str) -> int:
-        values = [(process, value) for sample, process, value in samples if sample == name]
-        of_all = [value for process, value in values if not process]
-        return int(of_all[0] if of_all else sum(value for _, value in values))
-
+    told = {process for name, process, _ in samples if name == by_process(KAFKA_OK) and process}
+    of_all = {name: value for name, process, value in samples if not process}
     return Held(
-        stored_bytes=total("bridge_journal_bytes"),
-        memory_bytes=total("bridge_memory_bytes"),
-        confirms=all(value for name, _, value in samples if name == "bridge_kafka_ok"),
-        silent=max(0, settings.workers - len(processes)),
+        stored_bytes=int(of_all[JOURNAL_BYTES]),
+        memory_bytes=int(of_all.get(MEMORY_BYTES, 0)),
+        confirms=bool(of_all.get(KAFKA_OK)),
+        silent=max(0, settings.workers - len(told)),
         orphans=orphans,
     )
 
@@ -172,8 +168,8 @@ def _samples(settings: InspectionSettings) -> list[tuple[str, str, float]]:
         for family in families
         for sample in family.samples
     ]
-    if not any(name == "bridge_journal_bytes" for name, _, _ in samples):
-        raise NobodyAnswersError(f"what answers at {at} is no ingress: it has no bridge_journal_bytes")
+    if not any(name == JOURNAL_BYTES for name, _, _ in samples):
+        raise NobodyAnswersError(f"what answers at {at} is no ingress: it has no {JOURNAL_BYTES}")
     return samples
 
 
