@@ -215,11 +215,12 @@ class HttpConnection(HttpRequest, asyncio.Protocol):
     def _read_head(self, data: bytes) -> None:
         reader = self._head_reader
         if not reader.size and (plain := read_plain(data)) is not None:
-            self.head, self.content = plain
+            self.head, body = plain
+            self.content = body
             self.arrived = time.perf_counter()
             self.phase = REPLY
             self.deadline = NEVER
-            self._context.gathering.add(self)
+            self._context.gathering.add(self, len(body))
             return
         was_begun = reader.is_begun
         try:

@@ -156,9 +156,9 @@ def ways_taken(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         ways.append("head")
         begin(self, *arguments)
 
-    def note_whole(self: Gathering, request: WholeRequest) -> None:
+    def note_whole(self: Gathering, request: WholeRequest, size: int) -> None:
         ways.append("whole")
-        add(self, request)
+        add(self, request, size)
 
     monkeypatch.setattr(HttpConnection, "_begin_body", note_head)
     monkeypatch.setattr(Gathering, "add", note_whole)
