@@ -102,7 +102,7 @@ def _show_all(found: IngressStatus, output: Output) -> None:
     output.line(_kafka_line(worst), "red" if is_away else "green")
     for topic, problem in worst.other_topics.items():
         output.line(f"  topic {topic}: {printable(problem)}", "red")
-    output.line(_waiting_line(found.total))
+    output.line(_waiting_line(found))
     output.line(_room_line(found))
     for disk in {one.disk.problem: one.disk for one in found.processes if not one.disk.ok}.values():
         output.line(f"disk     takes nothing: {printable(disk.problem)}", "red")
@@ -141,8 +141,11 @@ def _kafka_line(kafka: KafkaStatus) -> str:
     return f"Kafka    at {kafka.servers} confirms nothing {since}: {printable(kafka.problem)}"
 
 
-def _waiting_line(total: Total) -> str:
+def _waiting_line(found: FolderStatus) -> str:
+    total = found.total
     if not total.events:
+        if found.silent or found.left_behind:
+            return "waiting  nothing, of what those processes hold that answer: for the rest see below"
         return "waiting  nothing: all that was acknowledged is in Kafka"
     oldest = f", the oldest since {_second(total.oldest)} UTC ({duration(total.oldest_s)})" if total.oldest else ""
     return f"waiting  {plural(total.events, 'event')} ({byte_size(total.bytes)}){oldest}; {_growth(total)}"

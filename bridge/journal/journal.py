@@ -14,7 +14,7 @@ What it guarantees
 
 How it keeps them
 -----------------
-Records gather for a few milliseconds into a *group* of one topic, which is offered to its topic queue at once. If Kafka
+Records that come together gather into a *group* of one topic, which is offered to its topic queue at once. If Kafka
 confirms it within milliseconds, that was all: nothing is written. If not, it is handed to the writer thread, which
 inserts it as a row of the current file (`store`). That costs no sync: a row survives the end of the process, not of the
 machine, so it acknowledges nothing by itself. After `sync_after_s`, or a little more where Kafka took nearly as long
