@@ -154,6 +154,10 @@ def _introduce(stack: Stack, settings: DeveloperSettings, output: Output) -> Non
         output.line(f"The app is {DEV_APP}. Set BRIDGE_APPS for one of yours, to let the platform post here.", "dim")
     output.line(f"Metrics: {stack.admin_url}/metrics (ingress), {stack.worker_admin_url}/metrics (worker).", "dim")
     output.line(f"What differs from the platform's documentation: {bridge} drift --url {stack.admin_url}", "dim")
+    output.line(f"How it is: {bridge} status {stack.journal_dir}", "dim")
+    output.line(
+        f"An outage of Kafka: kill -STOP {stack.broker.pid}, and to end it kill -CONT {stack.broker.pid}", "dim"
+    )
     output.line(
         "The broker is a stand-in in memory. Ctrl-C ends everything. Events, badges, dead letters and warnings:", "dim"
     )

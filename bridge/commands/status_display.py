@@ -20,7 +20,8 @@ from common.program import command_line
 from common.terminal import Output, printable, show_table
 from common.text import byte_size, duration, plural
 
-PROCESSES = ("process", "pid", "state", "Kafka", "since (UTC)", "events", "waiting", "oldest", "growth", "room")
+PROCESSES = ("process", "pid", "state", "for", "events", "oldest", "room")
+"""No more than fit into 80 columns."""
 REFUSALS = ("reason", "times", "last (UTC)", "reply", "app", "address")
 JOURNALS = ("journal", "owner", "size", "written")
 NOT_LOST = (
@@ -115,7 +116,8 @@ def _show_all(found: IngressStatus, output: Output) -> None:
     if is_away or found.total.events:
         output.line(f"so       {NOT_LOST if is_away else 'what waits is on its way: restart as you like'}", "dim")
     output.line()
-    show_table(PROCESSES, [_process_cells(one) for one in found.processes])
+    is_one_host = len({one.host for one in found.processes}) == 1
+    show_table(PROCESSES, [_process_cells(one, names_host=not is_one_host) for one in found.processes])
     refusals = sorted((one for each in found.processes for one in each.refusals), key=lambda one: one.last)
     if refusals:
         output.line("last refusals:")
@@ -175,19 +177,16 @@ def _room_line(found: IngressStatus) -> str:
     return f"room     {byte_size(found.total.room_bytes)} (BRIDGE_JOURNAL_MAX_BYTES of each process{on_disk}): {full}"
 
 
-def _process_cells(one: ProcessStatus) -> tuple[str, ...]:
+def _process_cells(one: ProcessStatus, *, names_host: bool) -> tuple[str, ...]:
     waiting = one.waiting
-    growth = "" if waiting.bytes_per_s is None else f"{byte_size(waiting.bytes_per_s)}/s"
+    kafka = "confirming" if one.kafka.state == "confirming" else f"Kafka {one.kafka.state}"
     return (
-        f"{one.host} {one.process}".strip(),
+        f"{one.host} {one.process}".strip() if names_host else one.process or one.host,
         str(one.pid),
-        one.state if one.ready or one.state != "serving" else "not ready",
-        one.kafka.state,
-        _second(one.kafka.since),
+        one.state if one.state != "serving" else kafka if one.ready else "not ready",
+        duration(one.kafka.since_s),
         f"{waiting.events:,}",
-        byte_size(waiting.bytes),
         duration(waiting.oldest_s) if waiting.oldest else "",
-        growth,
         byte_size(one.disk.room_bytes),
     )
 

@@ -58,6 +58,12 @@ class Service:
         self.last_words = ""
         """What `tail` was before it was asked to stop."""
 
+    @property
+    def pid(self) -> int:
+        """Its process id, once it was started."""
+        assert self._process, f"{self.name} was not started"
+        return self._process.pid
+
     async def start(self) -> None:
         """Start it; it may end before it is of any use."""
         with self.log.open("ab") as log:

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
+from pathlib import Path
 from typing import TypeVar
 
 import aiohttp
@@ -41,6 +42,7 @@ class Stack:
     """Where callbacks are posted."""
     admin_url: str
     worker_admin_url: str
+    journal_dir: Path
 
     def kafka_client(self) -> ClientArguments:
         """Arguments for every Kafka client."""
@@ -154,6 +156,7 @@ def _stack(
     """The stack with an ingress and a worker that are not started yet."""
     tokens = {app: [token.get_secret_value() for token in tokens] for app, tokens in apps.items()}
     ingress_admin, worker_admin = free_port(), free_port()
+    journal_dir = workspace.folder / "journal"
     ingress = {
         **inherited.ingress,
         "BRIDGE_APPS": orjson.dumps(tokens).decode(),
@@ -164,7 +167,7 @@ def _stack(
         "BRIDGE_KAFKA_BOOTSTRAP_SERVERS": broker.bootstrap,
         "BRIDGE_TOPIC": EVENTS,
         "BRIDGE_DLQ_TOPIC": DEAD_LETTERS,
-        "BRIDGE_JOURNAL_DIR": str(workspace.folder / "journal"),
+        "BRIDGE_JOURNAL_DIR": str(journal_dir),
         "BRIDGE_LOG_FORMAT": "text",
     }
     worker = {
@@ -187,6 +190,7 @@ def _stack(
         url=f"http://{reachable(host)}:{port}/",
         admin_url=f"http://127.0.0.1:{ingress_admin}",
         worker_admin_url=f"http://127.0.0.1:{worker_admin}",
+        journal_dir=journal_dir,
     )
 
 

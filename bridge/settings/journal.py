@@ -33,8 +33,8 @@ class JournalSettings(SettingsGroup):
         2.0,
         ge=0,
         le=100,
-        description="How long callbacks gather at most, to be sent as one group: until no more arrive, but all of it while"
-        " Kafka confirms nothing.",
+        description="How long callbacks gather at most, to be sent as one group: until no more arrive, but all of it"
+        " while Kafka confirms nothing.",
     )
     sync_after_ms: float = Field(
         10.0, ge=0, le=1000, description="A group that Kafka has not confirmed by then, or a little later, is synced."

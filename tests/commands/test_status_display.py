@@ -1,0 +1,63 @@
+"""What `bridge status` shows people: nothing that is not known, in as many columns as a terminal has."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+from rich.console import Console
+from rich.measure import Measurement
+from rich.table import Table
+
+from bridge.commands import status_display
+from bridge.commands.status_of_folder import FolderStatus, Total, UnansweredJournal
+from bridge.process.status import DiskStatus, KafkaStatus, ProcessStatus, WaitingStatus
+from common.terminal import Output
+
+TIME = "2026-01-02T03:04:05.678Z"
+AWAY = ProcessStatus(
+    process="11",
+    pid=4194304,
+    host="a-host-with-a-long-name-as-pods-have-them",
+    version="0.1.0",
+    started=TIME,
+    state="serving",
+    ready=True,
+    kafka=KafkaStatus("away", TIME, 3400, "it does not answer", "kafka:9092", {}),
+    waiting=WaitingStatus(1_234_567, 1023 << 20, TIME, 86_000, 1.0, 1.0, None, None, None, None),
+    disk=DiskStatus("/var/lib/im-bridge", True, "", 0, 1 << 31, 1 << 30, 1 << 40, [], 0, 0),
+    refusals=[],
+)
+NOTHING = WaitingStatus(0, 0, None, 0, None, None, None, None, None, None)
+WELL = msgspec.structs.replace(AWAY, kafka=KafkaStatus("confirming", TIME, 1, "", "kafka:9092", {}), waiting=NOTHING)
+NOBODYS = UnansweredJournal("1.journal", "", None, 12288, TIME, 3)
+
+
+def shown(
+    capsys: pytest.CaptureFixture[str], *processes: ProcessStatus, left: list[UnansweredJournal] | None = None
+) -> str:
+    total = Total(events=sum(one.waiting.events for one in processes))
+    found = FolderStatus("/var/lib/im-bridge", TIME, False, total, [*processes], [], left or [])
+    status_display._show(found, Output())
+    return capsys.readouterr().out
+
+
+def test_all_is_in_kafka_only_where_nobody_left_a_journal(capsys: pytest.CaptureFixture[str]) -> None:
+    assert "all that was acknowledged is in Kafka" in shown(capsys, WELL)
+    told = shown(capsys, WELL, left=[NOBODYS])
+    assert "all that was acknowledged is in Kafka" not in told
+    assert "1.journal" in told
+
+
+def test_the_processes_fit_into_80_columns(capsys: pytest.CaptureFixture[str]) -> None:
+    lines = shown(capsys, AWAY, msgspec.structs.replace(AWAY, process="12")).splitlines()
+    rows = [line.split("\t") for line in lines if line.count("\t") == len(status_display.PROCESSES) - 1]
+    assert [row[0] for row in rows] == ["11", "12"]
+    table = Table(*status_display.PROCESSES)
+    for row in rows:
+        table.add_row(*row)
+    assert Measurement.get(Console(width=200), Console(width=200).options, table).maximum <= 80
+
+
+def test_a_process_is_named_with_its_host_where_there_are_several(capsys: pytest.CaptureFixture[str]) -> None:
+    other = msgspec.structs.replace(AWAY, host="b")
+    assert "\nb 11\t" in shown(capsys, AWAY, other)
