@@ -18,7 +18,7 @@ from email.utils import formatdate
 from http import HTTPStatus
 from urllib.parse import urlsplit
 
-from common.logs import Throttle
+from common.logs import Throttle, fields
 
 log = logging.getLogger(__name__)
 
@@ -129,7 +129,11 @@ class GetServer:
                 connection, _ = await self._loop.sock_accept(self._listener)
             except OSError as error:
                 if self._throttle.admits("accept"):
-                    log.error("cannot accept connections for health checks: %s", error.strerror)
+                    log.error(
+                        "cannot accept connections for health checks: %s",
+                        error.strerror,
+                        extra=fields("cannot_accept", reason=error.strerror),
+                    )
                 if error.errno in {errno.EMFILE, errno.ENFILE}:
                     await self._serve_from_reserve()
                 await asyncio.sleep(RETRY_AFTER_S)

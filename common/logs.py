@@ -22,8 +22,8 @@ import orjson
 from common.text import printable, safe_output, without_passwords
 
 MAX_LINE_CHARS = 10_000
-NO_EVENT = "message"
-"""The `event` of a record that says all in its words."""
+NO_EVENT, FAULT = "message", "fault"
+"""The `event` of a record that says all in its words, and of one with a traceback."""
 
 
 def fields(event: str, **values: object) -> dict[str, dict[str, object]]:
@@ -75,7 +75,7 @@ class JsonFormatter(logging.Formatter):
             "time": _local_time(record),
             "level": record.levelname.lower(),
             "logger": record.name,
-            "event": NO_EVENT,
+            "event": FAULT if record.exc_info else NO_EVENT,
             "message": _valid(_shortened(record.getMessage())),
             "pid": os.getpid(),
             **self._process,

@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
+from common.logs import fields
+
 FileVersions = tuple[tuple[int, int, int] | None, ...]
 
 log = logging.getLogger(__name__)
@@ -64,9 +66,18 @@ class RenewedContext(ssl.SSLContext):
                 if now != self._refused:
                     self._refused = now
                     names = ", ".join(map(str, self._files))
-                    log.warning("a renewed certificate cannot be read, the former stays in use (%s): %s", names, error)
+                    log.warning(
+                        "a renewed certificate cannot be read, the former stays in use (%s): %s",
+                        names,
+                        error,
+                        extra=fields("certificate_refused", reason=str(error)),
+                    )
             else:
-                log.info("the certificates were read anew: %s", ", ".join(map(str, self._files)))
+                log.info(
+                    "the certificates were read anew: %s",
+                    ", ".join(map(str, self._files)),
+                    extra=fields("certificate_renewed"),
+                )
         return self._current
 
 

@@ -45,7 +45,7 @@ import msgspec
 from aiokafka import ConsumerRecord
 from yarl import URL
 
-from common.logs import Throttle
+from common.logs import Throttle, fields
 from common.query_string import unsigned
 from consumers.errors import PoisonError, RetryLater, WorkerRefusedError
 from consumers.metrics import FORWARD_POSTS, FORWARD_WITHOUT_ORIGINAL
@@ -164,6 +164,7 @@ class Forward(BaseWorker[OriginalCallback]):
                 record.partition,
                 record.offset,
                 self._throttle.suppressed("without"),
+                extra=fields("skipped", topic=record.topic, partition=record.partition, offset=record.offset),
             )
 
     async def _post(self, original: OriginalCallback) -> None:

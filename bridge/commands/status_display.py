@@ -143,7 +143,7 @@ def _kafka_line(kafka: KafkaStatus) -> str:
     return f"Kafka    at {kafka.servers} confirms nothing {since}: {printable(kafka.problem)}"
 
 
-def _waiting_line(found: FolderStatus) -> str:
+def _waiting_line(found: IngressStatus) -> str:
     total = found.total
     if not total.events:
         if found.silent or found.left_behind:

@@ -8,7 +8,7 @@ import logging
 import socket
 
 from bridge.http.server import HttpServer
-from common.logs import Throttle
+from common.logs import Throttle, fields
 
 log = logging.getLogger(__name__)
 
@@ -79,6 +79,11 @@ class Acceptor:
 
     def _pause(self, why: str) -> None:
         if self._throttle.admits(why):
-            log.error("cannot accept connections: %s; %d times before", why, self._throttle.suppressed(why))
+            log.error(
+                "cannot accept connections: %s; %d times before",
+                why,
+                self._throttle.suppressed(why),
+                extra=fields("cannot_accept", reason=why),
+            )
         self._loop.remove_reader(self._listener.fileno())
         self._retry = self._loop.call_later(RETRY_AFTER_S, self.start)

@@ -14,7 +14,7 @@ from operator import attrgetter
 from typing import Protocol
 
 from bridge import metrics
-from common.logs import Throttle
+from common.logs import Throttle, fields
 
 log = logging.getLogger(__name__)
 
@@ -121,6 +121,7 @@ class ConnectionTable:
                 self._max_connections,
                 "oldest that has brought no authentic request" if kind == "unproven" else "longest idle",
                 self._throttle.suppressed(kind),
+                extra=fields("connections_full", kind=kind),
             )
 
     def _expire(self) -> None:

@@ -9,7 +9,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 from bridge import metrics
 from bridge.ingress import refusals
 from bridge.ingress.refusals import Refusal
-from common.logs import Throttle
+from common.logs import Throttle, fields
 
 log = logging.getLogger(__name__)
 
@@ -56,4 +56,5 @@ class MalformedLog:
                 refusal.reason,
                 kind,
                 self._throttle.suppressed(kind),
+                extra=fields("refused", reason=refusal.reason, status=refusal.status),
             )

@@ -41,7 +41,7 @@ from bridge.ingress.known_networks import Change, KnownNetworks, ListId
 from bridge.ingress.networks_file import NetworksFile, UnusableFileError
 from bridge.journal.writer import FileThread
 from bridge.settings import BridgeSettings
-from common.logs import Throttle
+from common.logs import Throttle, fields
 from common.networks import IPNetwork, NetworkSet
 from common.rest.api import CallError, RestApi, rest_session
 from common.rest.app import ImApp
@@ -248,7 +248,10 @@ class AllowList:
             self._tell_open(self._problem)
         elif problems and self._throttle.admits(f"failed: {self._problem}"):
             log.warning(
-                "the platform does not say which networks it calls from: %s. %s hold", self._problem, self._hold()
+                "the platform does not say which networks it calls from: %s. %s hold",
+                self._problem,
+                self._hold(),
+                extra=fields("allowed_networks_not_renewed", reason=self._problem),
             )
         return all(outcome.answer is not None for outcome in outcomes)
 
@@ -283,7 +286,11 @@ class AllowList:
         except (UnusableFileError, TimeoutError) as error:
             problem = str(error) or f"{self._file.path} cannot be read ({NO_ANSWER})"
             if self._throttle.admits(f"file: {problem}"):
-                log.error("%s, and is not used. It is written anew when the platform names its networks", problem)
+                log.error(
+                    "%s, and is not used. It is written anew when the platform names its networks",
+                    problem,
+                    extra=fields("allowed_networks_not_kept", reason=problem),
+                )
             return
         if lists is not None:
             was = len(self._allowed)
@@ -322,12 +329,17 @@ class AllowList:
                 ". Say in BRIDGE_ALLOWED_NETWORKS_REGION where your server is, and one list is enough"
                 if self._settings.allowed_networks_region == "any"
                 else "",
+                extra=fields("allowed_networks_unknown", reason=problem),
             )
 
     def _tell_unwritten(self, problem: str) -> None:
         self._file_problem = problem
         if self._throttle.admits(f"file: {problem}"):
-            log.error("what the platform names does not outlast a restart: %s. See BRIDGE_JOURNAL_DIR", problem)
+            log.error(
+                "what the platform names does not outlast a restart: %s. See BRIDGE_JOURNAL_DIR",
+                problem,
+                extra=fields("allowed_networks_not_kept", reason=problem),
+            )
 
     def _tell_answer(self, list_id: ListId, answer: NamedNetworks, change: Change) -> None:
         about = f"app {list_id.app_id}, nettype {list_id.nettype}"
@@ -336,6 +348,7 @@ class AllowList:
                 "the platform names what is not accepted (%s): %s. If it is right, add it to BRIDGE_ALLOWED_NETWORKS",
                 about,
                 some(answer.problems),
+                extra=fields("allowed_networks_not_accepted"),
             )
         if change.named < change.named_before / 2:
             log.warning(
@@ -344,6 +357,7 @@ class AllowList:
                 change.named_before,
                 about,
                 duration(self._settings.allowed_networks_keep_s),
+                extra=fields("allowed_networks_changed"),
             )
         if change.added or change.missing or change.dropped:
             log.info(
@@ -351,6 +365,7 @@ class AllowList:
                 plural(change.named, "network"),
                 about,
                 *(part for texts in (change.added, change.missing, change.dropped) for part in _counted(texts)),
+                extra=fields("allowed_networks_changed"),
             )
 
     def _hold(self) -> str:

@@ -29,7 +29,7 @@ from bridge.ingress.endpoint_answer import Decision, NoDecisionError, read_answe
 from bridge.ingress.replies import PlatformReply
 from bridge.settings import BridgeSettings
 from common.breaker import BreakerState, CircuitBreaker
-from common.logs import Throttle
+from common.logs import Throttle, fields
 from common.retry import Backoff
 from common.unreachable import why_unreachable
 
@@ -116,7 +116,15 @@ class Decider:
         key = f"{endpoint.shown} {label} {kind}"
         if self._throttle.admits(key):
             more = self._throttle.suppressed(key)
-            log.warning("%s on %s from %s (%s); %d more like it before", what, label, endpoint.shown, why, more)
+            log.warning(
+                "%s on %s from %s (%s); %d more like it before",
+                what,
+                label,
+                endpoint.shown,
+                why,
+                more,
+                extra=fields("decision_failed", server=endpoint.shown, reason=why, more=more),
+            )
 
     async def close(self) -> None:
         """Close the connections."""
@@ -191,7 +199,7 @@ class Endpoint:
             self._asking -= 1
             metrics.DECISION_SECONDS.observe(time.perf_counter() - began)
         if self._breaker.succeeded():
-            log.warning("%s answers again", self.shown)
+            log.warning("%s answers again", self.shown, extra=fields("endpoint_answers", server=self.shown))
         if len(answer) > MAX_ANSWER_BYTES:
             raise NoDecisionError("invalid", f"its answer has more than {MAX_ANSWER_BYTES} bytes")
         if status not in {HTTPStatus.OK, HTTPStatus.NO_CONTENT}:
@@ -201,7 +209,12 @@ class Endpoint:
     def _note_silence(self) -> None:
         was_asked = self._breaker.state is BreakerState.CLOSED
         if self._breaker.failed() and was_asked:
-            log.error("%s did not answer %d times in a row: it is asked rarely now", self.shown, SILENT_TO_OPEN)
+            log.error(
+                "%s did not answer %d times in a row: it is asked rarely now",
+                self.shown,
+                SILENT_TO_OPEN,
+                extra=fields("endpoint_silent", server=self.shown),
+            )
 
     async def _post_twice(self, session: aiohttp.ClientSession, event: bytes) -> tuple[int, bytes]:
         # A server may close an idle connection in the moment in which we use it.

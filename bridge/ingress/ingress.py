@@ -35,7 +35,7 @@ from bridge.normalize.drift import Drift
 from bridge.normalize.normalizer import TopicLimit, with_decision
 from bridge.normalize.received import Received
 from bridge.settings import BridgeSettings
-from common.logs import Throttle
+from common.logs import Throttle, fields
 from common.networks import NetworkSet
 
 log = logging.getLogger(__name__)
@@ -270,6 +270,7 @@ class Ingress:
                 " right? If it is, somebody posts an old URL again",
                 abs(skew_s),
                 "before" if skew_s < 0 else "after",
+                extra=fields("clock_skew", skew_s=round(skew_s, 1)),
             )
 
     def _keep_stale(self, request: CallbackRequest, received: Received, skew_s: float) -> None:

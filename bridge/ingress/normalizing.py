@@ -17,7 +17,7 @@ from bridge.normalize.normalizer import Normalizer, RecordTooLargeError, TopicLi
 from bridge.normalize.received import Received
 from bridge.normalize.repair import UnreadableError
 from bridge.settings import BridgeSettings
-from common.logs import Throttle
+from common.logs import Throttle, fields
 
 log = logging.getLogger(__name__)
 
@@ -70,7 +70,11 @@ class CallbackNormalizer:
         if normalized.unreadable is None:
             metrics.ACCEPTED.count(_label(normalized.command))
         elif self._throttle.admits("unreadable"):
-            log.warning("kept as a dead letter: %s", normalized.unreadable)
+            log.warning(
+                "kept as a dead letter: %s",
+                normalized.unreadable,
+                extra=fields("kept_as_dead_letter", reason=str(normalized.unreadable)),
+            )
         for record in normalized.records:
             if record.topic == self._dlq_topic:
                 metrics.DEAD_LETTERS.labels(dict(record.headers)["reason"].decode()).inc()

@@ -12,7 +12,7 @@ from bridge.journal.folder import find_unowned, take_over
 from bridge.journal.journal_name import in_order
 from bridge.journal.store import Backlog, Store
 from bridge.journal.writer import FileThread
-from common.logs import Throttle
+from common.logs import Throttle, fields
 
 log = logging.getLogger(__name__)
 
@@ -73,6 +73,10 @@ class Adopter:
                 self._unowned = unowned
             except OSError as error:
                 if self._throttle.admits(str(error)):
-                    log.error("journals without an owner cannot be looked for (%s); it is tried again", error)
+                    log.error(
+                        "journals without an owner cannot be looked for (%s); it is tried again",
+                        error,
+                        extra=fields("journals_unreadable", reason=str(error)),
+                    )
             except Exception:
                 log.exception("looking for journals without an owner failed; it is tried again")

@@ -176,6 +176,7 @@ class JournalFiles:
             log.error(
                 "the journal %s in %s failed (%s); until another can be written, only Kafka acknowledges",
                 *(store.path.name, self.folder, error),
+                extra=fields("disk_failed", journal=store.path.name, folder=str(self.folder), reason=str(error)),
             )
         self._rescuer.look_now()
         self._replace(wait_s=REOPEN_FIRST_S)  # Else a disk that takes files and fails to sync them would be kept busy.
@@ -197,7 +198,11 @@ class JournalFiles:
             self._create, on=(OSError, sqlite3.Error), report=self._report, first_s=REOPEN_FIRST_S, max_s=REOPEN_MAX_S
         )
         self._open(file)
-        log.info("the journal %s is written from now on", file.path.name)
+        log.info(
+            "the journal %s is written from now on",
+            file.path.name,
+            extra=fields("journal_begun", journal=file.path.name),
+        )
         self._clean_up()
 
     async def _create(self) -> JournalFile:
@@ -213,7 +218,12 @@ class JournalFiles:
     def _report(self, error: Exception) -> None:
         self.problem = f"{self.folder}: {error}"
         if self._throttle.admits(str(error)):
-            log.error("no journal can be written in %s (%s); until it can, only Kafka acknowledges", self.folder, error)
+            log.error(
+                "no journal can be written in %s (%s); until it can, only Kafka acknowledges",
+                self.folder,
+                error,
+                extra=fields("disk_failed", folder=str(self.folder), reason=str(error)),
+            )
 
     # -- The others ----------------------------------------------------------------------------------------------------
 
@@ -256,7 +266,11 @@ class JournalFiles:
             elif file is not self.current and is_empty and not self._may_have_unwritten:
                 self._files.remove(file)
                 self._writer.run_in_steps(file.store.remove_in_steps())
-                log.info("the journal %s is drained and removed", file.path.name)
+                log.info(
+                    "the journal %s is drained and removed",
+                    file.path.name,
+                    extra=fields("journal_drained", journal=file.path.name),
+                )
             elif file.has_deletable:
                 self._writer.write(file.store, deleted=file.pop_deletable())
                 if file.has_deletable:
@@ -269,5 +283,10 @@ def _close(files: Sequence[JournalFile], folder: Path, *, removes_empty: bool) -
             if file.groups and has_vanished(file):
                 rescue(file, folder)
         except (OSError, sqlite3.Error) as error:
-            log.error("what the journal %s held is lost, for it could not be copied: %s", file.path, error)
+            log.error(
+                "what the journal %s held is lost, for it could not be copied: %s",
+                file.path,
+                error,
+                extra=fields("journal_lost", journal=file.path.name, reason=str(error)),
+            )
         file.close(removes_empty=removes_empty)

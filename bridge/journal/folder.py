@@ -16,7 +16,7 @@ from bridge.journal.journal_name import DAMAGED_SUFFIX, in_order, journals_in
 from bridge.journal.lock import is_ours, lock_holder
 from bridge.journal.own_file import ForeignError
 from bridge.journal.store import Backlog, DamagedError, OwnedError, Store, UnavailableError
-from common.logs import Throttle
+from common.logs import Throttle, fields
 
 log = logging.getLogger(__name__)
 
@@ -128,7 +128,13 @@ def _move_all(source: Store, target: Store) -> bool:
             seq += len(rows)
         target.write((), (), sync=True)
     except (sqlite3.Error, OSError) as error:
-        log.error("what the journal %s holds cannot be moved to %s (%s)", source.path, target.path.name, error)
+        log.error(
+            "what the journal %s holds cannot be moved to %s (%s)",
+            source.path,
+            target.path.name,
+            error,
+            extra=fields("journal_not_taken_over", journal=source.path.name, reason=str(error)),
+        )
         source.close()
         return False
     log.debug("what the journal %s held was moved to %s", source.path.name, target.path.name)
@@ -167,7 +173,11 @@ def _take(path: Path) -> Store | None:
 def _tell_foreign(error: ForeignError) -> None:
     if str(error) not in _told_foreign:
         _told_foreign.add(str(error))
-        log.warning("%s; it is left as it is. Move it out of the folder of the journals", error)
+        log.warning(
+            "%s; it is left as it is. Move it out of the folder of the journals",
+            error,
+            extra=fields("journal_foreign", reason=str(error)),
+        )
 
 
 def _waits_for_newer(path: Path, error: NewerFormatError) -> bool:
@@ -178,13 +188,20 @@ def _waits_for_newer(path: Path, error: NewerFormatError) -> bool:
     except (OSError, ForeignError):
         is_owned = False
     if not is_owned and _throttle.admits(str(error)):
-        log.error("%s; it is left as it is, and what it holds waits", error)
+        log.error(
+            "%s; it is left as it is, and what it holds waits", error, extra=fields("journal_newer", journal=path.name)
+        )
     return not is_owned
 
 
 def _tell_unavailable(path: Path, error: Exception) -> None:
     if _throttle.admits(f"{path}: {error}"):
-        log.error("the journal %s cannot be taken over now (%s); it is kept and tried again", path, error)
+        log.error(
+            "the journal %s cannot be taken over now (%s); it is kept and tried again",
+            path,
+            error,
+            extra=fields("journal_not_taken_over", journal=path.name, reason=str(error)),
+        )
 
 
 def _rename_damaged(path: Path, error: DamagedError) -> None:
@@ -195,6 +212,16 @@ def _rename_damaged(path: Path, error: DamagedError) -> None:
             if part.exists():
                 part.rename(new)
     except OSError as problem:
-        log.error("a journal is damaged (%s), and cannot be renamed: %s", error, problem)
+        log.error(
+            "a journal is damaged (%s), and cannot be renamed: %s",
+            error,
+            problem,
+            extra=fields("journal_damaged", journal=path.name, reason=str(error)),
+        )
     else:
-        log.error("a journal is damaged and was renamed to %s, to be looked at with sqlite3: %s", aside, error)
+        log.error(
+            "a journal is damaged and was renamed to %s, to be looked at with sqlite3: %s",
+            aside,
+            error,
+            extra=fields("journal_damaged", journal=path.name, reason=str(error)),
+        )

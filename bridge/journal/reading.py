@@ -1,8 +1,11 @@
 """Reads a journal without opening it as a database: nothing is copied, locked or changed, whoever has it open.
 
-SQLite cannot do that: to look into a database with a write-ahead log it wants its lock, or a copy. So the file is read
-here by its format, https://www.sqlite.org/fileformat2.html, as far as a journal has it: the rows of one table, by their
-pages, of which the newest are in the log. Of a large row what stands in front of its records is read alone.
+SQLite cannot do that: to look into a database with a write-ahead log it wants its lock, which a living owner holds and
+an owner that starts must find free, and it writes a `-shm` file; with `immutable=1` it leaves out the log, in which the
+newest rows are and, of one that was killed, often all. To ask a living owner in its place would take its event loop, be
+no answer of one that hangs, and leave dead ones, on a full or read-only disk too, unread. So the file is read here by
+its format, https://www.sqlite.org/fileformat2.html, as far as a journal has it: the rows of one table, by their pages,
+of which the newest are in the log. Of a large row what stands in front of its records is read alone.
 """
 
 from __future__ import annotations

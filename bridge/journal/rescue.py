@@ -14,7 +14,7 @@ from bridge.journal.journal_file import JournalFile
 from bridge.journal.presence import VanishedError
 from bridge.journal.store import Store
 from bridge.journal.writer import FileThread
-from common.logs import Throttle
+from common.logs import Throttle, fields
 
 log = logging.getLogger(__name__)
 
@@ -74,7 +74,12 @@ class Rescuer:
                     await self._rescue(file)
                 except (OSError, sqlite3.Error) as error:
                     if self._throttle.admits(f"{file.path}: {error}"):
-                        log.error("what the journal %s held could not be copied (%s); trying again", file.path, error)
+                        log.error(
+                            "what the journal %s held could not be copied (%s); trying again",
+                            file.path,
+                            error,
+                            extra=fields("journal_not_copied", journal=file.path.name, reason=str(error)),
+                        )
                 except Exception:
                     log.exception("copying the journal %s failed; it is tried again", file.path)
 
@@ -142,5 +147,10 @@ def _copied(original: Store, copy: Store) -> Iterator[bool]:
 
 
 def _exchange(file: JournalFile, copy: Store) -> None:
-    log.warning("what the journal %s held was copied to %s", file.path, copy.path.name)
+    log.warning(
+        "what the journal %s held was copied to %s",
+        file.path,
+        copy.path.name,
+        extra=fields("journal_copied", journal=file.path.name),
+    )
     file.store = copy

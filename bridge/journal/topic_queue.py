@@ -17,7 +17,7 @@ from bridge.journal.groups import Group, GroupState
 from bridge.journal.journal_file import JournalFile
 from bridge.journal.store import Row, is_damaged
 from bridge.journal.writer import FileThread
-from common.logs import Throttle
+from common.logs import Throttle, fields
 
 log = logging.getLogger(__name__)
 
@@ -156,7 +156,12 @@ class TopicQueue:
             found = await self._thread.call(lambda: self._found_in(rows, through))
         except sqlite3.OperationalError as error:  # The disk fails, and may be well again.
             if self._throttle.admits(str(error)):
-                log.error("the journal %s cannot be read now (%s); it is tried again", rows.file.path, error)
+                log.error(
+                    "the journal %s cannot be read now (%s); it is tried again",
+                    rows.file.path,
+                    error,
+                    extra=fields("journals_unreadable", journal=rows.file.path.name, reason=str(error)),
+                )
             await asyncio.sleep(READ_AGAIN_S)
             return
         if found.unreadable:
@@ -165,6 +170,7 @@ class TopicQueue:
                 " kept, and those behind them are published. Their rows are %s (%s)",
                 *(rows.file.path, len(found.unreadable), self.topic),
                 *(", ".join(str(seq) for seq, _ in found.unreadable[:NAMED_ROWS]), found.unreadable[0][1]),
+                extra=fields("journal_damaged", journal=rows.file.path.name, topic=self.topic),
             )
         rows.after = found.through
         if found.groups:  # What is left came behind them.

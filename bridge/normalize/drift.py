@@ -18,6 +18,7 @@ from bridge import metrics
 from bridge.events import registry
 from bridge.normalize.differences import OTHER, Difference, DriftReport, by_frequency
 from bridge.normalize.shapes import command_name, shape_of
+from common.logs import fields
 from common.timestamps import rfc3339
 
 log = logging.getLogger(__name__)
@@ -119,7 +120,13 @@ def _log(place: _Place, shape: str) -> None:
     kind, command, field = place
     where = f"{command}: {field}" if field else command
     such_as = f", such as {shape}" if shape else ""
-    log.warning("differs from the documentation (%s): %s%s; `bridge drift` lists all", kind, where, such_as)
+    log.warning(
+        "differs from the documentation (%s): %s%s; `bridge drift` lists all",
+        kind,
+        where,
+        such_as,
+        extra=fields("drift", kind=kind),
+    )
 
 
 def _text(time_s: float) -> str:

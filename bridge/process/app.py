@@ -253,7 +253,10 @@ class Bridge:
         if latest.allowed_networks is not self._allowed_networks:
             self._allowed_networks = latest.allowed_networks
             if latest.asks_for_networks != (self._allow_list is not None):
-                log.error("BRIDGE_ALLOWED_NETWORKS has changed to or from `auto`, which takes a reload or a restart")
+                log.error(
+                    "BRIDGE_ALLOWED_NETWORKS has changed to or from `auto`, which takes a reload or a restart",
+                    extra=logs.fields("setting_needs_reload", setting="BRIDGE_ALLOWED_NETWORKS"),
+                )
             elif self._allow_list is None:
                 self._ingress.allow(NetworkSet(latest.static_networks), "")
         metrics.SETTINGS_REFUSED.set(bool(self._settings.refused))
@@ -269,13 +272,18 @@ def warn_of_tokens(settings: BridgeSettings) -> None:
     """Say in the log in the name of which apps anybody may post, or anybody who has read our documentation."""
     for app, tokens in settings.apps.items():
         if not tokens:
-            log.warning("app %s has no token: anybody who knows the URL can post callbacks in its name", app)
+            log.warning(
+                "app %s has no token: anybody who knows the URL can post callbacks in its name",
+                app,
+                extra=logs.fields("unsafe_setting", app=app),
+            )
         elif DEV_TOKEN in (token.get_secret_value() for token in tokens) and settings.host not in LOOPBACK:
             log.warning(
                 "app %s accepts the development token %s, which everybody knows. Set your own, for instance in a file "
                 """.env: BRIDGE_APPS='{"<SdkAppid>":["<token>"]}'""",
                 app,
                 DEV_TOKEN,
+                extra=logs.fields("unsafe_setting", app=app),
             )
 
 
@@ -323,10 +331,17 @@ async def serve(
     await _first_of(leaving.stop, leaving.replaced, leaving.alone)
     bridge.leave()
     if leaving.replaced.is_set():
-        log.info("another process accepts in place of this one, which stops when its connections are gone")
+        log.info(
+            "another process accepts in place of this one, which stops when its connections are gone",
+            extra=logs.fields("replaced"),
+        )
         await _first_of(leaving.stop, leaving.alone, work=bridge.drain(settings.drain_s))
     elif settings.stop_linger_s and not leaving.alone.is_set():
-        log.info("stopping in %g s: not ready, and accepting until then (BRIDGE_STOP_LINGER_S)", settings.stop_linger_s)
+        log.info(
+            "stopping in %g s: not ready, and accepting until then (BRIDGE_STOP_LINGER_S)",
+            settings.stop_linger_s,
+            extra=logs.fields("lingering"),
+        )
         await _first_of(leaving.alone, work=asyncio.sleep(settings.stop_linger_s))
     log.info("stopping", extra=logs.fields("stopping"))
     await bridge.stop(settings.stop_timeout_s)

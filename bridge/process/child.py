@@ -19,6 +19,7 @@ from bridge.settings import BridgeSettings
 from common import logs
 from common.asyncio_tools import on_stop_signal
 from common.kafka import diagnosis
+from common.logs import fields
 
 log = logging.getLogger(__name__)
 
@@ -58,7 +59,11 @@ def run(
     try:
         uvloop.run(_serve(settings, listener, parent, admin, is_awaited=is_awaited))
     except OSError as error:
-        log.error("this process cannot serve: %s", error.strerror or error)
+        log.error(
+            "this process cannot serve: %s",
+            error.strerror or error,
+            extra=fields("cannot_serve", reason=error.strerror or str(error)),
+        )
         raise SystemExit(CANNOT_SERVE) from None
 
 

@@ -28,6 +28,7 @@ from bridge.process.status import STATUS_PATH, StatusReport
 from bridge.process.totals import ProcessPage
 from bridge.settings import BridgeSettings
 from common.admin import Readiness
+from common.logs import fields
 
 log = logging.getLogger(__name__)
 
@@ -218,6 +219,7 @@ class ChildProcess:
                 "process %d is killed: its event loop has not moved for %.0f s (BRIDGE_HUNG_AFTER_S)",
                 self.number,
                 silence_s,
+                extra=fields("process_killed", process=str(self.number), silent_s=round(silence_s, 1)),
             )
             return True
         if not self.accepting.is_set() and silence_s > self._start_timeout_s:
@@ -227,6 +229,7 @@ class ChildProcess:
                 " the next one has longer",
                 self.number,
                 silence_s,
+                extra=fields("process_killed", process=str(self.number), silent_s=round(silence_s, 1)),
             )
             return True
         return False

@@ -6,6 +6,7 @@ import logging
 import resource
 
 from bridge.settings import BridgeSettings
+from common.logs import fields
 
 log = logging.getLogger(__name__)
 
@@ -48,5 +49,6 @@ def most_connections(settings: BridgeSettings) -> int:
         settings.max_connections,
         soft,
         allowed,
+        extra=fields("unsafe_setting", setting="BRIDGE_MAX_CONNECTIONS"),
     )
     return allowed

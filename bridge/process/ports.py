@@ -14,6 +14,7 @@ from bridge.process.handover import HandedSocket, Handover
 from bridge.settings import BridgeSettings
 from common.admin import listen_for_admin
 from common.listening import bind
+from common.logs import fields
 
 log = logging.getLogger(__name__)
 
@@ -66,7 +67,12 @@ def take_port(
     try:
         taken = Port(bind(host, port), host, port)
     except OSError as error:
-        log.error("%s; %s stays in use until the next reload", error.strerror or error, former.address)
+        log.error(
+            "%s; %s stays in use until the next reload",
+            error.strerror or error,
+            former.address,
+            extra=fields("setting_refused", reason=error.strerror or str(error)),
+        )
         return former
     former.socket.close()
     return taken

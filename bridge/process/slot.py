@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable
 
 from bridge.process.child_process import ChildProcess
 from bridge.settings import BridgeSettings
+from common.logs import fields
 from common.retry import Backoff
 
 log = logging.getLogger(__name__)
@@ -65,7 +66,12 @@ class Slot:
                 if child is not None and self.child is not child:
                     continue
                 self.child = None
-            log.error("process %d %s; starting it again", self.number, outcome)
+            log.error(
+                "process %d %s; starting it again",
+                self.number,
+                outcome,
+                extra=fields("process_ended", process=str(self.number), reason=outcome),
+            )
             self.restarts += 1
             if child is not None and child.accepting.is_set() and time.monotonic() - child.started_at > STABLE_AFTER_S:
                 waits.reset()
@@ -101,7 +107,12 @@ class Slot:
                 try:
                     self.child = await self._begin()
                 except OSError as error:
-                    log.error("process %d cannot be started: %s", self.number, error)
+                    log.error(
+                        "process %d cannot be started: %s",
+                        self.number,
+                        error,
+                        extra=fields("process_not_started", process=str(self.number), reason=str(error)),
+                    )
         return self.child
 
     async def _begin(self) -> ChildProcess:

@@ -20,7 +20,7 @@ from typing import Protocol, TypeVar
 
 from bridge.process.status import STATUS_PATH
 from common.get_server import GetServer, ServedPage
-from common.logs import Throttle
+from common.logs import Throttle, fields
 
 log = logging.getLogger(__name__)
 
@@ -124,7 +124,12 @@ class StatusSocket:
             listener = await self._on_disk(self._listen)
         except OSError as error:
             if self._throttle.admits(str(error)):
-                log.warning("`bridge status` cannot ask this process at %s (%s); it is tried again", self._path, error)
+                log.warning(
+                    "`bridge status` cannot ask this process at %s (%s); it is tried again",
+                    self._path,
+                    error,
+                    extra=fields("no_status_socket", folder=str(self._path.parent), reason=str(error)),
+                )
             return
         if not self._is_stopped:  # Else who stops it closes it.
             await self._close()

@@ -43,6 +43,7 @@ from bridge.process.warm_up import warm_up
 from bridge.settings import BridgeSettings
 from common.admin import AdminServer, Readiness
 from common.asyncio_tools import on_stop_signal
+from common.logs import fields
 from common.retry import Backoff
 from common.text import plural
 
@@ -192,14 +193,19 @@ class Supervisor:
             let_signals_come()
             await self._admin.start()
             processes = plural(len(self._slots), "process", "processes")
-            log.info("starting %s for callbacks on %s", processes, self._ports.callbacks.address)
+            log.info(
+                "starting %s for callbacks on %s",
+                processes,
+                self._ports.callbacks.address,
+                extra=fields("starting", address=self._ports.callbacks.address),
+            )
             keepers = [asyncio.create_task(slot.keep_running()) for slot in self._slots]
             self._go_on_replacing()
             while not self._stopping.is_set():
                 await self._asked.wait()
                 self._asked.clear()
                 await self._reload_unless_wrong()
-            log.info("stopping %s", processes)
+            log.info("stopping %s", processes, extra=fields("stopping"))
             self._ports.callbacks.socket.close()
             await self._family.end()
             await asyncio.gather(*keepers, *filter(None, [self._replacing]))
@@ -236,7 +242,12 @@ class Supervisor:
     async def _say_accepting(self, child: ChildProcess) -> None:
         if await child.begins():
             self._has_accepted = True
-            log.info("process %d is accepting callbacks on %s", child.number, self._ports.callbacks.address)
+            log.info(
+                "process %d is accepting callbacks on %s",
+                child.number,
+                self._ports.callbacks.address,
+                extra=fields("accepting", process=str(child.number), address=self._ports.callbacks.address),
+            )
 
     def _note_end(self, child: ChildProcess) -> None:
         if child.cannot_serve and not self._has_accepted:
@@ -257,7 +268,7 @@ class Supervisor:
             return
         self._reload.clear()
         self._reloads.begin()
-        log.info("reload: the program and the settings are checked")
+        log.info("reload: the program and the settings are checked", extra=fields("reload_checking"))
         command = [sys.executable, *sys.orig_argv[1:]]
         problem = await self._checked(command)
         if self._stopping.is_set():
@@ -265,7 +276,11 @@ class Supervisor:
         if not problem:
             problem = await self._become(command)
         self._reloads.end("refused", problem)
-        log.error("reload: nothing is replaced, and all goes on as before, since it would not start: %s", problem)
+        log.error(
+            "reload: nothing is replaced, and all goes on as before, since it would not start: %s",
+            problem,
+            extra=fields("reload_refused", reason=problem),
+        )
         self._go_on_replacing()
 
     async def _checked(self, command: list[str]) -> str:
@@ -300,7 +315,7 @@ class Supervisor:
                 restarts=self._restarts,
                 is_asked_again=self._reload.is_set(),
             )
-            log.info("reload: the new program takes over in this process")
+            log.info("reload: the new program takes over in this process", extra=fields("reload_taking_over"))
             try:
                 become(command, handover)
             except OSError as error:
@@ -326,7 +341,9 @@ class Supervisor:
         await asyncio.gather(*(child.ended for child in self._former))
         self._former.clear()
         self._reloads.end("done")
-        log.info("reload: done, %s new", plural(len(self._slots), "process is", "processes are"))
+        log.info(
+            "reload: done, %s new", plural(len(self._slots), "process is", "processes are"), extra=fields("reload_done")
+        )
 
     async def _replace(self, slot: Slot) -> None:
         """Replace the process of a slot; until that works, try again."""
@@ -338,6 +355,7 @@ class Supervisor:
                 " again",
                 slot.number,
                 problem,
+                extra=fields("reload_failed", process=str(slot.number), reason=problem),
             )
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._asked.wait(), next(waits))

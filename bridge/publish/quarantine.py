@@ -17,7 +17,7 @@ import msgspec
 from bridge.journal.own_file import ForeignError, opened
 from bridge.journal.record import Record, pack, unpack
 from bridge.journal.store import sync_folder
-from common.logs import Throttle
+from common.logs import Throttle, fields
 from common.program import command_line
 
 log = logging.getLogger(__name__)
@@ -105,6 +105,7 @@ class Quarantine:
                 " is kept, and counts for BRIDGE_JOURNAL_MAX_BYTES. See why Kafka refuses them (`%s journal show"
                 " --refused`; mostly max.message.bytes of the topic), then move the files elsewhere",
                 *(self.folder, *self.usage, self.max_bytes, command_line("bridge")),
+                extra=fields("quarantine_full", folder=str(self.folder)),
             )
 
     def keep(self, record: Record, reason: str) -> Record:
@@ -132,6 +133,7 @@ class Quarantine:
             record.topic,
             reason,
             path.name,
+            extra=fields("set_aside", topic=record.topic, reason=reason),
         )
         return Record(
             self._dlq_topic,
@@ -155,6 +157,8 @@ class Quarantine:
                 with opened(path) as file:
                     (record,) = unpack(file.read())
             except (ForeignError, OSError, ValueError, msgspec.DecodeError) as error:
-                log.warning("%s cannot be read: %s", path, error)
+                log.warning(
+                    "%s cannot be read: %s", path, error, extra=fields("set_aside_unreadable", reason=str(error))
+                )
                 continue
             yield QuarantinedRecord(path, record)

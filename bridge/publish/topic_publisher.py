@@ -29,7 +29,7 @@ from common.kafka.clients import ClientArguments
 from common.kafka.diagnosis import explain
 from common.kafka.idempotent_client import IdempotentClient
 from common.kafka.topics import TopicsMissingError, ensure_topics, max_message_bytes
-from common.logs import Throttle
+from common.logs import Throttle, fields
 from common.retry import Backoff, retry
 
 log = logging.getLogger(__name__)
@@ -264,7 +264,12 @@ class TopicPublisher:
         connected = await retry(
             self._start_producer, on=(KafkaError, OSError, TimeoutError, ValueError, TopicUnusableError), report=report
         )
-        log.info("connected to Kafka at %s for %s", servers, self._topic)
+        log.info(
+            "connected to Kafka at %s for %s",
+            servers,
+            self._topic,
+            extra=fields("connected", server=servers, topic=self._topic),
+        )
         return connected
 
     async def _start_producer(self) -> ConnectedProducer:
@@ -299,4 +304,6 @@ class TopicPublisher:
     def _report(self, problem: str) -> None:
         """Log a problem, but not each time that it is met again."""
         if self._throttle.admits(problem):
-            log.warning("%s; it is tried again", problem)
+            log.warning(
+                "%s; it is tried again", problem, extra=fields("connection_lost", topic=self._topic, reason=problem)
+            )

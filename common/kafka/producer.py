@@ -13,6 +13,7 @@ from common.asyncio_tools import finish
 from common.kafka.client_end import abandon_client, refuse_connections_once_abandoned
 from common.kafka.clients import METADATA_MAX_AGE_MS, ClientArguments
 from common.kafka.separate_connections import connect_to_each_by_itself
+from common.logs import fields
 
 Compression = Literal["none", "gzip", "snappy", "lz4", "zstd"]
 
@@ -84,7 +85,10 @@ async def abandon(producer: AIOKafkaProducer) -> None:
     if sender is not None:
         await asyncio.wait({sender}, timeout=_CLOSE_TIMEOUT_S)
         if not sender.done():
-            log.warning("a Kafka producer that was given up does not end; it can send nothing any more")
+            log.warning(
+                "a Kafka producer that was given up does not end; it can send nothing any more",
+                extra=fields("client_stuck"),
+            )
 
 
 def fail_unconfirmed(producer: AIOKafkaProducer) -> None:

@@ -15,6 +15,7 @@ from aiokafka.errors import (
 )
 
 from common.kafka.clients import ClientArguments, admin_client
+from common.logs import fields
 from common.topic import Topic
 
 log = logging.getLogger(__name__)
@@ -68,7 +69,12 @@ async def _create(admin: AIOKafkaAdminClient, missing: Sequence[Topic], bootstra
     for name, code, *detail in response.topic_errors:
         error: type[KafkaError] = for_code(code)
         if code == 0:
-            log.info("created the topic %s with %d partitions", name, by_name[name].partitions)
+            log.info(
+                "created the topic %s with %d partitions",
+                name,
+                by_name[name].partitions,
+                extra=fields("topic_created", topic=name),
+            )
         elif error is not TopicAlreadyExistsError:
             reason = next((text for text in detail if text), error.__name__)
             refused.append(f"{name} ({reason}): {by_name[name].command(bootstrap_servers)}")

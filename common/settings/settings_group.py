@@ -12,6 +12,7 @@ from typing import Any, ClassVar, Self
 from pydantic import PrivateAttr, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
 
+from common import logs
 from common.env_file import ENV_FILE
 from common.renewed import FileVersions, versions_of
 from common.secret_files import SecretFiles, variable_name
@@ -118,11 +119,19 @@ class SettingsGroup(BaseSettings):
         except (ValidationError, SettingsError) as error:
             found = problems(type(self), error)
             for problem in found:
-                log.error("a file of a setting has changed and is not used, what it held before is: %s", problem)
+                log.error(
+                    "a file of a setting has changed and is not used, what it held before is: %s",
+                    problem,
+                    extra=logs.fields("setting_refused", reason=str(problem)),
+                )
             self._origin.problem = "; ".join(found)
             return known
         except (OSError, ValueError) as error:  # of another source than the files, such as .env
-            log.error("the files of settings cannot be read anew, what they held before is used: %s", error)
+            log.error(
+                "the files of settings cannot be read anew, what they held before is used: %s",
+                error,
+                extra=logs.fields("setting_refused", reason=str(error)),
+            )
             self._origin.problem = str(error)
             return known
         self._origin.problem = ""
@@ -136,11 +145,25 @@ class SettingsGroup(BaseSettings):
         for name in different:
             variable = variable_name(type(self), name)
             if name in self._origin.files:
-                log.info("%s_FILE has changed and was read anew", variable)
+                log.info(
+                    "%s_FILE has changed and was read anew",
+                    variable,
+                    extra=logs.fields("setting_renewed", setting=variable),
+                )
             elif name in taken:
-                log.info("%s has changed in %s and was read anew", variable, ENV_FILE)
+                log.info(
+                    "%s has changed in %s and was read anew",
+                    variable,
+                    ENV_FILE,
+                    extra=logs.fields("setting_renewed", setting=variable),
+                )
             elif self.renewed:
-                log.warning("%s has changed in %s, and takes effect with the next reload or start", variable, ENV_FILE)
+                log.warning(
+                    "%s has changed in %s, and takes effect with the next reload or start",
+                    variable,
+                    ENV_FILE,
+                    extra=logs.fields("setting_needs_reload", setting=variable),
+                )
         changed = {name: getattr(fresh, name) for name in different if name in taken}
         if not changed:
             return known
@@ -148,7 +171,7 @@ class SettingsGroup(BaseSettings):
         told = set(known.remarks())
         for remark in renewed.remarks():
             if remark not in told:
-                log.warning("%s", remark)
+                log.warning("%s", remark, extra=logs.fields("setting_remark"))
         return renewed
 
 

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from aiokafka import ConsumerRecord
 
+from common.logs import fields
 from common.program import command_line
 from common.timestamps import rfc3339
 from common.topic import Topic
@@ -172,8 +173,9 @@ class Badges(BaseWorker[BadgeEvent]):
                 self._store.connection.shown_url,
                 rfc3339(state.lost_at_ms),
                 command_line("consumers"),
+                extra=fields("badges_lost"),
             )
         elif self._told is not None and self._told.lost_at_ms:
-            log.info("the badges are rebuilt")
+            log.info("the badges are rebuilt", extra=fields("badges_rebuilt"))
         self._lost.set(bool(state.lost_at_ms))
         self._told = state

@@ -9,6 +9,7 @@ import time
 from typing import NoReturn
 
 from common.breaker import BreakerState, CircuitBreaker
+from common.logs import fields
 from common.rest.api import CallError, RestApi
 from common.retry import Backoff
 from consumers.badges.publishing import publish_latest
@@ -135,7 +136,11 @@ class AppReconciler:
         self._count_call("ok")
         pause_s = self._breaker.remaining_s
         if self._breaker.succeeded():
-            log.info("the platform answers again for app %s", self._app_id)
+            log.info(
+                "the platform answers again for app %s",
+                self._app_id,
+                extra=fields("platform_answers", app=str(self._app_id)),
+            )
             self._breaker.hold(pause_s)  # A call that began before the others failed does not end the pause for all.
         self._count_badge("settled" if await self._stale.resolve(owner, snapshot, unread) else "overtaken")
 
@@ -153,7 +158,12 @@ class AppReconciler:
         self._count_call(error.error_class)
         await self._postpone(owner, long=error.error_class == "account")
         if error.error_class == "account":
-            log.warning("the platform does not tell the count of %s, asked again in an hour: %s", owner.key, error)
+            log.warning(
+                "the platform does not tell the count of %s, asked again in an hour: %s",
+                owner.key,
+                error,
+                extra=fields("platform_refuses", reason=str(error)),
+            )
         elif error.error_class == "busy":
             self._breaker.hold(random.uniform(0.5, 1.5))  # noqa: S311 - no secret
         elif self._breaker.failed(for_all=error.error_class == "refused"):
@@ -163,6 +173,7 @@ class AppReconciler:
                 self._breaker.remaining_s,
                 error,
                 ". See CONSUMERS_IM_APPS" if error.error_class == "refused" else "",
+                extra=fields("platform_silent", app=str(self._app_id), reason=str(error)),
             )
 
     async def _postpone(self, owner: Owner, *, long: bool) -> None:

@@ -35,6 +35,7 @@ from aiokafka.errors import KafkaError
 
 from common.admin import Readiness
 from common.kafka.topics import TopicsMissingError, ensure_topics
+from common.logs import fields
 from common.program import command_line
 from common.rest.api import RestApi, rest_session
 from common.rest.app import ImApp
@@ -100,6 +101,7 @@ class Reconciler:
             "off: CONSUMERS_IM_APPS is not set, so the platform cannot be asked. A badge that is stale stays so until "
             "an event has a newer count. See `%s settings`",
             command_line("consumers"),
+            extra=fields("setting_missing", setting="CONSUMERS_IM_APPS"),
         )
         await asyncio.Event().wait()
         raise AssertionError("nobody sets this event")

@@ -13,6 +13,7 @@ from aiokafka.errors import KafkaError
 from common.kafka.clients import MakeClientArguments
 from common.kafka.partition import partitions_of
 from common.kafka.producer import fail_unconfirmed, is_dead, make_producer, stop_producer
+from common.logs import fields
 from consumers.errors import TOO_LARGE, RetryLater, describe
 from consumers.worker import OutgoingRecord
 
@@ -87,7 +88,11 @@ class Producer:
     async def _replace(self, client: AIOKafkaProducer, reason: str) -> None:
         async with self._connecting:
             if self._client is client:
-                log.warning("the Kafka producer cannot go on (%s); it is replaced with a new one", reason)
+                log.warning(
+                    "the Kafka producer cannot go on (%s); it is replaced with a new one",
+                    reason,
+                    extra=fields("client_replaced", reason=reason),
+                )
                 self._client = None
                 # Before the next one starts: an old record that arrived after a new one would bring back old state.
                 await stop_producer(client)

@@ -11,6 +11,7 @@ from aiokafka.errors import KafkaError, UnknownTopicOrPartitionError
 from common.admin import Readiness
 from common.kafka.groups import has_committed
 from common.kafka.topics import TopicsMissingError, ensure_topics
+from common.logs import fields
 from common.retry import Backoff, retry
 from common.settings import check_topic
 from common.topic import Topic
@@ -218,7 +219,11 @@ class Runtime:
         if not isinstance(error, (KafkaError, OSError, SessionLostError)):
             raise error or AssertionError("a session ends with an error only")
         if session.joined:
-            log.warning("the Kafka consumer cannot go on (%s); it is replaced with a new one", self._explain(error))
+            log.warning(
+                "the Kafka consumer cannot go on (%s); it is replaced with a new one",
+                self._explain(error),
+                extra=fields("client_replaced", reason=self._explain(error)),
+            )
         else:
             self._kafka.lost(self._explain(error))
         return session.joined

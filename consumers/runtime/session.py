@@ -20,6 +20,7 @@ from aiokafka.errors import KafkaError
 from common.kafka.clients import METADATA_MAX_AGE_MS, MakeClientArguments, can_connect
 from common.kafka.consumer import check_errors, stop_consumer
 from common.kafka.light_records import make_light
+from common.logs import fields
 from consumers.errors import describe
 from consumers.metrics import Metrics
 from consumers.runtime.partition_task import REVOKE_TIMEOUT_S, Deliver, PartitionTask
@@ -138,7 +139,12 @@ class Session(ConsumerRebalanceListener):  # type: ignore[misc]
         if self._closing:
             return
         numbers = sorted(partition.partition for partition in assigned)
-        log.info("partitions of %s: %s", self._topic, ", ".join(map(str, numbers)) or "none")
+        log.info(
+            "partitions of %s: %s",
+            self._topic,
+            ", ".join(map(str, numbers)) or "none",
+            extra=fields("partitions", topic=self._topic),
+        )
         for partition in assigned:
             if partition not in self._tasks:
                 self._tasks[partition] = PartitionTask(

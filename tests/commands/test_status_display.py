@@ -9,7 +9,7 @@ from rich.measure import Measurement
 from rich.table import Table
 
 from bridge.commands import status_display
-from bridge.commands.status_of_folder import FolderStatus, Total, UnansweredJournal
+from bridge.commands.ingress_status import IngressStatus, Total, UnansweredJournal
 from bridge.process.status import DiskStatus, KafkaStatus, ProcessStatus, WaitingStatus
 from common.terminal import Output
 
@@ -36,7 +36,7 @@ def shown(
     capsys: pytest.CaptureFixture[str], *processes: ProcessStatus, left: list[UnansweredJournal] | None = None
 ) -> str:
     total = Total(events=sum(one.waiting.events for one in processes))
-    found = FolderStatus("/var/lib/im-bridge", TIME, False, total, [*processes], [], left or [])
+    found = IngressStatus("/var/lib/im-bridge", TIME, False, total, [*processes], [], left or [])
     status_display._show(found, Output())
     return capsys.readouterr().out
 
