@@ -28,6 +28,14 @@ NOT_LOST = (
     "nothing that was acknowledged is lost. Bring Kafka back. A restart loses nothing either: the next process on this"
     " folder publishes what waits. Do not remove the folder, its files or its disk, and do not scale this ingress in"
 )
+BOTH_AWAY = (
+    "callbacks are refused, and the platform does not send them again. Bring Kafka or the disk back, what is faster."
+    " Do not restart: what is in memory alone would be lost. Do not remove the folder or its files"
+)
+KAFKA_ALONE = (
+    "Kafka alone makes callbacks durable. Free or repair the disk; nothing has to be restarted. Until then restart"
+    " neither Kafka nor this ingress"
+)
 
 
 def run(folder: Path | None, urls: Sequence[str], *, watch_every_s: float | None, as_json: bool) -> None:
@@ -113,8 +121,8 @@ def _show_all(found: IngressStatus, output: Output) -> None:
             " show --refused",
             "yellow",
         )
-    if is_away or found.total.events:
-        output.line(f"so       {NOT_LOST if is_away else 'what waits is on its way: restart as you like'}", "dim")
+    if so := _what_follows(found, is_away=is_away):
+        output.line(f"so       {so}", "dim")
     output.line()
     is_one_host = len({one.host for one in found.processes}) == 1
     show_table(PROCESSES, [_process_cells(one, names_host=not is_one_host) for one in found.processes])
@@ -126,6 +134,15 @@ def _show_all(found: IngressStatus, output: Output) -> None:
             for one in reversed(refusals)
         ]
         show_table(REFUSALS, rows)
+
+
+def _what_follows(found: IngressStatus, *, is_away: bool) -> str:
+    """What an operator may do, and must not do; empty where all is well."""
+    if not all(one.disk.ok for one in found.processes):
+        return BOTH_AWAY if is_away else KAFKA_ALONE
+    if is_away:
+        return NOT_LOST
+    return "what waits is on its way: restart as you like" if found.total.events else ""
 
 
 def _worst(processes: list[ProcessStatus]) -> KafkaStatus:

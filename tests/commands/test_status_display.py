@@ -61,3 +61,16 @@ def test_the_processes_fit_into_80_columns(capsys: pytest.CaptureFixture[str]) -
 def test_a_process_is_named_with_its_host_where_there_are_several(capsys: pytest.CaptureFixture[str]) -> None:
     other = msgspec.structs.replace(AWAY, host="b")
     assert "\nb 11\t" in shown(capsys, AWAY, other)
+
+
+def test_a_restart_is_harmless_only_while_the_disk_keeps_what_waits(capsys: pytest.CaptureFixture[str]) -> None:
+    def failing(process: ProcessStatus) -> ProcessStatus:
+        disk = msgspec.structs.replace(process.disk, ok=False, problem="no space left")
+        return msgspec.structs.replace(process, disk=disk)
+
+    assert "A restart loses nothing" in shown(capsys, AWAY)
+    told = shown(capsys, AWAY, failing(AWAY))
+    assert "A restart loses nothing" not in told
+    assert "Do not restart" in told
+    assert "restart neither Kafka nor this ingress" in " ".join(shown(capsys, failing(WELL)).split())
+    assert "so  " not in shown(capsys, WELL)
