@@ -184,6 +184,8 @@ def describe(error: BaseException) -> str:
         return text[:300]
     if isinstance(error, KafkaError):
         return explain(error)[:300]
+    if isinstance(error, TimeoutError) and not text:
+        return "no answer in time (TimeoutError)"
     return without_passwords(f"{type(error).__name__}: {text}")[:300] if text else type(error).__name__
 
 

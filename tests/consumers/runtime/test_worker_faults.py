@@ -54,6 +54,7 @@ async def test_a_group_of_errors_of_which_one_passes_by_waiting_is_no_dead_lette
     assert worker.handled == ["a"]
     assert producer.records == []
     assert describe(group) == "ConnectionResetError: [Errno 104] reset"
+    assert describe(TimeoutError()) == "no answer in time (TimeoutError)"
 
 
 async def test_a_group_of_errors_that_stay_is_a_dead_letter_that_names_one(producer: FakeProducer) -> None:
