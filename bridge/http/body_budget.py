@@ -1,4 +1,4 @@
-"""Bounds the memory that the bodies of a process take, from their first byte to the reply."""
+"""Bounds the memory that the bodies of a process take, from their first byte to the reply; and heads that arrive."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Protocol
 
 
 class ArrivingBody(Protocol):
-    """A request whose body has begun to arrive."""
+    """A request whose body has begun to arrive, or its head, which has a budget of its own."""
 
     arrived_bytes: int
     """What it takes of the budget. The budget keeps the count."""
@@ -66,3 +66,4 @@ class BodyBudget:
             del self._arriving[body]
             self._arriving_bytes -= body.arrived_bytes
             self.used -= body.arrived_bytes
+            body.arrived_bytes = 0

@@ -108,7 +108,7 @@ class HttpConnection(HttpRequest, asyncio.Protocol):
         self.deadline = NEVER
         """When the phase has to be over, by the clock of the event loop."""
         self.arrived_bytes = 0
-        """What the body takes of the memory for bodies while it arrives."""
+        """What the head or the body takes of the memory for those, while it arrives."""
 
     @property
     def may_give_way(self) -> bool:
@@ -172,6 +172,7 @@ class HttpConnection(HttpRequest, asyncio.Protocol):
         """The connection is gone. A request that was whole is handled all the same."""
         self._transport = None
         self._context.table.remove(self)
+        self._context.heads.ended(self)
         self._drop_early()
         if self.phase is BODY:
             self._context.ingress.forget()
@@ -231,9 +232,12 @@ class HttpConnection(HttpRequest, asyncio.Protocol):
         if head is None:
             if self._is_half_closed:
                 self._break_off()
-            elif self._is_proven and reader.is_begun and not was_begun:
+                return
+            if self._is_proven and reader.is_begun and not was_begun:
                 self.deadline = self._loop.time() + self._context.head_timeout_s
+            self._hold_head()
             return
+        self._context.heads.ended(self)
         self.head = head
         self.arrived = time.perf_counter()
         size = head.size or 0
@@ -243,6 +247,14 @@ class HttpConnection(HttpRequest, asyncio.Protocol):
         else:
             self.content = data[at:end]
             self._complete(data[end:])
+
+    def _hold_head(self) -> None:
+        """Count what has arrived of a head; the oldest of them gives way where they take too much."""
+        heads = self._context.heads
+        if not self.arrived_bytes:
+            heads.begin(self)
+        if not heads.grow(self, self._head_reader.size - self.arrived_bytes):
+            self.give_up()
 
     def _begin_body(self, data: bytes, at: int, size: int) -> None:
         """A request is not there in one piece: its head is looked at first."""
@@ -336,8 +348,12 @@ class HttpConnection(HttpRequest, asyncio.Protocol):
             self.abort()
 
     def give_up(self) -> None:
-        """Others need the memory that the body takes."""
-        self._context.ingress.refuse(self, refusals.NO_ROOM_FOR_BODY, self.verdict)
+        """Others need the memory that the head or the body takes."""
+        if self.phase is Phase.HEAD:
+            self._answer_no_request(refusals.MANY_HEADS)
+            self._context.heads.ended(self)  # It may be closing already, and is not told then.
+        else:
+            self._context.ingress.refuse(self, refusals.NO_ROOM_FOR_BODY, self.verdict)
 
     def finish(self) -> None:
         """Close it once its replies have left."""
@@ -369,6 +385,9 @@ class HttpConnection(HttpRequest, asyncio.Protocol):
         """The last reply is given: nothing more is read, and the client is given some time to take it."""
         self.phase = ENDING
         self.deadline = self._loop.time() + LINGER_S
+        if self.arrived_bytes:
+            self._context.heads.ended(self)
+            self._head_reader = HeadReader()  # The one before holds what has arrived.
         was_paused = bool(self._early) or self._is_cut_off
         self._drop_early()
         if self._is_half_closed:

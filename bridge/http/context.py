@@ -19,6 +19,8 @@ class HttpContext:
     gathering: Gathering
     table: ConnectionTable
     bodies: BodyBudget
+    heads: BodyBudget
+    """Those that do not arrive in one piece may take half of it."""
     malformed: MalformedLog
     head_timeout_s: float
     """How long a head may take; also, until a connection is proven, the wait for it."""

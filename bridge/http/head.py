@@ -24,6 +24,9 @@ from bridge.query import Query, query_of
 
 MAX_HEAD_BYTES = 32 * 1024
 """Of a head with all that belongs to it: request line, header fields, empty lines before them."""
+MAX_ARRIVING_HEADS_BYTES = 16 * 1024 * 1024
+"""Of all heads that have begun to arrive, and which hold up to four times as much memory. Anybody can begin one on each
+of thousands of connections; a usual one has half a kibibyte, and most arrive in one piece."""
 MAX_FIELDS = 100
 """Most header fields of a request."""
 BLANK_LINE = b"\r\n\r\n"

@@ -13,6 +13,7 @@ from bridge.http.connection import HttpConnection, Phase
 from bridge.http.connection_table import ConnectionTable
 from bridge.http.context import HttpContext
 from bridge.http.gathering import Gathering
+from bridge.http.head import MAX_ARRIVING_HEADS_BYTES
 from bridge.http.malformed import MalformedLog
 from bridge.ingress.ingress import Ingress
 from bridge.settings import BridgeSettings
@@ -69,6 +70,7 @@ class HttpServer:
             gathering=Gathering(ingress.accept, flush, gather_s=gather_s, confirms=confirms),
             table=self.table,
             bodies=BodyBudget(bodies_max_bytes),
+            heads=BodyBudget(2 * MAX_ARRIVING_HEADS_BYTES),
             malformed=MalformedLog(),
             head_timeout_s=head_timeout_s,
             body_timeout_s=body_timeout_s,

@@ -118,6 +118,10 @@ SLOW_HEAD = Refusal(
     "the head of the request did not arrive in time",
     "see BRIDGE_HEAD_TIMEOUT_S",
 )
+MANY_HEADS = SLOW_HEAD._replace(
+    message="too many heads of requests do not arrive as a whole",
+    advice="the oldest gives way: somebody begins thousands of requests and does not end them",
+)
 TOO_MANY = Refusal(HTTPStatus.SERVICE_UNAVAILABLE, "in_flight", "too many callbacks are in flight")
 TOO_LATE = Refusal(HTTPStatus.SERVICE_UNAVAILABLE, "deadline", "it could not be made durable in time")
 FAULT = Refusal(

@@ -312,3 +312,46 @@ async def test_a_flood_of_garbage_is_logged_in_a_few_lines_that_hold_nothing_of_
     assert "TLS" in caplog.text
     assert "S3CRET" not in caplog.text
     assert "Traceback" not in caplog.text
+
+
+async def test_heads_that_do_not_arrive_as_a_whole_take_no_more_memory_than_they_may(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("bridge.http.server.MAX_ARRIVING_HEADS_BYTES", 5_000)
+    callback = recalled("ann")
+    whole = wire(callback, None, f"X: {'x' * 2_000}")
+    begun, behind = whole[:2_000], whole[2_000:]
+    async with serving(ingress_with(FakeJournal(True))) as server, AsyncExitStack() as stack:
+        heads = server.http._context.heads
+        clients = [await stack.enter_async_context(server.connect()) for _ in range(4)]
+        for number, client in enumerate(clients):
+            client.send(begun)
+            await until(lambda number=number: heads.used == 2_000 * min(2, number + 1))  # type: ignore[misc]
+        for client in clients[:2]:  # The oldest two gave way.
+            assert statuses(await client.rest()) == [408]
+        for client in clients[2:]:
+            assert statuses(await client.ask(behind)) == [200]
+            client.send(begun)
+            client.vanish()
+        await until(lambda: heads.used == 0)
+        alone = await stack.enter_async_context(server.connect())
+        await last_reply(alone, begun + b"x" * 3_001, 408)
+        assert heads.used == 0
+
+
+async def test_a_head_on_a_connection_that_closes_gives_way_in_silence(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bridge.http.server.MAX_ARRIVING_HEADS_BYTES", 5_000)
+    async with (
+        serving(ingress_with(FakeJournal(True))) as server,
+        server.connect() as first,
+        server.connect() as second,
+    ):
+        heads = server.http._context.heads
+        first.send(b"POST /" + b"x" * 2_994)
+        await until(lambda: heads.used == 3_000)
+        (connection,) = heads._arriving
+        connection.finish()  # type: ignore[attr-defined]
+        connection.give_up()
+        assert heads.used == 0
+        assert await first.ends()
+        assert statuses(await second.ask(wire(recalled("ann")))) == [200]
