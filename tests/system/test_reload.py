@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import subprocess
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -18,55 +16,22 @@ from tests.support.callbacks import TOKEN, recalled
 from tests.support.commands import BRIDGE, IngressProcess
 from tests.support.http import request
 from tests.support.load import Load
-from tests.support.paths import ROOT
 from tests.support.ports import free_port
+from tests.support.reloading import (
+    NOWHERE,
+    PATIENT_S,
+    copied_program,
+    is_back,
+    reload,
+    reload_of,
+    replace,
+    wait_for_reload,
+)
 from tests.support.topic import read_all
 from tests.support.verdict import verdict
 from tests.support.waiting import wait_until
 
-NOWHERE = "127.0.0.1:1"
-PATIENT_S = 120
 KEPT_RAW = "BRIDGE_KEEP_RAW=true\n"
-
-
-def reload_of(bridge: IngressProcess) -> dict[str, Any]:
-    """What `/readyz` says of the last reload; nothing while nobody answers."""
-    try:
-        told = request("GET", f"{bridge.admin_url}/readyz").json["reload"]
-    except OSError:
-        return {}
-    assert isinstance(told, dict)
-    return told
-
-
-def wait_for_reload(bridge: IngressProcess, number: int, state: str) -> dict[str, Any]:
-    bridge.wait_for(
-        lambda: (told := reload_of(bridge)).get("number") == number and told["state"] == state,
-        timeout=PATIENT_S,
-        what=f"reload {number} to be {state}",
-    )
-    return reload_of(bridge)
-
-
-def reload(bridge: IngressProcess, number: int) -> None:
-    """The ingress reloads for the `number`th time, and every process is another."""
-    before = set(bridge.children())
-    os.kill(bridge.pid, signal.SIGHUP)
-    wait_for_reload(bridge, number, "done")
-    assert not before & set(bridge.children())
-
-
-def copied_program(folder: Path) -> Path:
-    """A copy of the program, which may be replaced; for PYTHONPATH."""
-    for package in ("bridge", "common"):
-        shutil.copytree(ROOT / package, folder / package, ignore=shutil.ignore_patterns("__pycache__"))
-    return folder
-
-
-def replace(module: Path, old: str, new: str) -> None:
-    text = module.read_text()
-    assert old in text
-    module.write_text(text.replace(old, new))
 
 
 def all_answered(load: Load) -> None:
@@ -240,52 +205,6 @@ def test_sigterm_during_a_reload_stops_it_in_order(at: str, ingress: MakeIngress
     assert "Traceback" not in bridge.output()
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("end", ["put right", "SIGTERM"])
-def test_settings_that_become_wrong_between_check_and_takeover_end_no_process(
-    end: str, ingress: MakeIngress, tmp_path: Path
-) -> None:
-    program = copied_program(tmp_path / "program")
-    bridge = ingress(NOWHERE, PYTHONPATH=str(program))
-    serving = bridge.server_pid
-    settings = bridge.log.parent / ".env"
-    spoil = f"asyncio.run(make()); open({str(settings)!r}, 'w').write('BRIDGE_GATHER_MS=soon\\n')"
-    replace(program / "bridge/process/check.py", "asyncio.run(make())", spoil)
-    os.kill(bridge.pid, signal.SIGHUP)
-    bridge.wait_for_log("BRIDGE_GATHER_MS.*(?s:.*)put the settings right", timeout=PATIENT_S)
-    assert bridge.children() == [serving]
-    assert bridge.post(recalled("u", unread=1)).status == 200
-    if end == "put right":
-        settings.write_text("BRIDGE_GATHER_MS=1\n")
-        wait_for_reload(bridge, 1, "done")
-        assert bridge.post(recalled("u", unread=1)).status == 200
-    assert bridge.terminate(PATIENT_S) == 0
-    assert not bridge.group()
-    assert bridge.output().count("bridge.process.app: stopped") >= 1
-
-
-@pytest.mark.slow
-def test_a_process_that_cannot_end_does_not_outlive_its_parent(ingress: MakeIngress, tmp_path: Path) -> None:
-    program = copied_program(tmp_path / "program")
-    replace(program / "bridge/process/app.py", "await bridge.stop(", "await asyncio.Event().wait(), (")
-    bridge = ingress(NOWHERE, PYTHONPATH=str(program), BRIDGE_STOP_TIMEOUT_S="1")
-    bridge.kill_parent(timeout=PATIENT_S)
-    bridge.start_ready()
-
-
-def test_without_the_temporary_folder_processes_are_started_and_replaced(ingress: MakeIngress, tmp_path: Path) -> None:
-    folder = tmp_path / "temporary"
-    folder.mkdir()
-    bridge = ingress(NOWHERE, TMPDIR=str(folder))
-    shutil.rmtree(folder)
-    killed = bridge.server_pid
-    os.kill(killed, signal.SIGKILL)
-    bridge.wait_for(partial(is_back, bridge, killed), timeout=PATIENT_S, what="another process")
-    reload(bridge, 1)
-    assert bridge.post(recalled("u", unread=1)).status == 200
-    assert bridge.terminate(PATIENT_S) == 0
-
-
 def test_reloads_that_are_asked_for_during_one_become_one_more(ingress: MakeIngress) -> None:
     bridge = ingress(NOWHERE)
     os.kill(bridge.pid, signal.SIGHUP)
@@ -349,10 +268,6 @@ def test_a_process_that_is_killed_is_back_with_the_same_settings(ingress: MakeIn
     assert len(list(Path(f"/proc/{bridge.pid}/task").iterdir())) == 1, "beside a thread nothing could be forked"
 
 
-def is_back(bridge: IngressProcess, killed: int) -> bool:
-    return bridge.children() != [killed] and len(bridge.children()) == 1
-
-
 def test_a_socket_that_whoever_starts_it_has_bound_is_taken(ingress: MakeIngress, tmp_path: Path) -> None:
     bridge = ingress(NOWHERE)
     bridge.terminate(30)
@@ -392,13 +307,6 @@ def test_it_stops_by_itself_when_it_has_lingered(ingress: MakeIngress) -> None:
     bridge = ingress(NOWHERE, BRIDGE_STOP_LINGER_S="0.5")
     assert bridge.terminate(PATIENT_S) == 0
     assert "bridge.process.app: stopped" in bridge.output()
-
-
-def test_a_parent_that_is_killed_leaves_nobody_on_the_port(ingress: MakeIngress) -> None:
-    bridge = ingress(NOWHERE, BRIDGE_WORKERS="2", BRIDGE_STOP_LINGER_S="3600")
-    os.kill(bridge.pid, signal.SIGKILL)
-    wait_until(lambda: not bridge.group(), timeout=PATIENT_S, what="the end of the children")
-    bridge.start_ready()
 
 
 def test_with_all_addresses_of_ipv6_both_families_are_served(ingress: MakeIngress) -> None:
