@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from bench import back, gate, instructions, profiles, report
+from bench import back, gate, instructions, profiles, report, tls
 from bench import first as firsts
 from bench import outage as outages
 from bench import scaling as scalings
@@ -84,6 +84,20 @@ def first(
     table = Table("ms to the reply", "median", "least", "most")
     for name, *numbers in found.rows():
         table.add_row(name, *(f"{number:.1f}" for number in numbers))
+    console.print(table)
+
+
+@app.command(name="tls")
+def cost_of_tls(
+    turns: Annotated[int, typer.Option(help="How often each has its turn.")] = 6,
+    rounds: Annotated[int, typer.Option(help="How many callbacks each of the connections brings in a turn.")] = 60,
+) -> None:
+    """What TLS costs: CPU of the bridge per callback on kept connections, and per connection."""
+    with tempfile.TemporaryDirectory(prefix="im-bridge-bench-") as folder, real_kafka(Path(folder)) as kafka:
+        found = tls.measure(Path(folder), kafka, turns=turns, rounds=rounds)
+    table = Table("µs of CPU, medians", "per callback", "per connection with one callback")
+    for way, cost in found.items():
+        table.add_row(way, f"{cost.per_callback_us:.1f}", f"{cost.per_connection_us:.0f}")
     console.print(table)
 
 

@@ -98,6 +98,15 @@ CONNECTIONS_DISPLACED = _CATALOGUE.counter(
     ["kind"],
     known=("unproven", "proven"),
 )
+TLS_HANDSHAKES_FAILED = _CATALOGUE.counter(
+    "bridge_tls_handshakes_failed", "TLS handshakes of clients that failed; the log says why."
+)
+TLS_CERTIFICATE_EXPIRY = _CATALOGUE.gauge(
+    "bridge_tls_certificate_expiry_timestamp_seconds",
+    "When the certificate in that file expires, or one that signed it and stands behind it, as Unix time.",
+    ["file"],
+    total=Aggregate.LEAST,
+)
 BODY_BYTES = _CATALOGUE.gauge("bridge_body_bytes", "What bodies take that are on their way to a reply.")
 BODY_BUDGET = _CATALOGUE.gauge(
     "bridge_body_budget_bytes", "What they may take: BRIDGE_BODIES_MAX_BYTES of each process."
@@ -229,7 +238,8 @@ LAST_RELOAD_OK = _OF_PARENT.gauge(
 )
 SETTINGS_REFUSED = _CATALOGUE.gauge(
     "bridge_settings_refused",
-    "1 while a file of settings has changed and holds what is wrong, so that what it held before is used.",
+    "1 while a file of settings, or a certificate, has changed and holds what is wrong, so that what it held before is"
+    " used.",
     total=Aggregate.MOST,
 )
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from tests.support.callbacks import APP_ID, recalled
@@ -44,6 +44,14 @@ def send_round(server: Process, opened: list[socket.socket]) -> None:
     for connection, request in zip(opened, requests, strict=True):
         connection.sendall(request)
     server.thaw()
+    for connection in opened:
+        _read_reply(connection)
+
+
+def ask_round(opened: Sequence[socket.socket]) -> None:
+    """The same without stopping the server, whose time is measured. Raises LockstepError, TimeoutError."""
+    for connection in opened:
+        connection.sendall(_request())
     for connection in opened:
         _read_reply(connection)
 

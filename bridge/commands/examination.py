@@ -14,6 +14,7 @@ import uvloop
 from yarl import URL
 
 from bridge.commands.allowed_networks import examine_networks
+from bridge.http.certificates import CertificateError, day_of, read_pair
 from bridge.http.server import listen
 from bridge.settings import BridgeSettings, InspectionSettings
 from bridge.settings.access import too_many_tokens
@@ -27,6 +28,9 @@ from common.topic import Topic
 
 SYNC_COUNT = 20
 SLOW_SYNC_MS = 50.0
+DAY_S = 86_400
+RENEWED_BEFORE_S = 14 * DAY_S
+"""A certificate that is not renewed so long before its end is none that somebody renews in time."""
 
 
 def run(*, as_json: bool) -> None:
@@ -46,7 +50,7 @@ Check = Callable[[InspectionSettings], Awaitable[Sequence[Finding]]]
 
 async def _examine(settings: InspectionSettings, *, as_json: bool) -> bool:
     """Run all checks and print them. Whether all is well."""
-    checks: list[Check] = [_apps, examine_networks, _port, _journal, _kafka, _decisions]
+    checks: list[Check] = [_apps, examine_networks, _port, _certificates, _journal, _kafka, _decisions]
     findings = [finding for check in checks for finding in await check(settings)]
     return show_findings(findings, as_json=as_json)
 
@@ -75,6 +79,23 @@ async def _port(settings: InspectionSettings) -> list[Finding]:
     except OSError:
         return [Finding(subject, True, "in use: by the ingress, if it runs; else by another program, see BRIDGE_PORT")]
     return [Finding(subject, True, "free")]
+
+
+async def _certificates(settings: InspectionSettings) -> list[Finding]:
+    found = []
+    for files in settings.certificate_files.values():
+        subject = f"certificate {files.certificate}"
+        try:
+            left_s = (expires_at := read_pair(files).expires_at) - time.time()
+        except CertificateError as error:
+            found.append(Finding(subject, False, str(error)))
+        else:
+            left = f"of use until {day_of(expires_at)}, for {plural(int(left_s // DAY_S), 'more day')}"
+            is_soon = left_s < RENEWED_BEFORE_S
+            found.append(
+                Finding(subject, not is_soon, f"{left}: renew it, it is read anew by itself" if is_soon else left)
+            )
+    return found
 
 
 async def _journal(settings: InspectionSettings) -> list[Finding]:

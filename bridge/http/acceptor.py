@@ -32,6 +32,7 @@ class Acceptor:
         self._server = server
         self._loop = asyncio.get_running_loop()
         self._connecting: set[asyncio.Task[object]] = set()
+        self._begin = self._connect if server.front is None else server.front.begin
         self._retry: asyncio.TimerHandle | None = None
         self._throttle = Throttle(10.0)
 
@@ -66,8 +67,11 @@ class Acceptor:
             self._pause(error.strerror or str(error))
 
     def _accept_one(self) -> None:
-        connection, _ = self._listener.accept()
+        connection, address = self._listener.accept()
         connection.setblocking(False)
+        self._begin(connection, address)
+
+    def _connect(self, connection: socket.socket, _address: object) -> None:
         task = self._loop.create_task(self._loop.connect_accepted_socket(self._server.connection, connection))
         self._connecting.add(task)
         task.add_done_callback(self._connected)

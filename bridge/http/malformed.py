@@ -13,11 +13,16 @@ from common.logs import Throttle, fields
 
 log = logging.getLogger(__name__)
 
+_PROXY = (
+    "it is the PROXY protocol, which is taken of BRIDGE_TRUSTED_PROXIES alone, and with BRIDGE_PROXY_PROTOCOL=on:"
+    " set both, or let the proxy send X-Forwarded-For"
+)
 OTHER_PROTOCOLS = {
-    b"\x16\x03": "it is a TLS handshake, and this port speaks plain HTTP: end TLS at a proxy before it",
+    b"\x16\x03": "it is a TLS handshake, and this port speaks plain HTTP: set BRIDGE_TLS_CERTIFICATE and"
+    " BRIDGE_TLS_KEY, or end TLS at a proxy before it",
     b"PRI ": "it is HTTP/2, and this port speaks HTTP/1.1: let the proxy before it speak that",
-    b"PROXY ": "it is the PROXY protocol, which is not understood: let the proxy send X-Forwarded-For",
-    b"\x00\r\nQUIT\n": "it is the PROXY protocol, which is not understood: let the proxy send X-Forwarded-For",
+    b"PROXY ": _PROXY,
+    b"\x00\r\nQUIT\n": _PROXY,
 }
 """How what is often sent to the wrong port begins, and what to do about it."""
 
@@ -37,6 +42,21 @@ def refusal_of(error: HttpProcessingError, data: bytes) -> Refusal:
         if data.startswith(beginning):
             return refusals.MALFORMED._replace(advice=hint)
     return refusals.MALFORMED
+
+
+def refusal_of_no_tls(data: bytes) -> Refusal:
+    """What to answer, in plain HTTP, who does not speak TLS where that is spoken.
+
+    Args:
+        data: the beginning of what came.
+    """
+    is_proxy = data.lstrip(b"\r\n").startswith(
+        tuple(start for start, hint in OTHER_PROTOCOLS.items() if hint is _PROXY)
+    )
+    return refusals.MALFORMED._replace(
+        message="this port speaks TLS: call it by https://",
+        advice=_PROXY if is_proxy else "it is no TLS handshake, and BRIDGE_TLS_CERTIFICATE is set",
+    )
 
 
 class MalformedLog:

@@ -8,16 +8,20 @@ import socket
 from collections.abc import Callable
 from typing import Self
 
+from bridge import metrics
 from bridge.http.body_budget import BodyBudget
+from bridge.http.certificates import Certificates
 from bridge.http.connection import HttpConnection, Phase
 from bridge.http.connection_table import ConnectionTable
 from bridge.http.context import HttpContext
+from bridge.http.front import Front
 from bridge.http.gathering import Gathering
 from bridge.http.head import MAX_ARRIVING_HEADS_BYTES
 from bridge.http.malformed import MalformedLog
 from bridge.ingress.ingress import Ingress
 from bridge.settings import BridgeSettings
 from common import listening
+from common.networks import NetworkSet
 
 LISTEN_BACKLOG = 1024
 CHECK_INTERVAL_S = 0.02
@@ -46,6 +50,8 @@ class HttpServer:
         keepalive_s: how long an idle connection is kept.
         max_connections: most connections.
         confirms: whether Kafka confirms what it is sent at present.
+        certificates: for TLS; None: the port speaks plain HTTP.
+        senders: who must begin connections with a header of the PROXY protocol; None: nobody may.
     """
 
     def __init__(
@@ -61,6 +67,8 @@ class HttpServer:
         keepalive_s: float,
         max_connections: int,
         confirms: Callable[[], bool] = lambda: True,
+        certificates: Certificates | None = None,
+        senders: NetworkSet | None = None,
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self.table = ConnectionTable(max_connections)
@@ -77,6 +85,9 @@ class HttpServer:
             keepalive_s=keepalive_s,
             max_body_bytes=max_body_bytes,
         )
+        has_front = certificates is not None or senders is not None
+        self.front = Front(self._context, certificates, senders) if has_front else None
+        """What comes before the first request; None: nothing does."""
 
     @classmethod
     def from_settings(
@@ -93,6 +104,9 @@ class HttpServer:
         Args:
             max_connections: as many of those of the settings as the process has descriptors for.
             confirms: whether Kafka confirms what it is sent at present.
+
+        Raises:
+            CertificateError: a certificate cannot be used.
         """
         return cls(
             ingress,
@@ -105,11 +119,23 @@ class HttpServer:
             keepalive_s=settings.keepalive_s,
             max_connections=max_connections,
             confirms=confirms,
+            certificates=Certificates.from_settings(settings),
+            senders=NetworkSet(settings.trusted_proxies) if settings.proxy_protocol else None,
         )
 
     def end_gathering(self) -> None:
         """Handle now what has arrived whole."""
         self._context.gathering.hand_over()
+
+    def renew_certificates(self) -> bool:
+        """Read them anew if their files have changed. False: what the files hold cannot be used, the former are."""
+        if self.front is None or self.front.certificates is None:
+            return True
+        certificates = self.front.certificates
+        certificates.refresh()
+        for file, expires_at in certificates.expiries.items():
+            metrics.TLS_CERTIFICATE_EXPIRY.labels(file).set(expires_at)
+        return not certificates.problem
 
     @property
     def body_bytes(self) -> int:
@@ -133,11 +159,11 @@ class HttpServer:
             async with asyncio.timeout(timeout_s):
                 while self._in_phase(Phase.BODY, Phase.REPLY):  # noqa: ASYNC110 - none of them has an event
                     await asyncio.sleep(CHECK_INTERVAL_S)
-        for connection in self._connections():
-            if connection.phase in {Phase.HEAD, Phase.ENDING}:
-                connection.finish()
+        for left in self.table:
+            if isinstance(left, HttpConnection) and left.phase in {Phase.HEAD, Phase.ENDING}:
+                left.finish()
             else:
-                connection.abort()
+                left.abort()
 
     def _connections(self) -> list[HttpConnection]:
         return [connection for connection in self.table if isinstance(connection, HttpConnection)]

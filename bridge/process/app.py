@@ -259,7 +259,7 @@ class Bridge:
                 )
             elif self._allow_list is None:
                 self._ingress.allow(NetworkSet(latest.static_networks), "")
-        metrics.SETTINGS_REFUSED.set(bool(self._settings.refused))
+        metrics.SETTINGS_REFUSED.set(bool(self._settings.refused) or not self._server.renew_certificates())
 
     def _show_networks(self) -> None:
         if self._allow_list is not None:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
-from pydantic import ValidationInfo, field_validator
+from pydantic import ValidationInfo, field_validator, model_validator
 from pydantic_settings import SettingsConfigDict
 
 from bridge.settings.access import AccessSettings
@@ -16,6 +16,7 @@ from bridge.settings.limits import LimitSettings
 from bridge.settings.listening import ListeningSettings
 from bridge.settings.processes import ProcessSettings
 from bridge.settings.stale import StaleSettings
+from bridge.settings.tls import TlsSettings
 from bridge.settings.topics import TopicSettings
 from common.settings import Settings, retention_ms
 from common.topic import Topic
@@ -24,6 +25,7 @@ from common.topic import Topic
 class BridgeSettings(
     AccessSettings,
     ListeningSettings,
+    TlsSettings,
     ProcessSettings,
     TopicSettings,
     JournalSettings,
@@ -50,6 +52,14 @@ class BridgeSettings(
             raise ValueError(f"{value} is more than a week ({cls.longest_s} s)")
         return value
 
+    @model_validator(mode="after")
+    def _check_fronts(self) -> Self:
+        if self.proxy_protocol and not self.trusted_proxies:
+            raise ValueError(
+                "BRIDGE_PROXY_PROTOCOL is on, and BRIDGE_TRUSTED_PROXIES is empty: name the fronts that send its header"
+            )
+        return self
+
     def remarks(self) -> Iterator[str]:
         """What is set and may not do what is meant."""
         yield from super().remarks()
@@ -59,6 +69,9 @@ class BridgeSettings(
                 f" BRIDGE_REPLY_DEADLINE_MS ({self.reply_deadline_ms}): while Kafka is away the disk comes too late,"
                 " and each callback is answered 503. Lower the first two"
             )
+        for network in self.trusted_proxies if self.proxy_protocol else ():
+            if network.prefixlen == 0:
+                yield f"BRIDGE_TRUSTED_PROXIES has {network}, so anybody may say by the PROXY protocol who they are"
 
     @property
     def topics(self) -> list[Topic]:

@@ -93,6 +93,10 @@ class Client:
         """All that comes until the end."""
         return await self._reader.read()
 
+    async def some(self) -> bytes:
+        """What comes next, as much as there is."""
+        return await self._reader.read(65536)
+
     async def send_until_reset(self, data: bytes) -> None:
         """Send these bytes again and again. Raises ConnectionError when nobody takes them any more."""
         async with asyncio.timeout(10):
@@ -143,9 +147,9 @@ class LocalServer:
             acceptor.stop()
 
     @asynccontextmanager
-    async def connect(self) -> AsyncIterator[Client]:
-        """A connection to it."""
-        reader, writer = await asyncio.open_connection(*self._address)
+    async def connect(self, **tls: Any) -> AsyncIterator[Client]:
+        """A connection to it; `tls` is what `asyncio.open_connection` takes for that."""
+        reader, writer = await asyncio.open_connection(*self._address, **tls)
         yield Client(reader, writer)
         writer.close()
 
