@@ -32,8 +32,8 @@ log = logging.getLogger(__name__)
 
 HANDSHAKE = 0x16
 """The first byte of every TLS connection."""
-SHORTEST_S = 0.001
-"""Some time must be left for a handshake; that of the table ends it."""
+MARGIN_S = 5.0
+"""A handshake is ended by the table, which tells of it; the event loop would do it without a word so much later."""
 
 
 class Front:
@@ -217,7 +217,7 @@ class Beginning:
                 make_it,
                 self._connection,
                 ssl=context,
-                ssl_handshake_timeout=max(self.deadline - front.loop.time(), SHORTEST_S),
+                ssl_handshake_timeout=front.context.head_timeout_s + MARGIN_S,
                 ssl_shutdown_timeout=LINGER_S,
             )
         self._task = front.loop.create_task(becoming)
