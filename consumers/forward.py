@@ -15,7 +15,8 @@ replies is not looked at: the platform has its reply already.
 * An event without the original (from before BRIDGE_KEEP_RAW was on) cannot be posted. It is skipped, with a warning and
   `consumers_forward_without_original_total`: it could not be posted later either, and would only fill the dead letters.
 
-Every post has these headers; the last only where CONSUMERS_FORWARD_SECRET is set:
+Every post has these headers; the signature only where CONSUMERS_FORWARD_SECRET is set, the last two only of what is
+traced:
 
 | header | value |
 | --- | --- |
@@ -23,6 +24,7 @@ Every post has these headers; the last only where CONSUMERS_FORWARD_SECRET is se
 | `X-Im-Bridge-Event-Id` | id of the event, equal for every delivery of one callback |
 | `X-Im-Bridge-Timestamp` | Unix seconds of the post |
 | `X-Im-Bridge-Signature` | `v1=`, then lower-case hex: HMAC-SHA256 of timestamp, line feed, query, line feed, body |
+| `traceparent`, `tracestate` | the trace that the callback belongs to: https://www.w3.org/TR/trace-context/ |
 
 The receiver computes the same with the secret over the raw query string and the raw body, compares in constant time,
 and refuses a timestamp that is some minutes off. The query is signed too, since it names the app and the command.
@@ -47,6 +49,7 @@ from yarl import URL
 
 from common.logs import Throttle, fields
 from common.query_string import unsigned
+from common.tracing.context import TRACEPARENT, TRACESTATE
 from consumers.errors import PoisonError, RetryLater, WorkerRefusedError
 from consumers.metrics import FORWARD_POSTS, FORWARD_WITHOUT_ORIGINAL
 from consumers.worker import BaseWorker, Context
@@ -54,6 +57,7 @@ from consumers.worker import BaseWorker, Context
 log = logging.getLogger(__name__)
 
 _MAX_READ_REPLY_BYTES = 64 * 1024
+_TRACE_HEADERS = frozenset({TRACEPARENT, TRACESTATE})
 _WARNING_INTERVAL_S = 60.0
 _NOT_CARRIED = re.compile(rb"[^\x21-\x7e]|#")
 _PASSING_STATUS = frozenset({408, 429})
@@ -69,6 +73,8 @@ class OriginalCallback(msgspec.Struct, frozen=True):
     topic: str
     partition: int
     offset: int
+    headers: Sequence[tuple[str, bytes]] = ()
+    """Those of the record that say which trace it belongs to."""
 
 
 class _IdOnly(msgspec.Struct):
@@ -104,7 +110,10 @@ class Forward(BaseWorker[OriginalCallback]):
             return None
         # The bridge keeps no signature, but whoever wrote the record may have been another one.
         query = unsigned(carried(headers["raw-query"]).removeprefix("?"))
-        return OriginalCallback(event_id, query, headers["raw-body"], record.topic, record.partition, record.offset)
+        trace = () if TRACEPARENT not in headers else tuple(one for one in record.headers if one[0] in _TRACE_HEADERS)
+        return OriginalCallback(
+            event_id, query, headers["raw-body"], record.topic, record.partition, record.offset, trace
+        )
 
     async def start(self, context: Context) -> None:
         """Get ready to post; the handler need not be there yet.
@@ -120,6 +129,7 @@ class Forward(BaseWorker[OriginalCallback]):
         self._url, self._own_query = URL(url), carried(own_query.encode())
         self._shown_url = f"{parts.scheme}://{parts.hostname}{f':{parts.port}' if parts.port else ''}{parts.path}"
         self._settings = settings
+        self._context = context
         self._metrics = context.metrics
         without_original = context.metrics.own_counter(FORWARD_WITHOUT_ORIGINAL)
         self._without_original = without_original.labels(context.metrics.worker)
@@ -206,6 +216,7 @@ class Forward(BaseWorker[OriginalCallback]):
             "Content-Type": "application/json",
             "X-Im-Bridge-Event-Id": original.event_id,
             "X-Im-Bridge-Timestamp": timestamp,
+            **self._context.trace_headers(original),
         }
         if secret := self._settings.latest().forward_secret:
             key = secret.get_secret_value().encode()

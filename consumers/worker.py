@@ -29,6 +29,7 @@ from aiokafka import ConsumerRecord
 
 from bridge.events import Event, InvalidEventError, parse_event
 from common.topic import Topic
+from common.tracing.context import TraceContext, context_of
 from consumers.event_type import leading_type
 from consumers.metrics import Metrics
 from consumers.settings import ConsumersSettings
@@ -74,6 +75,31 @@ async def _never_resumes() -> bool:
     return False
 
 
+def no_span(_topic: str, _partition: int, _offset: int) -> TraceContext | None:
+    """Of no record the handling is a span."""
+    return None
+
+
+class Carrier(Protocol):
+    """What carried something to a worker: a `Message`, a record, or what a worker's `read` makes of one."""
+
+    @property
+    def topic(self) -> str:
+        """Of the record."""
+
+    @property
+    def partition(self) -> int:
+        """Of the record."""
+
+    @property
+    def offset(self) -> int:
+        """Of the record."""
+
+    @property
+    def headers(self) -> Sequence[tuple[str, bytes]]:
+        """Of the record."""
+
+
 @dataclass(frozen=True)
 class Context:
     """What the runtime lends a worker."""
@@ -87,6 +113,17 @@ class Context:
     resumes: Callable[[], Awaitable[bool]] = _never_resumes
     """Asks Kafka whether the group goes on from offsets that it has committed before, and does not begin now. Raises
     KafkaError while Kafka is away."""
+    span_context: Callable[[str, int, int], TraceContext | None] = no_span
+    """Topic, partition and offset of a record that is being handled → the context of the span of that."""
+
+    def trace_headers(self, carrier: Carrier) -> dict[str, str]:
+        """Headers for an HTTP request that is sent because of a record, so that it belongs to the record's trace.
+
+        `traceparent`, and `tracestate` where there is one; none where the record belongs to no trace.
+        """
+        span = self.span_context(carrier.topic, carrier.partition, carrier.offset)
+        context = span or context_of(carrier.headers)
+        return {} if context is None else context.http_headers
 
 
 M = TypeVar("M")

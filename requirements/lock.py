@@ -19,6 +19,11 @@ COMPILE = (
 )
 
 
+def constraints(*names: str) -> list[str]:
+    """What makes uv keep to these lock files."""
+    return [argument for name in names for argument in ("-c", f"requirements/{name}.txt")]
+
+
 def main() -> None:
     """Write every lock file; exit with 1 and a message when one cannot be resolved."""
     environment = ROOT / ".venv"
@@ -34,7 +39,8 @@ def main() -> None:
             ("build", "-", "--no-annotate"),
             ("production", "pyproject.toml"),
             ("embedded", "pyproject.toml", "--extra", "embedded", "-c", "requirements/production.txt"),
-            ("development", "pyproject.toml", "--all-extras", "-c", "requirements/embedded.txt"),
+            ("traces", "pyproject.toml", "--extra", "traces", "-c", "requirements/production.txt"),
+            ("development", "pyproject.toml", "--all-extras", *constraints("embedded", "traces")),
             ("sbom", "--group", "sbom", "-c", "requirements/development.txt"),
         ):
             uv.run(*COMPILE, *sys.argv[1:], *sources, "-o", f"requirements/{name}.txt", stdin=build)

@@ -40,6 +40,7 @@ from common.kafka.producer import make_producer, stop_producer
 from common.kafka.topics import TopicsMissingError, ensure_topics
 from common.program import command_line
 from common.settings import load_settings
+from common.tracing.context import context_of
 
 CONFIRM_TIMEOUT_S = 30.0
 STALE = STALE_TIME.reason
@@ -127,7 +128,9 @@ class LetterNormalizer:
         received_ms = round(datetime.fromisoformat(headers["receivedtime"]).timestamp() * 1000)
         # Two callbacks of one millisecond have other offsets, and one that is replayed twice has the same.
         time_ns = received_ms * 1_000_000 + record.offset % 1_000_000
-        received = Received(parse_query(headers["query"]), record.value or b"", time_ns, headers.get("traceparent", ""))
+        context = context_of(record.headers)
+        trace = () if context is None else context.record_headers
+        received = Received(parse_query(headers["query"]), record.value or b"", time_ns, trace)
         try:
             records = self._normalizer.event(received)
         except UnreadableError as error:

@@ -79,7 +79,8 @@ def _payload(event_type: str, entry: registry.Entry | None) -> Json:
 
 _HEADERS: Json = {
     "content-type": {"type": "string", "const": "application/cloudevents+json"},
-    "traceparent": {"type": "string", "description": "W3C trace context, if a proxy in front sent one."},
+    "traceparent": {"type": "string", "description": "W3C trace context of a callback that is traced."},
+    "tracestate": {"type": "string", "description": "W3C trace state, where one came."},
     "raw-body": {"type": "string", "description": "The original body, with BRIDGE_KEEP_RAW."},
     "raw-query": {"type": "string", "description": "The original query without the signature, with BRIDGE_KEEP_RAW."},
 }
@@ -96,6 +97,7 @@ _DEAD_LETTER: Json = {
             "receivedtime": {"type": "string", "format": "date-time"},
             "query": {"type": "string", "description": "The query of the callback, without the signature."},
             "traceparent": {"type": "string"},
+            "tracestate": {"type": "string"},
             "skew-seconds": {
                 "type": "string",
                 "description": "Of what has a stale time: RequestTime minus the time of receipt.",

@@ -85,8 +85,9 @@ BODIES = """
 - `repaired` is true where the body was no strict JSON: halves of surrogate pairs and bytes that are not UTF-8 became
   U+FFFD; whole numbers beyond 64 bits, `NaN` and infinite numbers became text. Of a name that occurs twice in an object
   the last one counts. A batch that was mended marks all of its events.
-- Headers of the record: `content-type`; `traceparent` where a proxy sent one; with `BRIDGE_KEEP_RAW=true` the original
-  in `raw-body` (of a batch: the item) and `raw-query` (without what proves authenticity).
+- Headers of the record: `content-type`; `traceparent`, and perhaps `tracestate`, of a callback that is
+  [traced](tracing.md); with `BRIDGE_KEEP_RAW=true` the original in `raw-body` (of a batch: the item) and `raw-query`
+  (without what proves authenticity).
 - With `BRIDGE_DROP_FIELDS` the named fields are nowhere: not in events, not in raw bodies, not in dead letters. A body
   that nobody can read cannot be searched for them: its dead letter is empty and has the headers `body-bytes` and
   `body-sha256`.

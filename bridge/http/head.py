@@ -36,6 +36,7 @@ BEGINNING_BYTES = 16
 
 
 TRACEPARENT = istr("traceparent")
+TRACESTATE = istr("tracestate")
 FORWARDED_FOR = istr("X-Forwarded-For")
 
 
@@ -61,6 +62,8 @@ class Head(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Values of all fields `X-Forwarded-For`, joined with commas."""
     traceparent: str = ""
     """The first field `traceparent`, empty if there is none."""
+    tracestate: str = ""
+    """Values of all fields `tracestate`, joined with commas."""
 
 
 class HeadReader:
@@ -160,4 +163,5 @@ def _head_of(message: RawRequestMessage) -> Head:
         closes=message.should_close or message.upgrade or not is_newest,
         forwarded_for=",".join(headers.getall(FORWARDED_FOR, ())),
         traceparent=headers.get(TRACEPARENT, ""),
+        tracestate=",".join(headers.getall(TRACESTATE, ())),
     )

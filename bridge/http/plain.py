@@ -37,11 +37,13 @@ NOT_PLAIN = frozenset(
         b"expect",
         b"proxy-connection",
         b"sec-websocket-key1",
+        b"tracestate",
         b"transfer-encoding",
         b"upgrade",
     )
 )
-"""Fields that say how to go on, or for which a request is refused. Any other is passed over, or named in `Fields`."""
+"""Fields that say how to go on, for which a request is refused, or that are rare. Any other is passed over, or named in
+`Fields`."""
 CLOSES = {b"": False, b"keep-alive": False, b"close": True}
 """The usual values of the field Connection → whether it is the last request."""
 MAX_REMEMBERED = 256

@@ -66,6 +66,11 @@ class HttpRequest:
         return self.head.traceparent
 
     @property
+    def tracestate(self) -> str:
+        """Values of all headers `tracestate`, joined with commas."""
+        return self.head.tracestate
+
+    @property
     def size(self) -> int | None:
         """Bytes of the body as it came; while it arrives, what the head says, None where it says nothing."""
         return self.head.size if self.content is None else len(self.content)

@@ -16,8 +16,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections.abc import Mapping
 from fnmatch import fnmatchcase
 from http import HTTPStatus
+from types import MappingProxyType
 
 import aiohttp
 from yarl import URL
@@ -40,6 +42,7 @@ OPEN_S = 5.0
 MAX_ANSWER_BYTES = 256 * 1024
 WAITING_PER_CONNECTION = 10
 LOG_INTERVAL_S = 10.0
+NO_TRACE: Mapping[str, str] = MappingProxyType({})
 _HEADERS = {"Content-Type": "application/cloudevents+json", "Accept": "application/json", "Accept-Encoding": "identity"}
 
 
@@ -81,10 +84,19 @@ class Decider:
         name = command.lower()
         return next((endpoint for pattern, endpoint in self._rules if fnmatchcase(name, pattern)), None)
 
-    async def decide(self, endpoint: Endpoint, command: str, body: bytes, event: bytes) -> Decision:
-        """Ask the endpoint about an event, made of this body. Never raises; takes no longer than the deadline."""
+    async def decide(
+        self, endpoint: Endpoint, command: str, body: bytes, event: bytes, trace: Mapping[str, str] = NO_TRACE
+    ) -> Decision:
+        """Ask the endpoint about an event, made of this body. Never raises; takes no longer than the deadline.
+
+        Args:
+            endpoint: who is asked.
+            command, body: of the callback.
+            event: what was made of it.
+            trace: headers that say which trace the question belongs to.
+        """
         try:
-            decision = read_answer(await endpoint.ask(self._connected(), event), command, body)
+            decision = read_answer(await endpoint.ask(self._connected(), event, trace), command, body)
         except NoDecisionError as error:
             return self._undecided(endpoint, command, body, error)
         if decision.remark:
@@ -173,7 +185,9 @@ class Endpoint:
         )
         self._asking = 0
 
-    async def ask(self, session: aiohttp.ClientSession, event: bytes) -> bytes | None:
+    async def ask(
+        self, session: aiohttp.ClientSession, event: bytes, trace: Mapping[str, str] = NO_TRACE
+    ) -> bytes | None:
         """The body of its answer, None where it has nothing to say (status 204).
 
         Raises:
@@ -187,7 +201,7 @@ class Endpoint:
         began = time.perf_counter()
         try:
             async with asyncio.timeout(self._deadline_s):
-                status, answer = await self._post_twice(session, event)
+                status, answer = await self._post_twice(session, event, {**_HEADERS, **trace})
         except TimeoutError as error:
             self._note_silence()
             told = f"no answer within {self._deadline_s * 1000:.0f} ms (BRIDGE_DECISION_DEADLINE_MS)"
@@ -216,15 +230,19 @@ class Endpoint:
                 extra=fields("endpoint_silent", server=self.shown),
             )
 
-    async def _post_twice(self, session: aiohttp.ClientSession, event: bytes) -> tuple[int, bytes]:
+    async def _post_twice(
+        self, session: aiohttp.ClientSession, event: bytes, headers: Mapping[str, str]
+    ) -> tuple[int, bytes]:
         # A server may close an idle connection in the moment in which we use it.
         try:
-            return await self._post(session, event)
+            return await self._post(session, event, headers)
         except (aiohttp.ServerDisconnectedError, ConnectionResetError, BrokenPipeError):
-            return await self._post(session, event)
+            return await self._post(session, event, headers)
 
-    async def _post(self, session: aiohttp.ClientSession, event: bytes) -> tuple[int, bytes]:
-        async with session.post(self._url, data=event, headers=_HEADERS, allow_redirects=False) as response:
+    async def _post(
+        self, session: aiohttp.ClientSession, event: bytes, headers: Mapping[str, str]
+    ) -> tuple[int, bytes]:
+        async with session.post(self._url, data=event, headers=headers, allow_redirects=False) as response:
             answer = b""
             async for part in response.content.iter_any():
                 answer += part

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import re
 import time
 from collections.abc import Sequence
 from functools import lru_cache, partial
@@ -20,11 +19,13 @@ from bridge.ingress import refusals, replies
 from bridge.ingress.addresses import AddressFilter
 from bridge.ingress.all_durable import AllDurable, RecordJournal
 from bridge.ingress.decisions import Decider, Endpoint
+from bridge.ingress.endpoint_answer import Decision
 from bridge.ingress.normalizing import CallbackNormalizer, Normalized
 from bridge.ingress.refusals import Refusal, RefusalCount, RefusalLog, RefusedError
 from bridge.ingress.replies import PlatformReply
 from bridge.ingress.request import CallbackRequest
 from bridge.ingress.stale import StaleBudget
+from bridge.ingress.traces import CallbackTraces
 from bridge.ingress.verify import Verdict, Verifier
 from bridge.journal.deadlines import CHECK_INTERVAL_S
 from bridge.journal.groups import Resolve
@@ -37,11 +38,11 @@ from bridge.normalize.received import Received
 from bridge.settings import BridgeSettings
 from common.logs import Throttle, fields
 from common.networks import NetworkSet
+from common.tracing.context import RecordHeaders, context_of
 
 log = logging.getLogger(__name__)
 
 UNHANDLED = "a callback could not be handled"
-TRACEPARENT_FORM = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 REPLY_RESERVE_S = CHECK_INTERVAL_S
 """How long before the reply deadline a decided callback waits no longer to become durable. The journal does not know
 when it came, only when its decision did; it resolves other callbacks as early as this before their deadline."""
@@ -52,10 +53,13 @@ _awaits_answer = lru_cache(maxsize=256)(registry.awaits_answer)
 class Ingress:
     """Accepts the callbacks of one process. All of it runs on the event loop.
 
+    The fields are many because a callback passes all of these parts, and what lies between costs time.
+
     Args:
         settings: apps, limits, topics.
         journal: makes records durable.
         topic_limit, drift: see `Normalizer`.
+        traces: which callbacks are traced; None: those that come with a context.
     """
 
     def __init__(
@@ -64,6 +68,7 @@ class Ingress:
         journal: RecordJournal,
         topic_limit: TopicLimit | None = None,
         drift: Drift | None = None,
+        traces: CallbackTraces | None = None,
     ) -> None:
         self._settings = settings
         self._max_in_flight = settings.max_in_flight
@@ -72,6 +77,8 @@ class Ingress:
         self._verifier = Verifier.from_settings(settings)
         self._addresses = AddressFilter.from_settings(settings)
         self._normalizer = CallbackNormalizer(settings, topic_limit, drift)
+        self._traces = traces or CallbackTraces()
+        self._next_traced = self._traces.draw()
         self._decider = Decider.from_settings(settings)
         self._stale = StaleBudget(
             settings.stale_per_minute, settings.stale_bytes_per_minute, lambda: journal.fraction_used
@@ -133,7 +140,11 @@ class Ingress:
         try:
             if verdict is None:
                 verdict = self.admit(request)
-            reply = self._keep(request, verdict)
+            trace: RecordHeaders = ()
+            self._next_traced -= 1
+            if request.traceparent or not self._next_traced:
+                request, trace = self._trace(request, verdict)
+            reply = self._keep(request, verdict, trace)
         except RefusedError as refused:
             reply = self._refusal(request, refused.refusal, verdict)
         except Exception:
@@ -162,7 +173,13 @@ class Ingress:
 
     # -- The way of a callback -----------------------------------------------------------------------------------------
 
-    def _keep(self, request: CallbackRequest, verdict: Verdict) -> PlatformReply | None:
+    def _trace(self, request: CallbackRequest, verdict: Verdict) -> tuple[CallbackRequest, RecordHeaders]:
+        is_drawn = not self._next_traced
+        if is_drawn:
+            self._next_traced = self._traces.draw()
+        return self._traces.begin(request, verdict.query.command, is_drawn=is_drawn)
+
+    def _keep(self, request: CallbackRequest, verdict: Verdict, trace: RecordHeaders) -> PlatformReply | None:
         """Hand the records of a callback to the journal.
 
         Returns:
@@ -174,11 +191,8 @@ class Ingress:
         body = request.body
         if len(body) > self._max_body_bytes:
             raise RefusedError(refusals.too_large(self._max_body_bytes))
-        traceparent = request.traceparent
-        if traceparent and not TRACEPARENT_FORM.fullmatch(traceparent):
-            traceparent = ""
         query = verdict.query
-        received = Received(query, body, self._now_ns(), traceparent)
+        received = Received(query, body, self._now_ns(), trace)
         if verdict.refusal is not None:
             self._keep_stale(request, received, verdict.skew_s)
             return None
@@ -332,7 +346,7 @@ class Ingress:
         command, (event,) = normalized.command, normalized.records
         try:
             try:
-                decision = await self._decider.decide(endpoint, command, body, event.value)
+                decision = await self._decide(endpoint, command, body, event)
             finally:
                 self.in_flight += 1
             decided = Normalized(command, [with_decision(event, decision.name, decision.code)])
@@ -342,6 +356,17 @@ class Ingress:
             reply = self._answer_unkept(request, command, body, refusals.FAULT)
         if reply is not None:
             self._respond(request, reply)
+
+    async def _decide(self, endpoint: Endpoint, command: str, body: bytes, event: Record) -> Decision:
+        context = context_of(event.headers)
+        span = self._traces.ask(command, context, endpoint.shown)
+        context = context if span is None else span.context
+        headers = {} if context is None else context.http_headers
+        decision = await self._decider.decide(endpoint, command, body, event.value, headers)
+        if span is not None:
+            span.note(im__decision=decision.name)
+            span.end(error="nobody decided" if decision.name == "failed" else "")
+        return decision
 
     def _keep_answered(
         self, request: CallbackRequest, reply: PlatformReply, normalized: Normalized, *, until: float | None = None

@@ -13,6 +13,7 @@ import msgspec
 
 from bridge import metrics
 from bridge.ingress.request import CallbackRequest
+from bridge.ingress.traces import TracedRequest
 from common.logs import Throttle, fields
 from common.timestamps import rfc3339
 
@@ -247,6 +248,8 @@ class RefusalLog:
     def note(self, refusal: Refusal, request: CallbackRequest) -> None:
         """This request is refused."""
         reason = refusal.reason
+        if isinstance(request, TracedRequest):
+            request.refused = reason
         metrics.REFUSED.labels(reason).inc()
         kind = self._kinds.get(reason)
         if kind is None:
@@ -286,6 +289,7 @@ class RefusalLog:
                 address=senders[-1] if senders else None,
                 addresses=senders,
                 more=more,
+                trace_id=request.trace_id if isinstance(request, TracedRequest) else None,
             ),
         )
 

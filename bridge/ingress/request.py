@@ -32,6 +32,10 @@ class CallbackRequest(Protocol):
         """The header `traceparent`, empty if there is none."""
 
     @property
+    def tracestate(self) -> str:
+        """Values of all headers `tracestate`, joined with commas."""
+
+    @property
     def size(self) -> int | None:
         """Bytes of the body, None while nobody knows."""
 

@@ -144,8 +144,7 @@ class Normalizer:
             ("receivedtime", rfc3339(received.time_ns // 1_000_000).encode()),
             ("query", _query_to_keep(query)),
         ]
-        if received.traceparent:
-            headers.append(("traceparent", received.traceparent.encode()))
+        headers += received.trace
         body = received.body
         if self._filter.is_active:
             try:
@@ -226,8 +225,7 @@ class Normalizer:
             data=content.data,
         )
         headers = [EVENT_CONTENT_TYPE]
-        if received.traceparent:
-            headers.append(("traceparent", received.traceparent.encode()))
+        headers += received.trace
         if self._keep_raw:
             headers += [("raw-body", body), ("raw-query", _query_to_keep(query))]
         return self._fitting(Record(self._topic, subject.encode(), self._encode(event), headers, received_ms))

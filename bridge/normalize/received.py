@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from bridge.query import Query
+from common.tracing.context import RecordHeaders
 
 EVENT_CONTENT_TYPE = ("content-type", b"application/cloudevents+json")
 """Header of the record of each event."""
@@ -17,5 +18,5 @@ class Received(msgspec.Struct, frozen=True, gc=False):
     body: bytes
     time_ns: int
     """When it was received, Unix nanoseconds; no two callbacks of a process have the same."""
-    traceparent: str = ""
-    """W3C trace context, if a proxy in front sent one."""
+    trace: RecordHeaders = ()
+    """W3C trace context, as headers of each record that it becomes."""

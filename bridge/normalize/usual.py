@@ -109,8 +109,8 @@ class UsualEvents:
             data=data,
         )
         headers = [EVENT_CONTENT_TYPE]
-        if received.traceparent:
-            headers.append(("traceparent", received.traceparent.encode()))
+        if received.trace:
+            headers += received.trace
         return Record(self._topic, subject.encode(), self._encode(event), headers, received_ms)
 
     def _form_of(self, app_id: str, command: str, platform_name: str) -> Form | None:

@@ -16,6 +16,7 @@ from bridge.http.acceptor import Acceptor
 from bridge.http.server import LISTEN_BACKLOG, HttpServer
 from bridge.ingress.allow_list import AllowList
 from bridge.ingress.ingress import Ingress
+from bridge.ingress.traces import CallbackTraces
 from bridge.journal.journal import Journal
 from bridge.normalize.differences import DRIFT_PATH
 from bridge.normalize.drift import Drift
@@ -25,6 +26,7 @@ from bridge.process.freed_memory import FreedMemory
 from bridge.process.status import STATUS_PATH, ProcessStatus, StatusReport
 from bridge.process.status_socket import StatusSocket
 from bridge.process.status_watch import StatusWatch
+from bridge.publish.publish_spans import PublishSpans
 from bridge.publish.publisher import Publisher
 from bridge.settings import DEV_TOKEN, BridgeSettings
 from common import logs
@@ -32,6 +34,7 @@ from common.admin import AdminServer, Readiness
 from common.gc_tuning import tune_garbage_collector
 from common.metrics.loop_lag import watch_loop_lag
 from common.networks import NetworkSet
+from common.tracing.start import start_tracer
 
 log = logging.getLogger(__name__)
 
@@ -48,6 +51,8 @@ JOURNAL_S = 1.5
 """At a stop, how long the disk may take to sync what Kafka has not confirmed in its time."""
 JOURNAL_SHARE = 4
 """Of a stop that has less time than all of these, the journal has a quarter."""
+TRACES_S = 2.0
+"""At a stop, how long the collector of traces may take for the last spans, of the time that is left then."""
 LAST_S = 0.25
 """At a stop, how long what comes after the journal may take."""
 REFRESH_INTERVAL_S = 0.5
@@ -63,13 +68,21 @@ class Bridge:
 
     def __init__(self, settings: BridgeSettings, *, admin_socket: str | None = None) -> None:
         self._settings = settings
+        self._tracer = start_tracer("im-bridge")
+        spans = PublishSpans(self._tracer) if self._tracer is not None else None
         self._apps = settings.apps
         """Whose tokens were looked at."""
         self._allowed_networks = settings.allowed_networks
-        self._publisher = Publisher(settings)
+        self._publisher = Publisher(settings, spans)
         self._journal = Journal.from_settings(settings, outlet=self._publisher)
         self._drift = Drift()
-        self._ingress = Ingress(settings, self._journal, self._publisher.record_limit, self._drift)
+        self._ingress = Ingress(
+            settings,
+            self._journal,
+            self._publisher.record_limit,
+            self._drift,
+            CallbackTraces(settings.trace_share, self._tracer, lambda: spans is not None and spans.is_confirming),
+        )
         self._allow_list = AllowList(settings, self._ingress.allow) if settings.asks_for_networks else None
         self._server = HttpServer.from_settings(
             settings,
@@ -195,6 +208,7 @@ class Bridge:
         Args:
             within_s: for all of it.
         """
+        until = asyncio.get_running_loop().time() + within_s
         journal_s = min(JOURNAL_S, within_s / JOURNAL_SHARE)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(within_s - journal_s - LAST_S):
@@ -211,6 +225,9 @@ class Bridge:
                 if self._allow_list is not None:
                     await self._allow_list.stop()
                 await self._admin.stop()
+        if self._tracer is not None:
+            left_s = until - asyncio.get_running_loop().time()
+            await self._tracer.stop(min(max(left_s, LAST_S), TRACES_S))
 
     async def _finish(self) -> None:
         """Accept no more, give all replies, and let Kafka confirm what it still does."""

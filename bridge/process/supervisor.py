@@ -46,6 +46,7 @@ from common.asyncio_tools import on_stop_signal
 from common.logs import fields
 from common.retry import Backoff
 from common.text import plural
+from common.tracing.start import import_early
 
 log = logging.getLogger(__name__)
 
@@ -84,6 +85,7 @@ def supervise(settings: BridgeSettings) -> int:
 async def _warm(settings: BridgeSettings) -> None:
     """Do once what whoever is forked from here has done then, too."""
     warm_up(settings)
+    import_early()
 
 
 class Supervisor:

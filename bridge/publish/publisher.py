@@ -28,6 +28,7 @@ from typing import Literal
 from bridge.journal.topic_queue import TopicQueue
 from bridge.journal.writer import FileThread
 from bridge.publish.pacing import Arrivals
+from bridge.publish.publish_spans import PublishSpans
 from bridge.publish.quarantine import Quarantine
 from bridge.publish.source import Source
 from bridge.publish.topic_publisher import TopicPublisher
@@ -47,14 +48,16 @@ class Publisher:
 
     Args:
         settings: connection, topics, compression.
+        spans: of traced records; None: there are none.
     """
 
-    def __init__(self, settings: BridgeSettings) -> None:
+    def __init__(self, settings: BridgeSettings, spans: PublishSpans | None = None) -> None:
         self.confirms = False
         """Whether Kafka is confirming events; looked at a few times a second."""
         self.topic = settings.topic
         """Of events."""
         self._settings = settings
+        self._spans = spans
         self._throttle = Throttle(REPORT_INTERVAL_S)
         self._arrivals = Arrivals()
         self.quarantine = Quarantine(
@@ -134,6 +137,7 @@ class Publisher:
             self._settings,
             arrivals=self._arrivals,
             throttle=self._throttle,
+            spans=self._spans,
         )
         self._topics[queue.topic] = publisher
         self._tasks.append(asyncio.get_running_loop().create_task(publisher.run()))

@@ -20,6 +20,7 @@ from bridge.publish.producer_session import (
     ProducerSession,
     Survivors,
 )
+from bridge.publish.publish_spans import PublishSpans
 from bridge.publish.quarantine import Quarantine
 from bridge.publish.rejection_search import RejectionSearch
 from bridge.publish.source import Source
@@ -63,6 +64,7 @@ class TopicPublisher:
         settings: connection, topics, compression.
         arrivals: of callbacks, shared by all topics.
         throttle: shared by all topics, so that a problem of theirs is logged once.
+        spans: of traced records; None: there are none.
     """
 
     def __init__(
@@ -74,6 +76,7 @@ class TopicPublisher:
         *,
         arrivals: Arrivals,
         throttle: Throttle,
+        spans: PublishSpans | None = None,
     ) -> None:
         self.problem = ""
         """Why there is no producer, in words; empty while there is one."""
@@ -82,7 +85,7 @@ class TopicPublisher:
         self._quarantine = quarantine
         self._settings = settings
         self._throttle = throttle
-        self._window = Window(queue, source)
+        self._window = Window(queue, source, spans)
         self._rejection_search = RejectionSearch()
         self._survivors = Survivors(self._window, Pace(arrivals), RoundSize(), self._rejection_search)
         self._session: ProducerSession | None = None
@@ -223,7 +226,7 @@ class TopicPublisher:
         if not self._source.budget.has_room and not pending.group.is_acknowledged:
             self._report(f"a record that Kafka refuses for good ({reason}) is refused: quarantine and journal are full")
             pending.resolve(False)
-            self._window.confirm([pending])
+            self._window.confirm([pending], refused=True)
             return
         try:
             await self._keep(pending, reason)
@@ -244,7 +247,7 @@ class TopicPublisher:
         if self._topic != self._settings.dlq_topic:
             self._source.append(announcement, forced=True)
         metrics.QUARANTINED.labels(self._topic).inc()
-        self._window.confirm([pending])
+        self._window.confirm([pending], refused=True)
 
     def _report_not_kept(self, error: Exception) -> None:
         self._report(f"a record that Kafka refuses for good cannot be put into quarantine ({error}): it is passed over")

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from bridge import metrics
 from bridge.journal.groups import Group, PendingRecord, drop_complete
 from bridge.journal.topic_queue import TopicQueue, received_ms
+from bridge.publish.publish_spans import PublishSpans
 from bridge.publish.source import Source
 
 
@@ -19,12 +20,14 @@ class Window:
     Args:
         queue: leased from.
         source: told what Kafka confirmed.
+        spans: of traced records; None: there are none.
     """
 
-    def __init__(self, queue: TopicQueue, source: Source) -> None:
+    def __init__(self, queue: TopicQueue, source: Source, spans: PublishSpans | None = None) -> None:
         self.groups: deque[Group] = deque()
         self._queue = queue
         self._source = source
+        self._spans = spans
         self._loop = asyncio.get_running_loop()
 
     async def lease(self) -> Group | None:
@@ -34,12 +37,16 @@ class Window:
             self.groups.append(group)
         return group
 
-    def confirm(self, records: Sequence[PendingRecord]) -> None:
-        """Kafka confirmed these records, or never will and they are kept elsewhere."""
+    def confirm(self, records: Sequence[PendingRecord], *, refused: bool = False) -> None:
+        """Kafka confirmed these records, or has `refused` them for good and they are kept elsewhere."""
         if records:  # Of all of them as of the first: they came together, or waited together.
             waited_s = max(0.0, time.time() - records[0].record.timestamp_ms / 1000)
             metrics.PUBLISH_SECONDS.observe(waited_s, len(records))
-        self._source.confirm(records)
+        if self._spans is None:
+            self._source.confirm(records)
+        else:
+            with self._spans.of(records, refused=refused):
+                self._source.confirm(records)
         drop_complete(self.groups)
 
     @property

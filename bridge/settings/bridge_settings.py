@@ -18,6 +18,7 @@ from bridge.settings.processes import ProcessSettings
 from bridge.settings.stale import StaleSettings
 from bridge.settings.tls import TlsSettings
 from bridge.settings.topics import TopicSettings
+from bridge.settings.traces import TraceSettings
 from common.settings import Settings, retention_ms
 from common.topic import Topic
 
@@ -33,6 +34,7 @@ class BridgeSettings(
     EventSettings,
     StaleSettings,
     LimitSettings,
+    TraceSettings,
     Settings,
 ):
     """Each field is the variable `BRIDGE_<NAME>`; `bridge settings` prints the table of all of them.

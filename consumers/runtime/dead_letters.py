@@ -23,6 +23,7 @@ from aiokafka import ConsumerRecord
 
 from bridge.events import InvalidEventError
 from common.logs import fields
+from common.tracing.context import context_of
 from consumers.errors import TOO_LARGE, PoisonError, describe, traceback_hash, traceback_text
 from consumers.metrics import DeadLetterReason, Metrics
 from consumers.worker import OutgoingRecord, RecordProducer
@@ -109,6 +110,7 @@ class DeadLetters:
                 partition=source.partition,
                 offset=source.offset,
                 attempts=attempts,
+                trace_id=None if (context := context_of(source.headers)) is None else context.trace_id,
             ),
         )
 

@@ -24,6 +24,7 @@ from consumers.errors import (
 from consumers.metrics import DeadLetterReason, Metrics
 from consumers.runtime.dead_letter_breaker import DeadLetterBreaker
 from consumers.runtime.dead_letters import DeadLetters
+from consumers.runtime.process_spans import ProcessSpans
 from consumers.runtime.status import WaitStatus
 from consumers.worker import BaseWorker
 
@@ -47,6 +48,7 @@ class Delivery(Generic[M]):
         max_attempts: how often an event that the worker fails on is tried.
         timeout_s: a batch that takes the worker longer is given to it again.
         breaker: notices a worker that fails on everything; None: nobody does.
+        spans: of traced events; None: there are none.
         impatient: whether to try again at once, for tests.
     """
 
@@ -60,6 +62,7 @@ class Delivery(Generic[M]):
         max_attempts: int,
         timeout_s: float,
         breaker: DeadLetterBreaker | None = None,
+        spans: ProcessSpans | None = None,
         impatient: bool = False,
     ) -> None:
         self._worker = worker
@@ -69,6 +72,7 @@ class Delivery(Generic[M]):
         self._max_attempts = max_attempts
         self._timeout_s = timeout_s
         self._impatient = impatient
+        self._spans = spans
         self._breaker = breaker or DeadLetterBreaker(limit=0, window_s=0, on_change=lambda _: None)
 
     async def deliver(
@@ -91,7 +95,7 @@ class Delivery(Generic[M]):
                     message = read(record)
                 except BaseException as error:  # noqa: BLE001 - whatever it raises, the record will not get better
                     failure = failure_of(error)
-                    await self._handle(run, batch)
+                    await self._handle_traced(run, batch)
                     batch = _Batch([], [])
                     await self._try_alone(run, record, failure, "not_an_event", None)
                 else:
@@ -101,11 +105,18 @@ class Delivery(Generic[M]):
                         batch.records.append(record)
                         batch.messages.append(message)
             self._metrics.skipped.inc(skipped)
-            await self._handle(run, batch)
+            await self._handle_traced(run, batch)
         except BaseException:
             self._waiting.abandon(partition)
             raise
         self._waiting.end(partition)
+
+    async def _handle_traced(self, run: _Run, batch: _Batch[M]) -> None:
+        if self._spans is None:
+            await self._handle(run, batch)
+        else:
+            with self._spans.handling(batch.records):
+                await self._handle(run, batch)
 
     async def _handle(self, run: _Run, batch: _Batch[M]) -> None:
         """Handle a batch, and find the events in it that the worker fails on by halving."""
@@ -178,6 +189,8 @@ class Delivery(Generic[M]):
                 return
         last, tried = error, attempts
         await self._passing(run, lambda: self._dead_letters.publish(record, last, reason, tried), None)
+        if self._spans is not None:
+            self._spans.gave_up(record, last, reason, tried)
         self._breaker.failed(record.key or record.offset)
 
     def _handled(self, count: int) -> None:

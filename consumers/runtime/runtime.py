@@ -15,17 +15,20 @@ from common.logs import fields
 from common.retry import Backoff, retry
 from common.settings import check_topic
 from common.topic import Topic
+from common.tracing.start import start_tracer
+from common.tracing.tracer import Tracer
 from consumers.errors import WorkerRefusedError, describe, describe_with_place, failure_of, is_passing
 from consumers.metrics import Metrics
 from consumers.runtime.dead_letter_breaker import DeadLetterBreaker
 from consumers.runtime.dead_letters import DeadLetters
 from consumers.runtime.delivery import Delivery
 from consumers.runtime.process import run_process
+from consumers.runtime.process_spans import ProcessSpans
 from consumers.runtime.producer import Producer
 from consumers.runtime.session import Session, SessionLostError
 from consumers.runtime.status import ServerStatus, WaitStatus
 from consumers.settings import ConsumersSettings
-from consumers.worker import BaseWorker, Context
+from consumers.worker import BaseWorker, Context, no_span
 
 log = logging.getLogger(__name__)
 
@@ -34,6 +37,8 @@ _CLOSING_S = 4.0
 _LEAST_FOR_BATCHES_S = 0.5
 _BROKEN_CLOSE_TIMEOUT_S = 1.0
 """For the batches of a consumer that cannot go on: what they have done is committed no more."""
+_TRACES_S = 0.9
+"""At a stop, how long the collector of traces may take for the last spans."""
 _TOPICS_TIMEOUT_S = 20.0
 _MAX_WAIT_S = 2.0
 """Between attempts to connect: so long may Kafka be there again and nobody notice."""
@@ -70,6 +75,7 @@ class Runtime:
             on_change=self._metrics.breaker_open.set,
         )
         self._topic = _checked_topic(worker, settings)
+        self._tracer: Tracer | None = None
         self._started = False
         self._session: Session | None = None
         self._metrics.ready.set_function(lambda: float(self._readiness().ready))
@@ -83,13 +89,18 @@ class Runtime:
             WorkerRefusedError: the worker can never run as it is set up.
             OSError: the admin port is taken.
         """
+        self._tracer = start_tracer(f"im-bridge-{self._worker.name}")
         await run_process(
             self._settings,
             self._work(),
             readiness=self._readiness,
             metrics=self._metrics,
-            stops=(self._worker.stop, self._producer.stop),
+            stops=(self._worker.stop, self._producer.stop, self._stop_tracer),
         )
+
+    async def _stop_tracer(self) -> None:
+        if self._tracer is not None:
+            await self._tracer.stop(_TRACES_S)
 
     def _readiness(self) -> Readiness:
         joined = self._session is not None and self._session.joined
@@ -113,7 +124,16 @@ class Runtime:
             return {"remarks": describe_with_place(error)}
 
     async def _work(self) -> NoReturn:
-        context = Context(self._settings, self._producer, self._metrics, resumes=self._resumes)
+        spans = None
+        if self._tracer is not None:
+            spans = ProcessSpans(self._tracer, worker=self._worker.name, group=self._group)
+        context = Context(
+            self._settings,
+            self._producer,
+            self._metrics,
+            resumes=self._resumes,
+            span_context=spans.context if spans is not None else no_span,
+        )
         await self._start_worker(context)
         dead_letters = DeadLetters(self._producer, self._metrics, topic=self._settings.dlq_topic, group=self._group)
         delivery = Delivery(
@@ -124,6 +144,7 @@ class Runtime:
             max_attempts=self._settings.poison_attempts,
             timeout_s=self._settings.handle_timeout_s,
             breaker=self._breaker,
+            spans=spans,
         )
         await self._make_topics()
         probing = asyncio.create_task(self._probe())

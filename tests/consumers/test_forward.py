@@ -83,6 +83,19 @@ async def test_a_certificate_that_is_not_accepted_is_waited_for_and_no_fault_of_
             await harness.worker.handle(harness.read(record(0, "a")))
 
 
+async def test_a_post_belongs_to_the_trace_of_its_callback(handler: HttpHandler) -> None:
+    trace = [("traceparent", b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"), ("tracestate", b"a=b")]
+    traced = record(0, "a")
+    traced.headers = (*traced.headers, *trace)
+    async with ForwardHarness(forward_url=handler.url) as harness:
+        await harness.worker.handle(harness.read(traced, record(1, "b")))
+    sent = [{name.lower(): value for name, value in post.headers.items()} for post in handler.posts]
+    assert [(one.get("traceparent"), one.get("tracestate")) for one in sent] == [
+        (trace[0][1].decode(), "a=b"),
+        (None, None),
+    ]
+
+
 @pytest.mark.parametrize("status", [400, 403, 404, 410, 422])
 async def test_what_the_handler_refuses_is_poison_and_known_by_itself(handler: HttpHandler, status: int) -> None:
     handler.status = lambda post: status if post.event_id == "b" else 200

@@ -12,7 +12,10 @@ from bridge.http.head import MAX_FIELDS, MAX_HEAD_BYTES, Head, HeadReader
 from bridge.ingress.refusals import RefusedError
 from bridge.query import query_of
 
-HEAD = b"POST /?a=b HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nTraceparent: y\r\n\r\n"
+HEAD = (
+    b"POST /?a=b HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n"
+    b"Traceparent: y\r\nTracestate: a=b\r\ntracestate: c=d\r\n\r\n"
+)
 BEHIND = b"abc\r\n\r\nGET"
 
 
@@ -33,7 +36,7 @@ def test_a_head_is_the_same_wherever_it_is_cut(cuts: set[int], before: bytes) ->
     places = [0, *sorted(cuts), len(data)]
     parts = [data[start:end] for start, end in itertools.pairwise(places)]
     head, behind = read(parts)
-    assert head == Head(query=query_of("/?a=b"), size=3, traceparent="y")
+    assert head == Head(query=query_of("/?a=b"), size=3, traceparent="y", tracestate="a=b,c=d")
     ends = {sum(map(len, parts[: number + 1])) for number in range(len(parts))}
     assert behind == (b"" if len(before + HEAD) in ends else BEHIND)
 

@@ -60,6 +60,8 @@ ODD = (
     b"X-Forwarded-For: 192.0.2.1",
     b"x-forwarded-for: \xff\xfe",
     b"Traceparent:",
+    b"Tracestate: a=b",
+    b"tracestate:",
     b"A: b\r\n c",
     b"A: b\r\n\tc: d",
     b"A: b\x00c",

@@ -76,7 +76,9 @@ def callbacks(chance: random.Random) -> Iterator[Received]:
                 ClientIP=ip,
                 OptPlatform=chance.choice(("iOS", "RESTAPI", "")),
             )
-            yield msgspec.structs.replace(callback, traceparent=chance.choice(("", "00-" + "1" * 32)))
+            yield msgspec.structs.replace(
+                callback, trace=chance.choice(((), (("traceparent", b"00-1"), ("tracestate", b"a=b"))))
+            )
 
 
 def made(one: Normalizer, callback: Received) -> list[Record] | str:

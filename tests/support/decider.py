@@ -29,6 +29,8 @@ class DecidingEndpoint:
         self.events: list[Event] = []
         """What it was asked about."""
         self.content_types: set[str] = set()
+        self.headers: list[dict[str, str]] = []
+        """Of each question, by names in lower case."""
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
 
@@ -66,6 +68,7 @@ class DecidingEndpoint:
     async def _decide(self, request: web.BaseRequest) -> web.Response:
         event = orjson.loads(await request.read())
         self.events.append(event)
+        self.headers.append({name.lower(): value for name, value in request.headers.items()})
         self.content_types.add(request.headers["Content-Type"])
         await asyncio.sleep(self.delay_s)
         status, content = self.answer(event)

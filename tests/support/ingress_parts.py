@@ -70,6 +70,7 @@ class FakeRequest:
         self.peer: str | None = facts.get("peer", "203.0.113.9")
         self.forwarded_for = facts.get("forwarded_for", "")
         self.traceparent = facts.get("traceparent", "")
+        self.tracestate = facts.get("tracestate", "")
         self.body = callback.body
         self.size = len(callback.body)
         self.arrived = time.perf_counter()
