@@ -13,7 +13,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from enum import Enum, auto
 from typing import cast
 
 from aiohttp import hdrs
@@ -21,6 +20,7 @@ from aiohttp import hdrs
 from bridge.http.body import ChunkedBody, SizedBody
 from bridge.http.context import HttpContext
 from bridge.http.head import HeadReader
+from bridge.http.phase import BODY, CLOSED, ENDING, HEAD, REPLY
 from bridge.http.plain import ONE_PIECE_BYTES, read_plain
 from bridge.http.request import HttpRequest
 from bridge.http.response import render
@@ -38,24 +38,6 @@ LINGER_BYTES = 1024 * 1024
 client's side would throw the reply away."""
 NEVER = float("inf")
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
-
-
-class Phase(Enum):
-    """What a connection is about."""
-
-    HEAD = auto()
-    """It waits for a request, or reads its head."""
-    BODY = auto()
-    """It reads the body of an authentic request."""
-    REPLY = auto()
-    """Its request is whole, and has no reply yet."""
-    ENDING = auto()
-    """It has its last reply."""
-    CLOSED = auto()
-
-
-HEAD, BODY, REPLY, ENDING, CLOSED = Phase
-"""For what is done with every request: to look one up in its class takes ten times as long."""
 
 
 class HttpConnection(HttpRequest, asyncio.Protocol):
@@ -349,7 +331,7 @@ class HttpConnection(HttpRequest, asyncio.Protocol):
 
     def give_up(self) -> None:
         """Others need the memory that the head or the body takes."""
-        if self.phase is Phase.HEAD:
+        if self.phase is HEAD:
             self._answer_no_request(refusals.MANY_HEADS)
             self._context.heads.ended(self)  # It may be closing already, and is not told then.
         else:

@@ -11,13 +11,14 @@ from typing import Self
 from bridge import metrics
 from bridge.http.body_budget import BodyBudget
 from bridge.http.certificates import Certificates
-from bridge.http.connection import HttpConnection, Phase
+from bridge.http.connection import HttpConnection
 from bridge.http.connection_table import ConnectionTable
 from bridge.http.context import HttpContext
 from bridge.http.front import Front
 from bridge.http.gathering import Gathering
 from bridge.http.head import MAX_ARRIVING_HEADS_BYTES
 from bridge.http.malformed import MalformedLog
+from bridge.http.phase import Phase
 from bridge.ingress.ingress import Ingress
 from bridge.settings import BridgeSettings
 from common import listening

@@ -6,8 +6,9 @@ import asyncio
 from collections.abc import Callable
 from typing import Protocol, TypeAlias
 
-from bridge.http.connection import LINGER_S, HttpConnection, Phase
+from bridge.http.connection import LINGER_S, HttpConnection
 from bridge.http.context import HttpContext
+from bridge.http.phase import Phase
 from bridge.ingress.refusals import Refusal
 
 QUIET_S = 0.05
