@@ -45,7 +45,7 @@ _read_before: dict[CertificateFiles, PemPair] = {}
 """What was read last. A process forked while a file holds what is wrong has it from its parent, and can serve."""
 
 
-class Certificates:
+class ServerCertificates:
     """What clients are shown.
 
     Args:

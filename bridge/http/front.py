@@ -16,7 +16,7 @@ from functools import partial
 from typing import Any
 
 from bridge import metrics
-from bridge.http.certificates import Certificates
+from bridge.http.certificates import ServerCertificates
 from bridge.http.connection import LINGER_S, NEVER
 from bridge.http.context import HttpContext
 from bridge.http.malformed import refusal_of_no_tls
@@ -45,7 +45,9 @@ class Front:
         senders: who must begin with a PROXY header; None: nobody may.
     """
 
-    def __init__(self, context: HttpContext, certificates: Certificates | None, senders: NetworkSet | None) -> None:
+    def __init__(
+        self, context: HttpContext, certificates: ServerCertificates | None, senders: NetworkSet | None
+    ) -> None:
         self.context = context
         self.certificates = certificates
         self.loop = asyncio.get_running_loop()

@@ -10,7 +10,7 @@ from typing import Self
 
 from bridge import metrics
 from bridge.http.body_budget import BodyBudget
-from bridge.http.certificates import Certificates
+from bridge.http.certificates import ServerCertificates
 from bridge.http.connection import HttpConnection
 from bridge.http.connection_table import ConnectionTable
 from bridge.http.context import HttpContext
@@ -68,7 +68,7 @@ class HttpServer:
         keepalive_s: float,
         max_connections: int,
         confirms: Callable[[], bool] = lambda: True,
-        certificates: Certificates | None = None,
+        certificates: ServerCertificates | None = None,
         senders: NetworkSet | None = None,
     ) -> None:
         self._loop = asyncio.get_running_loop()
@@ -120,7 +120,7 @@ class HttpServer:
             keepalive_s=settings.keepalive_s,
             max_connections=max_connections,
             confirms=confirms,
-            certificates=Certificates.from_settings(settings),
+            certificates=ServerCertificates.from_settings(settings),
             senders=NetworkSet(settings.trusted_proxies) if settings.proxy_protocol else None,
         )
 

@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from bridge.http import certificates
-from bridge.http.certificates import CertificateError, Certificates, read_pair
+from bridge.http.certificates import CertificateError, ServerCertificates, read_pair
 from bridge.http.der import latest_use
 from tests.support.certificates import CertificateFolder
 
@@ -29,7 +29,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CertificateFolder
     return CertificateFolder(tmp_path)
 
 
-def shown(found: Certificates, folder: CertificateFolder, host: str) -> set[str]:
+def shown(found: ServerCertificates, folder: CertificateFolder, host: str) -> set[str]:
     """The names in the certificate that a client gets who asks for `host`. Raises ssl.SSLError."""
     to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
     context = folder.client()
@@ -108,7 +108,7 @@ def test_what_cannot_be_used_is_named_with_its_setting(
     damage(folder)
 
     with pytest.raises(CertificateError) as error:
-        Certificates({"": files})
+        ServerCertificates({"": files})
     for words in told:
         assert words in str(error.value)
 
@@ -121,7 +121,7 @@ def test_the_first_of_a_chain_to_expire_counts(folder: CertificateFolder) -> Non
 
     assert read_pair(early).expires_at == soon.timestamp()
     assert read_pair(late).expires_at == soon.timestamp()
-    assert Certificates({"": early}).expiries == {str(early.certificate): soon.timestamp()}
+    assert ServerCertificates({"": early}).expiries == {str(early.certificate): soon.timestamp()}
 
 
 @pytest.mark.parametrize(
@@ -144,7 +144,7 @@ def test_the_end_is_read_in_both_forms_of_time(folder: CertificateFolder, end: d
 
 
 def test_the_host_that_a_client_asks_for_decides(folder: CertificateFolder) -> None:
-    found = Certificates(
+    found = ServerCertificates(
         {
             "": folder.write("a", "default.test"),
             "im.example.org": folder.write("b", "im.example.org"),
@@ -161,7 +161,7 @@ def test_the_host_that_a_client_asks_for_decides(folder: CertificateFolder) -> N
 
 
 def test_a_new_certificate_is_used_once_both_its_files_are_there(folder: CertificateFolder) -> None:
-    found = Certificates({"": folder.write("a", "old.test")})
+    found = ServerCertificates({"": folder.write("a", "old.test")})
     new = folder.write("b", "new.test")
 
     folder.put("a.pem", new.certificate.read_bytes())
@@ -178,7 +178,7 @@ def test_a_new_certificate_is_used_once_both_its_files_are_there(folder: Certifi
 def test_a_new_one_that_does_not_fit_is_told_once_and_the_former_stays(
     folder: CertificateFolder, caplog: pytest.LogCaptureFixture
 ) -> None:
-    found = Certificates({"": folder.write("a", "old.test")})
+    found = ServerCertificates({"": folder.write("a", "old.test")})
     new = folder.write("b", "new.test")
 
     folder.put("a.pem", new.certificate.read_bytes())
@@ -200,10 +200,10 @@ def test_a_process_forked_while_a_file_is_bad_serves_with_what_its_parent_read(
     folder: CertificateFolder, caplog: pytest.LogCaptureFixture
 ) -> None:
     files = folder.write("a", "old.test")
-    Certificates({"": files})
+    ServerCertificates({"": files})
     folder.put("a.key", b"rubbish")
 
-    found = Certificates({"": files})
+    found = ServerCertificates({"": files})
 
     assert shown(found, folder, "x") == {"old.test"}
     assert "no private key" in found.problem

@@ -13,13 +13,14 @@ from typing import Any, ParamSpec
 import pytest
 import uvloop
 
-from bridge.http.certificates import Certificates
+from bridge.http.certificates import ServerCertificates
 from common.networks import NetworkSet, read_network
 from tests.http.test_proxy_protocol import of, v2
 from tests.support.callbacks import recalled, sample
 from tests.support.certificates import CertificateFolder
 from tests.support.http import Client, serving, until, wire
 from tests.support.ingress_parts import FakeJournal, ingress_with
+from tests.support.tls_over import TlsOver
 
 P = ParamSpec("P")
 HOST = "localhost"
@@ -44,8 +45,8 @@ def folder(tmp_path: Path) -> CertificateFolder:
 
 
 @pytest.fixture
-def certificates(folder: CertificateFolder) -> Certificates:
-    return Certificates({"": folder.write("a", HOST)})
+def certificates(folder: CertificateFolder) -> ServerCertificates:
+    return ServerCertificates({"": folder.write("a", HOST)})
 
 
 @pytest.fixture
@@ -75,7 +76,7 @@ async def hello(tls: dict[str, Any]) -> bytes:
 
 @on_uvloop
 async def test_callbacks_are_taken_over_tls_one_after_the_other_and_in_pieces(
-    certificates: Certificates, tls: dict[str, Any]
+    certificates: ServerCertificates, tls: dict[str, Any]
 ) -> None:
     journal = FakeJournal(True)
     async with serving(ingress_with(journal), certificates=certificates) as server, server.connect(**tls) as client:
@@ -93,7 +94,7 @@ async def test_callbacks_are_taken_over_tls_one_after_the_other_and_in_pieces(
 
 @on_uvloop
 async def test_who_sends_more_than_is_taken_gets_to_read_why_and_the_connection_ends(
-    certificates: Certificates, tls: dict[str, Any]
+    certificates: ServerCertificates, tls: dict[str, Any]
 ) -> None:
     head = f"POST /{recalled('ann').signed()} HTTP/1.1\r\nHost: x\r\nContent-Length: 900000\r\n\r\n".encode()
     async with (
@@ -106,7 +107,7 @@ async def test_who_sends_more_than_is_taken_gets_to_read_why_and_the_connection_
 
 @on_uvloop
 async def test_a_callback_is_handled_whose_client_ends_at_once(
-    certificates: Certificates, tls: dict[str, Any], caplog: pytest.LogCaptureFixture
+    certificates: ServerCertificates, tls: dict[str, Any], caplog: pytest.LogCaptureFixture
 ) -> None:
     journal = FakeJournal()
     async with serving(ingress_with(journal), certificates=certificates) as server:
@@ -119,7 +120,7 @@ async def test_a_callback_is_handled_whose_client_ends_at_once(
 
 @on_uvloop
 async def test_plain_http_is_told_to_use_tls_and_logged_once(
-    certificates: Certificates, caplog: pytest.LogCaptureFixture
+    certificates: ServerCertificates, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with serving(ingress_with(FakeJournal(True)), certificates=certificates) as server:
         for _ in range(3):
@@ -134,7 +135,7 @@ async def test_plain_http_is_told_to_use_tls_and_logged_once(
 
 @on_uvloop
 async def test_a_handshake_that_fails_is_told_with_its_reason_and_harms_nobody(
-    certificates: Certificates, tls: dict[str, Any], caplog: pytest.LogCaptureFixture
+    certificates: ServerCertificates, tls: dict[str, Any], caplog: pytest.LogCaptureFixture
 ) -> None:
     async with serving(ingress_with(FakeJournal(True)), certificates=certificates) as server:
         async with server.connect() as client:
@@ -152,7 +153,7 @@ async def test_a_handshake_that_fails_is_told_with_its_reason_and_harms_nobody(
 @pytest.mark.filterwarnings("ignore:ssl.TLSVersion.TLSv1_1 is deprecated", "ignore:ssl.TLSVersion.TLSv1 is deprecated")
 @on_uvloop
 async def test_nothing_older_than_tls_1_2_is_spoken(
-    certificates: Certificates, tls: dict[str, Any], caplog: pytest.LogCaptureFixture
+    certificates: ServerCertificates, tls: dict[str, Any], caplog: pytest.LogCaptureFixture
 ) -> None:
     context = tls["ssl"]
     context.set_ciphers("ALL:@SECLEVEL=0")
@@ -174,7 +175,7 @@ async def test_nothing_older_than_tls_1_2_is_spoken(
 @pytest.mark.parametrize("begins", ["with nothing", "a handshake", "HTTP after the handshake"])
 @on_uvloop
 async def test_handshake_and_head_together_have_the_time_of_a_head(
-    certificates: Certificates, tls: dict[str, Any], caplog: pytest.LogCaptureFixture, begins: str
+    certificates: ServerCertificates, tls: dict[str, Any], caplog: pytest.LogCaptureFixture, begins: str
 ) -> None:
     limits: dict[str, Any] = {"certificates": certificates, "head_timeout_s": 0.5}
     async with serving(ingress_with(FakeJournal(True)), **limits) as server:
@@ -194,7 +195,7 @@ async def test_handshake_and_head_together_have_the_time_of_a_head(
 
 @on_uvloop
 async def test_connections_that_do_not_finish_their_handshake_give_way(
-    certificates: Certificates, tls: dict[str, Any]
+    certificates: ServerCertificates, tls: dict[str, Any]
 ) -> None:
     first = (await hello(tls))[:60]
     async with (
@@ -219,7 +220,7 @@ async def test_connections_that_do_not_finish_their_handshake_give_way(
 
 
 @on_uvloop
-async def test_a_stop_waits_for_no_handshake(certificates: Certificates, tls: dict[str, Any]) -> None:
+async def test_a_stop_waits_for_no_handshake(certificates: ServerCertificates, tls: dict[str, Any]) -> None:
     async with (
         serving(ingress_with(FakeJournal(True)), certificates=certificates) as server,
         server.connect() as silent,
@@ -237,7 +238,7 @@ async def test_a_stop_waits_for_no_handshake(certificates: Certificates, tls: di
 
 @on_uvloop
 async def test_a_new_certificate_holds_for_new_connections_and_ends_no_other(
-    folder: CertificateFolder, certificates: Certificates, tls: dict[str, Any]
+    folder: CertificateFolder, certificates: ServerCertificates, tls: dict[str, Any]
 ) -> None:
     async with (
         serving(ingress_with(FakeJournal(True)), certificates=certificates) as server,
@@ -313,7 +314,7 @@ async def test_who_is_no_front_of_ours_is_not_believed(caplog: pytest.LogCapture
 @pytest.mark.parametrize("begins", ["HTTP", "a wrong header", "TLS"])
 @on_uvloop
 async def test_a_front_of_ours_that_sends_no_header_is_refused_and_named(
-    begins: str, certificates: Certificates, tls: dict[str, Any], caplog: pytest.LogCaptureFixture
+    begins: str, certificates: ServerCertificates, tls: dict[str, Any], caplog: pytest.LogCaptureFixture
 ) -> None:
     first = {
         "HTTP": wire(recalled("ann")),
@@ -354,7 +355,7 @@ async def test_a_header_that_does_not_end_has_the_time_of_a_head_and_a_health_ch
 @pytest.mark.parametrize("header", [V1, of("203.0.113.7", b"\x04\x01\x00" + bytes(256))], ids=["v1", "v2"])
 @on_uvloop
 async def test_tls_may_begin_behind_the_header_in_the_same_piece_or_later(
-    header: bytes, certificates: Certificates, tls: dict[str, Any]
+    header: bytes, certificates: ServerCertificates, tls: dict[str, Any]
 ) -> None:
     journal = FakeJournal(True)
     async with serving(ingress_with(journal, **ALLOWED), senders=senders(), certificates=certificates) as server:
@@ -364,39 +365,3 @@ async def test_tls_may_begin_behind_the_header_in_the_same_piece_or_later(
                 await speaking.handshake(header, cuts)
                 assert status(await speaking.ask(wire(sample("C2C.CallbackAfterMsgWithDraw.v1")))) == 200
     assert len(journal.events) == 6
-
-
-class TlsOver:
-    """TLS on a connection that has begun in another way."""
-
-    def __init__(self, client: Client, tls: dict[str, Any]) -> None:
-        self._client = client
-        self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
-        self._tls = tls["ssl"].wrap_bio(self._incoming, self._outgoing, server_hostname=HOST)
-
-    async def handshake(self, before: bytes, cuts: list[int]) -> None:
-        """Send this and the handshake, cut at these places."""
-        with pytest.raises(ssl.SSLWantReadError):
-            self._tls.do_handshake()
-        first = before + self._outgoing.read()
-        for begin, end in zip([0, *cuts], [*cuts, len(first)], strict=True):
-            self._client.send(first[begin:end])
-            await asyncio.sleep(0.01)
-        await self._repeat(self._tls.do_handshake)
-
-    async def ask(self, data: bytes) -> bytes:
-        """Send this; the reply to it."""
-        self._tls.write(data)
-        reply: bytes = await self._repeat(lambda: self._tls.read(65536))
-        return reply
-
-    async def _repeat(self, act: Any) -> Any:
-        while True:
-            try:
-                done = act()
-            except ssl.SSLWantReadError:
-                self._client.send(self._outgoing.read())
-                self._incoming.write(await self._client.some())
-            else:
-                self._client.send(self._outgoing.read())
-                return done
