@@ -60,6 +60,12 @@ class BodyBudget:
         self.used += size
         return True
 
+    def grow_to(self, body: ArrivingBody, size: int) -> bool:
+        """So many bytes have arrived of it by now, which begins with the first of them; else as `grow`."""
+        if body not in self._arriving:
+            self.begin(body)
+        return self.grow(body, size - body.arrived_bytes)
+
     def ended(self, body: ArrivingBody) -> None:
         """A body is whole, or will not be: what it took is given back."""
         if body in self._arriving:

@@ -217,7 +217,8 @@ class HttpConnection(HttpRequest, asyncio.Protocol):
                 return
             if self._is_proven and reader.is_begun and not was_begun:
                 self.deadline = self._loop.time() + self._context.head_timeout_s
-            self._hold_head()
+            if not self._context.heads.grow_to(self, reader.size):
+                self.give_up()
             return
         self._context.heads.ended(self)
         self.head = head
@@ -229,14 +230,6 @@ class HttpConnection(HttpRequest, asyncio.Protocol):
         else:
             self.content = data[at:end]
             self._complete(data[end:])
-
-    def _hold_head(self) -> None:
-        """Count what has arrived of a head; the oldest of them gives way where they take too much."""
-        heads = self._context.heads
-        if not self.arrived_bytes:
-            heads.begin(self)
-        if not heads.grow(self, self._head_reader.size - self.arrived_bytes):
-            self.give_up()
 
     def _begin_body(self, data: bytes, at: int, size: int) -> None:
         """A request is not there in one piece: its head is looked at first."""
