@@ -358,11 +358,10 @@ class Ingress:
             self._respond(request, reply)
 
     async def _decide(self, endpoint: Endpoint, command: str, body: bytes, event: Record) -> Decision:
-        context = context_of(event.headers)
-        span = self._traces.ask(command, context, endpoint.shown)
-        context = context if span is None else span.context
-        headers = {} if context is None else context.http_headers
-        decision = await self._decider.decide(endpoint, command, body, event.value, headers)
+        span = self._traces.ask(command, context := context_of(event.headers), endpoint.shown)
+        told = context if span is None else span.context
+        trace = {} if told is None else told.http_headers
+        decision = await self._decider.decide(endpoint, command, body, event.value, trace)
         if span is not None:
             span.note(im__decision=decision.name)
             span.end(error="nobody decided" if decision.name == "failed" else "")

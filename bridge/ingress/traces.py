@@ -18,7 +18,7 @@ from bridge.events import registry
 from bridge.ingress.replies import PlatformReply
 from bridge.ingress.request import CallbackRequest
 from bridge.query import Query
-from common.logs import Throttle, fields
+from common.logs import Throttle
 from common.tracing.context import RecordHeaders, TraceContext, new_context, read_context
 from common.tracing.tracer import Span, SpanRole, Tracer
 
@@ -69,7 +69,7 @@ class CallbackTraces:
             span = self._begin_span(self._tracer, request, command, came)
         except Exception:
             if self._throttle.admits("fault"):
-                log.exception("a callback cannot be traced", extra=fields("fault"))
+                log.exception("a callback cannot be traced")
             return request, ()
         if span is None:
             return request, (came or new_context()).record_headers
