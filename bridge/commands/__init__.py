@@ -9,7 +9,10 @@ from common.lazy_command import LazyCommand
 
 SUMMARY = "Tencent Cloud IM callbacks, durably on a Kafka topic."
 COMMANDS = {
-    "serve": LazyCommand("bridge.commands.serve:serve", "Accept callbacks and publish them, until SIGTERM."),
+    "serve": LazyCommand(
+        "bridge.commands.serve:serve",
+        "Accept callbacks and publish them, until SIGTERM; SIGHUP reloads program and settings.",
+    ),
     "reload": LazyCommand(
         "bridge.commands.reload:reload",
         "Let the ingress of this machine take the program as it is installed now, and its settings, and lose nothing.",

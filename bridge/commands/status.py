@@ -26,7 +26,7 @@ def status(
     interval: Annotated[float, typer.Option(min=0.5, help="With --watch: seconds between two looks.")] = 2.0,
     as_json: Annotated[bool, typer.Option("--json", help="For programs; with --watch an object a line.")] = False,
 ) -> None:
-    """Tell of each process and of all: how Kafka is and since when, what waits, when it is full or drained.
+    """Tell since when Kafka is away and why, what waits for it, and when the disk is full or all is drained.
 
     The processes are asked on their sockets in the folder of the journals: nothing is copied, and no port is needed.
     With --url their admin ports are asked, from wherever; what lies in folders without a process is not seen then.

@@ -17,6 +17,7 @@ from typing import NamedTuple, Self
 from bridge.http.der import latest_use
 from bridge.settings import BridgeSettings
 from bridge.settings.tls import CertificateFiles
+from common.logs import fields
 from common.renewed import versions_of
 
 log = logging.getLogger(__name__)
@@ -89,10 +90,14 @@ class ServerCertificates:
             self._take(pairs)
         except CertificateError as error:
             self.problem = str(error)
-            log.error("a certificate has changed and is not used, the former is: %s", error)
+            log.error(
+                "a certificate has changed and is not used, the former is: %s",
+                error,
+                extra=fields("certificate_refused", reason=self.problem),
+            )
         else:
             self.problem = ""
-            log.info("certificates were read anew: %s", self._described())
+            log.info("certificates were read anew: %s", self._described(), extra=fields("certificate_renewed"))
 
     def _first_pairs(self) -> dict[CertificateFiles, PemPair]:
         pairs = {}
@@ -103,7 +108,11 @@ class ServerCertificates:
                 if files not in _read_before:
                     raise
                 self.problem = str(error)
-                log.error("a certificate is used as it was read before: %s", error)
+                log.error(
+                    "a certificate is used as it was read before: %s",
+                    error,
+                    extra=fields("certificate_refused", reason=self.problem),
+                )
                 pairs[files] = _read_before[files]
         return pairs
 

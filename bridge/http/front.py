@@ -25,7 +25,7 @@ from bridge.http.tls import BegunConnection, MakeConnection, RefusedConnection, 
 from bridge.ingress import refusals
 from bridge.ingress.addresses import read_address
 from bridge.ingress.refusals import Refusal
-from common.logs import Throttle
+from common.logs import Throttle, fields
 from common.networks import NetworkSet
 
 log = logging.getLogger(__name__)
@@ -77,7 +77,8 @@ class Front:
                 "a connection of %s was closed: %s; %d more like it before",
                 peer or "a local socket",
                 what,
-                self._throttle.suppressed(what),
+                more := self._throttle.suppressed(what),
+                extra=fields("refused", reason=what, address=peer, more=more),
             )
 
 

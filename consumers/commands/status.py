@@ -25,7 +25,7 @@ def status(
     interval: Annotated[float, typer.Option(min=0.5, help="With --watch: seconds between two looks.")] = 5.0,
     as_json: Annotated[bool, typer.Option("--json", help="For programs; with --watch an object a line.")] = False,
 ) -> None:
-    """Tell how far a worker is behind and since when, what its processes wait for, and of its dead letters.
+    """Tell how far a worker is behind, what it waits for, its dead letters.
 
     Lag and dead letters are asked of Kafka, so they are told also while no process of the worker runs. Ends with 0 when
     all is well, 1 when something is not, 2 when there is no such worker.

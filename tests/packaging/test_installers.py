@@ -126,7 +126,7 @@ def test_what_is_newer_than_its_lock_files_is_left_alone(tmp_path: Path) -> None
 
 def test_the_lock_files_name_no_index_and_a_hash_for_everything() -> None:
     files = sorted((ROOT / "requirements").glob("*.txt"))
-    assert {file.stem for file in files} == {"build", "development", "embedded", "production", "sbom", "uv"}
+    assert {file.stem for file in files} == {"build", "development", "embedded", "production", "sbom", "traces", "uv"}
     for file in files:
         text = file.read_text()
         assert "://" not in text

@@ -46,7 +46,7 @@ def rename_file(folder: Path) -> None:
 
 def replace_file(folder: Path) -> None:
     """Put copies in the place of all files."""
-    for path in list(folder.iterdir()):
+    for path in filter(Path.is_file, list(folder.iterdir())):
         copy = path.with_name(path.name + ".new")
         shutil.copyfile(path, copy)
         copy.replace(path)
