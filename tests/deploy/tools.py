@@ -19,6 +19,8 @@ CACHE = ROOT / ".cache" / "chart"
 HELM = CACHE / f"helm-{HELM_VERSION}"
 MODELS = CACHE / "models"
 VALIDATOR = Path(__file__).parent / "crds"
+SYSTEM_CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
+"""Of Debian. Node knows only its own, and not that of a company through whose proxy all goes."""
 REQUIRED = "CHART_TOOLS_REQUIRED"
 """The variable with which a missing tool is a failure. Without it, tests that need one are skipped."""
 
@@ -75,8 +77,10 @@ def _install_models() -> None:
     lock = "package-lock.json"
     for name in ("package.json", lock):
         shutil.copy(VALIDATOR / name, MODELS)
+    trusted = {"NODE_EXTRA_CA_CERTS": str(SYSTEM_CERTIFICATES)} if SYSTEM_CERTIFICATES.exists() else {}
+    command = ["npm", "ci", "--prefix", str(MODELS), "--no-audit", "--no-fund", "--ignore-scripts"]
     try:
-        _run(["npm", "ci", "--prefix", str(MODELS), "--no-audit", "--no-fund", "--ignore-scripts"], {}, needs="npm")
+        _run(command, {**trusted, **os.environ}, needs="npm")
     except ToolError:
         (MODELS / lock).unlink()  # so that it is tried again
         raise
