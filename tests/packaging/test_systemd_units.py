@@ -24,9 +24,11 @@ needs_systemd = pytest.mark.skipif(shutil.which("systemd-analyze") is None, reas
 
 @pytest.fixture
 def units(tmp_path: Path) -> Path:
-    """The units, with the commands of this environment."""
+    """The units, with the commands of this environment, which may lie in a path with spaces."""
+    programs = tmp_path / "programs"
+    programs.symlink_to(BRIDGE.parent)
     for unit in UNITS.iterdir():
-        text = unit.read_text().replace(INSTALLED, str(BRIDGE.parent))
+        text = unit.read_text().replace(INSTALLED, str(programs))
         (tmp_path / unit.name.replace("@.", "@badges.")).write_text(text)
         (tmp_path / unit.name).write_text(text)
     return tmp_path

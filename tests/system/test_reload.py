@@ -161,7 +161,7 @@ def test_a_version_that_cannot_be_imported_or_does_not_start_replaces_nothing(
     assert "a package is missing" in wait_for_reload(bridge, 1, "refused")["problem"]
 
     module.write_text(good)
-    replace(module, "await bridge.start()", "raise RuntimeError('only seen at the start')")
+    replace(module, "await bridge.start(is_awaited=is_awaited)", "raise RuntimeError('only seen at the start')")
     os.kill(bridge.pid, signal.SIGHUP)
     assert "process 0 ended with exit status 1" in wait_for_reload(bridge, 2, "failed")["problem"]
     assert "only seen at the start" in bridge.output()
