@@ -1,7 +1,8 @@
 """The socket in the journal's folder on which a process is asked how it is: whoever may read the journal may ask.
 
 It needs no port, so it is there whatever BRIDGE_ADMIN_PORT is, one for each process, also where containers share the
-folder. What lies in the folder when its process is gone answers nobody, and is removed by the next that starts.
+folder. What lies in the folder when its process is gone answers nobody, and is removed by the others, or by the next
+that starts.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import logging
 import os
 import socket
 import stat
+import time
 from collections.abc import Awaitable, Callable, Iterator
 from http import HTTPStatus
 from pathlib import Path
@@ -28,6 +30,8 @@ T = TypeVar("T")
 SUFFIX = ".status"
 LISTEN_BACKLOG = 16
 REPORT_INTERVAL_S = 3600.0
+TIDY_INTERVAL_S = 15.0
+"""Between two looks for sockets of processes that are gone."""
 JSON = "application/json"
 
 
@@ -113,13 +117,14 @@ class StatusSocket:
         self._listener: socket.socket | None = None
         self._server: GetServer | None = None
         self._throttle = Throttle(REPORT_INTERVAL_S)
+        self._tidied_at = 0.0
         self._is_stopped = False
         self._removing: asyncio.Task[None] | None = None
 
     async def ensure(self) -> None:
         """Be there: the folder may have been missing or full, or the socket be removed with it."""
         try:
-            if self._server is not None and await self._on_disk(self._path.exists):
+            if self._server is not None and await self._on_disk(self._is_there):
                 return
             listener = await self._on_disk(self._listen)
         except OSError as error:
@@ -151,7 +156,14 @@ class StatusSocket:
         if server is not None:
             await server.stop()
 
-    # Both where the disk is used, one after the other: one that is made during the stop is removed all the same.
+    # All where the disk is used, one after the other: one that is made during the stop is removed all the same.
+
+    def _is_there(self) -> bool:
+        now = time.monotonic()
+        if now - self._tidied_at > TIDY_INTERVAL_S:
+            self._tidied_at = now
+            remove_dead_sockets(self._path.parent)
+        return self._path.exists()
 
     def _listen(self) -> socket.socket:
         self._listener = _listen_at(self._path)
