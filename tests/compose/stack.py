@@ -28,6 +28,12 @@ class ComposeError(Exception):
     """A docker command failed; the message is what it said."""
 
 
+def _host_of(name: str) -> str:
+    """Of who made a file: NUMBER-HOST-PID-RANDOM.journal, or the socket HOST-PID.status."""
+    parts = name.split("-")
+    return "-".join(parts[:-1] if name.endswith(".status") else parts[1:-2])
+
+
 class ComposeStack:
     """The stack as somebody has it who has written no `.env`; it is removed, data and all, at the end of the block.
 
@@ -73,7 +79,7 @@ class ComposeStack:
     def journals(self) -> dict[str, str]:
         """Every file of the journals' volume but the write-ahead logs, with the host name of who made it."""
         names = self.execute("ingress", ["ls", "/var/lib/bridge"]).split()
-        return {name: "-".join(name.split("-")[1:-2]) for name in names if not name.endswith("-wal")}
+        return {name: _host_of(name) for name in names if not name.endswith("-wal")}
 
     def left_behind(self) -> int:
         """How many records are in journals whose process is gone."""
