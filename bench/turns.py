@@ -6,8 +6,9 @@ from __future__ import annotations
 import statistics
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 
@@ -25,6 +26,8 @@ RATE_PER_S = 1000
 WARM_UP_S = 1.5
 MAX_DISTURBED = 0.1
 """Share of the turns; with more, a result says nothing that others could repeat."""
+ATTEMPTS = 3
+"""How often a turn is taken, at most, until others leave it alone."""
 
 
 class SaturatedTurn(msgspec.Struct):
@@ -68,6 +71,9 @@ class Between(msgspec.Struct):
     def is_disturbed(self) -> bool:
         """Whether others used the machine meanwhile."""
         return any(is_disturbed(turn.others) for turn in (self.turn, *self.floors))
+
+
+Turn = TypeVar("Turn", SaturatedTurn, OpenTurn)
 
 
 class RowTurns(msgspec.Struct):
@@ -150,14 +156,24 @@ def _start(row: ServerRow, folder: Path, kafka: Kafka, stack: ExitStack, say: Ca
 
 def _take_round(servers: dict[str, Running], order: Sequence[str], found: dict[str, RowTurns], plan: Plan) -> None:
     for connections in CONNECTIONS:
-        before = saturate(servers[FLOOR], connections, plan)
+        before = _least_disturbed(partial(saturate, servers[FLOOR], connections, plan))
         for name in order:
-            turn = saturate(servers[name], connections, plan)
-            after = saturate(servers[FLOOR], connections, plan)
+            turn = _least_disturbed(partial(saturate, servers[name], connections, plan))
+            after = _least_disturbed(partial(saturate, servers[FLOOR], connections, plan))
             found[name].saturated[connections].append(Between(turn, (before, after)))
             before = after
     for name in order:
-        found[name].open.append(_open(servers[name], plan))
+        found[name].open.append(_least_disturbed(partial(_open, servers[name], plan)))
+
+
+def _least_disturbed(take: Callable[[], Turn]) -> Turn:
+    """A turn in which others did not use the machine, or of some the one in which they used it least."""
+    taken: list[Turn] = []
+    for _ in range(ATTEMPTS):
+        taken.append(take())
+        if not is_disturbed(taken[-1].others):
+            break
+    return min(taken, key=lambda turn: turn.others)
 
 
 def saturate(server: Running, connections: int, plan: Plan) -> SaturatedTurn:
