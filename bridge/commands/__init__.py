@@ -42,6 +42,10 @@ COMMANDS = {
         "bridge.commands.send:send",
         "Post a callback as the platform does, signed, with a documented body or one of your own.",
     ),
+    "load": LazyCommand(
+        "bridge.commands.load:load",
+        "Post many callbacks, as fast as you say, and tell how long the replies take: to size an ingress.",
+    ),
     "tail": LazyCommand(
         "bridge.commands.tail:tail", "Show a topic live, one line a record: events, dead letters, badges."
     ),

@@ -13,6 +13,7 @@ import orjson
 
 SEQUENCES = {"MsgSeq", "Seq"}
 RANDOMS = {"MsgRandom", "Random"}
+GROUPS = {"GroupId", "TopicId"}
 KEY = re.compile(r"\d+_\d+_\d{10}")
 """Sequence number, random number and seconds of Unix time."""
 ID = re.compile(r"(\d+)-\d{10}-\d+")
@@ -22,24 +23,26 @@ TASK = re.compile(r"((?:Push|Gift|Task|Battle)I[dD])-[0-9a-f]+")
 SECONDS, MILLISECONDS = re.compile(r"\d{10}"), re.compile(r"\d{13}")
 
 
-def fresh(body: bytes, now_ms: int | None = None) -> bytes:
+def fresh(body: bytes, now_ms: int | None = None, *, rename: Callable[[str], str] | None = None) -> bytes:
     """The body with another identity: numbers, keys and times, each in the form that it has.
 
-    Accounts, groups and rooms stay. What is equal in the body is equal afterwards.
+    Accounts, groups and rooms stay, unless `rename` says otherwise. What is equal in the body is equal afterwards.
 
     Args:
         body: a JSON object.
         now_ms: when it happens, in milliseconds of Unix time; default: now.
+        rename: gives an account or a group another name.
     """
-    maker = _Maker(time.time_ns() // 1_000_000 if now_ms is None else now_ms)
+    maker = _Maker(time.time_ns() // 1_000_000 if now_ms is None else now_ms, rename)
     return orjson.dumps(maker.value("", orjson.loads(body)), option=orjson.OPT_INDENT_2)
 
 
 class _Maker:
     """Makes the values of one body."""
 
-    def __init__(self, now_ms: int) -> None:
+    def __init__(self, now_ms: int, rename: Callable[[str], str] | None) -> None:
         self._now_ms = now_ms
+        self._rename = rename
         self._sequence = random.randrange(10**4, 10**9)  # noqa: S311 - no secret
         self._random = random.randrange(10**4, 2**31)  # noqa: S311 - no secret
         self._made: dict[tuple[str, str], str] = {}
@@ -56,6 +59,8 @@ class _Maker:
         return made if isinstance(value, str) else int(made)
 
     def _text(self, name: str, text: str) -> str:
+        if self._rename is not None and (name in GROUPS or name.endswith("_Account")):
+            return self._rename(text)
         if name in SEQUENCES and text.isdecimal():
             return self._once(name, text, lambda: str(self._sequence + len(self._made)))
         if name in RANDOMS and text.isdecimal():

@@ -77,8 +77,14 @@ def credentials(settings: DeveloperSettings, app: str | None = None, token: str 
     return Credentials(app, tokens[0].get_secret_value() if tokens else None)
 
 
-def signed_url(url: str, signer: Credentials, command: str) -> str:
+def signed_url(url: str, signer: Credentials, command: str, *, client_ip: str = "203.0.113.7") -> str:
     """The URL that the platform would post to now; without a token it is not signed.
+
+    Args:
+        url: where the bridge is.
+        signer: in whose name it is posted.
+        command: of the callback.
+        client_ip: of the user whose deed it tells of.
 
     Raises:
         UsageError: `url` is none.
@@ -94,7 +100,7 @@ def signed_url(url: str, signer: Credentials, command: str) -> str:
         "SdkAppid": signer.app,
         "CallbackCommand": command,
         "contenttype": "json",
-        "ClientIP": "203.0.113.7",
+        "ClientIP": client_ip,
         "OptPlatform": "iOS",
     }
     if registry.wants_error_message(command):  # The old webhooks, whose parameters have other names.
