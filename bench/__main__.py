@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 import tempfile
 from pathlib import Path
 from typing import Annotated
@@ -57,20 +58,23 @@ def turns(  # noqa: PLR0917
 
 @app.command()
 def scaling(
-    rounds: Annotated[int, typer.Option(help="How often one process and two are measured.")] = 6,
+    rounds: Annotated[int, typer.Option(help="How often each is measured.")] = 6,
     seconds: Annotated[float, typer.Option(help="How long each time.")] = 4.0,
     out: Annotated[Path, typer.Option(help="Folder for scaling.json.")] = OUT,
 ) -> None:
-    """What two processes manage, in units of what one does, a quarter of a core for each."""
+    """What one, two and four processes manage, a quarter of a core for each, beside what a whole core does."""
     with tempfile.TemporaryDirectory(prefix="im-bridge-bench-") as folder, real_kafka(Path(folder)) as kafka:
         found = scalings.scale(Path(folder), kafka, rounds=rounds, seconds=seconds, say=console.print)
     out.mkdir(parents=True, exist_ok=True)
     (out / "scaling.json").write_bytes(msgspec.json.encode(found))
-    console.print(
-        f"With a quarter of a core for each process, two manage {found.ratio:.2f} x what one does "
-        f"({min(found.ratios):.2f}-{max(found.ratios):.2f}); "
-        f"{found.disturbed} of {len(found.others)} measurements were disturbed"
-    )
+    console.print(f"A process with a core for itself takes {found.per_core:,.0f} callbacks/s.")
+    for processes in found.quarters:
+        ratios = found.ratios(processes)
+        console.print(
+            f"{processes} with a quarter each: {statistics.median(ratios):.2f} x what one does "
+            f"({min(ratios):.2f}-{max(ratios):.2f}), {found.error(processes):+.0%} of the share of a core"
+        )
+    console.print(f"{found.disturbed} of {len(found.others)} measurements were disturbed")
 
 
 @app.command()

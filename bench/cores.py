@@ -11,8 +11,6 @@ CORES = sorted(os.sched_getaffinity(0))
 SERVER = {CORES[0]}
 OTHERS = set(CORES[1:]) or SERVER
 """Broker and load generator."""
-TWO = set(CORES[:2])
-"""For two processes; where there are no more than two cores, they share one with broker and load generator."""
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from bench.cores import SERVER, TWO, pinned
+from bench.cores import SERVER, pinned
 from bench.kafkas import Kafka
 from bench.toolchains import BuildError, go_server, rust_server
 from tests.support.commands import IngressProcess
@@ -121,7 +121,6 @@ def _listens(port: int) -> bool:
 FLOOR = "aiohttp, no-op (the floor)"
 NAIVE = "naive: aiohttp + aiokafka"
 BRIDGE = "im-bridge"
-TWO_PROCESSES = "im-bridge, two processes"
 
 ROWS = (
     ServerRow("httptools + uvloop, no-op (the limit of Python)", _script("bench.servers.limit"), publishes=False),
@@ -137,7 +136,8 @@ ROWS = (
     ServerRow(NAIVE, _script("bench.servers.naive_aiohttp")),
     ServerRow("naive: FastAPI + uvicorn + aiokafka", _script("bench.servers.naive_fastapi")),
 )
-SCALED_ROWS = (ServerRow(BRIDGE, _bridge(1)), ServerRow(TWO_PROCESSES, _bridge(2), cores=frozenset(TWO)))
+SCALED_ROWS = {number: ServerRow(f"{BRIDGE}, {number} processes", _bridge(number)) for number in (1, 2, 4)}
+"""By number of processes."""
 
 
 def chosen(only: Sequence[str], say: Callable[[str], None]) -> list[ServerRow]:

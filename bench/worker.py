@@ -39,6 +39,7 @@ from tests.support.topic import create_topic
 
 PARTITIONS = 6
 QUARTERS_S = 4.0
+MEMBERS = (1, 2, 4)
 ROOT = Path(__file__).parents[1]
 OURS = "consumers run badges"
 
@@ -97,13 +98,15 @@ def main(
                     found[row.name].append(measure(folder, row, broker, redis, topic, seconds))
                     last = found[row.name][-1]
                     console.print(f"{row.name}: {last.cpu / last.events * 1e6:.1f} us, {last.events} events")
-            scaling = []
+            scaling: dict[int, list[float]] = {members: [] for members in MEMBERS}
             for _ in range(rounds):
-                one, two = (quarters(folder, rows[0], broker, redis, made, members) for members in (1, 2))
-                console.print(f"a quarter of a core each: one member {one:,.0f}/s, two {two:,.0f}/s")
-                scaling.append(two / one)
+                for members in MEMBERS:
+                    scaling[members].append(quarters(folder, rows[0], broker, redis, made, members))
+                    console.print(f"{members} x a quarter of a core: {scaling[members][-1]:,.0f} events/s")
     show(found, console)
-    console.print(f"Two members handle {statistics.median(scaling):.2f} x what one does.")
+    for members in MEMBERS:
+        ratios = [many / one for one, many in zip(scaling[1], scaling[members], strict=True)]
+        console.print(f"{members} members with a quarter each: {statistics.median(ratios):.2f} x what one does")
 
 
 def make(events: int, accounts: int) -> list[TopicRecord]:
@@ -158,8 +161,10 @@ def quarters(  # noqa: PLR0917
     processes = [start(folder, row, broker, redis, topic, run, member) for member in range(members)]
     commits = Commits(broker.bootstrap, topic, run)
     try:
-        for process in processes:  # They share the partitions before there is anything to do.
-            process.wait_for(partial(has_partitions, process, PARTITIONS // members), timeout=60, what="its partitions")
+        # They share the partitions before there is anything to do.
+        processes[0].wait_for(
+            partial(share_partitions, processes), timeout=60, what="a share of the partitions for each"
+        )
         fill(broker.bootstrap, topic, made)
         with quarter([process.pid for process in processes]):
             time.sleep(1)
@@ -172,10 +177,11 @@ def quarters(  # noqa: PLR0917
             process.close()
 
 
-def has_partitions(process: Process, number: int) -> bool:
-    """Whether the worker was last assigned so many partitions."""
-    assigned = re.findall(r"partitions of \S+: ([\d, ]+|none)", process.log.read_text())
-    return bool(assigned) and len(re.findall(r"\d+", assigned[-1])) == number
+def share_partitions(processes: Sequence[Process]) -> bool:
+    """Whether the workers were last assigned all partitions together, each as many as the others or one less."""
+    assigned = [re.findall(r"partitions of \S+: ([\d, ]+|none)", process.log.read_text()) for process in processes]
+    shares = [len(re.findall(r"\d+", texts[-1])) if texts else 0 for texts in assigned]
+    return sum(shares) == PARTITIONS and max(shares) - min(shares) <= 1
 
 
 def new_run(broker: Broker) -> str:

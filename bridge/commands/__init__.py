@@ -46,6 +46,10 @@ COMMANDS = {
         "bridge.commands.load:load",
         "Post many callbacks, as fast as you say, and tell how long the replies take: to size an ingress.",
     ),
+    "plan": LazyCommand(
+        "bridge.commands.plan:plan",
+        "Say what a number of callbacks and users needs: processes, partitions, brokers, Redis, disk for an outage.",
+    ),
     "tail": LazyCommand(
         "bridge.commands.tail:tail", "Show a topic live, one line a record: events, dead letters, badges."
     ),

@@ -1,0 +1,1 @@
+"""The arithmetic of scale: what a number of callbacks and users needs. `bridge plan` prints it."""
