@@ -88,6 +88,7 @@ class Session(ConsumerRebalanceListener):  # type: ignore[misc]
             enable_auto_commit=False,
             auto_offset_reset="earliest",
             max_partition_fetch_bytes=settings.fetch_max_bytes,
+            client_rack=settings.kafka_client_rack,
             session_timeout_ms=settings.session_timeout_ms,
             heartbeat_interval_ms=settings.session_timeout_ms // 5,
             rebalance_timeout_ms=_REBALANCE_TIMEOUT_MS,

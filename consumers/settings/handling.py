@@ -22,6 +22,12 @@ class HandlingSettings(SettingsGroup):
         ge=16 * KIBIBYTE,
         description="How much of a partition is fetched at a time; twice that is in memory at most.",
     )
+    kafka_client_rack: str | None = Field(
+        None,
+        max_length=255,
+        description="""Where this process runs, as brokers call it by `broker.rack`: it reads from a replica there, if
+        they have a `replica.selector.class` that allows it, and none of another zone is paid for.""",
+    )
     handle_timeout_s: float = Field(
         120.0,
         gt=0,

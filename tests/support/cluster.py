@@ -35,6 +35,7 @@ _REPLICATED = {
     "controller.quorum.election.timeout.ms": "500",
     # As broker.session.timeout.ms, with room for three nodes on a small machine.
     "broker.session.timeout.ms": "3000",
+    "replica.selector.class": "org.apache.kafka.common.replica.RackAwareReplicaSelector",
 }
 
 
@@ -43,12 +44,14 @@ class Node(Broker):
 
     def __init__(self, folder: Path, number: int, voters: dict[int, int]) -> None:
         self.number = number
+        self.rack = f"rack-{number}"
         self.controller_port = voters[number]
         super().__init__(
             folder,
             extra_properties={
                 **_REPLICATED,
                 "node.id": str(number),
+                "broker.rack": self.rack,
                 "controller.quorum.voters": ",".join(f"{one}@127.0.0.1:{port}" for one, port in voters.items()),
             },
         )
