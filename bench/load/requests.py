@@ -14,6 +14,8 @@ from tests.support.callbacks import APP_ID, TOKEN, PostedCallback
 
 POOL = 20_000
 ACCOUNTS = 2_000
+HOT = "hot"
+"""A mix of callbacks that are all about one account, and so all in one partition."""
 SIGNED_S = 86_400
 """No run takes longer than a day."""
 
@@ -25,6 +27,7 @@ KEY = "9999999999"
 
 MIXES = {
     "recalls": (callbacks.RECALLED,),
+    HOT: (callbacks.RECALLED,),
     "mixed": (callbacks.RECALLED, callbacks.SENT, callbacks.SENT, callbacks.READ),
 }
 
@@ -75,7 +78,7 @@ def _requests(mix: str) -> list[bytes]:
     now = int(time.time() * 1000)
     made = []
     for number in range(POOL):
-        account = f"user-{chance.randrange(ACCOUNTS)}"
+        account = f"user-{chance.randrange(1 if mix == HOT else ACCOUNTS)}"
         made.append(as_bytes(callback(chance.choice(MIXES[mix]), account, number, now + number)))
     return made
 

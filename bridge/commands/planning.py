@@ -87,10 +87,7 @@ def rows(demand: Demand, sizing: Sizing, assumed: Assumed) -> list[tuple[str, st
         (
             "disk of the topic, all copies",
             byte_size(sizing.topic_bytes),
-            (
-                f"{assumed.retention_days:g} days, {assumed.replicas:g} copies, a mean of {assumed.mean_share:.0%} of the"
-                " peak"
-            ),
+            f"{assumed.retention_days:g} days, {assumed.replicas:g} copies, {assumed.mean_share:.0%} of the peak",
         ),
         ("brokers", f"{sizing.brokers:,}", f"decided by {sizing.brokers_limit}"),
         (

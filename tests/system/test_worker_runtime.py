@@ -9,12 +9,14 @@ from typing import Any
 import orjson
 import pytest
 
+from common.kafka.partition import partitions_of
 from tests.support.badge_model import badge_event, produce
 from tests.support.broker import Broker
 from tests.support.commands import Command
 from tests.support.ports import free_port
 from tests.support.topic import Topics, read_all
 
+PARTITIONS = 4
 SOURCE = '''
 import asyncio, pathlib
 from consumers.errors import RetryLater
@@ -48,12 +50,12 @@ class Notebook(Worker):
 class Notebook:
     """`consumers run notebook:Notebook` in a folder of its own."""
 
-    def __init__(self, folder: Path, broker: Broker, topics: Topics) -> None:
+    def __init__(self, folder: Path, broker: Broker, topics: Topics, *, partitions: int = 1) -> None:
         self.folder = folder
         self.topics = topics
         self._broker = broker
         (folder / "notebook.py").write_text(SOURCE)
-        topics.create(broker.bootstrap, partitions=1)
+        topics.create(broker.bootstrap, partitions=partitions)
         port = free_port()
         self.process = Command(
             "consumers",
@@ -72,8 +74,8 @@ class Notebook:
             },
         )
 
-    def produce(self, *ids: str) -> None:
-        produce(self._broker.bootstrap, self.topics.events, [badge_event(name, "ann", 1) for name in ids])
+    def produce(self, *ids: str, account: str = "ann") -> None:
+        produce(self._broker.bootstrap, self.topics.events, [badge_event(name, account, 1) for name in ids])
 
     @property
     def handled(self) -> list[str]:
@@ -149,6 +151,29 @@ def test_a_partition_that_waits_is_kept_and_goes_on_when_it_can(notebook: Notebo
     notebook.wait_for("a", "b")
     assert notebook.process.metric("consumers_waiting") == 0
     notebook.process.wait_for(lambda: notebook.process.metric("consumers_lag_events") == 0, what="no lag")
+
+
+def test_a_partition_whose_events_take_for_ever_holds_up_no_other_one_of_its_worker(
+    tmp_path: Path, broker: Broker, topics: Topics
+) -> None:
+    notebook = Notebook(tmp_path, broker, topics, partitions=PARTITIONS)
+    accounts = [f"user-{number}" for number in range(30)]
+    hot, *places = partitions_of([one.encode() for one in ("ann", *accounts)], PARTITIONS)
+    others = [account for account, place in zip(accounts, places, strict=True) if place != hot]
+    try:
+        notebook.process.start_ready()
+        notebook.produce("hang", *(f"hot-{number}" for number in range(5000)))
+        notebook.process.wait_for((notebook.folder / "hangs").exists, what="the work that takes for ever")
+        for account in others:
+            notebook.produce(f"of-{account}", account=account)
+        notebook.wait_for(*(f"of-{account}" for account in others), timeout=60)
+        assert not [name for name in notebook.handled if name.startswith("hot")]
+        (notebook.folder / "go").touch()
+        assert notebook.process.terminate() == 0
+        notebook.process.start_ready()
+        notebook.wait_for("hang", "hot-4999", timeout=60)
+    finally:
+        notebook.process.close()
 
 
 def test_a_worker_joins_when_its_topic_is_made(
