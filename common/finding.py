@@ -16,20 +16,27 @@ class Finding(NamedTuple):
     subject: str
     is_good: bool
     detail: str
+    is_note: bool = False
+    """Good for some purposes and not for others, which the detail tells apart; it is counted as good."""
 
 
 def show_findings(findings: list[Finding], *, as_json: bool) -> bool:
     """Print them, as a table or as one JSON object. Whether all is well."""
     is_well = all(finding.is_good for finding in findings)
     if as_json:
-        found = [{"subject": one.subject, "ok": one.is_good, "detail": one.detail} for one in findings]
+        found = [
+            {"subject": one.subject, "ok": one.is_good, "note": one.is_note, "detail": one.detail} for one in findings
+        ]
         Output().json(orjson.dumps({"well": is_well, "findings": found}).decode())
         return is_well
     show_table(
         ("", "checked", "found"),
-        [
-            (Text("ok", "green") if finding.is_good else Text("fault", "red"), finding.subject, finding.detail)
-            for finding in findings
-        ],
+        [(_verdict(finding), finding.subject, finding.detail) for finding in findings],
     )
     return is_well
+
+
+def _verdict(finding: Finding) -> Text:
+    if not finding.is_good:
+        return Text("fault", "red")
+    return Text("note", "yellow") if finding.is_note else Text("ok", "green")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Annotated
 
 import typer
 
@@ -12,7 +14,25 @@ from common.settings.reference import reference
 from common.terminal import Output, is_terminal, show_table
 
 
-def show_or_write(settings_class: type[SettingsGroup], program: str, page: Path | None, *, check: bool) -> None:
+def settings_command(settings_class: type[SettingsGroup], program: str) -> Callable[[Path | None, bool], None]:
+    """The command of a program that has these settings."""
+
+    def settings(
+        page: Annotated[
+            Path | None, typer.Option(help="Write them into this page of the documentation, instead of printing them.")
+        ] = None,
+        check: Annotated[
+            bool,
+            typer.Option("--check", help="Write nothing; exit status 1 if the page is stale, 2 if it cannot be used."),
+        ] = False,
+    ) -> None:
+        """Print every setting: its default, its meaning, the values that it takes."""
+        _show_or_write(settings_class, program, page, check=check)
+
+    return settings
+
+
+def _show_or_write(settings_class: type[SettingsGroup], program: str, page: Path | None, *, check: bool) -> None:
     """Print every setting, or bring a page up to date; with `check` only see whether it is.
 
     Raises:

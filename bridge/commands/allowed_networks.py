@@ -26,7 +26,8 @@ async def examine_networks(settings: InspectionSettings) -> list[Finding]:
         return [Finding(SUBJECT, True, f"{static} of BRIDGE_ALLOWED_NETWORKS")]
     if not settings.im_apps:
         told = "BRIDGE_ALLOWED_NETWORKS is auto, and BRIDGE_IM_APPS is not set here: the ingress does not start so"
-        return [Finding(SUBJECT, False, told)]
+        # Where BRIDGE_APPS is not set either, there is no ingress that would not start.
+        return [Finding(SUBJECT, not settings.apps, told, is_note=not settings.apps)]
     lists = [
         ListId(app_id, nettype) for app_id in settings.im_apps for nettype in NETTYPES[settings.allowed_networks_region]
     ]

@@ -17,6 +17,7 @@ from bridge.normalize.differences import DRIFT_PATH, OTHER, Difference, DriftRep
 from bridge.normalize.shapes import HIDDEN_NAME
 from bridge.settings import InspectionSettings
 from common.admin_address import admin_page, asked_host
+from common.command_failed import CommandFailedError
 from common.program import command_line
 from common.settings import load_settings
 from common.terminal import Output, is_terminal, plural, printable, show_table
@@ -33,19 +34,6 @@ ELSEWHERE = (
 )
 
 
-class NoReportError(Exception):
-    """There is nobody to be asked, or who was asked told nothing. The message says what to do.
-
-    Args:
-        message: for people.
-        exit_status: of the command.
-    """
-
-    def __init__(self, message: str, *, exit_status: int = 1) -> None:
-        super().__init__(message)
-        self.exit_status = exit_status
-
-
 def run(pattern: str, *, urls: Sequence[str], as_json: bool, as_report: bool) -> None:
     """Show what differed; for the arguments see `bridge.commands.drift`.
 
@@ -56,7 +44,7 @@ def run(pattern: str, *, urls: Sequence[str], as_json: bool, as_report: bool) ->
     try:
         addresses = list(dict.fromkeys(map(_page_at, urls))) or [_own_page(load_settings(InspectionSettings))]
         report = _told(merged(asyncio.run(_ask(addresses))))
-    except NoReportError as error:
+    except CommandFailedError as error:
         output.error(str(error))
         raise typer.Exit(error.exit_status) from None
     wanted = pattern.lower()
@@ -81,10 +69,10 @@ def _own_page(settings: InspectionSettings) -> URL:
     """Where the ingress with these settings tells it, asked on its own machine.
 
     Raises:
-        NoReportError: it has no admin port, or none that can be asked.
+        CommandFailedError: it has no admin port, or none that can be asked.
     """
     if settings.admin_port == 0:
-        raise NoReportError(
+        raise CommandFailedError(
             "BRIDGE_ADMIN_PORT is 0, so the ingress has no port on which it can be asked. Give it one and start it"
             " again, or name that of another with --url",
             exit_status=2,
@@ -93,7 +81,7 @@ def _own_page(settings: InspectionSettings) -> URL:
     try:
         return URL.build(scheme="http", host=host, port=settings.admin_port, path=DRIFT_PATH)
     except ValueError:
-        raise NoReportError(
+        raise CommandFailedError(
             f"BRIDGE_ADMIN_HOST is {host!r}, which is no address or name of a host", exit_status=2
         ) from None
 
@@ -102,19 +90,19 @@ def _page_at(url: str) -> URL:
     """The page at an admin address.
 
     Raises:
-        NoReportError: it is none.
+        CommandFailedError: it is none.
     """
     try:
         return admin_page(url, DRIFT_PATH)
     except ValueError as error:
-        raise NoReportError(str(error), exit_status=2) from None
+        raise CommandFailedError(str(error), exit_status=2) from None
 
 
 async def _ask(addresses: Sequence[URL]) -> list[DriftReport]:
     """What each of them tells.
 
     Raises:
-        NoReportError: one does not.
+        CommandFailedError: one does not.
     """
     timeout = aiohttp.ClientTimeout(total=REPLY_TIMEOUT_S)
     async with aiohttp.ClientSession(timeout=timeout) as session:
@@ -125,11 +113,11 @@ def _told(report: DriftReport) -> DriftReport:
     """The report, if a process told anything.
 
     Raises:
-        NoReportError: none did.
+        CommandFailedError: none did.
     """
     if report.since:
         return report
-    raise NoReportError(
+    raise CommandFailedError(
         f"the ingress runs, and {'none of its processes answers' if report.silent else 'does not serve yet'}: ask again"
         " in a moment, and see its log"
     )
@@ -141,23 +129,25 @@ async def _report_of(session: aiohttp.ClientSession, address: URL) -> DriftRepor
     try:
         return msgspec.json.decode(await _page(session, address), type=DriftReport)
     except _NoPageError as error:
-        raise NoReportError(f"{at} {error}") from error
+        raise CommandFailedError(f"{at} {error}") from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise NoReportError(f"{at} answers, but not as the admin port of an ingress of this version does") from error
+        raise CommandFailedError(
+            f"{at} answers, but not as the admin port of an ingress of this version does"
+        ) from error
     except UnicodeError as error:  # of the name of a host
-        raise NoReportError(f"{at} names no host that there can be", exit_status=2) from error
+        raise CommandFailedError(f"{at} names no host that there can be", exit_status=2) from error
     except TimeoutError as error:
-        raise NoReportError(f"{at} did not answer within {REPLY_TIMEOUT_S:.0f} s") from error
+        raise CommandFailedError(f"{at} did not answer within {REPLY_TIMEOUT_S:.0f} s") from error
     except aiohttp.ClientConnectorCertificateError as error:
-        raise NoReportError(f"{at} is not asked: {why_unreachable(error.certificate_error)}") from error
+        raise CommandFailedError(f"{at} is not asked: {why_unreachable(error.certificate_error)}") from error
     except aiohttp.ClientConnectorError as error:
-        raise NoReportError(
+        raise CommandFailedError(
             f"nothing answers at {at} ({why_unreachable(error.os_error)}). Does the ingress run, and is this its"
             f" BRIDGE_ADMIN_PORT? {ELSEWHERE}"
         ) from error
     except aiohttp.ClientError as error:
         # Not the error's own words: they may be pages of what another service sends.
-        raise NoReportError(
+        raise CommandFailedError(
             f"{at} does not answer as HTTP does ({type(error).__name__}): is this the port of another service?"
         ) from error
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import typer
 
-from bridge.settings import InspectionSettings
+from bridge.settings import RescueSettings
 from common.settings import load_settings
 from common.terminal import Output, printable
 
@@ -19,7 +19,7 @@ def existing_folder(folder: Path | None) -> Path:
     Raises:
         typer.Exit: with 2, where it is none.
     """
-    place = folder or load_settings(InspectionSettings).journal_dir
+    place = folder or load_settings(RescueSettings).journal_dir
     with told_in_a_line(place):
         if place.is_dir():
             return place

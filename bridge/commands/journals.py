@@ -24,7 +24,7 @@ from bridge.journal.store import DamagedError
 from bridge.process.status_socket import remove_dead_sockets
 from bridge.publish.draining import Drained, drain_folder
 from bridge.publish.quarantine import Quarantine
-from bridge.settings import InspectionSettings
+from bridge.settings import RescueSettings
 from common import logs
 from common.interrupts import be_interruptible
 from common.kafka import diagnosis
@@ -122,7 +122,7 @@ def _quarantined(folder: Path) -> Iterator[Record]:
 
 def drain(folder: Path | None, *, give_up_after_s: float, may_be_empty: bool, as_json: bool) -> None:
     """See `bridge.commands.journal.drain`."""
-    settings = load_settings(InspectionSettings)
+    settings = load_settings(RescueSettings)
     logs.configure(log_format=settings.log_format, level=settings.log_level)
     diagnosis.watch()
     place = existing_folder(folder or settings.journal_dir)

@@ -14,6 +14,7 @@ from yarl import URL
 
 from bridge.settings import InspectionSettings
 from common.admin_address import asked_host
+from common.command_failed import CommandFailedError
 from common.settings import load_settings
 from common.terminal import Output
 
@@ -36,19 +37,6 @@ class _Told(msgspec.Struct):
     reload: _Reload
 
 
-class NotReloadedError(Exception):
-    """It came to nothing; the message says why and what to do.
-
-    Args:
-        message: for people.
-        exit_status: of the command.
-    """
-
-    def __init__(self, message: str, *, exit_status: int = 1) -> None:
-        super().__init__(message)
-        self.exit_status = exit_status
-
-
 def run(*, timeout_s: float) -> None:
     """Reload the ingress whose admin port the settings name.
 
@@ -58,7 +46,7 @@ def run(*, timeout_s: float) -> None:
     output = Output()
     try:
         asyncio.run(_reload(_page(load_settings(InspectionSettings)), timeout_s))
-    except NotReloadedError as error:
+    except CommandFailedError as error:
         output.error(str(error))
         raise typer.Exit(error.exit_status) from None
     output.line("reloaded: program and settings are those of now, and every process is new")
@@ -66,7 +54,7 @@ def run(*, timeout_s: float) -> None:
 
 def _page(settings: InspectionSettings) -> URL:
     if settings.admin_port == 0:
-        raise NotReloadedError(f"BRIDGE_ADMIN_PORT is 0, so the ingress cannot be asked. {BY_HAND}", exit_status=2)
+        raise CommandFailedError(f"BRIDGE_ADMIN_PORT is 0, so the ingress cannot be asked. {BY_HAND}", exit_status=2)
     host = asked_host(settings.admin_host)
     return URL.build(scheme="http", host=host, port=settings.admin_port, path="/readyz")
 
@@ -76,7 +64,7 @@ async def _reload(page: URL, timeout_s: float) -> None:
         try:
             before = await _ask(session, page)
         except (aiohttp.ClientError, OSError, TimeoutError, msgspec.DecodeError) as error:
-            raise NotReloadedError(
+            raise CommandFailedError(
                 f"no ingress tells at {page} which process it is: is it `bridge serve` of this version, on this machine"
                 " and in this container (BRIDGE_ADMIN_HOST, BRIDGE_ADMIN_PORT)?",
                 exit_status=2,
@@ -86,21 +74,23 @@ async def _reload(page: URL, timeout_s: float) -> None:
             async with asyncio.timeout(timeout_s):
                 after = await _end(session, page, before.reload.number)
         except TimeoutError:
-            raise NotReloadedError(f"it is not done after {timeout_s:g} s, and goes on: see {page}") from None
+            raise CommandFailedError(f"it is not done after {timeout_s:g} s, and goes on: see {page}") from None
     match after.state:
         case "refused":
-            raise NotReloadedError(f"nothing was replaced, and all goes on as before: {after.problem}")
+            raise CommandFailedError(f"nothing was replaced, and all goes on as before: {after.problem}")
         case "failed":
-            raise NotReloadedError(f"the former processes go on, and it is tried again: {after.problem}")
+            raise CommandFailedError(f"the former processes go on, and it is tried again: {after.problem}")
 
 
 def _signal(pid: int) -> None:
     try:
         os.kill(pid, signal.SIGHUP)
     except PermissionError:
-        raise NotReloadedError(f"process {pid} is not yours: run this as the user of the ingress, or as root") from None
+        raise CommandFailedError(
+            f"process {pid} is not yours: run this as the user of the ingress, or as root"
+        ) from None
     except ProcessLookupError:
-        raise NotReloadedError(
+        raise CommandFailedError(
             f"the ingress is process {pid}, which is not here: run this in its container", exit_status=2
         ) from None
 

@@ -6,10 +6,21 @@ from collections.abc import Iterator
 from typing import ClassVar, Self
 
 from pydantic import Field, SecretStr, model_validator
+from pydantic_settings import (
+    BaseSettings,
+    DotEnvSettingsSource,
+    EnvSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
 
 from bridge.settings.bridge_settings import BridgeSettings
+from bridge.settings.journal import JournalSettings
+from bridge.settings.limits import LimitSettings
+from bridge.settings.processes import ProcessSettings
+from bridge.settings.topics import TopicSettings
 from common.secret_files import SecretFiles, variable_name
-from common.settings import meaning_of
+from common.settings import Settings, meaning_of
 
 DEV_APP = "1400000000"
 DEV_TOKEN = "dev-token"  # noqa: S105 - what `bridge dev` accepts where nothing is configured
@@ -38,6 +49,34 @@ class InspectionSettings(_WithoutSecrets):
     """Settings of commands that look at things and accept no callback: `apps` may be absent, and is empty then."""
 
     apps: dict[str, list[SecretStr]] = Field({}, validate_default=False, description=_APPS_MEANING)
+
+
+class _PublishingSettings(ProcessSettings, TopicSettings, JournalSettings, LimitSettings, Settings):
+    """What it takes to publish a journal."""
+
+    model_config = SettingsConfigDict(env_prefix="BRIDGE_")
+
+
+class RescueSettings(InspectionSettings):
+    """Settings of who publishes journals by hand, or looks at them: of all others not even what is wrong is read."""
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],  # noqa: ARG003 - those below are for fewer fields
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Read what publishing needs, and nothing else."""
+        read = _PublishingSettings
+        env, dotenv = EnvSettingsSource(read), DotEnvSettingsSource(read)
+        return super().settings_customise_sources(read, init_settings, env, dotenv, file_secret_settings)
+
+    def remarks(self) -> Iterator[str]:
+        """What is set for Kafka and may not do what is meant."""
+        yield from Settings.remarks(self)
 
 
 class DeveloperSettings(_WithoutSecrets):

@@ -8,7 +8,7 @@ SUMMARY = "Workers on the topic of events."
 COMMANDS = {
     "run": LazyCommand("consumers.commands.run:run", "Run a worker until SIGTERM or Ctrl-C."),
     "settings": LazyCommand(
-        "consumers.commands.settings:show_settings",
+        "consumers.commands.settings:settings",
         "Print every setting: its default, its meaning, the values that it takes.",
     ),
     "doctor": LazyCommand(

@@ -1,24 +1,8 @@
 """`consumers settings`: every setting of the workers."""
-# ruff: noqa: PLC0415 - see bridge/commands/__init__.py
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated
+from common.settings_command import settings_command
+from consumers.settings import ConsumersSettings
 
-import typer
-
-
-def show_settings(
-    page: Annotated[
-        Path | None, typer.Option(help="Write them into this page of the documentation, instead of printing them.")
-    ] = None,
-    check: Annotated[
-        bool, typer.Option("--check", help="Write nothing; exit status 1 if the page is stale, 2 if it cannot be used.")
-    ] = False,
-) -> None:
-    """Print every setting: its default, its meaning, the values that it takes."""
-    from common.settings_command import show_or_write
-    from consumers.settings import ConsumersSettings
-
-    show_or_write(ConsumersSettings, "consumers", page, check=check)
+settings = settings_command(ConsumersSettings, "consumers")

@@ -161,10 +161,29 @@ def test_nothing_is_changed_not_even_a_folder_is_made(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_that_no_app_is_set_is_a_finding_among_the_others(tmp_path: Path) -> None:
-    status, shown = doctor(tmp_path, BRIDGE_APPS="")
+def test_that_no_app_is_set_is_told_and_is_no_fault_where_journals_are_rescued(
+    broker: Broker, topics: Topics, tmp_path: Path
+) -> None:
+    topics.create(broker.bootstrap)
+    status, shown = doctor(
+        tmp_path,
+        BRIDGE_APPS="",
+        BRIDGE_ALLOWED_NETWORKS="auto",
+        BRIDGE_KAFKA_BOOTSTRAP_SERVERS=broker.bootstrap,
+        BRIDGE_TOPIC=topics.events,
+        BRIDGE_DLQ_TOPIC=topics.dlq,
+    )
+    assert status == 0, shown
+    apps, networks = (line for line in shown.splitlines() if line.startswith("note\t"))
+    assert "BRIDGE_APPS is not set here" in apps
+    assert "the ingress does not start without it" in apps
+    assert "BRIDGE_IM_APPS is not set here" in networks
+
+
+def test_where_no_app_is_set_all_else_is_tried_and_a_fault_is_one(tmp_path: Path) -> None:
+    status, shown = doctor(tmp_path, BRIDGE_APPS="", BRIDGE_KAFKA_BOOTSTRAP_SERVERS="127.0.0.1:1")
     assert status == 1
-    assert "BRIDGE_APPS is not set" in shown
+    assert "note\tapps\tBRIDGE_APPS is not set here" in shown
     assert "nothing listens there" in shown
 
 

@@ -205,7 +205,41 @@ def test_where_a_journal_is_rescued_the_secrets_of_the_ingress_need_not_be(
         BRIDGE_ALLOWED_NETWORKS="auto",
         BRIDGE_KAFKA_BOOTSTRAP_SERVERS=NOWHERE,
     )
-    assert "which is not here: this goes on without it" in ended.stderr
+    assert ("which is not here: this goes on without it" in ended.stderr) == (command[0] == "doctor")
     assert "error: BRIDGE" not in ended.stderr
     assert ended.stdout
     assert ended.returncode == (0 if command[0] == "journal" else 1)
+
+
+OF_THE_INGRESS = {
+    "BRIDGE_APPS": "no JSON",
+    "BRIDGE_IM_APPS_FILE": "/nowhere",
+    "BRIDGE_ALLOWED_NETWORKS": "everybody",
+    "BRIDGE_TRUSTED_PROXIES": "?",
+    "BRIDGE_PORT": "http",
+    "BRIDGE_PROXY_PROTOCOL": "on",
+    "BRIDGE_TLS_CERTIFICATE": "/nowhere",
+    "BRIDGE_DECISION_URLS": "no JSON",
+    "BRIDGE_TRACE_SHARE": "all",
+}
+
+
+def test_a_rescue_reads_no_setting_that_it_does_not_use(broker: Broker, topics: Topics, tmp_path: Path) -> None:
+    topics.create(broker.bootstrap)
+    left_behind(tmp_path, topics.events, 2)
+    settings = {
+        "BRIDGE_JOURNAL_DIR": str(tmp_path),
+        "BRIDGE_KAFKA_BOOTSTRAP_SERVERS": broker.bootstrap,
+        **OF_THE_INGRESS,
+    }
+    listed = run_bridge("journal", "list", cwd=tmp_path, **settings)
+    assert (listed.returncode, listed.stderr) == (0, "")
+    drained = run_bridge("journal", "drain", cwd=tmp_path, **settings)
+    assert drained.returncode == 0, drained.stderr
+    assert f"published 2 events to {topics.events}" in drained.stdout
+
+
+def test_a_rescue_says_which_setting_that_it_uses_is_wrong(tmp_path: Path) -> None:
+    ended = run_bridge("journal", "drain", str(tmp_path), BRIDGE_KAFKA_SASL_PASSWORD_FILE="/nowhere")
+    assert ended.returncode == 2
+    assert "BRIDGE_KAFKA_SASL_PASSWORD_FILE" in ended.stderr
