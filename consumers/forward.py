@@ -50,6 +50,7 @@ from yarl import URL
 from common.logs import Throttle, fields
 from common.query_string import unsigned
 from common.tracing.context import TRACEPARENT, TRACESTATE
+from common.tracing.tracer import Span
 from consumers.errors import PoisonError, RetryLater, WorkerRefusedError
 from consumers.metrics import FORWARD_POSTS, FORWARD_WITHOUT_ORIGINAL
 from consumers.worker import BaseWorker, Context
@@ -178,13 +179,28 @@ class Forward(BaseWorker[OriginalCallback]):
             )
 
     async def _post(self, original: OriginalCallback) -> None:
+        span = self._context.begin_question(
+            "post to handler", original, http__request__method="POST", server__address=self._url.host or ""
+        )
+        error = "broken off: the batch comes again"
+        try:
+            await self._ask(original, span)
+            error = ""
+        except (RetryLater, PoisonError) as failed:
+            error = str(failed)
+            raise
+        finally:
+            if span is not None:
+                span.end(error=error)
+
+    async def _ask(self, original: OriginalCallback, span: Span | None) -> None:
         assert self._session is not None, "a worker is started before it handles"
         query = "&".join(part for part in (self._own_query, original.query) if part)
         try:
             async with self._session.post(
                 URL(f"{self._url}?{query}", encoded=True),  # or it would be written in another way than it was signed
                 data=original.body,
-                headers=self._headers(original, query),
+                headers=self._headers(original, query, span),
                 allow_redirects=False,
             ) as response:
                 status = response.status
@@ -203,6 +219,8 @@ class Forward(BaseWorker[OriginalCallback]):
             raise RetryLater(f"{self._shown_url} {_why_unanswered(error)}") from error
         except ValueError as error:
             raise PoisonError(original, f"its id is none that HTTP can carry ({type(error).__name__})") from error
+        if span is not None:
+            span.note(http__response__status_code=status)
         self._count(f"{status // 100}xx", connected=True)
         if 200 <= status < 300:
             return
@@ -210,13 +228,13 @@ class Forward(BaseWorker[OriginalCallback]):
             raise PoisonError(original, f"{self._shown_url} answers with HTTP status {status}")
         raise RetryLater(f"{self._shown_url} answers with HTTP status {status}")
 
-    def _headers(self, original: OriginalCallback, query: str) -> dict[str, str]:
+    def _headers(self, original: OriginalCallback, query: str, span: Span | None) -> dict[str, str]:
         timestamp = str(int(time.time()))
         headers = {
             "Content-Type": "application/json",
             "X-Im-Bridge-Event-Id": original.event_id,
             "X-Im-Bridge-Timestamp": timestamp,
-            **self._context.trace_headers(original),
+            **(self._context.trace_headers(original) if span is None else span.context.http_headers),
         }
         if secret := self._settings.latest().forward_secret:
             key = secret.get_secret_value().encode()

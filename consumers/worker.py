@@ -30,6 +30,7 @@ from aiokafka import ConsumerRecord
 from bridge.events import Event, InvalidEventError, parse_event
 from common.topic import Topic
 from common.tracing.context import TraceContext, context_of
+from common.tracing.tracer import AttributeValue, Span, SpanRole, Tracer
 from consumers.event_type import leading_type
 from consumers.metrics import Metrics
 from consumers.settings import ConsumersSettings
@@ -115,15 +116,36 @@ class Context:
     KafkaError while Kafka is away."""
     span_context: Callable[[str, int, int], TraceContext | None] = no_span
     """Topic, partition and offset of a record that is being handled → the context of the span of that."""
+    tracer: Tracer | None = None
+    """What makes spans of what is done because of a record; None: nobody wants any."""
 
     def trace_headers(self, carrier: Carrier) -> dict[str, str]:
         """Headers for an HTTP request that is sent because of a record, so that it belongs to the record's trace.
 
         `traceparent`, and `tracestate` where there is one; none where the record belongs to no trace.
         """
-        span = self.span_context(carrier.topic, carrier.partition, carrier.offset)
-        context = span or context_of(carrier.headers)
+        context = self._trace_of(carrier)
         return {} if context is None else context.http_headers
+
+    def record_headers(self, carrier: Carrier) -> list[tuple[str, bytes]]:
+        """The same for a record that is written because of another one."""
+        return [(name, value.encode()) for name, value in self.trace_headers(carrier).items()]
+
+    def begin_question(self, name: str, carrier: Carrier, **attributes: AttributeValue) -> Span | None:
+        """A span of asking somebody else because of a record, to be ended by the caller; None: it is not traced here.
+
+        Args:
+            name: what is done, of few values.
+            carrier: what carried the record, which is being handled.
+            attributes: as of `Span.note`.
+        """
+        parent = self.span_context(carrier.topic, carrier.partition, carrier.offset)
+        if parent is None or self.tracer is None:
+            return None
+        return self.tracer.begin(name, SpanRole.ASKS, parent, began_ns=None, **attributes)
+
+    def _trace_of(self, carrier: Carrier) -> TraceContext | None:
+        return self.span_context(carrier.topic, carrier.partition, carrier.offset) or context_of(carrier.headers)
 
 
 M = TypeVar("M")

@@ -23,12 +23,15 @@ class OutageLog:
         self._told_at: float | None = None
         """When an outage was told last, of the monotonic clock; None while there is none that was told."""
         self._is_draining = False
+        self._seen_at: float | None = None
+        """Since when it is seen: it may have begun before this process, or be over before that connects."""
 
     def tell(self, kafka: KafkaStatus, waiting: WaitingStatus, disk: DiskStatus) -> None:
         """Log what is due; to be called about once a second."""
         now = time.monotonic()
-        if kafka.state != "confirming":
-            if kafka.since_s >= TOLD_AFTER_S and (
+        self._seen_at = None if kafka.state == "confirming" else self._seen_at if self._seen_at is not None else now
+        if self._seen_at is not None:
+            if now - self._seen_at >= TOLD_AFTER_S and (
                 self._told_at is None or self._is_draining or now - self._told_at >= TOLD_EVERY_S
             ):
                 self._told_at, self._is_draining = now, False

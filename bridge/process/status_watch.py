@@ -10,12 +10,14 @@ import socket
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from importlib.metadata import version
 from typing import Literal, NamedTuple
 
 from bridge.ingress.refusals import RefusalCount
 from bridge.journal.journal import Journal
-from bridge.process.outage_log import OutageLog
+from bridge.process.outage_log import TOLD_AFTER_S, OutageLog
+from bridge.process.outage_mark import OutageMark
 from bridge.process.status import DiskStatus, KafkaStatus, ProcessStatus, WaitingStatus
 from bridge.publish.publisher import Publisher
 from common.logs import fields
@@ -57,7 +59,8 @@ class StatusWatch:
         self._servers = servers
         self._process = process
         self._started = self._changed = time.time()
-        self._confirms = False
+        self._confirms = self._has_confirmed = False
+        self._mark = OutageMark(journal.folder)
         self._samples: deque[_Sample] = deque(maxlen=SAMPLES)
         self._free_bytes: int | None = None
         self._outage_log = OutageLog()
@@ -86,6 +89,7 @@ class StatusWatch:
         now = time.monotonic()
         if self._publisher.confirms != self._confirms:
             self._confirms = not self._confirms
+            self._has_confirmed = True  # Now, or before this.
             self._changed = time.time()
             self._samples.clear()  # What grew until now drains from now on, or the other way.
         if not self._samples or now - self._samples[-1].at >= SAMPLE_INTERVAL_S:
@@ -97,6 +101,20 @@ class StatusWatch:
         self._free_bytes = None
         with contextlib.suppress(OSError):
             self._free_bytes = await self._journal.on_disk(self._read_free_bytes)
+        with contextlib.suppress(OSError):
+            await self._see_to_mark()
+
+    async def _see_to_mark(self) -> None:
+        """Take the beginning of an outage from who saw it, and leave ours to who comes after us."""
+        if self._confirms:
+            await self._journal.on_disk(self._mark.remove)
+            return
+        if not self._has_confirmed:
+            noted = await self._journal.on_disk(self._mark.read)
+            if noted is not None and not self._has_confirmed:
+                self._changed = min(self._changed, noted)
+        if time.time() - self._changed >= TOLD_AFTER_S:
+            await self._journal.on_disk(partial(self._mark.note, self._changed))
 
     def _read_free_bytes(self) -> int:
         space = os.statvfs(self._journal.folder)

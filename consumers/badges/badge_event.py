@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Annotated
 
 import msgspec
+from aiokafka import ConsumerRecord
 
 from bridge.events import AllConversationsRead, ConversationRead, InvalidEventError, MessageRecalled, MessageSent
 from common.timestamps import unix_ms
@@ -43,6 +45,31 @@ class BadgeEvent(msgspec.Struct, gc=False):
     time: _Instant
     receivedtime: _Instant
     data: _Data
+
+    @property
+    def owner(self) -> Owner:
+        """Whose badge it is about, if it is about its subject."""
+        return Owner(self.source.rpartition("/")[2], self.subject)
+
+
+class TracedBadgeEvent(BadgeEvent, gc=False, kw_only=True):
+    """One whose record says which trace it belongs to: where it came from, for the records that are made of it."""
+
+    topic: str
+    partition: int
+    offset: int
+    headers: Sequence[tuple[str, bytes]]
+
+    @classmethod
+    def of(cls, event: BadgeEvent, record: ConsumerRecord) -> TracedBadgeEvent:
+        """The event that a record carried."""
+        return cls(
+            **{name: getattr(event, name) for name in event.__struct_fields__},
+            topic=record.topic,
+            partition=record.partition,
+            offset=record.offset,
+            headers=record.headers,
+        )
 
 
 class _TypeOnly(msgspec.Struct, gc=False):
@@ -100,7 +127,7 @@ def collect(event: BadgeEvent, events: dict[Owner, Events]) -> None:
         return
     time, received = event.time, event.receivedtime
     by_receipt = time == received or (time > received and time - received > MAX_AHEAD)
-    owner = Owner(event.source.rpartition("/")[2], account)
+    owner = event.owner
     of_owner = events.get(owner)
     if of_owner is None:
         of_owner = events[owner] = []

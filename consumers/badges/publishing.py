@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
@@ -11,28 +11,46 @@ from consumers.worker import Context, OutgoingRecord
 
 _HEADERS = [("content-type", b"application/json")]
 
+Traces = Mapping[Owner, Sequence[tuple[str, bytes]]]
+"""Headers by which the record of a badge belongs to the trace of the event that it was made of."""
+NO_TRACES: Traces = {}
+
 _encode = msgspec.json.Encoder().encode
 
 
-async def publish_badges(context: Context, badges: Iterable[Badge]) -> None:
+async def publish_badges(context: Context, badges: Iterable[Badge], traces: Traces = NO_TRACES) -> None:
     """Write badges to their topic, one record each, and wait until they are confirmed.
+
+    Args:
+        context: of the worker.
+        badges: what is written.
+        traces: of those that belong to one.
 
     Raises:
         RetryLater: Kafka is away.
     """
-    records = [OutgoingRecord(f"{badge.app_id}:{badge.account}".encode(), _encode(badge), _HEADERS) for badge in badges]
+    records = [
+        OutgoingRecord(f"{badge.app_id}:{badge.account}".encode(), _encode(badge), _headers(badge, traces))
+        for badge in badges
+    ]
     if records:
         await context.producer.publish(context.settings.badges_topic, records)
 
 
-async def publish_latest(context: Context, store: BadgeStore, badges: Sequence[Badge]) -> None:
+def _headers(badge: Badge, traces: Traces) -> Sequence[tuple[str, bytes]]:
+    return _HEADERS if not traces else [*_HEADERS, *traces.get(Owner(badge.app_id, badge.account), ())]
+
+
+async def publish_latest(
+    context: Context, store: BadgeStore, badges: Sequence[Badge], traces: Traces = NO_TRACES
+) -> None:
     """Write badges that others may change meanwhile: those that changed are written again, until the topic is as Redis.
 
     Raises:
         RetryLater: Kafka or Redis is away.
     """
     while badges:
-        await publish_badges(context, badges)
+        await publish_badges(context, badges, traces)
         badges = await changed_badges(store, badges)
 
 

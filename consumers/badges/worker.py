@@ -16,7 +16,8 @@ from common.logs import fields
 from common.program import command_line
 from common.timestamps import rfc3339
 from common.topic import Topic
-from consumers.badges.badge_event import BadgeEvent, collect, read_badge_event
+from common.tracing.context import TRACEPARENT
+from consumers.badges.badge_event import BadgeEvent, TracedBadgeEvent, collect, read_badge_event
 from consumers.badges.publishing import changed_badges, publish_badges, publish_latest
 from consumers.badges.store import Badge, BadgeStore, Events, Owner, StoreState, UpdateMode
 from consumers.errors import RetryLater
@@ -47,7 +48,10 @@ class Badges(BaseWorker[BadgeEvent]):
         Raises:
             InvalidEventError: the record carries no event.
         """
-        return read_badge_event(record.value)
+        event = read_badge_event(record.value)
+        if event is not None and any(name == TRACEPARENT for name, _ in record.headers):
+            return TracedBadgeEvent.of(event, record)
+        return event
 
     async def start(self, context: Context) -> None:
         """Connect to Redis and see that it can keep badges, and still has those that it was given.
@@ -78,13 +82,17 @@ class Badges(BaseWorker[BadgeEvent]):
         Every badge is written to the topic, changed or not: a crash between the two steps heals at the redelivery.
         """
         badges = await self.update(batch)
+        # Of several events that one record is made of, the last says to which trace that belongs.
+        traces = {
+            event.owner: self._context.record_headers(event) for event in batch if isinstance(event, TracedBadgeEvent)
+        }
         if not self._context.alone:
-            await publish_latest(self._context, self._store, badges)
+            await publish_latest(self._context, self._store, badges, traces)
             return
-        await self.publish(badges)
+        await publish_badges(self._context, badges, traces)
         if stale := [badge for badge in badges if badge.stale]:
             # While Kafka was slow `reconcile` may have resolved and published them; ours would be the last of the two.
-            await publish_latest(self._context, self._store, await changed_badges(self._store, stale))
+            await publish_latest(self._context, self._store, await changed_badges(self._store, stale), traces)
 
     async def update(self, batch: Iterable[BadgeEvent]) -> list[Badge]:
         """Apply events to the badges in Redis; returns those badges as they are stored then, changed or not.

@@ -133,6 +133,7 @@ class Runtime:
             self._metrics,
             resumes=self._resumes,
             span_context=spans.context if spans is not None else no_span,
+            tracer=self._tracer,
         )
         await self._start_worker(context)
         dead_letters = DeadLetters(self._producer, self._metrics, topic=self._settings.dlq_topic, group=self._group)

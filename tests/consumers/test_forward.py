@@ -16,10 +16,12 @@ from aiokafka import ConsumerRecord
 from consumers.errors import PoisonError, RetryLater, WorkerRefusedError
 from consumers.forward import Forward, OriginalCallback, signature
 from consumers.metrics import Metrics
+from consumers.runtime.process_spans import ProcessSpans
 from consumers.settings import ConsumersSettings
 from consumers.worker import Context
 from tests.support.badge_model import badge_event
 from tests.support.http_handler import HttpHandler
+from tests.support.spans import MemoryTracer
 
 SECRET = "between-us"
 
@@ -38,8 +40,11 @@ class ForwardHarness:
         self.metrics = Metrics("forward")
         self._settings = ConsumersSettings.model_validate({"forward_timeout_s": 10} | settings)
 
+    async def start(self, **traced: Any) -> None:
+        await self.worker.start(Context(self._settings, None, self.metrics, **traced))  # type: ignore[arg-type]
+
     async def __aenter__(self) -> Self:
-        await self.worker.start(Context(self._settings, None, self.metrics))  # type: ignore[arg-type]
+        await self.start()
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -94,6 +99,29 @@ async def test_a_post_belongs_to_the_trace_of_its_callback(handler: HttpHandler)
         (trace[0][1].decode(), "a=b"),
         (None, None),
     ]
+
+
+async def test_each_post_of_a_traced_callback_is_a_span_and_its_trace_goes_on_from_there(handler: HttpHandler) -> None:
+    traced, other = record(0, "a"), record(1, "b")
+    traced.headers = (*traced.headers, ("traceparent", b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"))
+    handler.status = lambda _: 200 if len(handler.posts) > 1 else 503
+    tracer = MemoryTracer()
+    spans = ProcessSpans(tracer, worker="forward", group="forward")
+    async with ForwardHarness(forward_url=handler.url) as harness:
+        await harness.start(span_context=spans.context, tracer=tracer)
+        with spans.handling([traced, other]):
+            with pytest.raises(RetryLater):
+                await harness.worker.handle(harness.read(traced, other))
+            await harness.worker.handle(harness.read(traced, other))
+    failed, posted, process = tracer.spans
+    assert (failed.name, posted.name, process.name) == ("post to handler", "post to handler", "process im.events")
+    assert [one.status.is_ok for one in (failed, posted)] == [False, True]
+    assert [(one.attributes or {}).get("http.response.status_code") for one in (failed, posted)] == [503, 200]
+    assert process.context is not None
+    assert {one.parent.span_id for one in (failed, posted) if one.parent} == {process.context.span_id}
+    sent = [{name.lower(): value for name, value in post.headers.items()} for post in handler.posts]
+    parents = [one["traceparent"].split("-")[2] if "traceparent" in one else None for one in sent]
+    assert parents == [*(f"{one.context.span_id:016x}" for one in (failed, posted) if one.context), None]
 
 
 @pytest.mark.parametrize("status", [400, 403, 404, 410, 422])

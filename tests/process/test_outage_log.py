@@ -39,9 +39,9 @@ def test_an_outage_is_told_once_a_minute_and_its_end_once(clock: list[float], ca
         log.tell(kafka(1), waiting(), disk())
         log.tell(kafka(3, state="confirming"), waiting(), disk())
         assert caplog.messages == [], "what is over at once is not told"
-        for second in range(121):
+        for second in range(126):
             clock[0] = 1000.0 + second
-            log.tell(kafka(5 + second), waiting(3, full_in_s=7300), disk())
+            log.tell(kafka(second), waiting(3, full_in_s=7300), disk())
         first, *others = caplog.messages
         assert len(others) == 2
         assert first == (
@@ -62,5 +62,19 @@ def test_an_outage_is_told_once_a_minute_and_its_end_once(clock: list[float], ca
 
 
 def test_a_disk_that_takes_nothing_is_told_with_why(clock: list[float], caplog: pytest.LogCaptureFixture) -> None:
-    OutageLog().tell(kafka(9), waiting(3), disk(ok=False))
+    log = OutageLog()
+    log.tell(kafka(4), waiting(3), disk(ok=False))
+    clock[0] += 5
+    log.tell(kafka(9), waiting(3), disk(ok=False))
     assert "the disk takes nothing (all of BRIDGE_JOURNAL_MAX_BYTES is used): callbacks are refused" in caplog.text
+
+
+def test_an_outage_that_began_before_the_process_is_told_when_it_lasts_and_not_while_that_connects(
+    clock: list[float], caplog: pytest.LogCaptureFixture
+) -> None:
+    log = OutageLog()
+    log.tell(kafka(3600), waiting(3), disk())
+    assert not caplog.messages
+    clock[0] += 5
+    log.tell(kafka(3605), waiting(3), disk())
+    assert "Kafka has confirmed nothing for 60 min" in caplog.text

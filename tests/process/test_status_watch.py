@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -9,6 +12,7 @@ import pytest
 
 from bridge.journal.budget import DiskBudget
 from bridge.journal.journal import Journal
+from bridge.process.outage_mark import NAME, OutageMark
 from bridge.process.status_watch import StatusWatch
 from bridge.publish.publisher import Publisher
 
@@ -16,12 +20,18 @@ from bridge.publish.publisher import Publisher
 class WatchedParts:
     """A journal and a publisher of which only figures are known."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
         self.now = 1_000_000.0
         monkeypatch.setattr("bridge.process.status_watch.time.monotonic", lambda: self.now)
         monkeypatch.setattr("bridge.process.status_watch.time.time", lambda: self.now)
         self.journal: Any = SimpleNamespace(
-            budget=DiskBudget(1_000_000), folder="/j", disk_ok=True, disk_problem="", file_names=[], oldest_ms=None
+            budget=DiskBudget(1_000_000),
+            folder=folder,
+            disk_ok=True,
+            disk_problem="",
+            file_names=[],
+            oldest_ms=None,
+            on_disk=self.on_disk,
         )
         self.publisher: Any = SimpleNamespace(
             topic="im.events",
@@ -32,7 +42,31 @@ class WatchedParts:
             quarantine=SimpleNamespace(usage=SimpleNamespace(files=0, bytes=0)),
         )
         self.hold(0)
+        self.begin()
+
+    def begin(self) -> None:
+        """Let a process begin."""
         self.watch = StatusWatch(cast(Journal, self.journal), cast(Publisher, self.publisher), servers="kafka:9092")
+
+    @staticmethod
+    async def on_disk(function: Callable[[], Any]) -> Any:
+        return function()
+
+    def look(self) -> None:
+        """Let it watch once, as it does now and then."""
+
+        async def once() -> None:
+            async def see_to_socket() -> None: ...
+
+            watching = asyncio.create_task(self.watch.run(see_to_socket))
+            for _ in range(20):  # The clock stands still: what is to happen happens in some rounds of the loop.
+                await asyncio.sleep(0)
+            watching.cancel()
+
+        asyncio.run(once())
+
+    def lose_kafka(self) -> None:
+        self.publisher.confirms, self.publisher.state = False, "away"
 
     def hold(self, size: int) -> None:
         self.journal.budget.stored_bytes = size
@@ -46,8 +80,8 @@ class WatchedParts:
 
 
 @pytest.fixture
-def parts(monkeypatch: pytest.MonkeyPatch) -> WatchedParts:
-    return WatchedParts(monkeypatch)
+def parts(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> WatchedParts:
+    return WatchedParts(monkeypatch, tmp_path)
 
 
 def test_growth_leads_to_the_time_when_it_is_full_and_a_drain_to_its_end(parts: WatchedParts) -> None:
@@ -78,3 +112,60 @@ def test_of_a_moment_no_growth_is_told_and_of_standing_still_no_end(parts: Watch
     parts.pass_seconds(70)
     waiting = parts.watch.waiting()
     assert (waiting.bytes_per_s, waiting.full_at, waiting.drained_at) == (0.0, None, None)
+
+
+def test_a_process_that_begins_in_an_outage_tells_since_when_that_is(parts: WatchedParts) -> None:
+    parts.lose_kafka()
+    parts.pass_seconds(3600)
+    parts.look()
+    began = parts.watch.kafka().since
+    for _ in range(2):  # One after the other: each tells what the first one saw.
+        parts.now += 60
+        parts.begin()
+        parts.look()
+        assert parts.watch.kafka().since == began
+    assert parts.watch.kafka().since_s == 3720
+
+
+def test_an_outage_that_is_over_is_none_of_the_next(parts: WatchedParts) -> None:
+    parts.lose_kafka()
+    parts.pass_seconds(3600)
+    parts.look()
+    parts.publisher.confirms, parts.publisher.state = True, "confirming"
+    parts.pass_seconds(1)
+    parts.look()
+    parts.now += 3600
+    parts.lose_kafka()
+    parts.begin()
+    parts.look()
+    assert parts.watch.kafka().since_s == 0
+
+
+def test_a_process_to_which_kafka_confirmed_knows_itself_since_when_it_does_not(parts: WatchedParts) -> None:
+    OutageMark(parts.journal.folder).note(parts.now - 3600)
+    parts.pass_seconds(1)
+    parts.lose_kafka()
+    parts.pass_seconds(10)
+    parts.look()
+    assert parts.watch.kafka().since_s == 9
+
+
+@pytest.mark.parametrize("held", ["", "soon", "nan", "-5", "99999999999", "1e300"])
+def test_a_note_that_can_not_be_is_none(held: str, tmp_path: Path) -> None:
+    (tmp_path / NAME).write_text(held)
+    mark = OutageMark(tmp_path)
+    assert mark.read() is None
+    mark.note(1000.0)
+    assert mark.read() == 1000.0
+
+
+def test_a_folder_that_takes_nothing_keeps_nobody_from_watching(
+    parts: WatchedParts, caplog: pytest.LogCaptureFixture
+) -> None:
+    parts.journal.folder = parts.journal.folder / "gone"
+    parts.lose_kafka()
+    parts.begin()
+    parts.pass_seconds(60)
+    parts.look()
+    assert parts.watch.kafka().since_s == 60
+    assert "could not be watched" not in caplog.text

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import os
 import signal
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import orjson
+import pytest
 
+from bridge.process.outage_mark import NAME
 from tests.conftest import MakeIngress
 from tests.support.broker import Broker
 from tests.support.callbacks import recalled
 from tests.support.commands import IngressProcess, run_bridge
 from tests.support.ports import free_port
+from tests.support.reloading import NOWHERE, PATIENT_S, is_back, reload
 from tests.support.topic import wait_for_events
 from tests.support.waiting import wait_until
 
@@ -26,7 +30,8 @@ def status(bridge: IngressProcess) -> tuple[int, dict[str, Any]]:
 
 
 def files(folder: Path) -> dict[str, int]:
-    return {path.name: path.stat().st_size for path in folder.iterdir()}
+    """All but the note of an outage, which the processes write when it has lasted for some seconds."""
+    return {path.name: path.stat().st_size for path in folder.iterdir() if path.stem != NAME}
 
 
 def wait_for_processes(bridge: IngressProcess, count: int) -> None:
@@ -131,6 +136,25 @@ def test_since_when_kafka_is_frozen_is_told_and_when_all_is_well_again(
     assert bridge.terminate() == 0
     assert "stay on disk" not in bridge.output()
     assert list(bridge.journal_dir.glob("*.status")) == []
+
+
+@pytest.mark.slow
+def test_whoever_comes_after_a_reload_or_a_kill_tells_since_when_kafka_is_away(ingress: MakeIngress) -> None:
+    bridge = ingress(NOWHERE)
+    wait_for_processes(bridge, 1)
+    since = status(bridge)[1]["processes"][0]["kafka"]["since"]
+    wait_until((bridge.journal_dir / NAME).exists, timeout=120, what="the note of the outage")
+    first = bridge.server_pid
+    reload(bridge, 1)
+    second = bridge.server_pid
+    os.kill(second, signal.SIGKILL)
+    bridge.wait_for(partial(is_back, bridge, second), timeout=PATIENT_S, what="another process")
+
+    def serving() -> bool:
+        told = status(bridge)[1]["processes"]
+        return [one["pid"] not in {first, second} and one["kafka"]["since"] == since for one in told] == [True]
+
+    wait_until(serving, timeout=PATIENT_S, what="the third process to tell what the first one saw")
 
 
 def test_a_full_journal_is_told_with_its_setting_and_at_the_stop_what_stays_on_disk(ingress: MakeIngress) -> None:

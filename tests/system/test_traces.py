@@ -57,6 +57,8 @@ def test_one_trace_leads_from_a_callback_to_its_badge(
     assert receive.began_ns <= process.began_ns
     [message] = read_all(broker.bootstrap, topics.events)
     assert dict(message.headers)["traceparent"].decode().split("-")[1:3] == [receive.trace_id, receive.span_id]
+    [badge] = read_all(broker.bootstrap, topics.badges)
+    assert dict(badge.headers)["traceparent"].decode().split("-")[1:3] == [process.trace_id, process.span_id]
     assert (server.terminate(), consumers.terminate()) == (0, 0)
 
 

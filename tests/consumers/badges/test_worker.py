@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import orjson
+from aiokafka import ConsumerRecord
 
 from consumers.badges import Badges
 from consumers.badges.badge_event import read_badge_event
@@ -40,3 +41,31 @@ async def test_the_topic_ends_with_the_resolved_badge_although_the_worker_was_sl
     await worker.handle([event])
     await worker.stop()
     assert [(badge["unread"], badge["stale"]) for badge in published] == [(None, True), (5, False)]
+
+
+async def test_the_record_of_a_badge_belongs_to_the_trace_of_the_event_that_it_was_made_of(
+    store: BadgeStore, redis_server: RedisServer
+) -> None:
+    written: list[OutgoingRecord] = []
+
+    class Kafka:
+        async def publish(self, _topic: str, records: list[OutgoingRecord]) -> None:
+            written.extend(records)
+
+    def record(offset: int, account: str, *headers: tuple[str, bytes]) -> ConsumerRecord:
+        value = orjson.dumps(badge_event(f"e{offset}", account, 3, time=NOON_MS + offset))
+        return ConsumerRecord("im.events", 0, offset, 1, 0, account.encode(), value, None, 0, 0, headers)
+
+    trace = [("traceparent", b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"), ("tracestate", b"a=b")]
+    older = ("traceparent", b"00-1af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")
+    worker = Badges()
+    settings = ConsumersSettings.model_validate({"redis_url": redis_server.url})
+    await worker.start(Context(settings, Kafka(), Metrics("badges")))  # type: ignore[arg-type]
+    records = [record(0, "traced", older), record(1, "traced", *trace), record(2, "other", ("traceparent", b"none"))]
+    await worker.handle([event for one in records if (event := worker.read(one)) is not None])
+    await worker.stop()
+    plain = ("content-type", b"application/json")
+    assert {one.key.partition(b":")[2]: [*one.headers] for one in written} == {
+        b"traced": [plain, *trace],
+        b"other": [plain],
+    }

@@ -1,0 +1,57 @@
+"""Since when Kafka confirms nothing, in a file beside the journals: a process that begins in an outage tells it, too.
+
+Whoever comes after a reload, a restart or a `kill -9` has seen no more of the outage than its own time. All processes
+of a folder write the one file, the earliest time stays, and who is confirmed something removes it.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+from bridge.journal.own_file import ForeignError, opened
+
+NAME = "kafka-away-since"
+MAX_BYTES = 64
+
+
+class OutageMark:
+    """The file. All of it waits for the disk, and none of it matters enough to be synced.
+
+    Args:
+        folder: of the journals.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._path = folder / NAME
+
+    def read(self) -> float | None:
+        """Since when, as Unix seconds; None where there is no outage that anybody noted."""
+        try:
+            with opened(self._path) as file:
+                since = float(file.read(MAX_BYTES))
+        except (OSError, ForeignError, ValueError):
+            return None
+        return since if 0 < since <= time.time() else None
+
+    def note(self, since: float) -> None:
+        """Note an outage, unless one is noted that began before.
+
+        Raises:
+            OSError: the disk does not take it.
+        """
+        noted = self.read()
+        if noted is not None and noted <= since:
+            return
+        unfinished = self._path.with_suffix(f".{os.getpid()}")
+        unfinished.write_text(f"{since!r}\n")
+        unfinished.replace(self._path)
+
+    def remove(self) -> None:
+        """It is over.
+
+        Raises:
+            OSError: the disk does not take it.
+        """
+        self._path.unlink(missing_ok=True)
