@@ -79,14 +79,19 @@ def is_terminal() -> bool:
     return _Console().is_terminal
 
 
-def show_table(headers: Sequence[str], rows: Iterable[Sequence[str | Text]]) -> None:
+def show_table(headers: Sequence[str], rows: Iterable[Sequence[str | Text]], *, always_headed: bool = False) -> None:
     """Print a table; where standard output is no terminal, its rows as lines with tabs for programs.
 
     The first column, of names to be copied, is never cut.
+
+    Args:
+        headers: of the columns.
+        rows: their cells.
+        always_headed: where it is no terminal, too: for what people read also in a log or a chat.
     """
     console = _Console()
     if not console.is_terminal:
-        for row in rows:
+        for row in [headers, *rows] if always_headed else rows:
             print("\t".join(printable(str(cell)) for cell in row))  # noqa: T201
         return
     table = Table()

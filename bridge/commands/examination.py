@@ -24,6 +24,7 @@ from common.kafka.examination import connection_problem, examine_kafka
 from common.kafka.topics import max_message_bytes
 from common.settings import load_settings, meaning_of
 from common.terminal import plural
+from common.text import byte_size
 from common.topic import Topic
 
 SYNC_COUNT = 20
@@ -126,7 +127,7 @@ async def _journal(settings: InspectionSettings) -> list[Finding]:
         Finding(
             "space for it",
             free > wanted,
-            f"{free / 2**30:.1f} GiB free; the journals may take {wanted / 2**30:.1f} GiB (BRIDGE_JOURNAL_MAX_BYTES)",
+            f"{byte_size(free)} free; the journals may take {byte_size(wanted)} (BRIDGE_JOURNAL_MAX_BYTES)",
         ),
     ]
 

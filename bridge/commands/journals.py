@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -58,7 +57,7 @@ def list_journals(folder: Path | None, *, as_json: bool) -> None:
         typer.echo(f"There are no journals in {place}.")
     else:
         rows = [row for journal in found for row in _rows(journal)]
-        show_table(HEADINGS, rows if sys.stdout.isatty() else [HEADINGS, *rows])
+        show_table(HEADINGS, rows, always_headed=True)
     if quarantined.files:
         records = plural(quarantined.files, "record that Kafka refuses", "records that Kafka refuses")
         typer.echo(f"{records} for good in quarantine ({quarantined.bytes:,} bytes): {quarantine.folder}")

@@ -25,8 +25,12 @@ PROCESSES = ("process", "pid", "state", "for", "events", "oldest", "room")
 REFUSALS = ("reason", "times", "last (UTC)", "reply", "app", "address")
 JOURNALS = ("journal", "owner", "size", "written")
 NOT_LOST = (
-    "nothing that was acknowledged is lost. Bring Kafka back. A restart loses nothing either: the next process on this"
-    " folder publishes what waits. Do not remove the folder, its files or its disk, and do not scale this ingress in"
+    "nothing that was acknowledged is lost. Bring Kafka back: what waits leaves by itself then. A restart loses nothing"
+    " either, and gains nothing. Do not remove the folder, its files or its disk, and do not scale this ingress in"
+)
+MORE_TIME = (
+    "For more time raise BRIDGE_JOURNAL_MAX_BYTES, as far as the disk has room for it in each process, and run"
+    f" {command_line('bridge')} reload"
 )
 BOTH_AWAY = (
     "callbacks are refused, and the platform does not send them again. Bring Kafka or the disk back, what is faster."
@@ -125,7 +129,9 @@ def _show_all(found: IngressStatus, output: Output) -> None:
         output.line(f"so       {so}", "dim")
     output.line()
     is_one_host = len({one.host for one in found.processes}) == 1
-    show_table(PROCESSES, [_process_cells(one, names_host=not is_one_host) for one in found.processes])
+    show_table(
+        PROCESSES, [_process_cells(one, names_host=not is_one_host) for one in found.processes], always_headed=True
+    )
     refusals = sorted((one for each in found.processes for one in each.refusals), key=lambda one: one.last)
     if refusals:
         output.line("last refusals:")
@@ -133,7 +139,7 @@ def _show_all(found: IngressStatus, output: Output) -> None:
             (one.reason, str(one.count), _second(one.last), str(one.status), one.app or "-", one.address or "-")
             for one in reversed(refusals)
         ]
-        show_table(REFUSALS, rows)
+        show_table(REFUSALS, rows, always_headed=True)
 
 
 def _what_follows(found: IngressStatus, *, is_away: bool) -> str:
@@ -141,7 +147,7 @@ def _what_follows(found: IngressStatus, *, is_away: bool) -> str:
     if not all(one.disk.ok for one in found.processes):
         return BOTH_AWAY if is_away else KAFKA_ALONE
     if is_away:
-        return NOT_LOST
+        return NOT_LOST if found.total.full_at is None else f"{NOT_LOST}. {MORE_TIME}"
     return "what waits is on its way: restart as you like" if found.total.events else ""
 
 
@@ -157,7 +163,8 @@ def _kafka_line(kafka: KafkaStatus) -> str:
     since = f"since {_second(kafka.since)} UTC ({duration(kafka.since_s)})"
     if kafka.state == "confirming":
         return f"Kafka    at {kafka.servers} confirms {since}"
-    return f"Kafka    at {kafka.servers} confirms nothing {since}: {printable(kafka.problem)}"
+    problem = kafka.problem.removeprefix(f"Kafka at {kafka.servers} cannot be used: ")
+    return f"Kafka    at {kafka.servers} confirms nothing {since}: {printable(problem)}"
 
 
 def _waiting_line(found: IngressStatus) -> str:
@@ -186,9 +193,8 @@ def _room_line(found: IngressStatus) -> str:
     free = found.total.free_bytes
     on_disk = ", and the disk does not say what is free" if free is None else f", {byte_size(free)} free on the disk"
     if found.total.full_at and found.total.full_in_s is not None:
-        full = (
-            f"full at {_second(found.total.full_at)} UTC (in {duration(found.total.full_in_s)}) if it goes on like this"
-        )
+        when = f"{_second(found.total.full_at)} UTC (in {duration(found.total.full_in_s)})"
+        full = f"full at {when} if it goes on like this; from then on callbacks are refused, and lost"
     else:
         full = "not filling up"
     return f"room     {byte_size(found.total.room_bytes)} (BRIDGE_JOURNAL_MAX_BYTES of each process{on_disk}): {full}"
@@ -211,7 +217,7 @@ def _process_cells(one: ProcessStatus, *, names_host: bool) -> tuple[str, ...]:
 def _show_left_behind(found: IngressStatus, output: Output) -> None:
     journals = plural(len(found.left_behind), "journal")
     output.remark(f"{journals} in {found.folder} for which no process answers:")
-    show_table(JOURNALS, [_journal_cells(one) for one in found.left_behind])
+    show_table(JOURNALS, [_journal_cells(one) for one in found.left_behind], always_headed=True)
     for one in found.left_behind:
         if one.problem:
             output.remark(printable(f"{one.name}: {one.problem}"))

@@ -82,7 +82,10 @@ def _explain_unreachable(error: UnreachableError) -> str:
     if isinstance(cause, socket.gaierror):
         return f"the name in {error.address} is not known here: it is of …KAFKA_BOOTSTRAP_SERVERS, or a broker's own"
     if isinstance(cause, TimeoutError):
-        return f"it does not answer as a Kafka broker does ({error.address}): is …KAFKA_BOOTSTRAP_SERVERS right?"
+        return (
+            f"it does not answer as a Kafka broker does ({error.address}): it hangs, is cut off or has too much to do,"
+            " or it is none, see …KAFKA_BOOTSTRAP_SERVERS"
+        )
     if isinstance(cause, ssl.SSLError):
         return f"{why_unreachable(cause)} ({error.address}): is …KAFKA_SECURITY_PROTOCOL right?"
     return f"it cannot be reached ({error.address}: {why_unreachable(cause or error)})"

@@ -18,6 +18,10 @@ from consumers.commands.worker_status import READY_PATH, AskedWorker, GroupPlace
 from consumers.reconcile import reconciler
 
 SHOWN_PARTITIONS = 5
+WAITS = (
+    "nothing is lost: events stay on their topic for as long as that keeps them (BRIDGE_TOPIC_RETENTION_HOURS, 7 days"
+    " by default). Bring back what is away: the worker goes on by itself. A restart gains nothing. Do not skip offsets"
+)
 
 
 def run(name: str, urls: Sequence[str], *, watch_every_s: float | None, as_json: bool) -> None:
@@ -72,6 +76,8 @@ def _show(found: WorkerStatus, output: Output) -> None:
     for process in found.processes:
         text, is_well = _process(process)
         output.line(f"process  {process.url} {printable(text)}", "" if is_well else "red")
+    if found.kafka_problem or any(process.answers and not process.ready for process in found.processes):
+        output.line(f"so       {WAITS}", "dim")
     if not found.processes:
         output.remark("no process was asked: CONSUMERS_ADMIN_PORT is 0. Name an admin address with --url")
 

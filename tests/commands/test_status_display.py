@@ -33,9 +33,12 @@ NOBODYS = UnansweredJournal("1.journal", "", None, 12288, TIME, 3)
 
 
 def shown(
-    capsys: pytest.CaptureFixture[str], *processes: ProcessStatus, left: list[UnansweredJournal] | None = None
+    capsys: pytest.CaptureFixture[str],
+    *processes: ProcessStatus,
+    left: list[UnansweredJournal] | None = None,
+    total: Total | None = None,
 ) -> str:
-    total = Total(events=sum(one.waiting.events for one in processes))
+    total = total or Total(events=sum(one.waiting.events for one in processes))
     found = IngressStatus("/var/lib/im-bridge", TIME, False, total, [*processes], [], left or [])
     status_display._show(found, Output())
     return capsys.readouterr().out
@@ -51,9 +54,9 @@ def test_all_is_in_kafka_only_where_nobody_left_a_journal(capsys: pytest.Capture
 def test_the_processes_fit_into_80_columns(capsys: pytest.CaptureFixture[str]) -> None:
     lines = shown(capsys, AWAY, msgspec.structs.replace(AWAY, process="12")).splitlines()
     rows = [line.split("\t") for line in lines if line.count("\t") == len(status_display.PROCESSES) - 1]
-    assert [row[0] for row in rows] == ["11", "12"]
+    assert [row[0] for row in rows] == ["process", "11", "12"], "what a column says is told in a log, too"
     table = Table(*status_display.PROCESSES)
-    for row in rows:
+    for row in rows[1:]:
         table.add_row(*row)
     assert Measurement.get(Console(width=200), Console(width=200).options, table).maximum <= 80
 
@@ -74,3 +77,15 @@ def test_a_restart_is_harmless_only_while_the_disk_keeps_what_waits(capsys: pyte
     assert "Do not restart" in told
     assert "restart neither Kafka nor this ingress" in " ".join(shown(capsys, failing(WELL)).split())
     assert "so  " not in shown(capsys, WELL)
+
+
+def test_whoever_has_no_more_time_than_that_is_told_what_then_happens_and_how_to_have_more(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    told = shown(capsys, AWAY, total=Total(events=3, full_at=TIME, full_in_s=600))
+    assert "full at 2026-01-02 03:04:05 UTC (in 10 min)" in told
+    assert "from then on callbacks are refused, and lost" in told
+    assert "For more time raise BRIDGE_JOURNAL_MAX_BYTES" in told
+    told = shown(capsys, AWAY)
+    assert "For more time" not in told, "it does not fill up"
+    assert "gains nothing. Do not remove the folder" in told

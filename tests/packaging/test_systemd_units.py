@@ -92,3 +92,7 @@ def test_the_journals_are_where_it_may_write() -> None:
     found = directives(INGRESS)
     assert found["Environment"] == f"BRIDGE_JOURNAL_DIR=/var/lib/{found['StateDirectory']}"
     assert found["ProtectSystem"] == "strict"
+
+
+def test_a_process_that_is_killed_for_want_of_memory_takes_no_others_along() -> None:
+    assert directives(INGRESS)["OOMPolicy"] == "continue", "by default systemd would stop all of them"

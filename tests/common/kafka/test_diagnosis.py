@@ -33,7 +33,10 @@ LOOPS = pytest.mark.parametrize("new_loop", [uvloop.new_event_loop, asyncio.new_
         (OSError(113, "No route to host"), "it cannot be reached (kafka-1:9092: No route to host)"),
         (
             TimeoutError(),
-            "it does not answer as a Kafka broker does (kafka-1:9092): is …KAFKA_BOOTSTRAP_SERVERS right?",
+            (
+                "it does not answer as a Kafka broker does (kafka-1:9092): it hangs, is cut off or has too much to do,"
+                " or it is none, see …KAFKA_BOOTSTRAP_SERVERS"
+            ),
         ),
     ],
 )
