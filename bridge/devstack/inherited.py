@@ -11,7 +11,11 @@ from dotenv import dotenv_values
 
 from common.env_file import ENV_FILE
 
-OWN_INGRESS = ("HOST", "PORT", "ADMIN_HOST", "ADMIN_PORT", "TOPIC", "DLQ_TOPIC", "JOURNAL_DIR", "LOG_FORMAT", "KAFKA_*")
+OWN_INGRESS = (
+    "HOST", "PORT", "ADMIN_HOST", "ADMIN_PORT", "TOPIC", "DLQ_TOPIC", "JOURNAL_DIR", "LOG_FORMAT", "KAFKA_*",
+    # Lines that are pasted speak plain HTTP: a certificate is mostly for another name, and no front is here.
+    "TLS_*", "PROXY_PROTOCOL",
+)  # fmt: skip
 OWN_WORKER = ("REDIS_URL", "ADMIN_HOST", "ADMIN_PORT", "TOPIC", "DLQ_TOPIC", "BADGES_TOPIC", "LOG_FORMAT", "KAFKA_*")
 _FROM_FILE = "_FILE"
 _ARE_ARGUMENTS = {"BRIDGE_APPS", "BRIDGE_HOST", "BRIDGE_PORT"}

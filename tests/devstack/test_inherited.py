@@ -25,6 +25,9 @@ def test_all_that_is_given_is_passed_on_but_what_the_stack_needs_itself(
         "BRIDGE_DECISION_URLS_FILE": "urls",
         "BRIDGE_KAFKA_SASL_PASSWORD_FILE": "password",
         "BRIDGE_JOURNAL_DIR": "/j",
+        "BRIDGE_TLS_CERTIFICATE": "certificate.pem",
+        "BRIDGE_PROXY_PROTOCOL": "on",
+        "BRIDGE_TRUSTED_PROXIES": '["10.0.0.0/8"]',
         "CONSUMERS_POISON_ATTEMPTS": "1",
     }
     for name, value in given.items():
@@ -34,7 +37,14 @@ def test_all_that_is_given_is_passed_on_but_what_the_stack_needs_itself(
         "BRIDGE_KEEP_RAW": "true",
         "BRIDGE_GATHER_MS": "7",
         "BRIDGE_WORKERS": "2",
+        "BRIDGE_TRUSTED_PROXIES": '["10.0.0.0/8"]',
         "BRIDGE_DECISION_URLS_FILE": str(tmp_path / "urls"),
     }
     assert worker == {"CONSUMERS_POISON_ATTEMPTS": "1"}
-    assert overridden == ["BRIDGE_JOURNAL_DIR", "BRIDGE_KAFKA_SASL_PASSWORD_FILE", "CONSUMERS_REDIS_URL"]
+    assert overridden == [
+        "BRIDGE_JOURNAL_DIR",
+        "BRIDGE_KAFKA_SASL_PASSWORD_FILE",
+        "BRIDGE_PROXY_PROTOCOL",
+        "BRIDGE_TLS_CERTIFICATE",
+        "CONSUMERS_REDIS_URL",
+    ]

@@ -24,7 +24,13 @@ from tests.support.waiting import wait_until
 def dev(tmp_path: Path) -> Iterator[Process]:
     """`bridge dev`, not started yet."""
     command: list[str | Path] = [BRIDGE, "dev", "--port", str(free_port())]
-    settings = {"BRIDGE_KEEP_RAW": "true", "BRIDGE_JOURNAL_DIR": "/nowhere", "CONSUMERS_POISON_ATTEMPTS": "1"}
+    settings = {
+        "BRIDGE_KEEP_RAW": "true",
+        "BRIDGE_JOURNAL_DIR": "/nowhere",
+        "BRIDGE_TLS_CERTIFICATE": "nowhere.pem",
+        "BRIDGE_TLS_KEY": "nowhere.key",
+        "CONSUMERS_POISON_ATTEMPTS": "1",
+    }
     process = Process(command, log=tmp_path / "dev.log", env={"TMPDIR": str(tmp_path), **settings})
     yield process
     process.close()
@@ -102,7 +108,9 @@ def test_settings_that_are_given_reach_its_processes_and_those_that_cannot_are_n
     dev: Process, tmp_path: Path
 ) -> None:
     introduced(dev)
-    dev.wait_for_log(r"^These settings have no effect here: BRIDGE_JOURNAL_DIR\.$")
+    dev.wait_for_log(
+        r"^These settings have no effect here: BRIDGE_JOURNAL_DIR, BRIDGE_TLS_CERTIFICATE, BRIDGE_TLS_KEY\.$"
+    )
     for name, setting in (" serve ", b"BRIDGE_KEEP_RAW=true"), (" run badges ", b"CONSUMERS_POISON_ATTEMPTS=1"):
         found = [line for line in leftovers.processes(tmp_path) if name in line]
         assert found
