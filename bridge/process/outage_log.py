@@ -25,12 +25,15 @@ class OutageLog:
         self._is_draining = False
         self._seen_at: float | None = None
         """Since when it is seen: it may have begun before this process, or be over before that connects."""
+        self._lasted_s = 0.0
+        """How long it is, or was."""
 
     def tell(self, kafka: KafkaStatus, waiting: WaitingStatus, disk: DiskStatus) -> None:
         """Log what is due; to be called about once a second."""
         now = time.monotonic()
         self._seen_at = None if kafka.state == "confirming" else self._seen_at if self._seen_at is not None else now
         if self._seen_at is not None:
+            self._lasted_s = kafka.since_s
             if now - self._seen_at >= TOLD_AFTER_S and (
                 self._told_at is None or self._is_draining or now - self._told_at >= TOLD_EVERY_S
             ):
@@ -39,10 +42,14 @@ class OutageLog:
         elif self._told_at is not None:
             if not waiting.events:
                 self._told_at, self._is_draining = None, False
-                log.info("Kafka confirms, and all that waited for it is there", extra=fields("kafka_drained"))
+                log.info(
+                    "Kafka confirms, after an outage of %s, and all that waited for it is there",
+                    duration(self._lasted_s),
+                    extra=fields("kafka_drained", outage_s=round(self._lasted_s, 1)),
+                )
             elif not self._is_draining or now - self._told_at >= TOLD_EVERY_S:
                 self._told_at, self._is_draining = now, True
-                _tell_drain(waiting)
+                _tell_drain(waiting, self._lasted_s)
 
 
 def _tell_outage(kafka: KafkaStatus, waiting: WaitingStatus, disk: DiskStatus) -> None:
@@ -72,15 +79,17 @@ def _tell_outage(kafka: KafkaStatus, waiting: WaitingStatus, disk: DiskStatus) -
     )
 
 
-def _tell_drain(waiting: WaitingStatus) -> None:
+def _tell_drain(waiting: WaitingStatus, outage_s: float) -> None:
     left = "" if waiting.drained_in_s is None else f", all in about {duration(waiting.drained_in_s)}"
     log.info(
-        "Kafka confirms again; %s (%s) that waited are on their way%s",
+        "Kafka confirms again, after %s; %s (%s) that waited are on their way%s",
+        duration(outage_s),
         plural(waiting.events, "event"),
         byte_size(waiting.bytes),
         left,
         extra=fields(
             "kafka_draining",
+            outage_s=round(outage_s, 1),
             waiting_events=waiting.events,
             waiting_bytes=waiting.bytes,
             drained_at=waiting.drained_at,

@@ -173,7 +173,7 @@ class StatusWatch:
         problems = self._publisher.problems
         problem = problems.pop(self._publisher.topic, "")
         if state == "slow":
-            problem = f"it is connected, and has confirmed nothing for {since_s + 1:.0f} s"
+            problem = "it is connected, and does not confirm what it is sent"
         elif state == "away":
             problem = problem or "not connected yet"
         return KafkaStatus(

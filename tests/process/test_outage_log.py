@@ -59,6 +59,9 @@ def test_an_outage_is_told_once_a_minute_and_its_end_once(clock: list[float], ca
         "kafka_draining",
         "kafka_drained",
     ]
+    draining, drained = caplog.messages
+    assert draining.startswith("Kafka confirms again, after 2 min; 2 events")
+    assert "after an outage of 2 min" in drained
 
 
 def test_a_disk_that_takes_nothing_is_told_with_why(clock: list[float], caplog: pytest.LogCaptureFixture) -> None:
