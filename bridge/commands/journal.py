@@ -70,8 +70,8 @@ def wait(
 ) -> None:
     """Wait until Kafka has all that the ingress on this machine holds, which goes on working meanwhile.
 
-    To be run before it is taken away for good. Ends with 0 when its journal is empty, with 1 when something is left
-    after all that time, or the ingress does not answer.
+    To be run before it is taken away for good. The ingress is asked on its admin port (BRIDGE_ADMIN_PORT). Ends with 0
+    when its journal is empty, with 1 when something is left after all that time, or the ingress does not answer.
     """
     from bridge.commands import emptying
 

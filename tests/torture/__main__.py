@@ -66,6 +66,10 @@ def _rows(report: Report) -> list[tuple[str, str]]:
     unanswered = len(report.sent) - len(replies)
     timed_out = sum(one.timed_out for one in report.sent)
     delivery = report.delivery
+    late = [one for one in report.sent if one.timed_out]
+    excused = sum(report.stood_still(one.sent, one.sent + PLATFORM_WAITS_S) > 0 for one in late)
+    begin, end = report.longest_gap
+    pressed = None if report.standstill is None else report.standstill.pressed
     return [
         ("faults", str(len(report.done))),
         ("callbacks sent", f"{len(report.sent):,}"),
@@ -73,9 +77,12 @@ def _rows(report: Report) -> list[tuple[str, str]]:
         ("refused with 503", f"{len(replies) - len(acknowledged):,}"),
         ("no reply, for the process was dead", f"{unanswered - timed_out:,}"),
         (f"no reply within {PLATFORM_WAITS_S:g} s", f"{timed_out:,}"),
+        ("… while the machine did not let the harness run", f"{excused:,}"),
         (f"reply after more than {DEADLINE_S:g} s", f"{len(report.later_than(DEADLINE_S)):,}"),
         ("slowest reply", f"{slowest:.3f} s"),
-        ("longest time without an acknowledgement", f"{report.longest_gap:.2f} s"),
+        ("longest time without an acknowledgement", f"{end - begin:.2f} s"),
+        ("… of which the harness did not run", f"{report.stood_still(begin, end):.2f} s"),
+        ("processes waited for a processor", "not known" if pressed is None else f"{pressed:.0%} of the time"),
         ("bytes of journals cut off by power cuts", f"{report.cut_bytes:,}"),
         ("events published twice (allowed)", f"{delivery.duplicates:,}"),
         ("journals empty after", "never" if report.drained_after is None else f"{report.drained_after:.1f} s"),

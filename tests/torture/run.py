@@ -14,6 +14,7 @@ from pathlib import Path
 from tests.torture import faults, verdict
 from tests.torture.schedule import TRACKS, Fault, Step, schedule
 from tests.torture.stage import Stage, possible
+from tests.torture.standstill import StandstillWatch
 from tests.torture.traffic import Traffic
 from tests.torture.verdict import Report
 
@@ -77,12 +78,13 @@ def run(folder: Path, *, seed: int, seconds: float, brokers: int = 1, rate: floa
     can, lacking = possible()
     steps = schedule(seed, seconds, can)
     with Stage(folder, brokers=brokers, workers=1 + seed % 2) as stage:
-        with Traffic(stage.ingress.port, connections=32, rate=rate) as load:
+        with StandstillWatch() as watch, Traffic(stage.ingress.port, connections=32, rate=rate) as load:
             conductor = Conductor(stage, load, say)
             load.wait_acknowledged(100)
             conductor.play(steps, seconds)
         say("faults and load are over; waiting for the topic and the badges")
         report = _judge(stage, load, seed)
+        report.standstill = watch
         report.done, report.notes, report.cut_bytes = conductor.done, lacking, stage.cut_bytes
         report.recovered = _recovered(stage, load, conductor)
     return report

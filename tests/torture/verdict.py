@@ -15,6 +15,7 @@ from tests.support.verdict import DeliveryVerdict, verdict
 from tests.support.waiting import wait_until
 from tests.torture.schedule import Step
 from tests.torture.stage import Stage
+from tests.torture.standstill import StandstillWatch
 
 DEADLINE_S = 0.5
 BADGES_TIMEOUT_S = 90.0
@@ -39,6 +40,8 @@ class Report:
     recovered: Mapping[str, list[float]] = field(default_factory=dict)
     """Fault → seconds from its end until callbacks were answered, or Kafka confirmed again."""
     cut_bytes: int = 0
+    standstill: StandstillWatch | None = None
+    """Whether the machine had time for it."""
     notes: str = ""
 
     @property
@@ -58,10 +61,14 @@ class Report:
         return [one for one in self.sent if one.replied is not None and one.replied - one.sent > seconds]
 
     @property
-    def longest_gap(self) -> float:
-        """Most seconds in which no callback was acknowledged."""
+    def longest_gap(self) -> tuple[float, float]:
+        """From when to when the longest time was in which no callback was acknowledged (monotonic clock)."""
         times = sorted(one.replied for one in self.acknowledged if one.replied is not None)
-        return max((after - before for before, after in itertools.pairwise(times)), default=0.0)
+        return max(itertools.pairwise(times), key=lambda gap: gap[1] - gap[0], default=(0.0, 0.0))
+
+    def stood_still(self, begin: float, end: float) -> float:
+        """Seconds of a span of time in which the machine did not let this process run, nor most likely any other."""
+        return 0.0 if self.standstill is None else self.standstill.within(begin, end)
 
 
 def same_order(phases: Sequence[tuple[float, int]]) -> Any:
