@@ -37,11 +37,18 @@ _SIGNATURE_RENEWED_AFTER_S = 3600
 
 
 class CallError(Exception):
-    """The platform did not do what it was asked for. The message has its words and no secret."""
+    """The platform did not do what it was asked for. The message has its words and no secret.
 
-    def __init__(self, error_class: ErrorClass, message: str) -> None:
+    Args:
+        error_class: what is to be done about it.
+        message: what is said of it.
+        code: the answer's `ErrorCode`, which some calls give a meaning of their own; None: there was no such answer.
+    """
+
+    def __init__(self, error_class: ErrorClass, message: str, code: int | None = None) -> None:
         super().__init__(message)
         self.error_class = error_class
+        self.code = code
 
 
 class RestAnswer(msgspec.Struct):
@@ -118,7 +125,8 @@ class RestApi:
             raise CallError("failing", f"{app.url} answers with something else ({_one_line(str(error))})") from None
         if answer.error_code != 0:
             told = (answer.error_info or "").replace(parameters["usersig"], "…")
-            raise CallError(classify(answer.error_code), f"error {answer.error_code}: {_one_line(told)}")
+            code = answer.error_code
+            raise CallError(classify(code), f"error {code}: {_one_line(told)}", code)
         return answer
 
     async def _post(self, host: str, url: URL, body: Mapping[str, object], max_reply_bytes: int) -> bytes:

@@ -1,64 +1,123 @@
-"""The archive of one app: an hour's files are asked for, downloaded, checked and read."""
+"""The archive of one app: an hour's files are asked for, downloaded, checked and read.
+
+Nothing of a file is given before all of it has been checked. What 1004, "no file", means is decided here: the platform
+says it for an hour whose file is not made yet, and for one without messages. Up to CONSUMERS_ARCHIVE_EMPTY_AFTER_HOURS
+after the end of the hour it is taken to be the first, from then on the second.
+"""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import logging
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from urllib.parse import urlsplit
 
-import aiohttp
-
-from common.rest.api import RestApi
+from common.logs import fields
+from common.rest.api import RestApi, rest_session
+from common.rest.app import ImApp
+from common.text import plural
+from consumers.archive.download import Downloader, UrlExpiredError
+from consumers.archive.errors import ArchiveError
+from consumers.archive.history import ArchiveFile, History
+from consumers.archive.hosts import FileHosts, download_session
 from consumers.archive.hour import Hour
+from consumers.archive.lines import FileReader, ForeignFileError, HourReport
 from consumers.archive.message import ArchivedChat, ArchivedMessage
+from consumers.archive.patience import Patience
+from consumers.archive.threads import in_thread
+from consumers.archive.unpack import UnpackError, unpacked
+from consumers.archive.work_folder import HourFolder, disk_error, hour_folder
 from consumers.settings import ConsumersSettings
 
+log = logging.getLogger(__name__)
 
-@dataclass
-class HourReport:
-    """What an hour had, as far as it has been read."""
-
-    files: int = 0
-    messages: int = 0
-    bad_lines: int = 0
-    samples: list[str] = field(default_factory=list)
-    """Of bad lines: file, number, why it is bad, and its beginning; a few at most."""
+KEPT_FOR = timedelta(days=7)
+"""How long the platform keeps an hour."""
+MAX_FRUITLESS_LOOKS = 3
+"""So often in a row new addresses are asked for that bring no byte."""
 
 
 class ArchivedHour:
-    """The messages of one hour, whose files are in the work folder, whole and checked."""
-
-    def __init__(self, hour: Hour, chat: ArchivedChat) -> None:
-        self.hour = hour
-        self.chat = chat
-        self.has_file = True
-        """False: the platform has none, so long after the hour's end that it is taken to be empty."""
-        self.report = HourReport()
-        """Of the last pass over it."""
-
-    def batches(self) -> AsyncIterator[list[ArchivedMessage]]:
-        """The messages in the order of the files, so many at a time that memory stays small.
-
-        It may be called again: then it begins anew, and so does the report.
-
-        Raises:
-            ArchiveError: the files cannot be read any more.
-        """
-        raise NotImplementedError
-
-
-class MessageArchive:
-    """The archive of one app.
+    """The messages of one hour, whose files are in the work folder, whole and checked.
 
     Args:
         app_id: SdkAppid.
-        api: the platform's REST API for this app.
-        session: downloads the files.
-        settings: `CONSUMERS_ARCHIVE_…`.
+        hour, chat: which messages.
+        files: names and unpacked sizes of its files.
+        folder: where they are.
     """
 
-    def __init__(self, app_id: str, api: RestApi, session: aiohttp.ClientSession, settings: ConsumersSettings) -> None:
+    def __init__(
+        self, app_id: str, hour: Hour, chat: ArchivedChat, files: list[ArchiveFile], folder: HourFolder
+    ) -> None:
+        self.app_id = app_id
+        self.hour = hour
+        self.chat = chat
+        self.has_file = bool(files)
+        """False: the platform has none, so long after the hour's end that it is taken to be empty."""
+        self.report = HourReport()
+        """Of the last pass over it."""
+        self._files = files
+        self._folder = folder
+
+    async def batches(self) -> AsyncIterator[list[ArchivedMessage]]:
+        """The messages in the order of the files, so many at a time that memory stays small.
+
+        It may be called again when a pass has ended: then it begins anew, and so does the report.
+
+        Raises:
+            ArchiveError: `corrupt`: a file is of another app, chat or hour; `disk`: it cannot be read any more.
+        """
+        self.report = HourReport()
+        async for batch in in_thread(self._read()):
+            yield batch
+
+    def _read(self) -> Iterator[list[ArchivedMessage]]:
+        reader = FileReader(self.hour, self.chat, self.app_id, self.report)
+        for file in self._files:
+            path = self._folder.whole(file.name)
+            try:
+                yield from reader.batches(unpacked(path, max_bytes=file.file_size))
+            except ForeignFileError as error:
+                raise ArchiveError(
+                    "corrupt", f"a file that the platform names for {self.hour} is not what was asked for: {error}"
+                ) from None
+            except UnpackError as error:
+                raise ArchiveError("corrupt", f"{path} has changed since it was checked: {error}") from None
+            except OSError as error:
+                raise disk_error(path, error) from None
+
+
+class MessageArchive:
+    """The archive of one app. Made by `open_archive`.
+
+    Args:
+        app_id: SdkAppid.
+        history: names the files.
+        downloader: gets them.
+        folder: the work folder, which is made where it is missing.
+        empty_after: how long after its end an hour without a file is taken to be empty.
+        now: the time.
+    """
+
+    def __init__(
+        self,
+        app_id: str,
+        history: History,
+        downloader: Downloader,
+        folder: Path,
+        *,
+        empty_after: timedelta,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
         self._app_id = app_id
+        self._history = history
+        self._downloader = downloader
+        self._folder = folder
+        self._empty_after = empty_after
+        self._now = now
 
     @asynccontextmanager
     async def hour(self, hour: Hour, chat: ArchivedChat) -> AsyncIterator[ArchivedHour]:
@@ -69,5 +128,87 @@ class MessageArchive:
         Raises:
             ArchiveError: it cannot be had.
         """
-        raise NotImplementedError
-        yield
+        if not hour.has_ended(self._now()):
+            raise ArchiveError("not_made", f"{hour} is not over: the platform makes its files when it has ended")
+        with hour_folder(self._folder, self._app_id, hour, chat) as folder:
+            files = await self._download(hour, chat, folder)
+            if not files:
+                self._judge_absence(hour)
+            yield ArchivedHour(self._app_id, hour, chat, files, folder)
+
+    async def _download(self, hour: Hour, chat: ArchivedChat, folder: HourFolder) -> list[ArchiveFile]:
+        fruitless_looks = 0
+        while True:
+            files = await self._history.files(hour, chat)
+            self._drop_what_changed(hour, chat, files, folder)
+            before = folder.size()
+            try:
+                for file in files:
+                    await self._downloader.fetch(file, folder)
+            except UrlExpiredError as error:
+                fruitless_looks = 0 if folder.size() > before else fruitless_looks + 1
+                if fruitless_looks >= MAX_FRUITLESS_LOOKS:
+                    raise ArchiveError(
+                        "failing",
+                        f"the addresses that the platform names for the files of {hour} are not good, also when they "
+                        f"are asked for anew ({error}). Try again later: it goes on from what is there",
+                    ) from None
+                log.info("an address of a file of %s is not good any more, another is asked for: %s", hour, error)
+            else:
+                return files
+
+    def _drop_what_changed(self, hour: Hour, chat: ArchivedChat, files: list[ArchiveFile], folder: HourFolder) -> None:
+        gone = folder.names() - {file.name for file in files}
+        if gone:
+            log.warning(
+                "%s of %s (%s) changed at the platform since they were downloaded, and are taken anew",
+                plural(len(gone), "file"),
+                hour,
+                chat,
+                extra=fields("archive_file_changed", app=self._app_id, hour=hour.name, files=len(gone)),
+            )
+            folder.drop(gone)
+
+    def _judge_absence(self, hour: Hour) -> None:
+        """See that an hour without a file is one without messages, as far as that can be told."""
+        age = self._now() - hour.end
+        if age > KEPT_FOR:
+            raise ArchiveError("expired", f"the platform has no file of {hour}, and keeps seven days: it cannot be had")
+        if age < self._empty_after:
+            raise ArchiveError(
+                "not_made",
+                f"the platform has no file of {hour} yet, or the hour has no messages, which it does not tell apart: "
+                f"from {self._empty_after.total_seconds() / 3600:g} h after its end on it is taken to have none "
+                "(CONSUMERS_ARCHIVE_EMPTY_AFTER_HOURS)",
+            )
+
+
+@asynccontextmanager
+async def open_archive(
+    settings: ConsumersSettings, app_id: str, app: Callable[[], ImApp] | None = None
+) -> AsyncIterator[MessageArchive]:
+    """The archive of an app that CONSUMERS_IM_APPS names, until the block ends.
+
+    Args:
+        settings: `CONSUMERS_ARCHIVE_…` and, where `app` is not given, the app's credentials.
+        app_id: SdkAppid.
+        app: gives the credentials as they are now.
+
+    Raises:
+        ArchiveError: `refused`: the app is not named there.
+    """
+    known = settings.im_apps.get(app_id)
+    if known is None:
+        raise ArchiveError("refused", f"app {app_id} has no credentials: name it in CONSUMERS_IM_APPS")
+    credentials = app or (lambda: known)
+    patience = Patience(settings.archive_attempts)
+    hosts = FileHosts([*settings.archive_private_hosts, urlsplit(known.url).hostname or ""])
+    async with rest_session() as calls, download_session(hosts) as downloads:
+        api = RestApi(calls, app_id, credentials, timeout_s=settings.archive_timeout_s)
+        yield MessageArchive(
+            app_id,
+            History(api, calls_per_s=settings.archive_calls_per_s, patience=patience),
+            Downloader(downloads, hosts, timeout_s=settings.archive_timeout_s, patience=patience),
+            settings.archive_dir,
+            empty_after=timedelta(hours=settings.archive_empty_after_hours),
+        )

@@ -24,7 +24,7 @@ class UnreadableLineError(Exception):
     """A line of a file is no message. The message says why, and holds nothing of the line."""
 
 
-class ArchivedMessage(msgspec.Struct, kw_only=True):
+class ArchivedMessage(msgspec.Struct, kw_only=True, gc=False):
     """A message of the archive.
 
     Only what a message cannot be without is certain to be there; the platform does not document which lines have the
@@ -91,7 +91,7 @@ def read_message(line: bytes, chat: ArchivedChat, app_id: str) -> ArchivedMessag
     """
     repaired = False
     try:
-        if _HALF_PAIR.search(line) or not _is_utf8(line):
+        if (b"\\u" in line and _HALF_PAIR.search(line)) or not _is_utf8(line):
             line, repaired = _repair(line)
         message = _decode(line)
     except msgspec.ValidationError as error:

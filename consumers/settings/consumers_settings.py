@@ -7,6 +7,7 @@ from pydantic_settings import SettingsConfigDict
 from common.settings import Settings, retention_ms
 from common.topic import Topic
 from consumers.settings.admin import AdminSettings
+from consumers.settings.archive import ArchiveSettings
 from consumers.settings.forward import ForwardSettings
 from consumers.settings.group import MembershipSettings
 from consumers.settings.handling import HandlingSettings
@@ -23,6 +24,7 @@ class ConsumersSettings(
     AdminSettings,
     HandlingSettings,
     ReconcileSettings,
+    ArchiveSettings,
     ForwardSettings,
     Settings,
 ):
