@@ -8,7 +8,9 @@ from dataclasses import dataclass, field
 import msgspec
 
 _HEAD = re.compile(rb'[\s\x00]*\{[^{}\[\]]*"MsgList"\s*:\s*(?:\[|null)')
-_TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*+"|["{}\[\]]', re.DOTALL)
+_STRING = rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"'
+_NEXT = re.compile(rb'[^"{}\[\]]*+(?:' + _STRING + rb'[^"{}\[\]]*+)*+(["{}\[\]])', re.DOTALL)
+"""Up to the next brace or bracket outside of strings, or the quote of a string that does not end."""
 _BETWEEN = b" \t\r\n\x00,"
 
 
@@ -53,14 +55,15 @@ def take_apart(text: bytes, *, is_whole: bool) -> Pieces:
         is_whole: whether nothing follows: then an object that does not end is a piece too.
     """
     pieces = Pieces()
-    depth = 0
-    for token in _TOKEN.finditer(text):
-        match token[0]:
+    depth = position = 0
+    while token := _NEXT.match(text, position):  # No search, which would begin again at each byte of what has no end.
+        position = token.end()
+        match token[1]:
             case b'"':
                 break  # A string that does not end.
             case b"{" | b"[":
                 if depth == 0:
-                    _take_between(pieces, text, token.start())
+                    _take_between(pieces, text, token.start(1))
                 depth += 1
             case b"}" | b"]" if depth:
                 depth -= 1
@@ -69,7 +72,7 @@ def take_apart(text: bytes, *, is_whole: bool) -> Pieces:
                     pieces.taken = token.end()
             case b"}" | b"]":
                 pieces.list_ended = True
-                _take_between(pieces, text, token.start())
+                _take_between(pieces, text, token.start(1))
                 pieces.taken = token.end()
     if is_whole:
         _take_between(pieces, text, len(text))

@@ -15,9 +15,12 @@ from urllib.parse import parse_qs, urlsplit
 
 from aiohttp import web
 
+from tests.support.im_archive import PlatformArchive
 from tests.support.threaded_server import STOP_S, ThreadedServer
 
 APP_ID = "1400000000"
+HISTORY_RATE = 10
+"""Calls of `get_history` in any second."""
 SECRET_KEY = "5bd2850fff3ecb11d7c805251c51ee463a25727bddc2385f3fa8bfee1bb93b5e"
 ADMIN = "administrator"
 
@@ -54,7 +57,7 @@ class ImPlatform(ThreadedServer):
 
     `counts` are the unread totals; an account without one does not exist (90012). `fault` may give an error code or an
     HTTP status (`http:502`) for a call instead; `delay_s` is how long an answer takes; more than `rate` calls in any
-    second are refused with 60011.
+    second are refused with 60011. `archive` has the messages of past hours.
     """
 
     def __init__(self, *, rate: int = 200) -> None:
@@ -67,9 +70,10 @@ class ImPlatform(ThreadedServer):
         """Answered to every call, where it is set."""
         self.delay_s = 0.0
         self.calls: list[tuple[float, str, int]] = []
-        """Of each call: when (monotonic), account or `nettype=…`, error code that it was answered with."""
+        """Of each call: when (monotonic), account or `nettype=…` or `C2C 2026112510`, error code of the answer."""
         self.networks: dict[str, Any] = {}
         """`nettype` → the IPList that is answered; of none: an empty one."""
+        self.archive = PlatformArchive()
 
     @property
     def url(self) -> str:
@@ -89,6 +93,8 @@ class ImPlatform(ThreadedServer):
         app = web.Application()
         app.router.add_post("/v4/openim/get_c2c_unread_msg_num", self._unread)
         app.router.add_post("/v4/ConfigSvc/GetIPList", self._ip_list)
+        app.router.add_post("/v4/open_msg_svc/get_history", self._history)
+        app.router.add_get("/archive/{key}", self.archive.download)
         return web.AppRunner(app, access_log=None, shutdown_timeout=STOP_S)
 
     async def _unread(self, request: web.Request) -> web.Response:
@@ -112,6 +118,17 @@ class ImPlatform(ThreadedServer):
             return self._answer("", 60002)
         return await self._reply(
             f"nettype={nettype}", query, lambda: {"IPList": self.networks.get(nettype, [])}, missing=0
+        )
+
+    async def _history(self, request: web.Request) -> web.Response:
+        query, body = _query(request), await request.json()
+        chat_type, hour = body.get("ChatType"), body.get("MsgTime")
+        subject = f"{chat_type} {hour}"
+        now = time.monotonic()
+        recent = sum(1 for at, name, _ in self.calls if " " in name and now - at < 1)
+        missing = 60011 if recent >= HISTORY_RATE else self.archive.code(chat_type, hour)
+        return await self._reply(
+            subject, query, lambda: {"File": self.archive.files(self.url, chat_type, hour)}, missing=missing
         )
 
     async def _reply(
