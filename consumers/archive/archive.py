@@ -25,7 +25,7 @@ from consumers.archive.hosts import FileHosts, download_session
 from consumers.archive.hour import Hour
 from consumers.archive.lines import FileReader, ForeignFileError, HourReport
 from consumers.archive.message import ArchivedChat, ArchivedMessage
-from consumers.archive.patience import Patience
+from consumers.archive.retry_policy import RetryPolicy
 from consumers.archive.threads import in_thread
 from consumers.archive.unpack import UnpackError, unpacked
 from consumers.archive.work_folder import HourFolder, disk_error, hour_folder
@@ -201,14 +201,14 @@ async def open_archive(
     if known is None:
         raise ArchiveError("refused", f"app {app_id} has no credentials: name it in CONSUMERS_IM_APPS")
     credentials = app or (lambda: known)
-    patience = Patience(settings.archive_attempts)
+    retries = RetryPolicy(settings.archive_attempts)
     hosts = FileHosts([*settings.archive_private_hosts, urlsplit(known.url).hostname or ""])
     async with rest_session() as calls, download_session(hosts) as downloads:
         api = RestApi(calls, app_id, credentials, timeout_s=settings.archive_timeout_s)
         yield MessageArchive(
             app_id,
-            History(api, calls_per_s=settings.archive_calls_per_s, patience=patience),
-            Downloader(downloads, hosts, timeout_s=settings.archive_timeout_s, patience=patience),
+            History(api, calls_per_s=settings.archive_calls_per_s, retries=retries),
+            Downloader(downloads, hosts, timeout_s=settings.archive_timeout_s, retries=retries),
             settings.archive_dir,
             empty_after=timedelta(hours=settings.archive_empty_after_hours),
         )

@@ -25,7 +25,7 @@ def check_file(path: Path, file: ArchiveFile) -> Iterator[str | None]:
         has = "more" if size > file.gzip_size else f"{size} bytes"  # No more than that is downloaded.
         yield f"it has {has}, and GzipSize is {file.gzip_size}"
         return
-    packed_md5 = _Md5()
+    packed_md5 = _Digest()
     with path.open("rb") as packed:
         while chunk := packed.read(CHUNK_BYTES):
             if packed_md5.update(chunk):
@@ -33,7 +33,7 @@ def check_file(path: Path, file: ArchiveFile) -> Iterator[str | None]:
     if packed_md5.hex != file.gzip_md5.lower():
         yield f"its MD5 is {packed_md5.hex}, and GzipMD5 is {file.gzip_md5}"
         return
-    file_md5 = _Md5()
+    file_md5 = _Digest()
     try:
         for chunk in unpacked(path, max_bytes=file.file_size):
             if file_md5.update(chunk):
@@ -49,7 +49,7 @@ def check_file(path: Path, file: ArchiveFile) -> Iterator[str | None]:
         yield ""
 
 
-class _Md5:
+class _Digest:
     def __init__(self) -> None:
         self._digest = hashlib.md5(usedforsecurity=False)
         self.size = 0

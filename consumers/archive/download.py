@@ -22,7 +22,7 @@ from consumers.archive.check import check_file
 from consumers.archive.errors import ArchiveError
 from consumers.archive.history import ArchiveFile
 from consumers.archive.hosts import FileHosts, HostRefusedError
-from consumers.archive.patience import Patience
+from consumers.archive.retry_policy import RetryPolicy
 from consumers.archive.threads import in_thread
 from consumers.archive.work_folder import HourFolder, disk_error
 
@@ -53,16 +53,16 @@ class Downloader:
         session: of `download_session`.
         hosts: where files may lie.
         timeout_s: for an answer, and for each block of it.
-        patience: with downloads that come no further.
+        retries: with downloads that come no further.
     """
 
     def __init__(
-        self, session: aiohttp.ClientSession, hosts: FileHosts, *, timeout_s: float, patience: Patience
+        self, session: aiohttp.ClientSession, hosts: FileHosts, *, timeout_s: float, retries: RetryPolicy
     ) -> None:
         self._session = session
         self._hosts = hosts
         self._timeout_s = timeout_s
-        self._patience = patience
+        self._retries = retries
 
     async def fetch(self, file: ArchiveFile, folder: HourFolder) -> None:
         """See that a file is in the folder, whole and checked.
@@ -98,7 +98,7 @@ class Downloader:
     async def _complete(self, file: ArchiveFile, part: Path, folder: HourFolder) -> None:
         """Download until the file has the size that it should have, or more."""
         _begin(part, file)
-        waits = self._patience.waits()
+        waits = self._retries.waits()
         failures, furthest = 0, _size_of(part)
         folder.check_room(file.gzip_size - furthest)
         while _size_of(part) < file.gzip_size:
@@ -107,9 +107,9 @@ class Downloader:
             except _InterruptedError as error:
                 failures += 1
                 if (size := _size_of(part)) > furthest:
-                    furthest, failures = size, 1
+                    furthest, failures = size, 0
                     waits.reset()
-                if size < file.gzip_size and failures >= self._patience.attempts:
+                if size < file.gzip_size and failures >= self._retries.attempts:
                     raise ArchiveError(
                         "failing",
                         f"a file of the archive cannot be downloaded beyond {furthest} of {file.gzip_size} bytes, "

@@ -12,7 +12,7 @@ from common.rest.api import CallError, RestAnswer, RestApi
 from consumers.archive.errors import ArchiveError
 from consumers.archive.hour import Hour
 from consumers.archive.message import CHAT_TYPES, ArchivedChat
-from consumers.archive.patience import Patience
+from consumers.archive.retry_policy import RetryPolicy
 
 _PATH = "v4/open_msg_svc/get_history"
 _MAX_REPLY_BYTES = 4 * 1024 * 1024
@@ -22,20 +22,20 @@ _NONE_YET = 1004
 _EXPIRED = 1005
 _NO_ADMINISTRATOR = 50003
 
-_Md5 = Annotated[str, msgspec.Meta(pattern="^[0-9A-Fa-f]{32}$")]
-_Size = Annotated[int, msgspec.Meta(ge=0)]
+Md5Hex = Annotated[str, msgspec.Meta(pattern="^[0-9A-Fa-f]{32}$")]
+ByteCount = Annotated[int, msgspec.Meta(ge=0)]
 
 
 class ArchiveFile(msgspec.Struct, frozen=True):
     """A file of an hour, as the platform names it."""
 
     url: str = msgspec.field(name="URL")
-    gzip_size: _Size = msgspec.field(name="GzipSize")
+    gzip_size: ByteCount = msgspec.field(name="GzipSize")
     """Bytes that are downloaded."""
-    gzip_md5: _Md5 = msgspec.field(name="GzipMD5")
-    file_size: _Size = msgspec.field(name="FileSize")
+    gzip_md5: Md5Hex = msgspec.field(name="GzipMD5")
+    file_size: ByteCount = msgspec.field(name="FileSize")
     """Bytes that it unpacks to."""
-    file_md5: _Md5 = msgspec.field(name="FileMD5")
+    file_md5: Md5Hex = msgspec.field(name="FileMD5")
 
     @property
     def name(self) -> str:
@@ -53,13 +53,13 @@ class History:
     Args:
         api: of the app.
         calls_per_s: how many at most.
-        patience: with an API that is busy or fails.
+        retries: with an API that is busy or fails.
     """
 
-    def __init__(self, api: RestApi, *, calls_per_s: float, patience: Patience) -> None:
+    def __init__(self, api: RestApi, *, calls_per_s: float, retries: RetryPolicy) -> None:
         self._api = api
         self._interval_s = 1 / calls_per_s
-        self._patience = patience
+        self._retries = retries
         self._next_call = 0.0
 
     async def files(self, hour: Hour, chat: ArchivedChat) -> list[ArchiveFile]:
@@ -68,7 +68,7 @@ class History:
         Raises:
             ArchiveError: `expired`, `refused` or `failing`.
         """
-        waits = self._patience.waits()
+        waits = self._retries.waits()
         failures = 0
         while True:
             await self._take_turn()
@@ -81,7 +81,7 @@ class History:
                 if refusal is not None:
                     raise refusal from None
                 failures += 1
-                if failures >= self._patience.attempts:
+                if failures >= self._retries.attempts:
                     raise ArchiveError(
                         "failing",
                         f"the platform does not tell the files of {hour}, asked {failures} times: {error}. "

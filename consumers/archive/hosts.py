@@ -9,6 +9,7 @@ own REST API, which may be a proxy of ours, and those that CONSUMERS_ARCHIVE_PRI
 from __future__ import annotations
 
 import ipaddress
+import re
 import socket
 from collections.abc import Collection
 
@@ -18,6 +19,9 @@ from yarl import URL
 
 from common.http_url import check_http_url
 from common.networks import unmapped
+
+_NUMBER = re.compile(r"[0-9]+|0[xX][0-9a-fA-F]*")
+"""As the last part of a host it makes an IPv4 address of it, which a system completes in its own way: `127.1`."""
 
 
 class HostRefusedError(OSError):
@@ -47,11 +51,14 @@ class FileHosts:
             raise HostRefusedError(f"the platform names a file's address that is none: {error}") from None
         if url.user is not None or url.password is not None:
             raise HostRefusedError("the platform names a file's address with a user's name in it")
+        host = url.host or ""
         try:
-            literal = ipaddress.ip_address(url.host or "")
+            literal = str(ipaddress.ip_address(host))
         except ValueError:
+            if _NUMBER.fullmatch(host.rstrip(".").rpartition(".")[2]):
+                raise HostRefusedError(f"the platform names a file at {host}, which is no address in full") from None
             return url
-        self.check_address(str(literal), str(literal))
+        self.check_address(literal, literal)
         return url
 
     def check_address(self, host: str, address: str) -> None:

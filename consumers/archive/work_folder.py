@@ -95,12 +95,10 @@ def hour_folder(folder: Path, app_id: str, hour: Hour, chat: ArchivedChat) -> It
 
 
 def _lock(path: Path) -> int:
+    """A lock on the folder, which is made where it is missing. Whoever had it may remove it meanwhile."""
     while True:
         path.mkdir(parents=True, exist_ok=True)
-        try:
-            lock = os.open(path / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        except FileNotFoundError:
-            continue  # Whoever had it has just removed the folder.
+        lock = os.open(path / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -6,8 +6,9 @@ import asyncio
 import gzip
 import hashlib
 import json
+import zlib
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -72,6 +73,33 @@ def group_line(hour: Hour, number: int, **changes: Any) -> dict[str, Any]:
     line = c2c_line(hour, number)
     del line["To_Account"], line["MsgRandom"]
     return {**line, "GroupId": f"@TGS#{number % 7}", **changes}
+
+
+def huge_file(path: Path, app_id: str, hour: Hour, messages: int) -> StoredFile:
+    """A file of one-to-one messages, written to `path` line by line."""
+    packed_md5, file_md5 = (hashlib.md5(usedforsecurity=False) for _ in range(2))
+    packer, file_size = zlib.compressobj(1, wbits=31), 0
+    with path.open("wb") as file:
+        for text in _huge_text(app_id, hour, messages):
+            file_md5.update(text)
+            file_size += len(text)
+            packed = packer.compress(text)
+            packed_md5.update(packed)
+            file.write(packed)
+        packed_md5.update(end := packer.flush())
+        file.write(end)
+    return StoredFile(path, path.stat().st_size, packed_md5.hexdigest(), file_size, file_md5.hexdigest())
+
+
+def _huge_text(app_id: str, hour: Hour, messages: int) -> Iterator[bytes]:
+    begin, end = archive_text(app_id, "c2c", hour, [b"|"]).split(b"|")
+    yield begin
+    template = json.dumps(c2c_line(hour, 0, MsgSeq="%d", ClientIP="203.0.113.7", MsgFromPlatform="Android"))
+    line = template.replace('"%d"', "%d").encode()
+    for first in range(0, messages, 1000):
+        block = b",\n".join(line % number for number in range(first, min(first + 1000, messages)))
+        yield (b",\n" if first else b"") + block
+    yield end
 
 
 class PlatformArchive:

@@ -121,7 +121,7 @@ def test_a_message_just_as_long_as_it_may_be_is_read_wherever_chunks_end() -> No
     assert len(fits) == MAX_MESSAGE_BYTES
     for line, expected in ((fits, [0, 1, 2]), (fits[:-2] + b'x"}', [0, 2])):
         for chunk_bytes in (100_000, 256 * 1024):
-            found, _ = read(archive_text(APP_ID, "c2c", HOUR, [LINES[0], line, LINES[2]]), chunk_bytes=chunk_bytes)
+            found, _ = read(archive_text(APP_ID, "c2c", HOUR, [dumped(0), line, dumped(2)]), chunk_bytes=chunk_bytes)
             assert numbers(found) == expected
 
 
@@ -150,7 +150,7 @@ def test_a_file_that_ends_within_its_list_says_so() -> None:
 def test_a_second_file_begins_with_line_one_and_adds_to_the_report() -> None:
     report = HourReport()
     reader = FileReader(HOUR, "c2c", APP_ID, report)
-    for lines in ([LINES[0], b"bad"], [b"worse"]):
+    for lines in ([dumped(0), b"bad"], [b"worse"]):
         list(reader.batches([archive_text(APP_ID, "c2c", HOUR, lines)]))
     assert (report.files, report.messages, report.bad_lines) == (2, 1, 2)
     assert [sample.partition(":")[0] for sample in report.samples] == ["line 3", "line 2"]

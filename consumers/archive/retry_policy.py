@@ -7,7 +7,7 @@ from typing import NamedTuple
 from common.retry import Backoff
 
 
-class Patience(NamedTuple):
+class RetryPolicy(NamedTuple):
     """How often in a row something is tried, and the waits between: they double."""
 
     attempts: int
