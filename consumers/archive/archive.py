@@ -131,7 +131,10 @@ class MessageArchive:
         if not hour.has_ended(self._now()):
             raise ArchiveError("not_made", f"{hour} is not over: the platform makes its files when it has ended")
         with hour_folder(self._folder, self._app_id, hour, chat) as folder:
-            files = await self._download(hour, chat, folder)
+            try:
+                files = await self._download(hour, chat, folder)
+            except OSError as error:
+                raise disk_error(folder.path, error) from None
             if not files:
                 self._judge_absence(hour)
             yield ArchivedHour(self._app_id, hour, chat, files, folder)

@@ -88,7 +88,8 @@ def hour_folder(folder: Path, app_id: str, hour: Hour, chat: ArchivedChat) -> It
     try:
         found = HourFolder(path)
         yield found
-        found.drop(found.names())
+        with contextlib.suppress(OSError):  # The hour was had; what is left is found, and checked, another time.
+            found.drop(found.names())
     finally:
         _remove_where_empty(path)
         os.close(lock)

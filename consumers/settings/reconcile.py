@@ -16,7 +16,7 @@ class ReconcileSettings(SettingsGroup):
     heading: ClassVar[str] = "The worker reconcile"
     read_more: ClassVar[str] = "badges.md"
 
-    im_apps: ImApps = Field({}, description=f"JSON, for `reconcile`: {IM_APPS_FORM}")
+    im_apps: ImApps = Field({}, description=f"JSON, for `reconcile` and `backfill`: {IM_APPS_FORM}")
     reconcile_delay_s: float = Field(
         3.0,
         ge=0,

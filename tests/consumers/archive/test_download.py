@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
+import os
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,8 +16,10 @@ from consumers.archive.archive import open_archive
 from tests.consumers.archive.an_hour import HOUR, LINES, NUMBERS, failure, files_in, read, sequence
 from tests.consumers.archive.conftest import MakeSettings
 from tests.support.disk import can_mount, mount, unmount
-from tests.support.im_archive import StoredFile, archive_text
+from tests.support.im_archive import StoredFile, archive_text, c2c_line
 from tests.support.im_platform import APP_ID, ImPlatform
+from tests.support.paths import ROOT
+from tests.support.waiting import wait_until
 
 
 async def test_a_cut_download_goes_on_where_it_ended(platform: ImPlatform, archive_settings: MakeSettings) -> None:
@@ -261,3 +267,25 @@ async def test_a_platform_that_is_not_there_is_failing(platform: ImPlatform, arc
     error = await failure(archive_settings(im_apps=platform.credentials(host="http://127.0.0.1:1")))
     assert error.kind == "failing"
     assert "asked 3 times" in str(error)
+
+
+def test_a_process_that_was_killed_is_gone_on_for_by_the_next(
+    platform: ImPlatform, archive_settings: MakeSettings
+) -> None:
+    settings = archive_settings()
+    lines = [c2c_line(HOUR, number, CloudCustomData=os.urandom(300).hex()) for number in range(5000)]
+    platform.archive.put(APP_ID, "c2c", HOUR, lines)
+    platform.archive.faults.append("stall:1000000")
+    env = {
+        **os.environ,
+        "CONSUMERS_IM_APPS": platform.credentials(),
+        "CONSUMERS_ARCHIVE_DIR": str(settings.archive_dir),
+    }
+    command = [sys.executable, "-m", "tests.consumers.archive.reading", HOUR.name]
+    with subprocess.Popen(command, cwd=ROOT, env=env) as process:
+        wait_until(lambda: files_in(settings).get("part", 0) >= 500_000, timeout=30, what="half a download")
+        assert "another process" in str(asyncio.run(failure(settings)))
+        process.kill()
+    begun = files_in(settings)["part"]
+    assert sequence(asyncio.run(read(settings))[0]) == NUMBERS
+    assert platform.archive.downloads[-1][1:] == (f"bytes={begun}-", 206)
