@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import re
 from typing import Annotated, Any, Literal
 
 import msgspec
+
+from consumers.archive.repair import repair
 
 ArchivedChat = Literal["c2c", "group"]
 
@@ -51,7 +52,7 @@ class ArchivedMessage(msgspec.Struct, kw_only=True, gc=False):
     app_id: str = msgspec.field(name=" app_id", default="")
     """SdkAppid, decimal digits."""
     raw: bytes = msgspec.field(name=" raw", default=b"")
-    """The line's JSON object, with all of its fields; without the comma behind it."""
+    """The line's JSON object, with all of its fields, without the comma behind it. Numbers may be beyond a double."""
     repaired: bool = msgspec.field(name=" repaired", default=False)
     """Whether the line was no strict JSON; what was none of it became U+FFFD, as in a callback's event."""
 
@@ -69,7 +70,10 @@ class ArchivedMessage(msgspec.Struct, kw_only=True, gc=False):
 
     def fields(self) -> dict[str, Any]:
         """All fields of the line under the platform's names, those that we do not know included."""
-        fields: dict[str, Any] = msgspec.json.decode(self.raw)
+        try:
+            fields: dict[str, Any] = msgspec.json.decode(self.raw)
+        except msgspec.ValidationError:  # A number beyond what a double holds, where we did not look.
+            fields = msgspec.json.decode(repair(self.raw)[0])
         return fields
 
 
@@ -91,9 +95,17 @@ def read_message(line: bytes, chat: ArchivedChat, app_id: str) -> ArchivedMessag
     """
     repaired = False
     try:
-        if (b"\\u" in line and _HALF_PAIR.search(line)) or not _is_utf8(line):
-            line, repaired = _repair(line)
-        message = _decode(line)
+        try:
+            if b"\\u" in line and _HALF_PAIR.search(line):
+                line, repaired = repair(line)
+            elif not _is_utf8(line):
+                line, repaired = repair(line)[0], True
+            message = _decode(line)
+        except msgspec.ValidationError:
+            raise
+        except msgspec.DecodeError:
+            line, repaired = repair(line)[0], True
+            message = _decode(line)
     except msgspec.ValidationError as error:
         raise UnreadableLineError(f"it is no message: {error}") from None
     except (ValueError, RecursionError) as error:  # msgspec.DecodeError is a ValueError
@@ -123,10 +135,3 @@ def _is_utf8(line: bytes) -> bool:
     except UnicodeDecodeError:
         return False
     return True
-
-
-def _repair(line: bytes) -> tuple[bytes, bool]:
-    """A line with U+FFFD for whatever is no Unicode in it, and whether there was such."""
-    text = json.dumps(json.loads(line.decode(errors="replace")), ensure_ascii=False, separators=(",", ":"))
-    whole = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    return whole.encode(), whole != text or not _is_utf8(line)

@@ -75,14 +75,31 @@ def test_a_message_is_read_though_a_field_that_it_can_do_without_has_another_typ
 
 @pytest.mark.parametrize(
     ("text", "expected"),
-    [(b"\xff", "\ufffd"), (rb"\ud83d", "\ufffd"), (rb"\ud83d\ude00", "\U0001f600"), (b"\xe4\xbd", "\ufffd")],
+    [
+        (b"\xff", "\ufffd"),
+        (rb"\ud83d", "\ufffd"),
+        (rb"\ud83d\ude00", "\U0001f600"),
+        (b"\xe4\xbd", "\ufffd"),
+        (b"\xed\xa0\xbd\xed\xb8\x80", "\U0001f600"),
+        (b"\xed\xa0\xbd", "\ufffd"),
+    ],
 )
 def test_what_is_no_unicode_is_repaired_as_in_a_callback(text: bytes, expected: str) -> None:
     message = read_message(line(MsgBody=[{"Text": "?"}], From_Account="?").replace(b"?", text), "c2c", "1")
     assert json.loads(bytes(message.body)) == [{"Text": expected}]
     assert message.from_account == expected
-    assert message.repaired == (expected == "\ufffd")
+    assert message.repaired == (expected == "\ufffd" or b"\xed" in text)
     assert message.fields()["MsgBody"] == [{"Text": expected}]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [(b"NaN", "NaN"), (b"-Infinity", "-Infinity"), (b"1e999", "1e999"), (b'"a\tb"', "a\tb")],
+)
+def test_what_only_a_lax_reader_takes_is_mended_as_in_a_callback(text: bytes, expected: str) -> None:
+    message = read_message(line(MsgBody=[{"Text": 17}]).replace(b"17", text), "c2c", "1")
+    assert message.fields()["MsgBody"] == [{"Text": expected}]
+    assert message.c2c_msg_key == "12_34_1448974800"
 
 
 @pytest.mark.parametrize(
