@@ -30,7 +30,7 @@ async def read(hour: Hour) -> dict[str, float]:
     settings = ConsumersSettings.model_validate({})
     before, begun = memory_kib("VmRSS"), time.monotonic()
     async with open_archive(settings, APP_ID) as archive, archive.hour(hour, "c2c") as archived:
-        there = time.monotonic()
+        there, worked_s = time.monotonic(), time.process_time()
         last = -1
         in_order = True
         async for batch in archived.batches():
@@ -42,6 +42,7 @@ async def read(hour: Hour) -> dict[str, float]:
             "in_order": in_order,
             "got_s": there - begun,
             "read_s": time.monotonic() - there,
+            "read_cpu_s": time.process_time() - worked_s,
             "before_kib": before,
             "most_kib": memory_kib("VmHWM"),
         }

@@ -23,6 +23,7 @@ async def test_a_failed_call_says_what_is_wrong(
     platform.fault = lambda _: host_answers
     error = await failed_call(platform.url)
     assert error.error_class == error_class
+    assert error.code == (host_answers if isinstance(host_answers, int) else None)
     assert str(host_answers).removeprefix("http:") in str(error)
 
 
