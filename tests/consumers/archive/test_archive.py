@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -13,7 +14,7 @@ from consumers.archive.lines import HourReport
 from tests.consumers.archive.an_hour import HOUR, LINES, NUMBERS, failure, read, sequence
 from tests.consumers.archive.conftest import MakeSettings
 from tests.support.im_archive import StoredFile, archive_text, c2c_line, group_line
-from tests.support.im_platform import APP_ID, ImPlatform
+from tests.support.im_platform import APP_ID, HISTORY_RATE, ImPlatform
 
 
 async def test_an_hour_has_its_messages_and_leaves_nothing_in_the_work_folder(
@@ -159,6 +160,16 @@ async def test_calls_keep_their_rate(platform: ImPlatform, archive_settings: Mak
     assert len(begun) == 15
     assert begun[-1] - begun[0] > 1.6
     assert {code for _, _, code in platform.calls} == {1004}
+
+
+async def test_while_others_use_up_the_rate_calls_are_made_again(
+    platform: ImPlatform, archive_settings: MakeSettings
+) -> None:
+    platform.archive.put(APP_ID, "c2c", HOUR, LINES[:1])
+    platform.calls.extend([(time.monotonic() + 1, "C2C of others", 0)] * HISTORY_RATE)
+    found, _ = await read(archive_settings(archive_attempts=100))
+    assert sequence(found) == [0]
+    assert [code for _, _, code in platform.calls][HISTORY_RATE] == 60011
 
 
 async def test_hours_across_midnight_of_beijing_are_those_that_the_window_has(

@@ -7,8 +7,10 @@ from typing import Any
 
 import aiohttp
 import pytest
+from pydantic import ValidationError
 
 from consumers.archive.hosts import FileHosts, HostRefusedError, download_session
+from consumers.settings import ConsumersSettings
 from tests.support.im_platform import ImPlatform
 
 ANY = FileHosts([])
@@ -106,3 +108,16 @@ async def test_proxies_of_the_environment_are_not_used(monkeypatch: pytest.Monke
     url = f"http://localhost:{platform.port}/archive/1.gz"
     async with download_session(FileHosts(["localhost"])) as session, session.get(url) as response:
         assert response.status == 403
+
+
+@pytest.mark.parametrize(
+    "name", ["", "http://files.example.com", "files.example.com:80", "*", "*.", "a/b", "a b", "*.*.com", "-a.com", 7]
+)
+def test_a_setting_that_names_no_host_says_so(name: str | int) -> None:
+    with pytest.raises(ValidationError, match=r"no name of a host|valid string"):
+        ConsumersSettings.model_validate({"archive_private_hosts": [name]})
+
+
+def test_hosts_of_the_setting_are_compared_without_regard_to_case() -> None:
+    settings = ConsumersSettings.model_validate({"archive_private_hosts": [" Files.Example.COM. ", "*.MyQcloud.com"]})
+    assert settings.archive_private_hosts == ["files.example.com", "*.myqcloud.com"]
