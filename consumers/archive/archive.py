@@ -8,6 +8,7 @@ after the end of the hour it is taken to be the first, from then on the second.
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -17,8 +18,8 @@ from urllib.parse import urlsplit
 from common.logs import fields
 from common.rest.api import RestApi, rest_session
 from common.rest.app import ImApp
-from common.text import plural
-from consumers.archive.download import Downloader, UrlExpiredError
+from common.text import byte_size, plural
+from consumers.archive.download import Downloader, UrlExpiredError, WrongFileError
 from consumers.archive.errors import ArchiveError
 from consumers.archive.history import ArchiveFile, History
 from consumers.archive.hosts import FileHosts, download_session
@@ -35,8 +36,8 @@ log = logging.getLogger(__name__)
 
 KEPT_FOR = timedelta(days=7)
 """How long the platform keeps an hour."""
-MAX_FRUITLESS_LOOKS = 3
-"""So often in a row new addresses are asked for that bring no byte."""
+MAX_LOOKS = 3
+"""So often in a row an hour's files are asked for without coming further."""
 
 
 class ArchivedHour:
@@ -140,23 +141,37 @@ class MessageArchive:
             yield ArchivedHour(self._app_id, hour, chat, files, folder)
 
     async def _download(self, hour: Hour, chat: ArchivedChat, folder: HourFolder) -> list[ArchiveFile]:
-        fruitless_looks = 0
+        """Have all files of an hour. Where one is wrong, or its address, they are asked for anew: it may have changed.
+
+        Raises:
+            ArchiveError: they cannot be had.
+            OSError: of the work folder.
+        """
+        had: set[str] = set()
+        failures: Counter[type[Exception]] = Counter()
         while True:
             files = await self._history.files(hour, chat)
             self._drop_what_changed(hour, chat, files, folder)
-            before = folder.size()
+            size = byte_size(sum(file.gzip_size for file in files))
+            log.info("%s (%s) has %s, %s packed", hour, chat, plural(len(files), "file"), size)
+            before = len(had), folder.size()
             try:
                 for file in files:
-                    await self._downloader.fetch(file, folder)
-            except UrlExpiredError as error:
-                fruitless_looks = 0 if folder.size() > before else fruitless_looks + 1
-                if fruitless_looks >= MAX_FRUITLESS_LOOKS:
-                    raise ArchiveError(
-                        "failing",
-                        f"the addresses that the platform names for the files of {hour} are not good, also when they "
-                        f"are asked for anew ({error}). Try again later: it goes on from what is there",
-                    ) from None
-                log.info("an address of a file of %s is not good any more, another is asked for: %s", hour, error)
+                    if file.name not in had:
+                        await self._downloader.fetch(file, folder)
+                        had.add(file.name)
+            except (UrlExpiredError, WrongFileError) as error:
+                kind = type(error)
+                has_more_bytes = kind is UrlExpiredError and folder.size() > before[1]
+                failures[kind] = 1 if len(had) > before[0] or has_more_bytes else failures[kind] + 1
+                if failures[kind] >= MAX_LOOKS:
+                    raise _given_up(hour, error) from None
+                log.warning(
+                    "the files of %s are asked for anew: %s",
+                    hour,
+                    error,
+                    extra=fields("archive_file_wrong", app=self._app_id, hour=hour.name, reason=str(error)),
+                )
             else:
                 return files
 
@@ -184,6 +199,20 @@ class MessageArchive:
                 f"from {self._empty_after.total_seconds() / 3600:g} h after its end on it is taken to have none "
                 "(CONSUMERS_ARCHIVE_EMPTY_AFTER_HOURS)",
             )
+
+
+def _given_up(hour: Hour, error: UrlExpiredError | WrongFileError) -> ArchiveError:
+    if isinstance(error, WrongFileError):
+        return ArchiveError(
+            "corrupt",
+            f"a file that the platform names for {hour} is not what it promised, {MAX_LOOKS} times: {error}. Nothing "
+            "of it was used; try again later, and if it stays so tell the platform's support",
+        )
+    return ArchiveError(
+        "failing",
+        f"the addresses that the platform names for the files of {hour} are not good, also when they are asked for "
+        f"anew ({error}). Try again later: it goes on from what is there",
+    )
 
 
 @asynccontextmanager

@@ -7,7 +7,6 @@ and the file begun anew. Redirects are not followed: the platform names the addr
 from __future__ import annotations
 
 import asyncio
-import logging
 import os
 import re
 from io import FileIO
@@ -16,7 +15,6 @@ from pathlib import Path
 import aiohttp
 from yarl import URL
 
-from common.logs import fields
 from common.unreachable import why_unreachable
 from consumers.archive.check import check_file
 from consumers.archive.errors import ArchiveError
@@ -24,12 +22,7 @@ from consumers.archive.history import ArchiveFile
 from consumers.archive.hosts import FileHosts, HostRefusedError
 from consumers.archive.retry_policy import RetryPolicy
 from consumers.archive.threads import in_thread
-from consumers.archive.work_folder import HourFolder, disk_error
-
-log = logging.getLogger(__name__)
-
-MAX_WRONG = 3
-"""A file that so often is not what was promised is given up."""
+from consumers.archive.work_folder import HourFolder
 
 _BLOCK_BYTES = 256 * 1024
 _NO_LIMIT = aiohttp.ClientTimeout(total=None, sock_connect=None, sock_read=None)
@@ -40,6 +33,10 @@ _CONTENT_RANGE = re.compile(r"bytes (\d+)-\d+/(?:\d+|\*)")
 
 class UrlExpiredError(Exception):
     """An address is not good any more, or never was: another one must be asked for."""
+
+
+class WrongFileError(Exception):
+    """A downloaded file is not what was promised. The message says how it differs."""
 
 
 class _InterruptedError(Exception):
@@ -69,31 +66,17 @@ class Downloader:
 
         Raises:
             UrlExpiredError: its address is not good any more.
+            WrongFileError: what is there is not what was promised; it has been removed.
             ArchiveError: it cannot be had.
         """
         part, whole = folder.part(file.name), folder.whole(file.name)
-        try:
-            if whole.exists():
-                whole.replace(part)  # It is checked again: who knows what has happened to it since.
-            for _ in range(MAX_WRONG):
-                await self._complete(file, part, folder)
-                wrong = await _what_is_wrong(part, file)
-                if not wrong:
-                    part.replace(whole)
-                    return
-                part.unlink()
-                log.warning(
-                    "a file of the archive is not what was promised, it is downloaded anew: %s",
-                    wrong,
-                    extra=fields("archive_file_wrong", reason=wrong),
-                )
-        except OSError as error:
-            raise disk_error(folder.path, error) from None
-        raise ArchiveError(
-            "corrupt",
-            f"a file of the archive is not what the platform promised, {MAX_WRONG} times: {wrong}. Nothing of it was "
-            "used; if this stays, tell the platform's support",
-        )
+        if whole.exists():
+            whole.replace(part)  # It is checked again: who knows what has happened to it since.
+        await self._complete(file, part, folder)
+        if wrong := await _what_is_wrong(part, file):
+            part.unlink()
+            raise WrongFileError(wrong)
+        part.replace(whole)
 
     async def _complete(self, file: ArchiveFile, part: Path, folder: HourFolder) -> None:
         """Download until the file has the size that it should have, or more."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-_HEAD = re.compile(rb'[\s\x00]*\{[^{}\[\]]*"MsgList"\s*:\s*(?:\[|null)')
+_HEAD = re.compile(rb'[\s\x00]*\{.*?"MsgList"\s*:\s*(?:\[|null)', re.DOTALL)
 _STRING = rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"'
 _NEXT = re.compile(rb'[^"{}\[\]]*+(?:' + _STRING + rb'[^"{}\[\]]*+)*+(["{}\[\]])', re.DOTALL)
 """Up to the next brace or bracket outside of strings, or the quote of a string that does not end."""

@@ -185,6 +185,32 @@ async def test_a_file_that_changes_between_two_looks_is_taken_anew_and_told(
     assert platform.archive.downloads[-1][1:] == ("", 200)
 
 
+async def test_a_file_that_changes_behind_its_address_is_asked_for_anew(
+    platform: ImPlatform, archive_settings: MakeSettings
+) -> None:
+    former, latter = (StoredFile.of(archive_text(APP_ID, "c2c", HOUR, lines)) for lines in (LINES[:4000], LINES))
+    platform.archive.store("c2c", HOUR, replace(former, packed=latter.packed))
+    looks = iter([None, lambda: platform.archive.store("c2c", HOUR, latter)])
+
+    def change(_: str) -> None:
+        if (act := next(looks)) is not None:
+            act()
+
+    platform.fault = change
+    assert sequence((await read(archive_settings()))[0]) == NUMBERS
+
+
+async def test_addresses_that_expire_and_files_that_stay_wrong_come_to_an_end_together(
+    platform: ImPlatform, archive_settings: MakeSettings
+) -> None:
+    file = StoredFile.of(archive_text(APP_ID, "c2c", HOUR, LINES))
+    platform.archive.store("c2c", HOUR, replace(file, file_md5="0" * 32))
+    platform.archive.faults.extend(["cut:20000", "status:403", ""] * 20)
+    error = await failure(archive_settings())
+    assert error.kind == "corrupt"
+    assert len(platform.archive.downloads) <= 12
+
+
 async def test_after_a_break_of_the_process_what_is_there_is_checked_and_gone_on_with(
     platform: ImPlatform, archive_settings: MakeSettings
 ) -> None:

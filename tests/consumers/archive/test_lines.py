@@ -61,6 +61,9 @@ FORMS = {
     "with two in a line": archive_text(APP_ID, "c2c", HOUR, LINES).replace(b",\n", b",", 7),
     "with a head of several lines": archive_text(APP_ID, "c2c", HOUR, LINES).replace(b'"ChatType"', b'\n  "ChatType"'),
     "with less in the head": HEAD + b"\n" + b",\n".join(map(dumped, range(20))) + b"\n]}",
+    "with more in the head": HEAD.replace(b",", b',"Info":{"a":[1,"]"]},')
+    + b",\n".join(map(dumped, range(20)))
+    + b"]}",
     "with its app as text": b'{"SdkAppId":"1400000000","MsgList":[\n' + b",\n".join(map(dumped, range(20))) + b"\n]}",
     "with more behind the list": archive_text(APP_ID, "c2c", HOUR, LINES)[:-1] + b',"Total":20,"x":[{}]}',
 }
