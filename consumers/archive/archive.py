@@ -154,6 +154,7 @@ class MessageArchive:
             self._drop_what_changed(hour, chat, files, folder)
             size = byte_size(sum(file.gzip_size for file in files))
             log.info("%s (%s) has %s, %s packed", hour, chat, plural(len(files), "file"), size)
+            had.intersection_update(file.name for file in files)
             before = len(had), folder.size()
             try:
                 for file in files:
@@ -166,14 +167,20 @@ class MessageArchive:
                 failures[kind] = 1 if len(had) > before[0] or has_more_bytes else failures[kind] + 1
                 if failures[kind] >= MAX_LOOKS:
                     raise _given_up(hour, error) from None
-                log.warning(
-                    "the files of %s are asked for anew: %s",
-                    hour,
-                    error,
-                    extra=fields("archive_file_wrong", app=self._app_id, hour=hour.name, reason=str(error)),
-                )
+                self._tell_of_look(hour, error)
             else:
                 return files
+
+    def _tell_of_look(self, hour: Hour, error: UrlExpiredError | WrongFileError) -> None:
+        if isinstance(error, UrlExpiredError):
+            log.info("an address of a file of %s is not good any more, the files are asked for anew: %s", hour, error)
+        else:
+            log.warning(
+                "a file of %s is not what was promised, the files are asked for anew: %s",
+                hour,
+                error,
+                extra=fields("archive_file_wrong", app=self._app_id, hour=hour.name, reason=str(error)),
+            )
 
     def _drop_what_changed(self, hour: Hour, chat: ArchivedChat, files: list[ArchiveFile], folder: HourFolder) -> None:
         gone = folder.names() - {file.name for file in files}

@@ -200,6 +200,17 @@ async def test_a_file_that_changes_behind_its_address_is_asked_for_anew(
     assert sequence((await read(archive_settings()))[0]) == NUMBERS
 
 
+async def test_a_file_that_changes_and_changes_back_is_there_in_the_end(
+    platform: ImPlatform, archive_settings: MakeSettings
+) -> None:
+    first, second, last = (StoredFile.of(archive_text(APP_ID, "c2c", HOUR, LINES[part::3])) for part in range(3))
+    platform.archive.store("c2c", HOUR, first)
+    platform.archive.faults.extend(["", "status:403", "", "status:403"])
+    lists = iter([[first, last], [second, last], [first, second, last]])
+    platform.fault = lambda _: platform.archive.store("c2c", HOUR, *next(lists))
+    assert sequence((await read(archive_settings()))[0]) == NUMBERS
+
+
 async def test_addresses_that_expire_and_files_that_stay_wrong_come_to_an_end_together(
     platform: ImPlatform, archive_settings: MakeSettings
 ) -> None:
