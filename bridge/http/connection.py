@@ -21,7 +21,7 @@ from bridge.http.body import ChunkedBody, SizedBody
 from bridge.http.context import HttpContext
 from bridge.http.head import HeadReader
 from bridge.http.phase import BODY, CLOSED, ENDING, HEAD, REPLY
-from bridge.http.plain import ONE_PIECE_BYTES, read_plain
+from bridge.http.plain import ONE_PIECE_BYTES, SHORTEST, read_plain
 from bridge.http.request import HttpRequest
 from bridge.http.response import render
 from bridge.ingress import refusals, replies
@@ -60,6 +60,7 @@ class HttpConnection(HttpRequest, asyncio.Protocol):
         "_is_cut_off",
         "_is_half_closed",
         "_is_proven",
+        "_known",
         "_loop",
         "_transport",
         "arrived_bytes",
@@ -73,6 +74,8 @@ class HttpConnection(HttpRequest, asyncio.Protocol):
         self._loop = loop
         self._transport: asyncio.Transport | None = None
         self._head_reader = HeadReader()
+        self._known = SHORTEST
+        """The fields of the last plain request."""
         self._incoming: SizedBody | ChunkedBody | None = None
         """The body while it arrives."""
         self._early = b""
@@ -106,7 +109,7 @@ class HttpConnection(HttpRequest, asyncio.Protocol):
 
     def respond(self, reply: PlatformReply) -> None:
         """Answer the request; then comes the next one, or the end."""
-        head = self.head
+        fields = self.fields
         is_whole = self.content is not None
         self.forget()
         if self._incoming is not None:
@@ -119,14 +122,14 @@ class HttpConnection(HttpRequest, asyncio.Protocol):
         closing = (
             reply.closes
             or context.asks_to_close
-            or head.closes
+            or fields.closes
             or not is_whole
             or self._is_cut_off
             or (self._is_half_closed and not self._early)
         )
         content = render(reply, closing)
         if closing:
-            if head.method == hdrs.METH_HEAD:
+            if fields.method == hdrs.METH_HEAD:
                 content = content[: len(content) - len(reply.content)]
             transport.write(content)
             self._end(transport)
@@ -197,13 +200,13 @@ class HttpConnection(HttpRequest, asyncio.Protocol):
 
     def _read_head(self, data: bytes) -> None:
         reader = self._head_reader
-        if not reader.size and (plain := read_plain(data)) is not None:
-            self.head, body = plain
-            self.content = body
+        if not reader.size and (plain := read_plain(data, self._known)) is not None:
+            self.query, self._known, self.content = plain
+            self.fields = self._known.fields
             self.arrived = time.perf_counter()
             self.phase = REPLY
             self.deadline = NEVER
-            self._context.gathering.add(self, len(body))
+            self._context.gathering.add(self, len(self.content))
             return
         was_begun = reader.is_begun
         try:
@@ -221,11 +224,11 @@ class HttpConnection(HttpRequest, asyncio.Protocol):
                 self.give_up()
             return
         self._context.heads.ended(self)
-        self.head = head
+        self.query, self.fields, self.declared_size = head
         self.arrived = time.perf_counter()
         size = head.size or 0
         end = at + size
-        if size > ONE_PIECE_BYTES or end > len(data) or head.is_chunked:
+        if size > ONE_PIECE_BYTES or end > len(data) or head.fields.is_chunked:
             self._begin_body(data, at, size)
         else:
             self.content = data[at:end]
@@ -234,14 +237,14 @@ class HttpConnection(HttpRequest, asyncio.Protocol):
     def _begin_body(self, data: bytes, at: int, size: int) -> None:
         """A request is not there in one piece: its head is looked at first."""
         context = self._context
-        head = self.head
+        fields = self.fields
         self.phase = BODY
         try:
             self.verdict = context.ingress.admit(self)
-            if head.refusal is not None:
-                raise RefusedError(head.refusal)
+            if fields.refusal is not None:
+                raise RefusedError(fields.refusal)
             most = context.max_body_bytes
-            self._incoming = ChunkedBody(max_bytes=most) if head.is_chunked else SizedBody(size, max_bytes=most)
+            self._incoming = ChunkedBody(max_bytes=most) if fields.is_chunked else SizedBody(size, max_bytes=most)
         except RefusedError as refused:
             context.ingress.refuse(self, refused.refusal, self.verdict)
             return
@@ -251,7 +254,7 @@ class HttpConnection(HttpRequest, asyncio.Protocol):
             return
         self._bodies.begin(self)
         self.deadline = self._loop.time() + context.body_timeout_s
-        if head.expects_continue and at == len(data) and self._transport is not None:
+        if fields.expects_continue and at == len(data) and self._transport is not None:
             self._transport.write(CONTINUE)
         self._read_body(data, at)
 

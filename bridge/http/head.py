@@ -8,9 +8,8 @@ Any request can be read this way. The usual ones take a shorter one: see `bridge
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
-import msgspec
 from aiohttp import HttpVersion10, HttpVersion11, hdrs
 from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.http_parser import HttpRequestParser, RawRequestMessage
@@ -20,6 +19,7 @@ from bridge.http.coding import coding_of
 from bridge.http.malformed import refusal_of
 from bridge.ingress import refusals
 from bridge.ingress.refusals import Refusal, RefusedError
+from bridge.ingress.request import Fields
 from bridge.query import Query, query_of
 
 MAX_HEAD_BYTES = 32 * 1024
@@ -40,14 +40,9 @@ TRACESTATE = istr("tracestate")
 FORWARDED_FOR = istr("X-Forwarded-For")
 
 
-class Head(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """What the head of a request says, as far as we need to know it."""
+class HeadFields(Fields, frozen=True, kw_only=True, gc=False):
+    """What a head says beside target and size, as far as we need to know it."""
 
-    method: str = hdrs.METH_POST
-    query: Query
-    """What its target says."""
-    size: int | None
-    """Bytes of the body, None where it says nothing of them."""
     is_chunked: bool = False
     """Whether the body comes in chunks."""
     coding: str = ""
@@ -58,12 +53,16 @@ class Head(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Whether the client waits with its body until it is told to go on."""
     closes: bool = False
     """Whether it is the last request on its connection."""
-    forwarded_for: str = ""
-    """Values of all fields `X-Forwarded-For`, joined with commas."""
-    traceparent: str = ""
-    """The first field `traceparent`, empty if there is none."""
-    tracestate: str = ""
-    """Values of all fields `tracestate`, joined with commas."""
+
+
+class Head(NamedTuple):
+    """What the head of a request says."""
+
+    query: Query
+    """What its target says."""
+    fields: HeadFields
+    size: int | None
+    """Bytes of the body, None where it says nothing of them."""
 
 
 class HeadReader:
@@ -152,10 +151,8 @@ def _head_of(message: RawRequestMessage) -> Head:
         coding = coding_of(message)
     except RefusedError as refused:
         refusal = refused.refusal
-    return Head(
+    fields = HeadFields(
         method=message.method,
-        query=query_of(message.path),
-        size=None if length is None else int(length),
         is_chunked=message.chunked,
         coding=coding,
         refusal=refusal,
@@ -165,3 +162,5 @@ def _head_of(message: RawRequestMessage) -> Head:
         traceparent=headers.get(TRACEPARENT, ""),
         tracestate=",".join(headers.getall(TRACESTATE, ())),
     )
+    size = None if length is None else int(length)
+    return Head(query_of(f"{message.method} {message.path}"), fields, size)

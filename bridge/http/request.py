@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bridge.http.body_budget import BodyBudget
 from bridge.http.coding import inflate
-from bridge.http.head import Head
+from bridge.http.head import HeadFields
 from bridge.ingress import refusals
 from bridge.ingress.refusals import RefusedError
 from bridge.ingress.verify import Verdict
@@ -25,8 +25,10 @@ class HttpRequest:
         "_max_body_bytes",
         "arrived",
         "content",
-        "head",
+        "declared_size",
+        "fields",
         "peer",
+        "query",
         "verdict",
     )
 
@@ -35,7 +37,11 @@ class HttpRequest:
         self._max_body_bytes = max_body_bytes
         self._held = 0
         """Bytes that the request takes of the memory for bodies."""
-        self.head: Head
+        self.query: Query
+        """What its target says."""
+        self.fields: HeadFields
+        self.declared_size: int | None = None
+        """Bytes of the body by the head, None where that says nothing."""
         self.content: bytes | None = None
         """The whole body as it came, None while it is not there."""
         self.verdict: Verdict | None = None
@@ -46,34 +52,9 @@ class HttpRequest:
         """When its head had arrived (`time.perf_counter`)."""
 
     @property
-    def method(self) -> str:
-        """The HTTP method."""
-        return self.head.method
-
-    @property
-    def query(self) -> Query:
-        """What its target says."""
-        return self.head.query
-
-    @property
-    def forwarded_for(self) -> str:
-        """Values of all headers `X-Forwarded-For`, joined with commas."""
-        return self.head.forwarded_for
-
-    @property
-    def traceparent(self) -> str:
-        """The header `traceparent`, empty if there is none."""
-        return self.head.traceparent
-
-    @property
-    def tracestate(self) -> str:
-        """Values of all headers `tracestate`, joined with commas."""
-        return self.head.tracestate
-
-    @property
     def size(self) -> int | None:
         """Bytes of the body as it came; while it arrives, what the head says, None where it says nothing."""
-        return self.head.size if self.content is None else len(self.content)
+        return self.declared_size if self.content is None else len(self.content)
 
     @property
     def body(self) -> bytes:
@@ -82,15 +63,15 @@ class HttpRequest:
         Raises:
             RefusedError: it cannot be read, or there is no memory for it.
         """
-        head = self.head
-        if head.refusal is not None:
-            raise RefusedError(head.refusal)
+        fields = self.fields
+        if fields.refusal is not None:
+            raise RefusedError(fields.refusal)
         body = self.content or b""
         size = len(body)
         if not self._bodies.take(size):
             raise RefusedError(refusals.NO_ROOM_FOR_BODY)
         self._held += size
-        return self._inflated(body, head.coding) if head.coding else body
+        return self._inflated(body, fields.coding) if fields.coding else body
 
     def forget(self) -> None:
         """The request has its reply, or gets none."""
@@ -98,7 +79,7 @@ class HttpRequest:
         self._held = 0
         self.content = None
         self.verdict = None
-        del self.head
+        del self.query
 
     def _inflated(self, body: bytes, coding: str) -> bytes:
         body = inflate(body, coding, max_bytes=self._max_body_bytes)

@@ -118,10 +118,10 @@ class Ingress:
             RefusedError: it is to be refused; its body need not be read.
         """
         self.in_flight += 1
-        if request.method != "POST":
+        if request.fields.method != "POST":
             raise RefusedError(refusals.METHOD)
         if not self._addresses.is_open:
-            refusal = self._addresses.refusal(request.peer, request.forwarded_for)
+            refusal = self._addresses.refusal(request.peer, request.fields.forwarded_for)
             if refusal is not None:
                 raise RefusedError(refusal)
         verdict = self._verifier.verify(request.query)
@@ -142,7 +142,7 @@ class Ingress:
                 verdict = self.admit(request)
             trace: RecordHeaders = ()
             self._next_traced -= 1
-            if request.traceparent or not self._next_traced:
+            if request.fields.traceparent or not self._next_traced:
                 request, trace = self._trace(request, verdict)
             reply = self._keep(request, verdict, trace)
         except RefusedError as refused:

@@ -256,7 +256,7 @@ class RefusalLog:
             kind = self._kinds[reason] = _Kind()
         kind.count += 1
         kind.last_at = time.time()
-        kind.last = (refusal, request.query.app_id, request.peer, request.forwarded_for)
+        kind.last = (refusal, request.query.app_id, request.peer, request.fields.forwarded_for)
         if len(kind.senders) < MAX_SENDERS and (sent_by := kind.last[2:]) != kind.sent_by:
             kind.sent_by = sent_by
             kind.senders[refusal.sender or self._sender_of(*sent_by)] = None

@@ -4,16 +4,31 @@ from __future__ import annotations
 
 from typing import Protocol
 
+import msgspec
+
 from bridge.ingress.replies import PlatformReply
 from bridge.query import Query
+
+
+class Fields(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """What the head of a request says beside its target. Requests that say the same may share it."""
+
+    method: str = "POST"
+    """The HTTP method."""
+    forwarded_for: str = ""
+    """Values of all fields `X-Forwarded-For`, joined with commas."""
+    traceparent: str = ""
+    """The first field `traceparent`, empty if there is none."""
+    tracestate: str = ""
+    """Values of all fields `tracestate`, joined with commas."""
 
 
 class CallbackRequest(Protocol):
     """A request that has arrived: its head at least, and its body when it is accepted."""
 
     @property
-    def method(self) -> str:
-        """The HTTP method."""
+    def fields(self) -> Fields:
+        """What its head says beside the target."""
 
     @property
     def query(self) -> Query:
@@ -22,18 +37,6 @@ class CallbackRequest(Protocol):
     @property
     def peer(self) -> str | None:
         """Address of whoever is connected, None where it is not known."""
-
-    @property
-    def forwarded_for(self) -> str:
-        """Values of all headers `X-Forwarded-For`, joined with commas."""
-
-    @property
-    def traceparent(self) -> str:
-        """The header `traceparent`, empty if there is none."""
-
-    @property
-    def tracestate(self) -> str:
-        """Values of all headers `tracestate`, joined with commas."""
 
     @property
     def size(self) -> int | None:

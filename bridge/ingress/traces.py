@@ -16,7 +16,7 @@ from http import HTTPStatus
 
 from bridge.events import registry
 from bridge.ingress.replies import PlatformReply
-from bridge.ingress.request import CallbackRequest
+from bridge.ingress.request import CallbackRequest, Fields
 from bridge.query import Query
 from common.logs import Throttle
 from common.tracing.context import RecordHeaders, TraceContext, new_context, read_context
@@ -61,7 +61,8 @@ class CallbackTraces:
             is_drawn: whether a trace begins with it if it continues none.
         """
         try:
-            came = read_context(request.traceparent, request.tracestate) if request.traceparent else None
+            fields = request.fields
+            came = read_context(fields.traceparent, fields.tracestate) if fields.traceparent else None
             if came is None and not is_drawn:
                 return request, ()
             if self._tracer is None or not (came is None or came.is_sampled):
@@ -114,9 +115,9 @@ class TracedRequest:
         return self._span.context.trace_id
 
     @property
-    def method(self) -> str:
+    def fields(self) -> Fields:
         """See `CallbackRequest`, as all that follows."""
-        return self._request.method
+        return self._request.fields
 
     @property
     def query(self) -> Query:
@@ -127,21 +128,6 @@ class TracedRequest:
     def peer(self) -> str | None:
         """Who is connected."""
         return self._request.peer
-
-    @property
-    def forwarded_for(self) -> str:
-        """Whom it was passed on for."""
-        return self._request.forwarded_for
-
-    @property
-    def traceparent(self) -> str:
-        """As it came."""
-        return self._request.traceparent
-
-    @property
-    def tracestate(self) -> str:
-        """As it came."""
-        return self._request.tracestate
 
     @property
     def size(self) -> int | None:

@@ -38,7 +38,7 @@ def test_a_coding_is_found_in_however_many_fields_it_stands(values: list[str], c
     lines = "".join(f"Content-Encoding: {value}\r\n" for value in values)
     head, _ = HeadReader().read(f"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n{lines}\r\n".encode())
     assert head is not None
-    assert (head.coding, head.refusal) == (coding, None)
+    assert (head.fields.coding, head.fields.refusal) == (coding, None)
 
 
 @pytest.mark.parametrize(

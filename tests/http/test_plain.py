@@ -12,8 +12,8 @@ from unittest import mock
 
 import pytest
 
-from bridge.http.head import MAX_FIELDS, MAX_HEAD_BYTES, Head, HeadReader
-from bridge.http.plain import ONE_PIECE_BYTES, read_plain
+from bridge.http.head import MAX_FIELDS, MAX_HEAD_BYTES, Head, HeadFields, HeadReader
+from bridge.http.plain import MAX_FIELDS_BYTES, ONE_PIECE_BYTES, SHORTEST, read_plain
 from bridge.ingress.refusals import RefusedError
 from bridge.query import query_of
 from tests.support.callbacks import recalled
@@ -107,10 +107,35 @@ def any_request(chance: random.Random) -> bytes:
     for _ in range(chance.choice((0, 0, 1, 2))):
         fields.insert(chance.randint(0, len(fields)), chance.choice(ODD))
     data = request(fields, chance.choice((BEGINNINGS[0], BEGINNINGS[1], chance.choice(BEGINNINGS))))
-    for _ in range(chance.choice((0, 0, 0, 1, 2))):
+    return mutated(data, chance, chance.choice((0, 0, 0, 1, 2)))
+
+
+def mutated(data: bytes, chance: random.Random, times: int = 1) -> bytes:
+    """The same with some bytes changed, left out, put in or behind it."""
+    for _ in range(times):
         at, length = chance.randrange(len(data)), chance.choice((0, 0, 1, 2))
         data = data[:at] + chance.choice((*BYTES, b"")) + data[at + length :]
     return data + chance.choice((b"", b"", b"", b"", b"\r\n", b"POST", request(), b"\r\n\r\n" + BODY))
+
+
+class ShortWay:
+    """The short way, as a connection takes it: it knows the fields of the request before."""
+
+    def __init__(self) -> None:
+        self.known = SHORTEST
+
+    def read(self, data: bytes) -> tuple[Head, bytes] | None:
+        """Head and body, or None, whatever came before."""
+        found = [read_plain(data, known) for known in (self.known, SHORTEST)]
+        assert found[0] == found[1], "what is read depends on the request before"
+        if found[0] is None:
+            return None
+        query, self.known, body = found[0]
+        assert read_plain(data, self.known) == found[0]
+        return Head(query, self.known.fields, len(body)), body
+
+
+read_short = ShortWay().read
 
 
 def read_long(data: bytes) -> tuple[Head, bytes] | None:
@@ -119,7 +144,9 @@ def read_long(data: bytes) -> tuple[Head, bytes] | None:
         head, at = HeadReader().read(data)
     except RefusedError:
         return None
-    if head is None or head.refusal or head.is_chunked or head.coding or head.size != len(data) - at:
+    if head is None or head.size != len(data) - at:
+        return None
+    if head.fields.refusal or head.fields.is_chunked or head.fields.coding:
         return None
     return head, data[at:]
 
@@ -129,12 +156,15 @@ def test_whatever_it_reads_the_long_way_reads_as_the_same() -> None:
     read = refused = 0
     for number in range(30_000):
         data = any_request(chance)
-        plain, long = read_plain(data), read_long(data)
+        plain, long = read_short(data), read_long(data)
         if plain is None:
             refused += long is None
         else:
             assert plain == long, f"request {number}: {data!r}"
             read += 1
+            data = mutated(data, chance)  # With the fields that were known just now.
+            plain = read_short(data)
+            assert plain is None or plain == read_long(data), f"request {number}: {data!r}"
     assert read > 3_000
     assert refused > 3_000
 
@@ -143,7 +173,7 @@ def test_no_byte_of_a_target_is_read_otherwise_than_the_long_way_does() -> None:
     for place in (b"/%b?a=b", b"/?a=b%b&ClientIP=1&c=d", b"/?a=b&ClientIP=%b&c=d", b"/?a=b&ClientIP=1&c=%bd", b"/%b"):
         for byte in range(256):
             data = request(beginning=b"POST " + place % bytes([byte]) + b" HTTP/1.1")
-            plain = read_plain(data)
+            plain = read_short(data)
             assert plain is None or plain == read_long(data), data
             assert plain is not None or not chr(byte).isprintable() or byte in b" " or byte > 0x7E, data
 
@@ -152,26 +182,28 @@ def test_no_byte_of_a_target_is_read_otherwise_than_the_long_way_does() -> None:
 def test_what_is_odd_is_left_to_the_long_way(line: bytes) -> None:
     for fields in ((*USUAL, line), (line, *USUAL), (*(field for field in USUAL if field != LENGTH), line)):
         data = request(fields)
-        plain = read_plain(data)
+        plain = read_short(data)
         assert plain is None or plain == read_long(data)
 
 
 @pytest.mark.parametrize("beginning", BEGINNINGS[3:])
 def test_what_is_no_plain_post_is_left_to_the_long_way(beginning: bytes) -> None:
-    assert read_plain(request(beginning=beginning)) is None
+    assert read_short(request(beginning=beginning)) is None
 
 
 def test_no_harmless_field_sends_a_callback_the_long_way() -> None:
     for chosen in itertools.chain.from_iterable(itertools.combinations(USUAL, size) for size in range(len(USUAL))):
         fields = (b"HOST: x", LENGTH.lower(), *(field for field in chosen if field not in {USUAL[0], LENGTH}))
-        assert read_plain(request(fields)) is not None
-    found = read_plain(request())
+        assert read_short(request(fields)) is not None
+    found = read_short(request())
     assert found == (
         Head(
-            query=query_of("/?a=b"),
-            size=len(BODY),
-            forwarded_for="203.0.113.7, 10.0.0.1",
-            traceparent="00-0123456789abcdef0123456789abcdef-0123456789abcdef-01",
+            query_of("POST /?a=b"),
+            HeadFields(
+                forwarded_for="203.0.113.7, 10.0.0.1",
+                traceparent="00-0123456789abcdef0123456789abcdef-0123456789abcdef-01",
+            ),
+            len(BODY),
         ),
         BODY,
     )
@@ -179,37 +211,43 @@ def test_no_harmless_field_sends_a_callback_the_long_way() -> None:
 
 def test_the_last_request_of_a_connection_may_be_plain_and_leaves_nothing_behind() -> None:
     for _ in range(3):
-        last = read_plain(request((b"Host: x", LENGTH, b"Connection: Close")))
+        last = read_short(request((b"Host: x", LENGTH, b"Connection: Close")))
         assert last is not None
-        assert last[0].closes
-        next_one = read_plain(request())
+        assert last[0].fields.closes
+        next_one = read_short(request())
         assert next_one is not None
-        assert not next_one[0].closes
+        assert not next_one[0].fields.closes
 
 
 def test_limits_of_head_and_body_are_those_of_the_long_way() -> None:
-    bare = len(request((b"Host: x", LENGTH, b"A: ")))
-    for size, is_plain in ((MAX_HEAD_BYTES - bare + len(BODY), True), (MAX_HEAD_BYTES - bare + len(BODY) + 1, False)):
-        data = request((b"Host: x", LENGTH, b"A: " + b"a" * size))
-        assert (read_plain(data) is not None) is is_plain
+    bare = len(request((b"Host: x", LENGTH), b"POST /?a= HTTP/1.1", b""))
+    for size, is_plain in ((MAX_HEAD_BYTES - bare, True), (MAX_HEAD_BYTES - bare + 1, False)):
+        data = request((b"Host: x", LENGTH), b"POST /?a=%b HTTP/1.1" % (b"b" * size))
+        assert (read_short(data) is not None) is is_plain
         assert (read_long(data) is not None) is is_plain
     for number, is_plain in ((MAX_FIELDS, True), (MAX_FIELDS + 1, False)):
         data = request((b"Host: x", LENGTH, *(b"A%d: b" % name for name in range(number - 2))))
-        assert (read_plain(data) is not None) is is_plain
+        assert (read_short(data) is not None) is is_plain
         assert (read_long(data) is not None) is is_plain
     for size, is_plain in ((0, True), (ONE_PIECE_BYTES, True), (ONE_PIECE_BYTES + 1, False)):
         data = request((b"Host: x", b"Content-Length: %d" % size), body=b"a" * size)
-        assert (read_plain(data) is not None) is is_plain
+        assert (read_short(data) is not None) is is_plain
+
+
+def test_what_a_connection_knows_of_the_request_before_has_a_limit() -> None:
+    bare = len(request((b"Host: x", LENGTH, b"A: "), b" HTTP/1.1", b""))
+    for size, is_plain in ((MAX_FIELDS_BYTES - bare, True), (MAX_FIELDS_BYTES - bare + 1, False)):
+        assert (read_short(request((b"Host: x", LENGTH, b"A: " + b"a" * size))) is not None) is is_plain
 
 
 def test_a_request_in_pieces_or_with_another_behind_it_is_left_to_the_long_way() -> None:
     data = request()
     for cut in range(len(data)):
-        assert read_plain(data[:cut]) is None
-        assert read_plain(data) is not None
+        assert read_short(data[:cut]) is None
+        assert read_short(data) is not None
     for behind in (b"\r\n", b"\0", b"POST", data):
-        assert read_plain(data + behind) is None
-        assert read_plain(data) is not None
+        assert read_short(data + behind) is None
+        assert read_short(data) is not None
 
 
 @pytest.mark.parametrize(
@@ -218,12 +256,12 @@ def test_a_request_in_pieces_or_with_another_behind_it_is_left_to_the_long_way()
 )
 def test_of_what_is_left_to_the_long_way_the_query_is_not_read_first(fields: Sequence[bytes], body: bytes) -> None:
     with mock.patch("bridge.http.plain.query_of", side_effect=AssertionError):
-        assert read_plain(request(fields, body=body)) is None
+        assert read_short(request(fields, body=body)) is None
 
 
 def test_a_head_of_thousands_of_fields_is_not_even_parsed() -> None:
     with mock.patch("bridge.http.plain._parsed", side_effect=AssertionError):
-        assert read_plain(request((*USUAL, *[b"A:"] * 7_000))) is None
+        assert read_short(request((*USUAL, *[b"A:"] * 7_000))) is None
 
 
 # -- On a connection ---------------------------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ import pytest
 
 from bridge import query as queries
 from bridge.normalize.content import command_in
-from bridge.query import MAX_NAME_CHARS, MAX_PARAMETERS, MAX_REMEMBERED_CHARS, Query, parse_query
+from bridge.query import MAX_NAME_CHARS, MAX_PARAMETERS, MAX_REMEMBERED_CHARS, Query, parse_query, query_of
 from tests.support.callbacks import recalled
 
 PAIRS = (
@@ -48,7 +48,30 @@ def test_names_have_no_case_and_the_first_of_a_repeated_one_counts() -> None:
     parsed = parse_query(
         "sdkappid=1&SDKAPPID=2&callbackcommand=A%2eB&optplatform=a+b&CLIENTIP&sign=x&requesttime=7&y=z"
     )
-    assert parsed == Query(f"?{parsed.raw}", "1", "A.B", "a b", "", ("1", "x", "7"), True)
+    assert parsed == Query(f"?{parsed.raw}", "1", "A.B", "a b", "", ("1", "x", "7"), False)
+
+
+@pytest.mark.parametrize(
+    ("line", "is_plain"),
+    [
+        ("POST /?a=b", True),
+        ("POST /?a=b&ClientIP=203.0.113.7&c=d", True),
+        ("POST /?a=b&ClientIP=2001:db8::7", True),
+        ("POST /?a=b&ClientIP=%ff+", True),
+        ("POST /?a=b&ClientIP=1\u00e4", False),
+        ("POST /?a=b&ClientIP=1\x7f&c=d", False),
+        ("POST /?a=b&ClientIP=1 2&c=d", False),
+        ("POST /?a=b c&ClientIP=1", False),
+        ("POST x/?a=b", False),
+        ("POST  /?a=b", False),
+        ("POST", False),
+        ("/?a=b&ClientIP=1", False),
+        ("GET /?a=b&ClientIP=1", False),
+        ("", False),
+    ],
+)
+def test_a_plain_line_is_that_of_a_post_with_visible_characters(line: str, is_plain: bool) -> None:
+    assert query_of(line).is_plain is is_plain
 
 
 def test_the_old_webhook_names_its_command_differently() -> None:

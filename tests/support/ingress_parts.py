@@ -11,6 +11,7 @@ import orjson
 
 from bridge.ingress.ingress import Ingress
 from bridge.ingress.replies import PlatformReply
+from bridge.ingress.request import Fields
 from bridge.journal.journal import JournalFullError
 from bridge.journal.record import Record
 from bridge.query import query_of
@@ -65,12 +66,14 @@ class FakeRequest:
     def __init__(
         self, callback: PostedCallback, query: str | None = None, *, method: str = "POST", **facts: str
     ) -> None:
-        self.method = method
-        self.query = query_of(f"/{callback.signed() if query is None else query}")
+        self.fields = Fields(
+            method=method,
+            forwarded_for=facts.get("forwarded_for", ""),
+            traceparent=facts.get("traceparent", ""),
+            tracestate=facts.get("tracestate", ""),
+        )
+        self.query = query_of(f"POST /{callback.signed() if query is None else query}")
         self.peer: str | None = facts.get("peer", "203.0.113.9")
-        self.forwarded_for = facts.get("forwarded_for", "")
-        self.traceparent = facts.get("traceparent", "")
-        self.tracestate = facts.get("tracestate", "")
         self.body = callback.body
         self.size = len(callback.body)
         self.arrived = time.perf_counter()
