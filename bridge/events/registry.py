@@ -89,6 +89,12 @@ def _decoder(body: type[Body], time: str) -> Callable[[bytes], Body]:
     return decode_with_time
 
 
+def complete_decoder(entry: Entry) -> Callable[[bytes], Body]:
+    """As `Entry.decode`, but it refuses a body of which `Entry.missing` would name a field."""
+    body = typing.cast(type[Body], strict_class(entry.data, is_complete=True))
+    return _decoder(body, entry.callback.time)
+
+
 ENTRIES: tuple[Entry, ...] = tuple(_entry(data) for data in DATA_TYPES.values())
 """Every command that has an entry."""
 

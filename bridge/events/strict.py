@@ -41,21 +41,29 @@ class Body(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False):
 
 
 @cache
-def strict_class(part: type[Part], *, is_wide: bool = False) -> type[msgspec.Struct]:
+def strict_class(part: type[Part], *, is_wide: bool = False, is_complete: bool = False) -> type[msgspec.Struct]:
     """The class that reads `part` under the platform's names and refuses any other field.
 
     Args:
         part: the documented object.
         is_wide: whether fields that have two forms are read in either.
+        is_complete: whether it refuses an object that lacks one of its fields which may not be absent, or has null in
+            its place. Of the fields of objects in it that says nothing.
     """
     fields = fields_of(part)
     names = {field.name: field.tencent for field in fields}
     return msgspec.defstruct(
         part.__name__,
-        [(field.name, _strict_field(field, is_wide), None) for field in fields],
+        [
+            (field.name, _strict_type(field, field.type, is_wide))
+            if is_complete and not field.optional
+            else (field.name, _strict_field(field, is_wide), None)
+            for field in fields
+        ],
         bases=(Body,) if issubclass(part, Data) else None,
         rename=names.get,
         frozen=True,
+        kw_only=True,
         forbid_unknown_fields=True,
         gc=False,
     )
@@ -101,9 +109,9 @@ def builder(part: type[Part], *, is_wide: bool = False) -> Callable[[msgspec.Str
         if (convert := _conversion(field, field.type, is_wide))
     ]
     # In front of the fields, a body has two of the envelope, and data has `unknown`.
-    skipped, first = (2, [None]) if issubclass(part, Data) else (0, [])
+    skipped, first = (2, (None,)) if issubclass(part, Data) else (0, ())
     if not conversions:
-        return lambda strict: part(*first, *_values_of(strict)[skipped:])
+        return lambda strict: part(*(first + _values_of(strict)[skipped:]))
 
     def build(strict: msgspec.Struct) -> Any:
         values = [*first, *_values_of(strict)[skipped:]]

@@ -2,15 +2,15 @@
 
 It only shortens the way: of what is not as usual as that nothing is said here, and `Normalizer` goes the long way. What
 is made here would be made there too, byte for byte (`tests/normalize/test_usual.py`). What all callbacks of a command,
-an app and a platform have in common is found out once (`Form`), and nothing is made on the way but the event: that
-takes a fifth less time.
+an app and a platform have in common is found out once (`Form`). Of the event only its data is made: the text around
+that is put together of pieces, for half of what it takes to encode an `Event`. The decoder finds what is missing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -18,7 +18,7 @@ from bridge.events import Data, Event, registry
 from bridge.events.getters import Identity
 from bridge.events.strict import Body
 from bridge.journal.record import Record
-from bridge.normalize.attributes import MAX_ATTRIBUTE_CHARS, SECONDS_BELOW, TIME_MS_BELOW, attribute, platform
+from bridge.normalize.attributes import MAX_ATTRIBUTE_CHARS, SECONDS_BELOW, TIME_MS_BELOW, platform
 from bridge.normalize.bounds import SMALL_BYTES
 from bridge.normalize.identity import event_id
 from bridge.normalize.received import EVENT_CONTENT_TYPE, Received
@@ -26,23 +26,38 @@ from bridge.normalize.repair import is_plain
 from common.timestamps import rfc3339
 
 MAX_FORMS = 256
+MARK = "\ue000"
+"""Stands for what differs, while an event is cut. Of no use to anybody, so nobody uses it."""
+END = b"}"
+"""What comes behind the data."""
 _received_text = lru_cache(maxsize=16)(rfc3339)
 """Callbacks that have gathered are received in one millisecond, or in two."""
+
+
+class EnvelopeText(NamedTuple):
+    """The JSON of an event, cut where the events of a form differ."""
+
+    before_id: str
+    before_subject: str
+    before_time: str
+    before_received: str
+    before_client: str
+    before_data: str
 
 
 class Form(msgspec.Struct, frozen=True, gc=False):
     """What all callbacks of one command, one app and one platform have in common."""
 
-    source: str
-    type: str
-    dataschema: str
+    text: EnvelopeText
+    clientless_text: EnvelopeText
+    """Of an event without `clientip`."""
     command: str
     """As the documentation writes it."""
     platform: str | None
     is_verbatim: bool
     decode: Callable[[bytes], Body]
+    """Refuses what lacks a documented field."""
     build: Callable[[Any], Data]
-    missing: Callable[[Data], Sequence[str]]
     subject: Callable[[Data], str | None]
     identity: Identity
 
@@ -85,33 +100,20 @@ class UsualEvents:
         data = form.build(strict)
         subject = form.subject(data)
         identity = form.identity(data, time_ms, time_ms is not None, form.platform)
-        if (
-            not subject
-            or identity is None
-            or len(subject) > MAX_ATTRIBUTE_CHARS
-            or not (subject.isascii() and subject.isprintable())
-            or form.missing(data)
-        ):
+        client_ip = query.client_ip
+        if not subject or identity is None or not _is_bare(f"{subject}{client_ip}"):
             return None
-        event = Event(
-            specversion="1.0",
-            id=event_id((query.app_id, form.command, *identity)),
-            source=form.source,
-            type=form.type,
-            subject=subject,
-            time=time_text,
-            datacontenttype="application/json",
-            dataschema=form.dataschema,
-            callbackcommand=form.command,
-            receivedtime=received_text,
-            platform=form.platform,
-            clientip=attribute(query.client_ip),
-            data=data,
+        text = form.text if client_ip else form.clientless_text
+        before_id, before_subject, before_time, before_received, before_client, before_data = text
+        envelope = (
+            f"{before_id}{event_id((query.app_id, form.command, *identity))}{before_subject}{subject}"
+            f"{before_time}{time_text}{before_received}{received_text}{before_client}{client_ip}{before_data}"
         )
         headers = [EVENT_CONTENT_TYPE]
         if received.trace:
             headers += received.trace
-        return Record(self._topic, subject.encode(), self._encode(event), headers, received_ms)
+        value = envelope.encode() + self._encode(data) + END
+        return Record(self._topic, subject.encode(), value, headers, received_ms)
 
     def _form_of(self, app_id: str, command: str, platform_name: str) -> Form | None:
         """None where callbacks are not usual: nothing is documented, or they come in batches."""
@@ -119,16 +121,57 @@ class UsualEvents:
         if entry is None or entry.callback.batch:
             return None
         callback = entry.callback
+        named_platform = platform(platform_name)
+        attributes = {
+            "source": f"/tencent-im/{app_id}",
+            "type": callback.type,
+            "dataschema": f"{self._schema_base}{callback.type}.json",
+            "callbackcommand": callback.command,
+            "platform": named_platform,
+        }
+        text, clientless_text = _envelope(attributes, MARK), _envelope(attributes, None)
+        if text is None or clientless_text is None:
+            return None
         return Form(
-            f"/tencent-im/{app_id}",
-            callback.type,
-            f"{self._schema_base}{callback.type}.json",
+            text,
+            clientless_text,
             callback.command,
-            platform(platform_name),
+            named_platform,
             entry.is_verbatim,
-            entry.decode,
+            registry.complete_decoder(entry),
             entry.build,
-            entry.missing,
             entry.subject,
             entry.identity,
         )
+
+
+def _is_bare(text: str) -> bool:
+    """Whether it may be an attribute, and stands in JSON as it is."""
+    return (
+        len(text) <= MAX_ATTRIBUTE_CHARS
+        and text.isascii()
+        and text.isprintable()
+        and '"' not in text
+        and "\\" not in text
+    )
+
+
+def _envelope(attributes: dict[str, Any], client_ip: str | None) -> EnvelopeText | None:
+    """The text of an event with these attributes, without the end; None where one of them holds a MARK."""
+    mark: Any = MARK
+    event = Event(
+        specversion="1.0",
+        id=mark,
+        subject=mark,
+        time=mark,
+        datacontenttype="application/json",
+        receivedtime=mark,
+        clientip=client_ip,
+        data=msgspec.Raw(MARK.encode()),
+        **attributes,
+    )
+    *parts, end = msgspec.json.encode(event).decode().split(MARK)
+    assert end.encode() == END
+    if client_ip is None:
+        parts.append("")
+    return EnvelopeText(*parts) if len(parts) == len(EnvelopeText._fields) else None

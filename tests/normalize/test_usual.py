@@ -26,6 +26,8 @@ VALUES: tuple[Any, ...] = (
         "ann",
         "Ärztin",
         "a\x7fb",
+        'a"b',
+        "a\\b",
         "a\ud800",
         "x" * 257,
         "1557481126123",
@@ -67,7 +69,7 @@ def callbacks(chance: random.Random) -> Iterator[Received]:
         body = json.loads(sample.body)
         for number in range(12):
             command = chance.choice((*[sample.command] * 6, sample.command.lower(), RECALLED))
-            ip = chance.choice(("203.0.113.7", "", "a%00b", "%FF", "x" * 300))
+            ip = chance.choice(("203.0.113.7", "2001:db8::7", "", "a%00b", "%FF", "a%22b", "a%5Cb", "x" * 300))
             content = anything_like(chance, body) if number % 3 else sample.body
             callback = received(
                 command,
