@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable
 from typing import Protocol
 
@@ -40,7 +41,8 @@ class Gathering:
     """Gathers requests.
 
     Args:
-        accept: `Ingress.accept`: answers a request, now or later.
+        accept: `Ingress.accept`: answers a request, now or later. It is told the time, in Unix nanoseconds, which is
+            taken once for all that have gathered.
         flush: called when all that had gathered are accepted.
         gather_s: how long they gather at most.
         confirms: whether Kafka confirms what it is sent at present.
@@ -48,7 +50,7 @@ class Gathering:
 
     def __init__(
         self,
-        accept: Callable[[CallbackRequest, Verdict | None], None],
+        accept: Callable[[CallbackRequest, Verdict | None, int], None],
         flush: Callable[[], None],
         *,
         gather_s: float,
@@ -94,10 +96,11 @@ class Gathering:
             self._timer = None
         requests, self._gathered = self._gathered, []
         self._bytes = 0
+        now_ns = time.time_ns()
         try:
             for request in requests:
                 try:
-                    self._accept(request, request.verdict)
+                    self._accept(request, request.verdict, now_ns)
                 except Exception:  # Trouble with one must not leave the others without a reply.
                     log.exception("a request could not be answered")
                     request.abort()

@@ -130,12 +130,13 @@ class Ingress:
         self.clock_skew_s = verdict.skew_s
         return verdict
 
-    def accept(self, request: CallbackRequest, verdict: Verdict | None = None) -> None:
+    def accept(self, request: CallbackRequest, verdict: Verdict | None = None, now_ns: int | None = None) -> None:
         """Accept a request that has arrived whole. It gets its reply now, or when it is durable. Never raises.
 
         Args:
             request: the request.
             verdict: of `admit`, if that was called before.
+            now_ns: the time, Unix nanoseconds, if somebody knows it.
         """
         try:
             if verdict is None:
@@ -144,7 +145,7 @@ class Ingress:
             self._next_traced -= 1
             if request.fields.traceparent or not self._next_traced:
                 request, trace = self._trace(request, verdict)
-            reply = self._keep(request, verdict, trace)
+            reply = self._keep(request, verdict, trace, time.time_ns() if now_ns is None else now_ns)
         except RefusedError as refused:
             reply = self._refusal(request, refused.refusal, verdict)
         except Exception:
@@ -179,7 +180,9 @@ class Ingress:
             self._next_traced = self._traces.draw()
         return self._traces.begin(request, verdict.query.command, is_drawn=is_drawn)
 
-    def _keep(self, request: CallbackRequest, verdict: Verdict, trace: RecordHeaders) -> PlatformReply | None:
+    def _keep(
+        self, request: CallbackRequest, verdict: Verdict, trace: RecordHeaders, now_ns: int
+    ) -> PlatformReply | None:
         """Hand the records of a callback to the journal.
 
         Returns:
@@ -192,7 +195,10 @@ class Ingress:
         if len(body) > self._max_body_bytes:
             raise RefusedError(refusals.too_large(self._max_body_bytes))
         query = verdict.query
-        received = Received(query, body, self._now_ns(), trace)
+        if now_ns <= self._last_ns:  # No other callback of the process has the same time.
+            now_ns = self._last_ns + 1
+        self._last_ns = now_ns
+        received = Received(query, body, now_ns, trace)
         if verdict.refusal is not None:
             self._keep_stale(request, received, verdict.skew_s)
             return None
@@ -252,14 +258,6 @@ class Ingress:
             return self._answer_unkept(request, command, b"", refusal)
         self._refusals.note(refusal, request)
         return replies.refused(refusal.status, refusal.message, command)
-
-    def _now_ns(self) -> int:
-        """The time, which no other callback of the process has."""
-        now = time.time_ns()
-        if now <= self._last_ns:
-            now = self._last_ns + 1
-        self._last_ns = now
-        return now
 
     # -- A stale time: authentic, so it is kept, and refused -----------------------------------------------------------
 

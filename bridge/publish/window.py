@@ -41,7 +41,7 @@ class Window:
         """Kafka confirmed these records, or has `refused` them for good and they are kept elsewhere."""
         if records:  # Of all of them as of the first: they came together, or waited together.
             waited_s = max(0.0, time.time() - records[0].record.timestamp_ms / 1000)
-            metrics.PUBLISH_SECONDS.observe(waited_s, len(records))
+            metrics.PUBLISH_SECONDS.observe_many(waited_s, len(records))
         if self._spans is None:
             self._source.confirm(records)
         else:

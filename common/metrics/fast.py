@@ -6,13 +6,16 @@ They take no lock: one thread alone counts.
 from __future__ import annotations
 
 import collections
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import accumulate
 
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily
 from prometheus_client.registry import Collector
+
+MAX_LATELY = 512
+"""So many values are counted together: in some 40 us."""
 
 
 class FastCounter(Collector):
@@ -31,12 +34,14 @@ class FastCounter(Collector):
     ) -> None:
         self._describe = name, documentation
         self._label = label
-        self._counts = collections.Counter(dict.fromkeys(known, 0))
+        self._counts = dict.fromkeys(known, 0)
+        """A plain dict: of a Counter an item takes a thousand instructions more to set."""
         registry.register(self)
 
     def count(self, value: str) -> None:
         """One more with this value of the label."""
-        self._counts[value] += 1
+        counts = self._counts
+        counts[value] = counts.get(value, 0) + 1
 
     def collect(self) -> Iterator[CounterMetricFamily]:
         """The present state, for a page of metrics."""
@@ -61,15 +66,36 @@ class FastHistogram(Collector):
         self._bounds = buckets
         self._counts = [0] * (len(buckets) + 1)
         self._sum = 0.0
+        self._lately: list[float] = []
+        """Values that are not counted yet: to sort many takes less than to find the bucket of each."""
         registry.register(self)
 
-    def observe(self, value: float, times: int = 1) -> None:
-        """One more, or so many of the same value."""
+    def observe(self, value: float) -> None:
+        """One more."""
+        lately = self._lately
+        lately.append(value)
+        if len(lately) >= MAX_LATELY:
+            self._count_lately()
+
+    def observe_many(self, value: float, times: int) -> None:
+        """So many of the same value."""
         self._counts[bisect_left(self._bounds, value)] += times
         self._sum += value * times
 
+    def _count_lately(self) -> None:
+        lately, self._lately = self._lately, []
+        lately.sort()
+        self._sum += sum(lately)
+        before = 0
+        for place, bound in enumerate(self._bounds):
+            through = bisect_right(lately, bound, before)
+            self._counts[place] += through - before
+            before = through
+        self._counts[-1] += len(lately) - before
+
     def collect(self) -> Iterator[HistogramMetricFamily]:
         """The present state, for a page of metrics."""
+        self._count_lately()
         yield _histogram(self._describe, self._bounds, self._counts, self._sum)
 
 

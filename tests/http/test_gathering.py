@@ -22,7 +22,7 @@ class Lots:
         self.lots: list[int] = []
         self._accepted = 0
         self.gathering = Gathering(
-            lambda request, _verdict: self._accept(request),
+            lambda request, _verdict, _now_ns: self._accept(request),
             self._flush,
             gather_s=gather_s,
             confirms=lambda: self.confirms,

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import time
 
 from prometheus_client import CollectorRegistry, generate_latest
 
 from common.metrics import loop_lag
 from common.metrics.catalogue import Catalogue, by_process
+from common.metrics.fast import MAX_LATELY
 from common.metrics.of_process import BuildInfo, tell_of_process
 
 
@@ -46,11 +48,28 @@ def test_what_is_known_of_labels_is_there_at_0_and_nothing_is_told_of_when_a_ser
 def test_a_histogram_counts_many_of_one_value_at_once() -> None:
     registry = CollectorRegistry()
     histogram = Catalogue(registry).fast_histogram("h", "H.", buckets=(1, 10))
-    histogram.observe(2.0, 5)
+    histogram.observe_many(2.0, 5)
     histogram.observe(20.0)
     page = page_of(registry)
     for line in ('h_bucket{le="1.0"} 0.0', 'h_bucket{le="10.0"} 5.0', 'h_bucket{le="+Inf"} 6.0', "h_sum 30.0"):
         assert f"\n{line}\n" in page
+
+
+def test_a_histogram_has_each_value_in_its_bucket_however_many_came_before_it_was_asked() -> None:
+    registry = CollectorRegistry()
+    bounds = (1.0, 2.0, 2.5, 10.0)
+    histogram = Catalogue(registry).fast_histogram("h", "H.", buckets=bounds)
+    chance = random.Random(1)
+    values: list[float] = []
+    for count in (0, 1, MAX_LATELY - 1, MAX_LATELY, 3 * MAX_LATELY + 5, 0):
+        for value in chance.choices((*bounds, 0.0, 0.5, 1.5, 2.25, 11.0), k=count):
+            values.append(value)
+            histogram.observe(value)
+        page = page_of(registry)
+        for bound in bounds:
+            assert f'\nh_bucket{{le="{bound}"}} {sum(value <= bound for value in values)}.0\n' in page
+        assert f'\nh_bucket{{le="+Inf"}} {len(values)}.0\n' in page
+        assert f"\nh_sum {float(sum(values))}\n" in page
 
 
 def test_a_size_falls_into_the_first_bucket_that_holds_it() -> None:
