@@ -1,0 +1,1 @@
+"""What the ingress says of the records that it numbers, and the audit reads: the header, the statement."""
