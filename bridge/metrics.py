@@ -192,6 +192,18 @@ DEGRADED = _CATALOGUE.gauge(
     is_told_of_each=True,
 )
 
+AUDIT_STATEMENTS = _CATALOGUE.counter(
+    "bridge_audit_statements",
+    "Statements for the audit by outcome: confirmed by Kafka, or failed, which says nothing of callbacks.",
+    ["outcome"],
+    known=("confirmed", "failed"),
+)
+AUDIT_EXACT = _CATALOGUE.gauge(
+    "bridge_audit_exact",
+    "1 while it could be said exactly what a process acknowledged last, should it be killed; 0 also without an audit.",
+    total=Aggregate.LEAST,
+)
+
 # -- The allow-list ----------------------------------------------------------------------------------------------------
 
 ALLOWED_NETWORKS = _CATALOGUE.gauge(

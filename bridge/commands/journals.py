@@ -22,7 +22,7 @@ from bridge.journal.record import Record
 from bridge.journal.store import DamagedError
 from bridge.process.status_socket import remove_dead_sockets
 from bridge.publish.draining import Drained, drain_folder
-from bridge.publish.quarantine import Quarantine
+from bridge.publish.quarantine import Quarantine, refused_in
 from bridge.settings import RescueSettings
 from common import logs
 from common.interrupts import be_interruptible
@@ -90,7 +90,7 @@ def _as_dict(journal: JournalSummary) -> dict[str, Any]:
 def show(folder: Path | None, *, refused: bool, limit: int, as_json: bool) -> None:
     """See `bridge.commands.journal.show`."""
     place = existing_folder(folder)
-    records = _quarantined(place) if refused else _held(place)
+    records = refused_in(place) if refused else _held(place)
     number = 0
     with told_in_a_line(place):
         for number, record in enumerate(records, start=1):
@@ -113,10 +113,6 @@ def _held(folder: Path) -> Iterator[Record]:
             continue
         except (DamagedError, ForeignError, msgspec.DecodeError, OSError) as error:
             Output().remark(printable(f"{path.name} cannot be read to its end: {error}"))
-
-
-def _quarantined(folder: Path) -> Iterator[Record]:
-    return (item.record for item in Quarantine(folder, dlq_topic="", max_bytes=0))
 
 
 def drain(folder: Path | None, *, give_up_after_s: float, may_be_empty: bool, as_json: bool) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
-from bridge.journal.folder import find_unowned, take_over
+from bridge.journal.folder import look_through, take_over
 from bridge.journal.journal_name import in_order
 from bridge.journal.store import Backlog, Store
 from bridge.journal.writer import FileThread
@@ -30,6 +30,7 @@ class Adopter:
         interval_s: between two looks.
         room: how many files can be taken over now; others are left to neighbours, or until these are published.
         on_adopted: called with each file that was taken over, and what it holds.
+        on_cleared: called after a look that leaves no journal without an owner behind.
     """
 
     def __init__(
@@ -39,11 +40,13 @@ class Adopter:
         interval_s: float,
         room: Callable[[], int],
         on_adopted: Callable[[Store, Sequence[Backlog]], None],
+        on_cleared: Callable[[], None],
     ) -> None:
         self._folder = folder
         self._interval_s = interval_s
         self._room = room
         self._on_adopted = on_adopted
+        self._on_cleared = on_cleared
         self._loop = asyncio.get_running_loop()
         # To look through what others left may take seconds, in which the writer would sync nothing.
         self._thread = FileThread(self._loop, "journal-adopter")
@@ -66,11 +69,14 @@ class Adopter:
         while True:
             await asyncio.sleep(self._interval_s)
             try:
-                unowned = frozenset(await self._thread.call(lambda: find_unowned(self._folder)))
+                found = await self._thread.call(lambda: look_through(self._folder))
+                unowned = frozenset(found.takeable)
                 lasting = sorted(unowned & self._unowned, key=in_order)[: self._room()]
                 for store, backlogs in await self._thread.call(partial(take_over, self._folder, lasting)):
                     self._on_adopted(store, backlogs)
                 self._unowned = unowned
+                if found.are_all and not unowned:
+                    self._on_cleared()
             except OSError as error:
                 if self._throttle.admits(str(error)):
                     log.error(

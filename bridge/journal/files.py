@@ -8,10 +8,11 @@ import sqlite3
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 from bridge.journal.adopter import Adopter
 from bridge.journal.budget import DiskBudget
-from bridge.journal.folder import MAX_TAKEN_OVER, take_over
+from bridge.journal.folder import MAX_TAKEN_OVER, Unowned, look_through, take_over
 from bridge.journal.groups import Group, GroupState
 from bridge.journal.journal_file import JournalFile
 from bridge.journal.rescue import Rescuer, has_vanished, rescue
@@ -28,6 +29,15 @@ REPLACE_ABOVE_BYTES = 64 * 1024 * 1024
 """An empty file that has held more is replaced: SQLite files do not shrink."""
 REOPEN_FIRST_S, REOPEN_MAX_S = 0.05, 1.0
 REPORT_INTERVAL_S = 60.0
+
+
+class LeftByOthers(NamedTuple):
+    """How it stands with what others have left in the folder."""
+
+    looks: int
+    """How often it was looked through, and no journal without an owner was left there."""
+    waiting: int
+    """How many records of journals that were taken over Kafka has not confirmed."""
 
 
 class JournalFiles:
@@ -83,9 +93,11 @@ class JournalFiles:
             interval_s=adopt_interval_s,
             room=lambda: max(0, MAX_TAKEN_OVER - len(self._files)),
             on_adopted=self._inherit,
+            on_cleared=self._cleared,
         )
         self._rescuer = Rescuer(folder, writer, retired=lambda: [one for one in self._files if one is not self.current])
         self._is_stopped = False
+        self._looks = 0
 
     async def start(self) -> None:
         """Inherit what dead processes left, and open a file of our own.
@@ -95,6 +107,7 @@ class JournalFiles:
         try:
             for store, backlogs in await self._writer.call(lambda: take_over(self.folder)):
                 self._inherit(store, backlogs)
+            await self.look()
             self._open(await self._create())
         except (OSError, sqlite3.Error) as error:
             self._report(error)
@@ -159,6 +172,11 @@ class JournalFiles:
     def records(self) -> int:
         """How many records all files hold that Kafka has not confirmed; a group counts until all of it is confirmed."""
         return sum(file.records for file in self._files)
+
+    @property
+    def left_by_others(self) -> LeftByOthers:
+        """How it stands with what others have left."""
+        return LeftByOthers(self._looks, sum(file.records for file in self._files if file.is_inherited))
 
     @property
     def names(self) -> list[str]:
@@ -229,6 +247,7 @@ class JournalFiles:
 
     def _inherit(self, store: Store, backlogs: Sequence[Backlog]) -> None:
         file = JournalFile(store)
+        file.is_inherited = True
         self._files.append(file)
         for backlog in backlogs:
             file.add(backlog.groups, backlog.records, backlog.bytes)
@@ -242,6 +261,18 @@ class JournalFiles:
                 extra=fields("journal_taken_over", events=backlog.records, topic=backlog.topic, journal=file.path.name),
             )
         self._on_inherited(file, backlogs)
+
+    async def look(self) -> None:
+        """Look whether there is a journal without an owner.
+
+        Raises:
+            OSError: the folder cannot be read.
+        """
+        if await self._writer.call(lambda: look_through(self.folder)) == Unowned([], True):
+            self._cleared()
+
+    def _cleared(self) -> None:
+        self._looks += 1
 
     def plan_cleanup(self) -> None:
         """Delete in a moment what nobody needs."""

@@ -9,6 +9,7 @@ import time
 from collections.abc import Sequence
 from enum import Enum
 from pathlib import Path
+from typing import NamedTuple
 
 from bridge import metrics
 from bridge.journal.header import NewerFormatError, check_is_journal, log_of
@@ -32,7 +33,15 @@ _throttle = Throttle(REPEAT_AFTER_S)
 _told_foreign: set[str] = set()
 
 
-def find_unowned(folder: Path) -> list[Path]:
+class Unowned(NamedTuple):
+    """The journals whose owner is gone."""
+
+    takeable: list[Path]
+    are_all: bool
+    """Whether there are no others: of a newer format, or such as cannot be looked at now."""
+
+
+def look_through(folder: Path) -> Unowned:
     """The journals in `folder` whose owner is gone, without taking them; those of a newer format are counted.
 
     Raises:
@@ -40,12 +49,19 @@ def find_unowned(folder: Path) -> list[Path]:
     """
     found = {path: _look_at(path) for path in journals_in(folder)}
     metrics.JOURNALS_NEWER.set(sum(one is _Seen.NEWER for one in found.values()))
-    return [path for path, one in found.items() if one is _Seen.UNOWNED]
+    takeable = [path for path, one in found.items() if one is _Seen.UNOWNED]
+    return Unowned(takeable, not any(one in {_Seen.NEWER, _Seen.UNKNOWN} for one in found.values()))
+
+
+def find_unowned(folder: Path) -> list[Path]:
+    """Those of them that can be taken over: see `look_through`."""
+    return look_through(folder).takeable
 
 
 class _Seen(Enum):
     UNOWNED = "its owner is gone"
     NEWER = "its owner is gone, and only a newer version understands it"
+    UNKNOWN = "it cannot be looked at now"
     OTHER = "it is left as it is"
 
 
@@ -63,6 +79,7 @@ def _look_at(path: Path) -> _Seen:
         _tell_foreign(error)
     except OSError as error:
         _tell_unavailable(path, error)
+        return _Seen.UNKNOWN
     return _Seen.OTHER
 
 

@@ -6,6 +6,7 @@ import logging
 from collections import deque
 from collections.abc import Callable
 from enum import IntEnum
+from mmap import mmap
 
 import msgspec
 
@@ -16,6 +17,9 @@ from bridge.journal.store import Row
 log = logging.getLogger(__name__)
 
 GROUP_OVERHEAD_BYTES = 128
+
+NOWHERE = bytearray(1)
+"""Where records are marked as durable that have no number of this process."""
 
 Resolve = Callable[[bool], None]
 """Told once of a record: True when it became durable, False when it did not within the reply deadline."""
@@ -56,6 +60,8 @@ class PendingRecord(msgspec.Struct, eq=False):
     confirmed: bool = False
     is_passed_over: bool = False
     """Kafka will never take it, and somebody else is about to keep it: it is not sent."""
+    mark: int = 0
+    """Where in its group's `marks` it is marked when it became durable."""
 
     def resolve(self, durable: bool) -> None:
         """Tell whoever waits for it, unless that was done before."""
@@ -76,7 +82,10 @@ class Group:
         began: when its first record came, in seconds of the event loop's clock; 0 for a group read from a file.
     """
 
-    __slots__ = ("began", "file", "flushed", "records", "seq", "size", "state", "topic", "unconfirmed")
+    __slots__ = (
+        *("began", "file", "first_number", "flushed", "marks", "records", "seq", "size", "state", "topic"),
+        "unconfirmed",
+    )
 
     def __init__(self, topic: str, began: float) -> None:
         self.topic = topic
@@ -93,6 +102,10 @@ class Group:
         """Bytes, about."""
         self.unconfirmed = 0
         """How many of its records Kafka has not confirmed."""
+        self.marks: mmap | bytearray = NOWHERE
+        """Where it is marked which of its records became durable, before anybody is told: see `numbering`."""
+        self.first_number = 0
+        """The number of its first record, which those of the others follow; 0 where this process gave them none."""
 
     @property
     def is_acknowledged(self) -> bool:
@@ -127,6 +140,12 @@ class Group:
         """Go on to another state, of those that TRANSITIONS allows."""
         assert state in TRANSITIONS[self.state], f"a group cannot become {state.name} after {self.state.name}"
         self.state = state
+
+    def mark_durable(self) -> None:
+        """All of its records are durable."""
+        marks = self.marks
+        for pending in self.records:
+            marks[pending.mark] = 1
 
     def resolve(self, durable: bool) -> None:
         """Tell whoever still waits for one of its records."""

@@ -70,10 +70,11 @@ from typing import TypeVar
 from bridge import metrics
 from bridge.journal.budget import DiskBudget
 from bridge.journal.deadlines import ReplyDeadlines
-from bridge.journal.files import JournalFiles
+from bridge.journal.files import JournalFiles, LeftByOthers
 from bridge.journal.group_commit import GroupCommit
 from bridge.journal.groups import GROUP_OVERHEAD_BYTES, Group, GroupState, PendingRecord, Resolve
 from bridge.journal.journal_file import JournalFile
+from bridge.journal.numbering import Numbering, SetAsideNumbers
 from bridge.journal.outlet import Outlet
 from bridge.journal.patience import Patience
 from bridge.journal.record import Record
@@ -158,6 +159,9 @@ class Journal:
         self._memory_max_bytes = limits.memory_max_bytes
         self._outlet = outlet
         self._loop = asyncio.get_running_loop()
+        self._numbering: Numbering = {}
+        self.set_aside_numbers = SetAsideNumbers()
+        """Of records that never come."""
         self._gathering: dict[str, Group] = {}
         self._flush_timer: asyncio.TimerHandle | None = None
         self._last_seq = 0
@@ -248,6 +252,9 @@ class Journal:
             self._last_seq += 1
             group.seq = self._last_seq
             metrics.GATHERED.count(len(group.records))
+            if (numbers := self._numbering.get(group.topic)) is not None:
+                group.first_number = numbers.number(group.records)
+                group.marks = numbers.ring.marks
             group.flushed = self._loop.time()
             group.become(GroupState.UNWRITTEN)
             self._memory_bytes += GROUP_OVERHEAD_BYTES
@@ -255,6 +262,33 @@ class Journal:
             self._group_commit.add(group)
             self.queue(group.topic).offer(group)
         self._group_commit.schedule()
+
+    # -- Numbers -------------------------------------------------------------------------------------------------------
+
+    def number_by(self, numbering: Numbering) -> None:
+        """Give the records of these topics numbers, from now on."""
+        self._numbering = numbering
+
+    def set_aside(self, pending: PendingRecord, *, kept: bool) -> None:
+        """A record never comes, since Kafka refuses it for good. `kept`: on disk; else nobody was told of it."""
+        self.set_aside_numbers.add(pending.record)
+        if not kept and pending.group.first_number:
+            pending.mark = self._numbering[pending.record.topic].ring.spare
+
+    def confirmed_through(self, topic: str) -> int:
+        """Kafka has confirmed all records of this process up to this number, or they were set aside."""
+        first = self.queues[topic].first_number if topic in self.queues else 0
+        return first - 1 if first else self._numbering[topic].given
+
+    async def look(self) -> None:
+        """Look through the folder once more."""
+        with contextlib.suppress(OSError):
+            await self._files.look()
+
+    @property
+    def left_by_others(self) -> LeftByOthers:
+        """How it stands with what others have left in the folder."""
+        return self._files.left_by_others
 
     # -- Acknowledging: the two places that resolve with True ----------------------------------------------------------
 
@@ -264,8 +298,9 @@ class Journal:
             if pending.confirmed:
                 continue
             pending.confirmed = True
-            pending.resolve(True)
             group = pending.group
+            group.marks[pending.mark] = 1
+            pending.resolve(True)
             group.unconfirmed -= 1
             if group.unconfirmed == 0:
                 self._complete(group)
@@ -273,6 +308,7 @@ class Journal:
     def _group_synced(self, group: Group) -> None:
         """The disk holds a group for good."""
         self._memory_bytes -= group.size
+        group.mark_durable()
         group.resolve(True)
         self.queues[group.topic].synced(group)
 

@@ -18,6 +18,9 @@ DELETIONS_SHARE = 8
 class JournalFile:
     """A file of this process, and what it holds that Kafka has not confirmed."""
 
+    is_inherited = False
+    """Whether another process has written it."""
+
     def __init__(self, store: Store) -> None:
         self.store = store
         """Where its rows are. `rescue` puts a copy here when the file has vanished from the folder."""

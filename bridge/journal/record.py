@@ -9,8 +9,9 @@ import msgspec
 BATCH_OVERHEAD_BYTES = 512
 """What a batch of one record takes beside the record's key, value and headers, at most. The `max.message.bytes` of a
 topic is the size of a batch."""
-RECORD_OVERHEAD_BYTES = 48
-"""What a record takes beside key, value and headers, about."""
+RECORD_OVERHEAD_BYTES = 96
+"""What a record takes beside key, value and headers, at most: also for the header that it is given with its number,
+which is not there yet when its size is asked for."""
 
 
 class Record(msgspec.Struct, array_like=True, frozen=True):

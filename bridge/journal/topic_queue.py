@@ -13,8 +13,9 @@ from typing import NamedTuple
 
 import msgspec
 
-from bridge.journal.groups import Group, GroupState
+from bridge.journal.groups import Group, GroupState, drop_complete
 from bridge.journal.journal_file import JournalFile
+from bridge.journal.numbering import number_of
 from bridge.journal.store import Row, is_damaged
 from bridge.journal.writer import FileThread
 from common.logs import Throttle, fields
@@ -38,6 +39,8 @@ class Range:
     through: int
     oldest_ms: int
     """When the first of its records was received, or a moment before, Unix milliseconds."""
+    first_number: int = 0
+    """The number of the first of its records; 0 where another process gave them, or none."""
 
 
 class FoundInFile(NamedTuple):
@@ -80,6 +83,7 @@ class TopicQueue:
         """Of its groups, which are in memory."""
         self._live: deque[Group] = deque()
         self._leased_bytes = 0
+        self._leased: deque[Group] = deque()
         self._throttle = Throttle()
 
     @property
@@ -92,6 +96,16 @@ class TopicQueue:
         """When the oldest record here was received that nobody has leased, Unix milliseconds; None: there is none."""
         heads = [waiting[0] for waiting in (self._backlog, self._live) if waiting]
         return min((received_ms(head) for head in heads), default=None)
+
+    @property
+    def first_number(self) -> int:
+        """The lowest number of this process that Kafka has not confirmed, or of its group; 0: there is none.
+
+        Groups are leased in the order of `offer`, so the first of each that has a number has the lowest.
+        """
+        places = (self._leased, self._backlog, self._live)
+        found = (next((one.first_number for one in place if one.first_number), 0) for place in places)
+        return min((number for number in found if number), default=0)
 
     def inherit(self, file: JournalFile, through: int, oldest_ms: int) -> None:
         """Put the rows of a predecessor's file, up to a sequence number, behind the backlog that is here.
@@ -125,11 +139,12 @@ class TopicQueue:
         if isinstance(last, Range) and last.file is group.file:
             last.through = group.seq
         else:
-            self._backlog.append(Range(group.file, group.seq - 1, group.seq, oldest_ms))
+            self._backlog.append(Range(group.file, group.seq - 1, group.seq, oldest_ms, group.first_number))
 
     def confirmed(self, group: Group) -> None:
         """Kafka has confirmed all of a group that was leased."""
         self._leased_bytes -= group.size
+        drop_complete(self._leased)
 
     async def lease(self) -> Group | None:
         """The next group, to be sent until it is confirmed; None where nothing waits, or enough is leased already."""
@@ -147,6 +162,7 @@ class TopicQueue:
             return None
         assert group.state is not GroupState.COMPLETE
         self._leased_bytes += group.size
+        self._leased.append(group)
         return group
 
     async def _read(self, rows: Range) -> None:
@@ -175,6 +191,8 @@ class TopicQueue:
         rows.after = found.through
         if found.groups:  # What is left came behind them.
             rows.oldest_ms = received_ms(found.groups[-1])
+            if rows.first_number:
+                rows.first_number = _number_again(found.groups)
         if rows.after >= rows.through:
             self._backlog.popleft()
         self._backlog.extendleft(reversed(found.groups))
@@ -215,6 +233,16 @@ def received_ms(waiting: Group | Range) -> int:
     if isinstance(waiting, Range):
         return waiting.oldest_ms
     return waiting.records[0].record.timestamp_ms
+
+
+def _number_again(groups: Sequence[Group]) -> int:
+    """Let groups of ours that were read back know their numbers. Gives the number that follows."""
+    following = 0
+    for group in groups:
+        number = number_of(group.records[0].record)
+        group.first_number = number.number if number else 0
+        following = group.first_number + len(group.records)
+    return following
 
 
 def _decoded(rows: Sequence[Row], file: JournalFile) -> tuple[list[Group], list[tuple[int, str]]]:

@@ -8,10 +8,12 @@ import logging
 import socket
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
+from functools import partial
 
 import msgspec
 
 from bridge import metrics
+from bridge.audit.stating import Stating
 from bridge.http.acceptor import Acceptor
 from bridge.http.server import LISTEN_BACKLOG, HttpServer
 from bridge.ingress.allow_list import AllowList
@@ -28,6 +30,7 @@ from bridge.process.status_socket import StatusSocket
 from bridge.process.status_watch import StatusWatch
 from bridge.publish.publish_spans import PublishSpans
 from bridge.publish.publisher import Publisher
+from bridge.publish.quarantine import refused_in
 from bridge.settings import DEV_TOKEN, BridgeSettings
 from common import logs
 from common.admin import AdminServer, Readiness
@@ -51,6 +54,10 @@ JOURNAL_S = 1.5
 """At a stop, how long the disk may take to sync what Kafka has not confirmed in its time."""
 JOURNAL_SHARE = 4
 """Of a stop that has less time than all of these, the journal has a quarter."""
+AUDIT_S = 0.8
+"""At a stop, how long disk and Kafka may take to keep what is stated of this process's end."""
+AUDIT_SHARE = 10
+"""Of a stop that has less time than all of these, it has a tenth."""
 TRACES_S = 2.0
 """At a stop, how long the collector of traces may take for the last spans, of the time that is left then."""
 LAST_S = 0.25
@@ -75,6 +82,7 @@ class Bridge:
         self._allowed_networks = settings.allowed_networks
         self._publisher = Publisher(settings, spans)
         self._journal = Journal.from_settings(settings, outlet=self._publisher)
+        self._stating = Stating.from_settings(settings, self._journal.folder, partial(refused_in, self._journal.folder))
         self._drift = Drift()
         self._ingress = Ingress(
             settings,
@@ -170,8 +178,12 @@ class Bridge:
         await self._admin.start()
         if self._allow_list is not None:
             await self._allow_list.start()
+        if self._stating is not None:
+            self._journal.number_by(await self._stating.begin())
         await self._journal.start()
         self._publisher.start(self._journal)
+        if self._stating is not None:
+            self._stating.start(self._journal)
         self._watching = asyncio.create_task(self._status_watch.run(self._status_socket.ensure))
         is_hurried = is_awaited and self._journal.disk_ok
         await self._publisher.settle(0.0 if is_hurried else KAFKA_S)
@@ -210,14 +222,17 @@ class Bridge:
         """
         until = asyncio.get_running_loop().time() + within_s
         journal_s = min(JOURNAL_S, within_s / JOURNAL_SHARE)
+        audit_s = min(AUDIT_S, within_s / AUDIT_SHARE)
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(within_s - journal_s - LAST_S):
+            async with asyncio.timeout(within_s - journal_s - audit_s - LAST_S):
                 await self._finish()
         if self._watching is not None:
             self._watching.cancel()
         await self._status_socket.stop()
         await self._journal.stop(journal_s)
         self._status_watch.tell_what_stays()
+        if self._stating is not None:
+            await self._stating.stop(audit_s)
         for task in filter(None, (self._refreshing, self._measuring)):
             task.cancel()
         with contextlib.suppress(TimeoutError):

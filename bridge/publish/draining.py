@@ -7,18 +7,23 @@ import os
 import sqlite3
 from collections import Counter
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
+from bridge.audit.stating import Stating
 from bridge.journal.journal import Journal
 from bridge.journal.journal_name import damaged_in, journals_in
 from bridge.journal.lock import lock_holder
 from bridge.journal.own_file import ForeignError
 from bridge.journal.store import DamagedError, OwnedError, Store, UnavailableError
 from bridge.publish.publisher import Publisher
+from bridge.publish.quarantine import refused_in
 from bridge.settings import BridgeSettings
 
 PROGRESS_INTERVAL_S = 0.1
+STATE_S = 10.0
+"""How long Kafka may take for what is stated in the end."""
 
 
 class LeftBehind(NamedTuple):
@@ -109,6 +114,10 @@ async def _publish(
     """Why it was given up, if it was."""
     loop = asyncio.get_running_loop()
     journal = Journal.from_settings(settings, outlet=publisher, folder=folder)
+    stating = Stating.from_settings(settings, folder, partial(refused_in, folder))
+    if stating is not None:
+        journal.number_by(await stating.begin())
+        stating.start(journal)
     await journal.start()
     total = left = journal.state.stored_bytes
     confirmed_at = loop.time()
@@ -126,7 +135,10 @@ async def _publish(
         return ""
     finally:
         await publisher.stop()
+        await journal.look()
         await journal.stop(settings.stop_timeout_s)
+        if stating is not None:
+            await stating.stop(STATE_S, is_last=True)
 
 
 def _unreached(settings: BridgeSettings, publisher: Publisher, seconds: float) -> str:

@@ -34,6 +34,11 @@ class QuarantinedRecord(NamedTuple):
     record: Record
 
 
+def refused_in(journal_dir: Path) -> Iterator[Record]:
+    """The records in the quarantine of a folder of journals."""
+    return (item.record for item in Quarantine(journal_dir, dlq_topic="", max_bytes=0))
+
+
 class QuarantineUsage(NamedTuple):
     """How much is in quarantine."""
 

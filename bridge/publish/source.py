@@ -39,6 +39,9 @@ class Source(Protocol):
     def confirm(self, records: Iterable[PendingRecord]) -> None:
         """Kafka confirmed these records, of groups that were leased."""
 
+    def set_aside(self, pending: PendingRecord, *, kept: bool) -> None:
+        """A record never comes, since Kafka refuses it for good. `kept`: on disk; else nobody was told of it."""
+
     def append(self, record: Record, resolve: Resolve | None = None, *, forced: bool = False) -> None:
         """Take a record of ours, the announcement of another one: see `Journal.append`."""
 

@@ -226,6 +226,7 @@ class TopicPublisher:
         if not self._source.budget.has_room and not pending.group.is_acknowledged:
             self._report(f"a record that Kafka refuses for good ({reason}) is refused: quarantine and journal are full")
             pending.resolve(False)
+            self._source.set_aside(pending, kept=False)
             self._window.confirm([pending], refused=True)
             return
         try:
@@ -247,6 +248,7 @@ class TopicPublisher:
         if self._topic != self._settings.dlq_topic:
             self._source.append(announcement, forced=True)
         metrics.QUARANTINED.labels(self._topic).inc()
+        self._source.set_aside(pending, kept=True)
         self._window.confirm([pending], refused=True)
 
     def _report_not_kept(self, error: Exception) -> None:

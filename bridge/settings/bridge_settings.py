@@ -9,6 +9,7 @@ from pydantic import ValidationInfo, field_validator, model_validator
 from pydantic_settings import SettingsConfigDict
 
 from bridge.settings.access import AccessSettings
+from bridge.settings.audit import AuditSettings
 from bridge.settings.decisions import DecisionSettings
 from bridge.settings.events import EventSettings
 from bridge.settings.journal import JournalSettings
@@ -30,6 +31,7 @@ class BridgeSettings(
     ProcessSettings,
     TopicSettings,
     JournalSettings,
+    AuditSettings,
     DecisionSettings,
     EventSettings,
     StaleSettings,
@@ -53,6 +55,16 @@ class BridgeSettings(
         if (info.field_name or "").endswith("_s") and not value <= cls.longest_s:
             raise ValueError(f"{value} is more than a week ({cls.longest_s} s)")
         return value
+
+    @model_validator(mode="after")
+    def _check_audit_differs(self) -> Self:
+        for field, topic in (("TOPIC", self.topic), ("DLQ_TOPIC", self.dlq_topic)):
+            if self.audit_topic == topic:
+                raise ValueError(
+                    f"BRIDGE_AUDIT_TOPIC and BRIDGE_{field} are both {topic}: what a process states of its records"
+                    " needs a topic of its own"
+                )
+        return self
 
     @model_validator(mode="after")
     def _check_fronts(self) -> Self:
@@ -82,6 +94,14 @@ class BridgeSettings(
             self._topic(self.topic, self.topic_retention_hours),
             self._topic(self.dlq_topic, self.dlq_retention_hours),
         ]
+
+    @property
+    def audited_by(self) -> Topic | None:
+        """The topic of the statements as the ingress creates it; None: nothing is stated."""
+        if not self.audit_topic:
+            return None
+        # The last statement of each life is kept for ever: it says what there must be.
+        return Topic(self.audit_topic, 1, self.topic_replication, {"cleanup.policy": "compact"})
 
     def _topic(self, name: str, retention_hours: int) -> Topic:
         return Topic(

@@ -1,0 +1,375 @@
+"""The ledgers of the processes of a folder: who lived there, until when, and with which numbers.
+
+`audit/` in the folder of the journals has a file `<process>.ledger` for each that was ever alive at the same time as
+others. It is locked while its process lives, and holds what that would state of itself, a moment old. Whoever begins a
+life takes one that is free, and with it the name of its process; so there are no more of them than processes were alive
+at once. Beside one, `<process>.ends` has the ends of lives that Kafka does not know of yet.
+
+All functions here touch the disk.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import logging
+import os
+import secrets
+import time
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+
+from bridge.audit.marks import SHARED_MEMORY, LifeMarks
+from bridge.journal.numbering import SetAsideNumbers
+from bridge.journal.own_file import ForeignError, own_status
+from bridge.journal.record import Record
+from bridge.journal.store import sync_folder
+from common.audit.header import Life
+from common.audit.statement import Previous, SetAside, Statement, TopicStatement
+from common.logs import fields
+
+log = logging.getLogger(__name__)
+
+FOLDER = "audit"
+LEDGER, ENDS = ".ledger", ".ends"
+FOLDER_ID = "folder.id"
+ID_BYTES = 4
+MAX_LEDGER_BYTES = 1 << 20
+
+Ends = dict[str, Statement]
+"""Name of a life → the statement of its end."""
+Refused = Callable[[], Iterable[Record]]
+"""Gives the records of the folder that Kafka refuses for good."""
+
+
+class Entry(msgspec.Struct, frozen=True):
+    """What a ledger holds."""
+
+    inode: int
+    """Of its file: another one has a copy, whose process may be alive elsewhere."""
+    has_ended: bool
+    """Whether the end of the life is known to whoever has to state it."""
+    statement: Statement
+    """What its process would have stated when this was written."""
+
+
+_decoder = msgspec.json.Decoder(Entry)
+_ends_decoder = msgspec.json.Decoder(list[Statement])
+
+
+class Ledger:
+    """A ledger whose lock is held.
+
+    Args:
+        path: the file.
+        descriptor: of the file, open and locked.
+    """
+
+    def __init__(self, path: Path, descriptor: int) -> None:
+        self.path = path
+        self.process = path.stem
+        self._descriptor = descriptor
+        self._inode = os.fstat(descriptor).st_ino
+
+    @classmethod
+    def create(cls, folder: Path) -> Ledger:
+        """A new one, under a name that no other process has.
+
+        Raises:
+            OSError: the disk does not take it.
+        """
+        path = folder / f"{secrets.token_hex(ID_BYTES)}{LEDGER}"
+        descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600)
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        return cls(path, descriptor)
+
+    @classmethod
+    def take(cls, path: Path) -> Ledger | None:
+        """The one in a file; None where a living process has it, or it is none of ours."""
+        try:
+            own_status(path)
+            descriptor = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        except (OSError, ForeignError):
+            return None
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(descriptor)
+            return None
+        return cls(path, descriptor)
+
+    def close(self) -> None:
+        """Give it back."""
+        os.close(self._descriptor)
+
+    def read(self) -> Entry | None:
+        """What it holds; None where it is empty or damaged."""
+        line, _, _ = os.pread(self._descriptor, MAX_LEDGER_BYTES, 0).partition(b"\n")
+        checksum, _, encoded = line.partition(b" ")
+        if checksum != _checksum(encoded):
+            return None
+        try:
+            return _decoder.decode(encoded)
+        except msgspec.DecodeError:
+            return None
+
+    def write(self, statement: Statement, *, has_ended: bool = False, sync: bool = False) -> None:
+        """Replace what it holds. With `sync` that survives the end of the machine.
+
+        Raises:
+            OSError: the disk does not take it.
+        """
+        encoded = msgspec.json.encode(Entry(self._inode, has_ended, statement))
+        os.pwrite(self._descriptor, b"%b %b\n" % (_checksum(encoded), encoded), 0)
+        if sync:
+            os.fsync(self._descriptor)
+
+    def write_end(self, end: Statement) -> None:
+        """The life is over, and whoever has to state that knows it.
+
+        Raises:
+            OSError: the disk does not take it.
+        """
+        topics = {topic: TopicStatement(given=one.given, is_exact=one.is_exact) for topic, one in end.topics.items()}
+        self.write(msgspec.structs.replace(end, topics=topics, set_aside={}), has_ended=True, sync=True)
+
+    @property
+    def is_copy(self) -> bool:
+        """Whether it is a copy of one that is elsewhere, and perhaps in use there."""
+        entry = self.read()
+        return entry is not None and entry.inode != self._inode
+
+    @property
+    def _ends_path(self) -> Path:
+        return self.path.with_suffix(ENDS)
+
+    def read_ends(self) -> Ends:
+        """The ends that are still to be stated. Of a file that cannot be read, none."""
+        try:
+            found = _ends_decoder.decode(self._ends_path.read_bytes())
+        except (OSError, msgspec.DecodeError):
+            return {}
+        return {statement.life.name: statement for statement in found}
+
+    def write_ends(self, ends: Ends) -> None:
+        """Replace them.
+
+        Raises:
+            OSError: the disk does not take it.
+        """
+        path = self._ends_path
+        if not ends:
+            path.unlink(missing_ok=True)
+            return
+        new = path.with_suffix(".part")
+        with os.fdopen(os.open(new, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600), "wb") as file:
+            file.write(msgspec.json.encode(list(ends.values())))
+            file.flush()
+            os.fsync(file.fileno())
+        new.rename(path)
+        sync_folder(path.parent)
+
+    def marks_path(self, folder: str) -> Path:
+        """Where the marks of its lives are. That a copy of a ledger has others, its inode sees to."""
+        return SHARED_MEMORY / f"im-bridge-{folder}-{self.process}-{self._inode}"
+
+
+class Claim(NamedTuple):
+    """The ledger of a life that begins."""
+
+    ledger: Ledger
+    folder: str
+    """Id of the folder."""
+    life: Life
+    previous: Previous | None
+    marks: LifeMarks
+    ends: Ends
+    """Those that are to be stated."""
+
+
+def claim(journal_dir: Path, template: Statement, ring_size: int, refused: Refused) -> Claim:
+    """Begin a life under the name of a process that has ended, or a new one; see that all ends before will be stated.
+
+    Args:
+        journal_dir: the folder of the journals.
+        template: what is known of this life before it has a name; its topics.
+        ring_size: how many numbers its marks span.
+        refused: see `Refused`.
+
+    Raises:
+        OSError: the disk does not take it.
+    """
+    folder = journal_dir / FOLDER
+    journal_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    folder.mkdir(mode=0o700, exist_ok=True)
+    with _locked(folder):
+        folder_id = _folder_id(folder)
+        free = _free(folder)
+        own = next((one for one in free if not one.is_copy), None)
+        others = [one for one in free if one is not own]
+        own = own or Ledger.create(folder)
+        try:
+            ends = _take_ends(folder_id, own, [own, *others], refused)
+            before = own.read()
+            life = Life(own.process, _next_epoch(before))
+            marks = _marks(own.marks_path(folder_id), life, list(template.topics), ring_size)
+            previous = _previous(before)
+            begun = msgspec.structs.replace(
+                template, process=life.process, epoch=life.epoch, folder=folder_id, previous=previous
+            )
+            own.write(begun, sync=True)
+            sync_folder(folder)
+        except BaseException:
+            own.close()
+            raise
+    return Claim(own, folder_id, life, previous, marks, ends)
+
+
+def take_ends(own: Ledger, folder_id: str, refused: Refused) -> Ends:
+    """The ends that are to be stated by now, also of lives that have ended since, without a successor.
+
+    Raises:
+        OSError: the disk does not take it.
+    """
+    folder = own.path.parent
+    with _locked(folder):
+        return _take_ends(folder_id, own, _free(folder), refused)
+
+
+def random_life() -> Life:
+    """One without a ledger, whose name nobody will have again."""
+    return Life(secrets.token_hex(ID_BYTES), int(time.time()))
+
+
+def _take_ends(folder_id: str, own: Ledger, free: Sequence[Ledger], refused: Refused) -> Ends:
+    """Move the ends of lives that nobody goes on with to a ledger of ours. All but that are given back."""
+    others = [ledger for ledger in free if ledger is not own]
+    ends = own.read_ends()
+    for ledger in others:
+        ends |= ledger.read_ends()
+    ended: list[tuple[Ledger, Statement]] = []
+    set_aside: SetAside | None = None
+    try:
+        for ledger in free:
+            entry = ledger.read()
+            if entry is None or entry.has_ended:
+                continue
+            if set_aside is None:
+                set_aside = _set_aside(refused)
+            statement = _end(entry.statement, ledger, folder_id, set_aside)
+            ends[statement.life.name] = statement
+            ended.append((ledger, statement))
+        if ends:
+            own.write_ends(ends)
+        for ledger, statement in ended:
+            ledger.write_end(statement)
+        for ledger in others:
+            ledger.write_ends({})
+            if ledger.is_copy:
+                ledger.path.unlink(missing_ok=True)
+    finally:
+        for ledger in others:
+            ledger.close()
+    return ends
+
+
+def _end(last: Statement, ledger: Ledger, folder_id: str, set_aside: SetAside) -> Statement:
+    """The statement of the end of a life that was killed, as exact as can be."""
+    marks = LifeMarks.open_left(ledger.marks_path(folder_id), last.life)
+    if marks is None:
+        topics = {
+            topic: msgspec.structs.replace(one, is_exact=False, never_durable=[]) for topic, one in last.topics.items()
+        }
+    else:
+        topics = {topic: _topic_end(last, topic, marks) for topic in last.topics}
+        marks.remove()
+    return msgspec.structs.replace(
+        last,
+        ended="killed",
+        time_ms=time.time_ns() // 1_000_000,
+        topics=topics,
+        looks=0,
+        taken_over=0,
+        set_aside=set_aside,
+    )
+
+
+def _topic_end(last: Statement, topic: str, marks: LifeMarks) -> TopicStatement:
+    if (ring := marks.rings.get(topic)) is None:
+        return msgspec.structs.replace(last.topics[topic], is_exact=False)
+    undecided = ring.undecided()
+    return TopicStatement(
+        given=ring.counters.given,
+        confirmed_through=last.topics[topic].confirmed_through,
+        durable_through=undecided.durable_through,
+        never_durable=undecided.never_durable if undecided.is_exact else [],
+        is_exact=undecided.is_exact,
+    )
+
+
+def _marks(path: Path, life: Life, topics: Sequence[str], ring_size: int) -> LifeMarks:
+    try:
+        return LifeMarks.create(path, life, topics, ring_size)
+    except OSError as error:
+        log.warning(
+            "there is no room for marks in shared memory (%s): should this process be killed, it cannot be said exactly"
+            " what it acknowledged last",
+            error,
+            extra=fields("audit_inexact", reason=str(error)),
+        )
+        return LifeMarks.in_memory(life, topics, ring_size)
+
+
+def _set_aside(refused: Refused) -> SetAside:
+    numbers = SetAsideNumbers()
+    for record in refused():
+        numbers.add(record)
+    return numbers.by_life
+
+
+def _previous(entry: Entry | None) -> Previous | None:
+    if entry is None:
+        return None
+    last = entry.statement
+    return Previous(epoch=last.epoch, given={topic: one.given for topic, one in last.topics.items()})
+
+
+def _next_epoch(entry: Entry | None) -> int:
+    """By the clock, so that a ledger that was set back, as with its whole machine, begins no life a second time."""
+    return max(int(time.time()), entry.statement.epoch + 1 if entry else 1)
+
+
+def _free(folder: Path) -> list[Ledger]:
+    """Those whose process is gone, locked."""
+    found = (Ledger.take(path) for path in sorted(folder.glob(f"*{LEDGER}")))
+    return [ledger for ledger in found if ledger is not None]
+
+
+def _folder_id(folder: Path) -> str:
+    path = folder / FOLDER_ID
+    with contextlib.suppress(OSError, UnicodeDecodeError):
+        if (found := path.read_text().strip()).isalnum():
+            return found
+    made = secrets.token_hex(2 * ID_BYTES)
+    with os.fdopen(os.open(path, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600), "w") as file:
+        file.write(f"{made}\n")
+    return made
+
+
+@contextlib.contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Within the block nobody else begins a life, or looks for those that have ended."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _checksum(encoded: bytes) -> bytes:
+    return b"%08x" % zlib.crc32(encoded)

@@ -1,0 +1,131 @@
+"""Memory that outlives the process: marks and counters of the numbers of one life, which its successor reads.
+
+It is shared memory, not a file of the disk. A write to a mapped file ends the process where the disk fails, and holds
+up the event loop where it hangs. So it is lost with the machine, and with a container that ends as a whole.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import stat
+from collections.abc import Mapping, Sequence
+from mmap import PAGESIZE, mmap
+from pathlib import Path
+
+import msgspec
+
+from bridge.journal.numbering import LARGEST_RING, LEAST_RING, TAIL_BYTES, Ring, TopicNumbers
+from common.audit.header import Life
+
+SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - only a file of ours is taken
+DESCRIPTION_BYTES = PAGESIZE
+"""Two names of topics have a fraction of it."""
+
+
+class Description(msgspec.Struct, frozen=True):
+    """What a file of marks begins with."""
+
+    process: str
+    epoch: int
+    size: int
+    """How many numbers the ring of a topic spans."""
+    topics: list[str]
+
+
+class LifeMarks:
+    """The marks of one life, and its counters.
+
+    Args:
+        description: of what is there.
+        maps: for each topic the memory of its ring.
+        path: the file that they are in; None: they are in this process only, and end with it.
+    """
+
+    def __init__(self, description: Description, maps: Sequence[mmap | bytearray], path: Path | None) -> None:
+        self.path = path
+        self._life = Life(description.process, description.epoch)
+        self._rings = {topic: Ring(one, description.size) for topic, one in zip(description.topics, maps, strict=True)}
+
+    @classmethod
+    def in_memory(cls, life: Life, topics: Sequence[str], size: int) -> LifeMarks:
+        """New ones, that end with the process."""
+        description = Description(life.process, life.epoch, size, list(topics))
+        return cls(description, [bytearray(size + TAIL_BYTES) for _ in topics], None)
+
+    @classmethod
+    def create(cls, path: Path, life: Life, topics: Sequence[str], size: int) -> LifeMarks:
+        """New ones in a file, in the place of what is there of the life before.
+
+        Raises:
+            OSError: the memory cannot be had.
+        """
+        description = Description(life.process, life.epoch, size, list(topics))
+        encoded = msgspec.json.encode(description)
+        path.unlink(missing_ok=True)
+        descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        try:
+            # Reserved at once: to find later that there is none left would end the process.
+            os.posix_fallocate(descriptor, 0, _length(description))
+            os.pwrite(descriptor, encoded, 0)
+            return cls(description, _mapped(descriptor, description), path)
+        except BaseException:
+            path.unlink(missing_ok=True)
+            raise
+        finally:
+            os.close(descriptor)
+
+    @classmethod
+    def open_left(cls, path: Path, life: Life) -> LifeMarks | None:
+        """Those of a life that has ended; None where there are none of it."""
+        try:
+            descriptor = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        except OSError:
+            return None
+        try:
+            status = os.fstat(descriptor)
+            if not stat.S_ISREG(status.st_mode) or status.st_uid != os.geteuid() or status.st_nlink != 1:
+                return None
+            found = os.pread(descriptor, DESCRIPTION_BYTES, 0).rstrip(b"\0")
+            description = msgspec.json.decode(found, type=Description)
+            if (description.process, description.epoch) != life:
+                return None
+            size = description.size
+            if not LEAST_RING <= size <= LARGEST_RING or size & (size - 1) or status.st_size < _length(description):
+                return None
+            return cls(description, _mapped(descriptor, description), path)
+        except (OSError, ValueError, msgspec.DecodeError):
+            return None
+        finally:
+            os.close(descriptor)
+
+    def numbering(self) -> dict[str, TopicNumbers]:
+        """Gives numbers, from 1."""
+        return {topic: TopicNumbers(self._life, ring) for topic, ring in self._rings.items()}
+
+    @property
+    def rings(self) -> Mapping[str, Ring]:
+        """Of each topic."""
+        return self._rings
+
+    def remove(self) -> None:
+        """Nobody needs them any more."""
+        if self.path is not None:
+            with contextlib.suppress(OSError):
+                self.path.unlink()
+
+
+def _ring_bytes(description: Description) -> int:
+    return -(-(description.size + TAIL_BYTES) // PAGESIZE) * PAGESIZE
+
+
+def _length(description: Description) -> int:
+    return DESCRIPTION_BYTES + len(description.topics) * _ring_bytes(description)
+
+
+def _mapped(descriptor: int, description: Description) -> list[mmap]:
+    length = _ring_bytes(description)
+    return [
+        mmap(descriptor, length, offset=DESCRIPTION_BYTES + number * length)
+        for number in range(len(description.topics))
+    ]
