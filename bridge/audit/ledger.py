@@ -74,6 +74,9 @@ class Ledger:
         self.process = path.stem
         self._descriptor = descriptor
         self._inode = os.fstat(descriptor).st_ino
+        entry = self.read()
+        self.is_copy = entry is not None and entry.inode != self._inode
+        """Whether it is a copy of one that is elsewhere, and perhaps in use there."""
 
     @classmethod
     def create(cls, folder: Path) -> Ledger:
@@ -136,12 +139,6 @@ class Ledger:
         """
         topics = {topic: TopicStatement(given=one.given, is_exact=one.is_exact) for topic, one in end.topics.items()}
         self.write(msgspec.structs.replace(end, topics=topics, set_aside={}), has_ended=True, sync=True)
-
-    @property
-    def is_copy(self) -> bool:
-        """Whether it is a copy of one that is elsewhere, and perhaps in use there."""
-        entry = self.read()
-        return entry is not None and entry.inode != self._inode
 
     @property
     def _ends_path(self) -> Path:

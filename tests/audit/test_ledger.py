@@ -1,0 +1,241 @@
+"""The ledgers of a folder: who lived there, and how each life ended."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from bridge.audit import ledger as ledger_module
+from bridge.audit.ledger import ENDS, FOLDER, LEDGER, Claim, claim, take_ends
+from bridge.audit.marks import SHARED_MEMORY
+from bridge.journal.groups import Group
+from bridge.journal.numbering import LEAST_RING
+from bridge.journal.record import Record
+from common.audit.statement import Previous, Statement, TopicStatement
+
+TOPIC = "im.events"
+TEMPLATE = Statement(
+    process="",
+    epoch=0,
+    folder="",
+    host="here",
+    pid=1,
+    version="0.1.0",
+    started_ms=1,
+    time_ms=1,
+    interval_s=10.0,
+    topics={TOPIC: TopicStatement(given=0)},
+)
+
+
+@pytest.fixture(autouse=True)
+def _no_memory_left_behind() -> Iterator[None]:
+    before = set(SHARED_MEMORY.glob("im-bridge-*"))
+    yield
+    for path in set(SHARED_MEMORY.glob("im-bridge-*")) - before:
+        path.unlink(missing_ok=True)
+
+
+def nothing() -> list[Record]:
+    return []
+
+
+def begin(folder: Path, refused: Callable[[], list[Record]] = nothing) -> Claim:
+    return claim(folder, TEMPLATE, LEAST_RING, refused)
+
+
+def take(claimed: Claim, count: int, *durable: int) -> list[Record]:
+    """Give numbers to so many records, of which these become durable."""
+    group = Group(TOPIC, 0.0)
+    for _ in range(count):
+        group.add(Record(TOPIC, b"", b"", [], 0), None)
+    numbers = claimed.marks.numbering()[TOPIC]
+    numbers.number(group.records)
+    for number in durable:
+        numbers.ring.marks[number] = 1
+    return [pending.record for pending in group.records]
+
+
+def statement_of(claimed: Claim, *, given: int, confirmed_through: int = 0, durable_through: int = 0) -> Statement:
+    topic = TopicStatement(given=given, confirmed_through=confirmed_through, durable_through=durable_through)
+    return msgspec.structs.replace(
+        TEMPLATE,
+        process=claimed.life.process,
+        epoch=claimed.life.epoch,
+        folder=claimed.folder,
+        topics={TOPIC: topic},
+    )
+
+
+def killed(live: Callable[[], object]) -> None:
+    """Have a process live so, and be killed."""
+    if (child := os.fork()) == 0:
+        try:
+            live()
+        finally:
+            os.kill(os.getpid(), signal.SIGKILL)
+    os.waitpid(child, 0)
+
+
+def test_a_life_follows_the_one_before_under_the_same_name(tmp_path: Path) -> None:
+    first = begin(tmp_path)
+    assert (first.previous, first.ends) == (None, {})
+    first.ledger.write_end(statement_of(first, given=5))
+    first.ledger.close()
+    second = begin(tmp_path)
+    assert second.life.process == first.life.process
+    assert second.life.epoch > first.life.epoch
+    assert second.previous == Previous(epoch=first.life.epoch, given={TOPIC: 5})
+    assert second.folder == first.folder
+    assert second.ends == {}
+
+
+def test_those_who_live_at_once_have_names_of_their_own(tmp_path: Path) -> None:
+    first, second = begin(tmp_path), begin(tmp_path)
+    assert first.life.process != second.life.process
+    assert first.folder == second.folder
+
+
+def test_names_are_no_more_than_were_in_use_at_once(tmp_path: Path) -> None:
+    for _ in range(5):
+        alive = [begin(tmp_path), begin(tmp_path)]
+        for one in alive:
+            one.ledger.close()
+    assert len(list((tmp_path / FOLDER).glob(f"*{LEDGER}"))) == 2
+
+
+def test_the_end_of_a_process_that_was_killed_is_exact(tmp_path: Path) -> None:
+    killed(lambda: take(begin(tmp_path), 5, 1, 2, 4))
+    after = begin(tmp_path)
+    (end,) = after.ends.values()
+    assert (end.ended, end.process, end.folder) == ("killed", after.life.process, after.folder)
+    assert end.topics == {TOPIC: TopicStatement(given=5, durable_through=2, never_durable=[(3, 3), (5, 5)])}
+    assert after.previous == Previous(epoch=end.epoch, given={TOPIC: 5})
+
+
+def test_what_was_confirmed_is_as_the_process_said_last(tmp_path: Path) -> None:
+    def live() -> None:
+        claimed = begin(tmp_path)
+        take(claimed, 5, 1, 2, 3, 4, 5)
+        claimed.ledger.write(statement_of(claimed, given=4, confirmed_through=3, durable_through=4))
+
+    killed(live)
+    (end,) = begin(tmp_path).ends.values()
+    assert end.topics[TOPIC] == TopicStatement(given=5, confirmed_through=3, durable_through=5)
+
+
+def test_where_its_memory_is_gone_too_only_what_it_said_last_is_known_and_that_is_told(tmp_path: Path) -> None:
+    def live() -> None:
+        claimed = begin(tmp_path)
+        claimed.ledger.write(statement_of(claimed, given=4, confirmed_through=3, durable_through=4))
+        take(claimed, 9)
+        claimed.marks.remove()  # As the machine does, or the container.
+
+    killed(live)
+    (end,) = begin(tmp_path).ends.values()
+    assert end.topics[TOPIC] == TopicStatement(given=4, confirmed_through=3, durable_through=4, is_exact=False)
+
+
+def test_an_end_is_kept_until_it_is_stated_whoever_begins_and_is_killed_meanwhile(tmp_path: Path) -> None:
+    for given in (1, 2, 3):
+        killed(lambda given=given: take(begin(tmp_path), given))  # type: ignore[misc]
+    after = begin(tmp_path)
+    assert sorted(end.topics[TOPIC].given for end in after.ends.values()) == [1, 2, 3]
+    after.ledger.write_ends({})
+    after.ledger.write_end(statement_of(after, given=0))
+    after.ledger.close()
+    assert begin(tmp_path).ends == {}
+
+
+def test_a_killed_process_whose_name_nobody_takes_is_ended_by_its_neighbour(tmp_path: Path) -> None:
+    neighbour = begin(tmp_path)
+    killed(lambda: take(begin(tmp_path), 7))
+    ends = take_ends(neighbour.ledger, neighbour.folder, nothing)
+    assert [end.topics[TOPIC].given for end in ends.values()] == [7]
+    neighbour.ledger.close()
+    after = begin(tmp_path)  # It finds them in the ledger of the neighbour, beside the neighbour's own end.
+    assert sorted(end.topics[TOPIC].given for end in after.ends.values()) == [0, 7]
+
+
+def test_the_ends_that_a_process_could_not_state_are_stated_by_whoever_comes(tmp_path: Path) -> None:
+    first, second = begin(tmp_path), begin(tmp_path)
+    for one, given in ((first, 3), (second, 4)):
+        end = msgspec.structs.replace(statement_of(one, given=given), ended="stopped")
+        one.ledger.write_ends({end.life.name: end})
+        one.ledger.write_end(end)
+        one.ledger.close()
+    after = begin(tmp_path)
+    assert sorted((end.ended, end.topics[TOPIC].given) for end in after.ends.values()) == [
+        ("stopped", 3),
+        ("stopped", 4),
+    ]
+    assert [path.stem for path in (tmp_path / FOLDER).glob(f"*{ENDS}")] == [after.life.process]
+
+
+def test_what_is_in_quarantine_is_told_with_an_end(tmp_path: Path) -> None:
+    killed(lambda: take(begin(tmp_path), 3, 1, 2, 3))
+    quarantined = [Record(TOPIC, b"", b"", [("bridge-seq", b"f00d/9/2")], 0)]
+    (end,) = begin(tmp_path, lambda: quarantined).ends.values()
+    assert end.set_aside == {"f00d/9": {TOPIC: [(2, 2)]}}
+
+
+def test_a_copy_of_a_folder_ends_its_lives_and_goes_on_with_none_of_their_names(tmp_path: Path) -> None:
+    original = begin(tmp_path / "original")
+    take(original, 5, 1)
+    shutil.copytree(tmp_path / "original", tmp_path / "copy")
+    copied = begin(tmp_path / "copy")
+    assert copied.folder == original.folder
+    assert copied.life.process != original.life.process
+    (end,) = copied.ends.values()
+    assert end.life == original.life
+    assert not end.topics[TOPIC].is_exact
+    assert original.marks.path is not None
+    assert original.marks.path.exists()
+    assert [path.stem for path in (tmp_path / "copy" / FOLDER).glob(f"*{LEDGER}")] == [copied.life.process]
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"nonsense\n", b"00000000 {}\n", b"\0" * 4096], ids=["empty", "nonsense", "wrong sum", "zeros"]
+)
+def test_a_damaged_ledger_is_taken_as_one_of_a_first_life(tmp_path: Path, content: bytes) -> None:
+    first = begin(tmp_path)
+    first.ledger.close()
+    first.ledger.path.write_bytes(content)
+    after = begin(tmp_path)
+    assert after.life.process == first.life.process
+    assert (after.previous, after.ends) == (None, {})
+    assert after.life.epoch >= first.life.epoch
+
+
+def test_an_epoch_comes_once_also_where_the_clock_or_the_disk_was_set_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 2_000_000_000
+    monkeypatch.setattr(time, "time", lambda: float(now))
+    first = begin(tmp_path)
+    first.ledger.close()
+    now -= 3600
+    second = begin(tmp_path)
+    assert second.life.epoch == first.life.epoch + 1
+
+
+def test_without_shared_memory_a_life_begins_all_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ledger_module, "SHARED_MEMORY", tmp_path / "nowhere")
+    killed(lambda: take(begin(tmp_path), 3, 1, 2, 3))
+    (end,) = begin(tmp_path).ends.values()
+    assert end.topics[TOPIC] == TopicStatement(given=0, is_exact=False)
+
+
+def test_nobody_but_us_can_read_what_is_made(tmp_path: Path) -> None:
+    claimed = begin(tmp_path / "journal")
+    claimed.ledger.write_ends({claimed.life.name: statement_of(claimed, given=1)})
+    made = [tmp_path / "journal", *(tmp_path / "journal").rglob("*"), claimed.marks.path]
+    assert len(made) == 6
+    assert [path for path in made if path and path.stat().st_mode & 0o077] == []
