@@ -20,8 +20,8 @@ from bridge.settings import BridgeSettings, InspectionSettings
 from bridge.settings.access import too_many_tokens
 from common.finding import Finding, show_findings
 from common.kafka import diagnosis
-from common.kafka.examination import connection_problem, examine_kafka
-from common.kafka.topics import max_message_bytes
+from common.kafka.examination import ExamineTopic, connection_problem, examine_kafka
+from common.kafka.topics import max_message_bytes, topic_config
 from common.settings import load_settings, meaning_of
 from common.terminal import plural
 from common.text import byte_size
@@ -146,7 +146,10 @@ def _syncs_ms(folder: Path) -> list[float]:
 
 
 async def _kafka(settings: InspectionSettings) -> list[Finding]:
-    return await examine_kafka(settings, {one.name: partial(_topic, settings, one) for one in settings.topics})
+    topics: dict[str, ExamineTopic] = {one.name: partial(_topic, settings, one) for one in settings.topics}
+    if (audit := settings.audited_by) is not None:
+        topics[audit.name] = partial(_audit_topic, settings, audit)
+    return await examine_kafka(settings, topics)
 
 
 async def _decisions(settings: InspectionSettings) -> list[Finding]:
@@ -178,3 +181,18 @@ async def _topic(settings: InspectionSettings, topic: Topic, partitions: int | N
         )
     size = limit or "an unknown number of"
     return Finding(subject, True, f"{plural(partitions, 'partition')}, records of up to {size} bytes")
+
+
+async def _audit_topic(settings: InspectionSettings, topic: Topic, partitions: int | None) -> Finding:
+    subject = f"topic {topic.name}"
+    if partitions is None:
+        return Finding(subject, True, f"missing; created at the start, or: {topic.command('…')}")
+    policy = await topic_config(settings.kafka_client(), topic.name, "cleanup.policy")
+    if policy is not None and policy != "compact":
+        return Finding(
+            subject,
+            False,
+            f"its cleanup.policy is {policy}, so what processes stated is deleted some day, and no audit can know any"
+            " more what there must be: set it to compact",
+        )
+    return Finding(subject, True, f"{plural(partitions, 'partition')}, what processes state of their records")

@@ -6,20 +6,17 @@ import logging
 from collections import deque
 from collections.abc import Callable
 from enum import IntEnum
-from mmap import mmap
 
 import msgspec
 
 from bridge.journal.journal_file import JournalFile
+from bridge.journal.numbering import Ring
 from bridge.journal.record import Record, unpack
 from bridge.journal.store import Row
 
 log = logging.getLogger(__name__)
 
 GROUP_OVERHEAD_BYTES = 128
-
-NOWHERE = bytearray(1)
-"""Where records are marked as durable that have no number of this process."""
 
 Resolve = Callable[[bool], None]
 """Told once of a record: True when it became durable, False when it did not within the reply deadline."""
@@ -60,8 +57,8 @@ class PendingRecord(msgspec.Struct, eq=False):
     confirmed: bool = False
     is_passed_over: bool = False
     """Kafka will never take it, and somebody else is about to keep it: it is not sent."""
-    mark: int = 0
-    """Where in its group's `marks` it is marked when it became durable."""
+    is_dropped: bool = False
+    """It is not kept either, which nobody was told of but with False."""
 
     def resolve(self, durable: bool) -> None:
         """Tell whoever waits for it, unless that was done before."""
@@ -83,7 +80,7 @@ class Group:
     """
 
     __slots__ = (
-        *("began", "file", "first_number", "flushed", "marks", "records", "seq", "size", "state", "topic"),
+        *("began", "file", "first_number", "flushed", "is_whole", "records", "ring", "seq", "size", "state", "topic"),
         "unconfirmed",
     )
 
@@ -102,10 +99,12 @@ class Group:
         """Bytes, about."""
         self.unconfirmed = 0
         """How many of its records Kafka has not confirmed."""
-        self.marks: mmap | bytearray = NOWHERE
-        """Where it is marked which of its records became durable, before anybody is told: see `numbering`."""
         self.first_number = 0
         """The number of its first record, which those of the others follow; 0 where this process gave them none."""
+        self.ring: Ring | None = None
+        """Where it is marked which of its records became durable, before anybody is told; None: nowhere, or it was."""
+        self.is_whole = True
+        """Whether no record of it was passed over or dropped."""
 
     @property
     def is_acknowledged(self) -> bool:
@@ -142,10 +141,18 @@ class Group:
         self.state = state
 
     def mark_durable(self) -> None:
-        """All of its records are durable."""
-        marks = self.marks
-        for pending in self.records:
-            marks[pending.mark] = 1
+        """All of its records are durable, but for those that were dropped."""
+        if (ring := self.ring) is not None:
+            records = self.records
+            marks = b"\1" * len(records) if self.is_whole else bytes(not pending.is_dropped for pending in records)
+            ring.mark(self.first_number, marks)
+            self.ring = None
+
+    def mark_confirmed(self) -> None:
+        """Those of its records are durable that Kafka has confirmed."""
+        if self.ring is not None:
+            confirmed = (pending.confirmed and not pending.is_dropped for pending in self.records)
+            self.ring.mark(self.first_number, bytes(confirmed))
 
     def resolve(self, durable: bool) -> None:
         """Tell whoever still waits for one of its records."""

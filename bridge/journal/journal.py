@@ -62,7 +62,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import sqlite3
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -254,7 +254,7 @@ class Journal:
             metrics.GATHERED.count(len(group.records))
             if (numbers := self._numbering.get(group.topic)) is not None:
                 group.first_number = numbers.number(group.records)
-                group.marks = numbers.ring.marks
+                group.ring = numbers.ring
             group.flushed = self._loop.time()
             group.become(GroupState.UNWRITTEN)
             self._memory_bytes += GROUP_OVERHEAD_BYTES
@@ -272,8 +272,8 @@ class Journal:
     def set_aside(self, pending: PendingRecord, *, kept: bool) -> None:
         """A record never comes, since Kafka refuses it for good. `kept`: on disk; else nobody was told of it."""
         self.set_aside_numbers.add(pending.record)
-        if not kept and pending.group.first_number:
-            pending.mark = self._numbering[pending.record.topic].ring.spare
+        pending.is_dropped = not kept
+        pending.group.is_whole = False
 
     def confirmed_through(self, topic: str) -> int:
         """Kafka has confirmed all records of this process up to this number, or they were set aside."""
@@ -292,18 +292,25 @@ class Journal:
 
     # -- Acknowledging: the two places that resolve with True ----------------------------------------------------------
 
-    def confirm(self, records: Iterable[PendingRecord]) -> None:
+    def confirm(self, records: Sequence[PendingRecord]) -> None:
         """Kafka confirmed these records, of groups that were leased."""
+        last: Group | None = None
+        partly: list[Group] = []
         for pending in records:
             if pending.confirmed:
                 continue
             pending.confirmed = True
             group = pending.group
-            group.marks[pending.mark] = 1
-            pending.resolve(True)
             group.unconfirmed -= 1
             if group.unconfirmed == 0:
                 self._complete(group)
+            elif group is not last:
+                last = group
+                partly.append(group)
+        for group in dict.fromkeys(partly):
+            group.mark_confirmed()
+        for pending in records:
+            pending.resolve(True)
 
     def _group_synced(self, group: Group) -> None:
         """The disk holds a group for good."""
@@ -314,6 +321,7 @@ class Journal:
 
     def _complete(self, group: Group) -> None:
         """Kafka has confirmed all of a group: nobody needs it any more."""
+        group.mark_durable()
         if group.state is not GroupState.SYNCED:
             self._memory_bytes -= group.size
         group.become(GroupState.COMPLETE)

@@ -20,22 +20,24 @@ from common.audit.statement import Ranges, SetAside
 
 BLOCK = 4096
 """So many numbers are cleared at a time."""
-TAIL_BYTES = 24
-"""Behind the ring: a byte where marks go that mean nothing, and from the eighth on the counters."""
+TAIL_BYTES = 16
+"""Behind the ring: the counters."""
 LEAST_RING, LARGEST_RING = 1 << 16, 1 << 22
 LEAST_RECORD_BYTES = 256
 """No event is smaller."""
 MAX_RANGES = 5_000
 """Of numbers in a statement, which has to fit into a record."""
 
+_DIGITS = 1000
+_PLAIN = tuple(b"%d" % number for number in range(_DIGITS))
+_PADDED = tuple(b"%03d" % number for number in range(_DIGITS))
+"""The last digits of a number: to write all of them costs as much as everything else that is done for it."""
 _UNMARKED = re.compile(rb"\0+")
 _COUNTERS = struct.Struct("=QQ")
 
 
 class Numbered(Protocol):
     """A record that waits, as numbering sees it."""
-
-    mark: int
 
     @property
     def record(self) -> Record:
@@ -77,18 +79,25 @@ class Ring:
     def __init__(self, marks: mmap | bytearray, size: int) -> None:
         self.marks = marks
         self.size = size
-        self.spare = size
-        """Where marks go that mean nothing."""
-        self._counters_at = size + 8
 
     @property
     def counters(self) -> Counters:
         """Those that were stored last."""
-        return Counters(*_COUNTERS.unpack_from(self.marks, self._counters_at))
+        return Counters(*_COUNTERS.unpack_from(self.marks, self.size))
 
     def store(self, given: int, durable_through: int) -> None:
         """Keep the counters where the marks are."""
-        _COUNTERS.pack_into(self.marks, self._counters_at, given, durable_through)
+        _COUNTERS.pack_into(self.marks, self.size, given, durable_through)
+
+    def mark(self, first: int, marks: bytes) -> None:
+        """Mark numbers from the `first` on, each by a byte: 1 where it is durable."""
+        at = first % self.size
+        end = at + len(marks)
+        if end <= self.size:
+            self.marks[at:end] = marks
+        else:
+            self.marks[at : self.size] = marks[: self.size - at]
+            self.mark(0, marks[self.size - at :])
 
     def clear_ahead(self, given: int, last: int) -> None:
         """See to it that nothing is marked of the numbers up to `last`, where those up to `given` were given before.
@@ -151,15 +160,24 @@ class TopicNumbers:
         last = given + len(records)
         if last // BLOCK != given // BLOCK:
             self.ring.clear_ahead(given, last)
-        mask, prefix = self.ring.size - 1, self._prefix
-        number = given
-        for pending in records:
-            number += 1
-            pending.mark = number & mask
-            pending.record.headers.append((HEADER, prefix + b"%d" % number))
+        done = 0
+        while done < len(records):
+            prefix, endings = self._written(given + done + 1, last)
+            part = records[done : done + len(endings)] if done or len(endings) < len(records) else records
+            for pending, ending in zip(part, endings, strict=True):
+                pending.record.headers.append((HEADER, prefix + ending))
+            done += len(endings)
         self.given = last
         self.ring.store(last, self._durable_through)
         return given + 1
+
+    def _written(self, first: int, last: int) -> tuple[bytes, Sequence[bytes]]:
+        """What the numbers from the `first` on begin with, and how each ends: as many as have it in common."""
+        common, begin = divmod(first, _DIGITS)
+        end = begin + last - first + 1
+        if not common:
+            return self._prefix, _PLAIN[begin:end]
+        return self._prefix + b"%d" % common, _PADDED[begin:end]
 
     def count(self) -> Counters:
         """How far they are now. To be called now and then, so that the ring is not overrun."""

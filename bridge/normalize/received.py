@@ -7,9 +7,6 @@ import msgspec
 from bridge.query import Query
 from common.tracing.context import RecordHeaders
 
-EVENT_CONTENT_TYPE = ("content-type", b"application/cloudevents+json")
-"""Header of the record of each event."""
-
 
 class Received(msgspec.Struct, frozen=True, gc=False):
     """A callback that passed verification."""

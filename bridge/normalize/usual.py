@@ -17,11 +17,11 @@ import msgspec
 from bridge.events import Data, Event, registry
 from bridge.events.getters import Identity
 from bridge.events.strict import Body
-from bridge.journal.record import Record
+from bridge.journal.record import EVENT_CONTENT_TYPE, Record
 from bridge.normalize.attributes import MAX_ATTRIBUTE_CHARS, SECONDS_BELOW, TIME_MS_BELOW, platform
 from bridge.normalize.bounds import SMALL_BYTES
 from bridge.normalize.identity import event_id
-from bridge.normalize.received import EVENT_CONTENT_TYPE, Received
+from bridge.normalize.received import Received
 from bridge.normalize.repair import is_plain
 from common.timestamps import rfc3339
 

@@ -196,7 +196,9 @@ class ProducerSession:
         lanes, active = self._lanes, self._active
         with self._survivors.pace:
             for group in groups:
-                waiting = [one for one in group.records if not (one.confirmed or one.is_passed_over)]
+                waiting = group.records
+                if group.unconfirmed < len(waiting) or not group.is_whole:
+                    waiting = [one for one in waiting if not (one.confirmed or one.is_passed_over)]
                 numbers = partitions_of([pending.record.key for pending in waiting], len(lanes))
                 for pending, number in zip(waiting, numbers, strict=True):
                     active[number] = lane = lanes[number]

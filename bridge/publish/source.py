@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol, TypeVar
 
@@ -36,7 +36,7 @@ class Source(Protocol):
     def queue(self, topic: str) -> TopicQueue:
         """The queue of a topic."""
 
-    def confirm(self, records: Iterable[PendingRecord]) -> None:
+    def confirm(self, records: Sequence[PendingRecord]) -> None:
         """Kafka confirmed these records, of groups that were leased."""
 
     def set_aside(self, pending: PendingRecord, *, kept: bool) -> None:

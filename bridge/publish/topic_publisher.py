@@ -234,6 +234,7 @@ class TopicPublisher:
         except OSError as error:
             self._report_not_kept(error)
             pending.is_passed_over = True
+            pending.group.is_whole = False
             task = asyncio.get_running_loop().create_task(self._keep_in_the_end(pending, reason))
             self._set_aside.add(task)
             task.add_done_callback(self._set_aside.discard)

@@ -50,15 +50,25 @@ async def max_message_bytes(arguments: ClientArguments, topic: str) -> int | Non
     Raises:
         KafkaConnectionError: no broker answers.
     """
+    value = await topic_config(arguments, topic, "max.message.bytes")
+    return None if value is None else int(value)
+
+
+async def topic_config(arguments: ClientArguments, topic: str, wanted: str) -> str | None:
+    """An entry of the configuration of a topic; None where the broker does not tell.
+
+    Raises:
+        KafkaConnectionError: no broker answers.
+    """
     async with admin_client(arguments) as admin:
         try:
             for response in await admin.describe_configs([ConfigResource(ConfigResourceType.TOPIC, topic)]):
                 for _error, _message, _type, _name, configs in response.resources:
                     for name, value, *_rest in configs:
-                        if name == "max.message.bytes":
-                            return int(value)
+                        if name == wanted:
+                            return str(value)
         except KafkaError as error:
-            log.debug("the largest message of %s is not known: %r", topic, error)
+            log.debug("%s of %s is not known: %r", wanted, topic, error)
     return None
 
 

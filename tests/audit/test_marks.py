@@ -28,8 +28,7 @@ def numbered(marks: LifeMarks, topic: str, count: int) -> Group:
     for _ in range(count):
         group.add(Record(topic, b"", b"", [], 0), None)
     numbers = marks.numbering()[topic]
-    numbers.number(group.records)
-    group.marks = numbers.ring.marks
+    group.first_number, group.ring = numbers.number(group.records), numbers.ring
     return group
 
 
@@ -38,7 +37,8 @@ def test_what_a_process_marked_is_there_when_it_has_gone(path: Path) -> None:
         marks = LifeMarks.create(path, LIFE, TOPICS, LEAST_RING)
         numbered(marks, "im.events", 5)
         group = numbered(marks, "im.events.dlq", 3)
-        group.marks[2] = 1
+        group.records[1].confirmed = True
+        group.mark_confirmed()
         os.kill(os.getpid(), 9)
     os.waitpid(child, 0)
     left = LifeMarks.open_left(path, LIFE)

@@ -40,7 +40,7 @@ def numbered(numbers: TopicNumbers, count: int) -> Group:
     for _ in range(count):
         group.add(record(("content-type", b"x")), None)
     group.first_number = numbers.number(group.records)
-    group.marks = numbers.ring.marks
+    group.ring = numbers.ring
     return group
 
 
@@ -129,13 +129,43 @@ def test_too_many_ranges_to_be_told_are_not_exact() -> None:
     assert not numbers.ring.undecided().is_exact
 
 
-def test_a_mark_that_means_nothing_is_none_of_a_number() -> None:
+def test_a_record_that_was_dropped_is_not_marked_as_durable() -> None:
     numbers = made()
-    group = numbered(numbers, 2)
-    group.records[0].mark = numbers.ring.spare
+    group = numbered(numbers, 3)
+    group.records[1].is_dropped, group.is_whole = True, False
     group.mark_durable()
-    assert numbers.ring.undecided().never_durable == [(1, 1)]
-    assert numbers.ring.counters.given == 2
+    assert numbers.ring.undecided().never_durable == [(2, 2)]
+
+
+def test_of_a_group_that_kafka_has_in_part_that_part_is_marked() -> None:
+    numbers = made()
+    group = numbered(numbers, 4)
+    for position in (1, 3):
+        group.records[position].confirmed = True
+        group.mark_confirmed()
+    assert numbers.ring.undecided().never_durable == [(1, 1), (3, 3)]
+
+
+@pytest.mark.parametrize("counts", [(1100,), (998, 3, 2500), (1,) * 1005, (999, 1, 1000, 1), (0, 5)], ids=len)
+def test_however_many_come_at_once_each_has_its_own_number(counts: tuple[int, ...]) -> None:
+    numbers = made()
+    found: list[RecordNumber | None] = []
+    for count in counts:
+        found += [number_of(pending.record) for pending in numbered(numbers, count).records]
+    assert found == [RecordNumber(*LIFE, number) for number in range(1, sum(counts) + 1)]
+
+
+def test_marks_go_on_at_the_beginning_where_the_ring_ends() -> None:
+    numbers = made(4 * BLOCK)
+    for _ in range(4):
+        numbered(numbers, BLOCK - 1).mark_durable()
+        numbers.count()
+    group = numbered(numbers, 20)
+    group.records[2].is_dropped = group.records[17].is_dropped = True
+    group.is_whole = False
+    group.mark_durable()
+    last = group.first_number
+    assert numbers.ring.undecided().never_durable == [(last + 2, last + 2), (last + 17, last + 17)]
 
 
 def test_a_ring_spans_what_memory_can_hold() -> None:

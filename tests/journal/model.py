@@ -22,8 +22,10 @@ from bridge.journal.group_commit import PROBE_INTERVAL_S
 from bridge.journal.groups import GROUP_OVERHEAD_BYTES, Group, GroupState, PendingRecord
 from bridge.journal.journal import Journal, JournalFullError, JournalLimits
 from bridge.journal.journal_file import JournalFile
+from bridge.journal.numbering import LEAST_RING, TAIL_BYTES, Ring, TopicNumbers, number_of
 from bridge.journal.record import Record
 from bridge.journal.store import Row
+from common.audit.header import Life
 from tests.journal.stepping import ORPHAN_ROW_BYTES, FaultyDisk, StepThread, StepWriter, name_of, names_of
 from tests.support.outlet import ToldOutlet
 from tests.support.virtual_time import VirtualTimeLoop
@@ -58,6 +60,21 @@ class Sent:
     life: int
     given_at: float
     resolved: bool | None = None
+    record: Record | None = None
+    """Of this process."""
+    _number: int = 0
+
+    @property
+    def topic(self) -> str:
+        """Of its record."""
+        return self.record.topic if self.record else ""
+
+    @property
+    def number(self) -> int:
+        """That it was given when it was offered to Kafka; 0: it was not yet."""
+        if not self._number and self.record is not None and (found := number_of(self.record)) is not None:
+            self._number = found.number
+        return self._number
 
 
 class World:
@@ -74,6 +91,8 @@ class World:
         self.confirmed: set[str] = set()
         self.at_risk: set[str] = set()
         """Acknowledged, and since then somebody removed the file: only what is open of it has them."""
+        self._vanished: set[str] = set()
+        """Were on the disk, and somebody removed the file."""
         self.lives = 0
         self._orphans = 0
         self._broken: list[str] = []
@@ -99,7 +118,11 @@ class World:
         self._finish(self.loop.start_task(self.journal.start()))
 
     async def _made(self) -> Journal:
-        return Journal(self.folder, LIMITS, self.outlet)
+        journal = Journal(self.folder, LIMITS, self.outlet)
+        life = Life("model", self.lives)
+        self.rings = {topic: Ring(bytearray(LEAST_RING + TAIL_BYTES), LEAST_RING) for topic in TOPICS}
+        journal.number_by({topic: TopicNumbers(life, ring) for topic, ring in self.rings.items()})
+        return journal
 
     def _finish(self, work: asyncio.Task[None]) -> None:
         while not work.done():
@@ -143,6 +166,7 @@ class World:
         """Give the journal a record; it may refuse it only when it must."""
         name = self._next_name(origin=0, given_at=self.loop.time())
         record = Record(topic, b"%d" % partition, name.encode() + b" " * size, [], 0)
+        self.sent[name].record = record
         state = self.journal.state
         must_refuse = state.memory_bytes >= LIMITS.memory_max_bytes or not (self.outlet.confirms or state.disk_ok)
         try:
@@ -166,6 +190,7 @@ class World:
     def vanish(self, *, with_folder: bool) -> None:
         """Somebody removes all files, or the folder with them. What nobody has open is gone."""
         open_names, lost_names = self.disk.vanish(self.folder, with_folder=with_folder)
+        self._vanished |= open_names | lost_names
         self.at_risk |= open_names & self.acknowledged
         self.acknowledged -= lost_names - self.disk.synced_names - self.confirmed - open_names
 
@@ -253,6 +278,8 @@ class World:
         assert self.journal.state.memory_bytes == 0
         assert (self.journal.state.waiting_events, self.journal.state.waiting_bytes) == (0, 0)
         assert self.journal.oldest_ms is None
+        for topic, ring in self.rings.items():
+            assert self.journal.confirmed_through(topic) == ring.counters.given, "a number seems to wait"
         assert self._has_one_file, "files are left that hold nothing"
 
     @property
@@ -270,6 +297,24 @@ class World:
         assert not self._broken, "; ".join(self._broken)
         self._check_bounds()
         self._check_order()
+        self._check_numbers()
+
+    def _check_numbers(self) -> None:
+        """What is marked is durable, whoever was told so is marked, and what Kafka is said to have it has."""
+        for topic, ring in self.rings.items():
+            ours = [one for one in self.sent.values() if one.life == self.lives and one.number and one.topic == topic]
+            assert [one.number for one in ours] == list(range(1, len(ours) + 1)), "numbers do not follow each other"
+            assert ring.counters.given == len(ours)
+            confirmed_through = self.journal.confirmed_through(topic)
+            for one in ours:
+                is_marked = bool(ring.marks[one.number])
+                assert is_marked or not one.resolved, f"{one.name} was acknowledged and is not marked"
+                assert not is_marked or self._is_durable(one.name), f"{one.name} is marked and is not durable"
+                assert one.number > confirmed_through or one.name in self.confirmed, f"Kafka does not have {one.name}"
+
+    def _is_durable(self, name: str) -> bool:
+        told = (self.confirmed, self.acknowledged, self._vanished)
+        return any(name in names for names in told) or name in self.disk.synced_names
 
     def _check_bounds(self) -> None:
         state = self.journal.state

@@ -93,6 +93,7 @@ class IngressProcess(Command):
             "BRIDGE_KAFKA_BOOTSTRAP_SERVERS": bootstrap,
             "BRIDGE_TOPIC": topics.events,
             "BRIDGE_DLQ_TOPIC": topics.dlq,
+            "BRIDGE_AUDIT_TOPIC": topics.audit,
             "BRIDGE_JOURNAL_DIR": str(self.journal_dir),
             "BRIDGE_REPLY_DEADLINE_MS": PATIENT_MS,
         }

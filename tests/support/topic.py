@@ -64,6 +64,11 @@ class Topics:
             events=f"im.events.{run}", dlq=f"im.events.dlq.{run}", badges=f"im.badges.{run}", group=f"badges.{run}"
         )
 
+    @property
+    def audit(self) -> str:
+        """Where ingress processes state what they took."""
+        return self.events.replace("im.events", "im.audit")
+
     def create(self, bootstrap: str, *, partitions: int = 4, replicas: int = 1) -> None:
         """Create the three topics, those that exist left as they are. Raises KafkaException."""
         compact = {"cleanup.policy": "compact"}
