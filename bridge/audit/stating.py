@@ -78,6 +78,7 @@ class Stating:
         self._producer = StatementProducer(settings.kafka_client, topic)
         self._thread = FileThread(asyncio.get_running_loop(), "audit")
         self._started_ms = _now_ms()
+        self._host, self._version = socket.gethostname(), version("im-bridge")
         self._claim: Claim | None = None
         self._life = random_life()
         self._numbering: Numbering = {}
@@ -193,9 +194,9 @@ class Stating:
             process=self._life.process,
             epoch=self._life.epoch,
             folder=self._claim.folder if self._claim else self._life.process,
-            host=socket.gethostname(),
+            host=self._host,
             pid=os.getpid(),
-            version=version("im-bridge"),
+            version=self._version,
             started_ms=self._started_ms,
             time_ms=_now_ms(),
             interval_s=self._settings.audit_interval_s,

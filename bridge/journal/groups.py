@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from enum import IntEnum
 
 import msgspec
 
 from bridge.journal.journal_file import JournalFile
 from bridge.journal.numbering import Ring
-from bridge.journal.record import Record, unpack
+from bridge.journal.record import EVENT_CONTENT_TYPE, EVENT_OVERHEAD_BYTES, Record, unpack
 from bridge.journal.store import Row
 
 log = logging.getLogger(__name__)
@@ -53,7 +53,8 @@ class PendingRecord(msgspec.Struct, eq=False):
     record: Record
     size: int
     group: Group
-    _resolve: Resolve | None
+    who_waits: Resolve | None
+    """Told whether it became durable; None: was told."""
     confirmed: bool = False
     is_passed_over: bool = False
     """Kafka will never take it, and somebody else is about to keep it: it is not sent."""
@@ -62,13 +63,7 @@ class PendingRecord(msgspec.Struct, eq=False):
 
     def resolve(self, durable: bool) -> None:
         """Tell whoever waits for it, unless that was done before."""
-        if (resolve := self._resolve) is None:
-            return
-        self._resolve = None
-        try:
-            resolve(durable)
-        except Exception:  # Trouble with one reply must not stop the others.
-            log.exception("a reply could not be given")
+        resolve_all((self,), durable)
 
 
 class Group:
@@ -129,7 +124,11 @@ class Group:
 
     def add(self, record: Record, resolve: Resolve | None) -> int:
         """Add a record. Gives its size in bytes."""
-        size = record.size
+        headers = record.headers
+        if len(headers) == 1 and headers[0] is EVENT_CONTENT_TYPE:  # To add headers up costs more than all else here.
+            size = len(record.key) + len(record.value) + EVENT_OVERHEAD_BYTES
+        else:
+            size = record.size
         self.records.append(PendingRecord(record, size, self, resolve))
         self.size += size
         self.unconfirmed += 1
@@ -156,8 +155,7 @@ class Group:
 
     def resolve(self, durable: bool) -> None:
         """Tell whoever still waits for one of its records."""
-        for pending in self.records:
-            pending.resolve(durable)
+        resolve_all(self.records, durable)
 
     def forget_records(self) -> None:
         """Let the records go: they are in Kafka, or on disk.
@@ -166,6 +164,17 @@ class Group:
         find them. The writer may be reading the list, so that is left as it is.
         """
         self.records = []
+
+
+def resolve_all(records: Sequence[PendingRecord], durable: bool) -> None:
+    """Tell whoever waits for these records, unless that was done before."""
+    for pending in records:
+        if (resolve := pending.who_waits) is not None:
+            pending.who_waits = None
+            try:
+                resolve(durable)
+            except Exception:  # Trouble with one reply must not stop the others.
+                log.exception("a reply could not be given")
 
 
 def drop_complete(groups: deque[Group]) -> None:

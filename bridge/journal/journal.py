@@ -72,7 +72,7 @@ from bridge.journal.budget import DiskBudget
 from bridge.journal.deadlines import ReplyDeadlines
 from bridge.journal.files import JournalFiles, LeftByOthers
 from bridge.journal.group_commit import GroupCommit
-from bridge.journal.groups import GROUP_OVERHEAD_BYTES, Group, GroupState, PendingRecord, Resolve
+from bridge.journal.groups import GROUP_OVERHEAD_BYTES, Group, GroupState, PendingRecord, Resolve, resolve_all
 from bridge.journal.journal_file import JournalFile
 from bridge.journal.numbering import Numbering, SetAsideNumbers
 from bridge.journal.outlet import Outlet
@@ -309,8 +309,7 @@ class Journal:
                 partly.append(group)
         for group in dict.fromkeys(partly):
             group.mark_confirmed()
-        for pending in records:
-            pending.resolve(True)
+        resolve_all(records, True)
 
     def _group_synced(self, group: Group) -> None:
         """The disk holds a group for good."""

@@ -16,7 +16,8 @@ which is not there yet when its size is asked for."""
 
 EVENT_CONTENT_TYPE = ("content-type", b"application/cloudevents+json")
 """A header of every event, and of nearly all the only one."""
-_EVENT_CONTENT_TYPE_BYTES = sum(map(len, EVENT_CONTENT_TYPE))
+EVENT_OVERHEAD_BYTES = RECORD_OVERHEAD_BYTES + sum(map(len, EVENT_CONTENT_TYPE))
+"""What such a record takes beside key and value."""
 
 
 class Record(msgspec.Struct, array_like=True, frozen=True):
@@ -33,10 +34,7 @@ class Record(msgspec.Struct, array_like=True, frozen=True):
     def size(self) -> int:
         """Bytes that it holds, about."""
         size = len(self.key) + len(self.value) + RECORD_OVERHEAD_BYTES
-        headers = self.headers
-        if len(headers) == 1 and headers[0] is EVENT_CONTENT_TYPE:  # To add up costs more than all else here.
-            return size + _EVENT_CONTENT_TYPE_BYTES
-        for name, value in headers:
+        for name, value in self.headers:
             size += len(name) + len(value)
         return size
 

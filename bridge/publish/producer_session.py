@@ -100,6 +100,7 @@ class ProducerSession:
         self._on_published = on_published
         self._form = BatchForm(client.producer_id, client.producer_epoch, connected.compression)
         self._lanes = [Lane(number) for number in range(connected.partitions)]
+        self._add_to = [lane.waiting.append for lane in self._lanes]
         self._active: dict[int, Lane] = {}
         """Partition → its lane, where something waits or is not confirmed."""
         self._rests: dict[int, asyncio.TimerHandle] = {}
@@ -193,7 +194,7 @@ class ProducerSession:
             self._blocked_since = None
 
     def _spread(self, groups: Iterable[Group]) -> None:
-        lanes, active = self._lanes, self._active
+        lanes, active, add_to = self._lanes, self._active, self._add_to
         with self._survivors.pace:
             for group in groups:
                 waiting = group.records
@@ -201,8 +202,9 @@ class ProducerSession:
                     waiting = [one for one in waiting if not (one.confirmed or one.is_passed_over)]
                 numbers = partitions_of([pending.record.key for pending in waiting], len(lanes))
                 for pending, number in zip(waiting, numbers, strict=True):
-                    active[number] = lane = lanes[number]
-                    lane.waiting.append(pending)
+                    add_to[number](pending)
+                for number in dict.fromkeys(numbers):
+                    active[number] = lanes[number]
 
     def _due_lanes(self) -> list[Lane]:
         """The partitions of which a batch should be made now.

@@ -78,7 +78,11 @@ def fill(builder: Any, queue: deque[PendingRecord], *, max_bytes: int, max_recor
     reach = min(max_records, max_bytes // RECORD_OVERHEAD_BYTES + 1)
     sizes = accumulate(map(_size_of, islice(queue, reach)))
     count = max(1, bisect_right(list(sizes), max_bytes))
-    records = [queue.popleft() for _ in range(min(count, len(queue)))]
+    if count < len(queue):
+        records = [queue.popleft() for _ in range(count)]
+    else:
+        records = list(queue)
+        queue.clear()
     append = builder.append
     for offset, pending in enumerate(records):
         record = pending.record
