@@ -245,7 +245,7 @@ class Stating:
         if self._throttle.admits(str(error)):
             log.warning(
                 "nothing can be stated for the audit: %s. Callbacks are accepted and published all the same, and it is"
-                " tried again. If there is to be no audit, set BRIDGE_AUDIT_TOPIC to nothing",
+                " tried again. Without an audit, set BRIDGE_AUDIT=off",
                 error,
                 extra=fields("audit_not_stated", reason=str(error)),
             )

@@ -11,6 +11,8 @@ What it guarantees
    memory by `read_ahead_bytes` for a topic, twice. The rest of a backlog is on disk only.
 4. So is the disk, by `max_bytes` (`budget`): of the files, and of what the publisher has put into quarantine beyond its
    own budget. Without room nothing is written, and only Kafka acknowledges; when it does not, `append` refuses.
+5. Each record of a topic that is numbered has its number before it is on any way, and is marked when it is durable,
+   before anybody is told (`numbering`).
 
 How it keeps them
 -----------------
@@ -74,6 +76,7 @@ from bridge.journal.files import JournalFiles, LeftByOthers
 from bridge.journal.group_commit import GroupCommit
 from bridge.journal.groups import GROUP_OVERHEAD_BYTES, Group, GroupState, PendingRecord, Resolve, resolve_all
 from bridge.journal.journal_file import JournalFile
+from bridge.journal.limits import JournalLimits
 from bridge.journal.numbering import Numbering, SetAsideNumbers
 from bridge.journal.outlet import Outlet
 from bridge.journal.patience import Patience
@@ -88,39 +91,6 @@ T = TypeVar("T")
 
 class JournalFullError(Exception):
     """The record cannot be kept: neither disk nor memory takes it, or too much waits already."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class JournalLimits:
-    """How much a journal may hold, and for how long. Sizes in bytes, times in seconds."""
-
-    max_bytes: int
-    """Disk budget."""
-    memory_max_bytes: int
-    """What may be neither on disk nor in Kafka."""
-    read_ahead_bytes: int
-    """How much of a topic's backlog may be in memory, twice: waiting, and leased."""
-    gather_s: float
-    """How long records gather."""
-    sync_after_s: float
-    """How long Kafka has to confirm before a group is synced."""
-    reply_deadline_s: float
-    """When `append` resolves with False."""
-    adopt_interval_s: float
-    """Between two looks for journals that nobody owns."""
-
-    @classmethod
-    def from_settings(cls, settings: BridgeSettings) -> JournalLimits:
-        """The limits that the settings name."""
-        return cls(
-            max_bytes=settings.journal_max_bytes,
-            memory_max_bytes=settings.memory_max_bytes,
-            read_ahead_bytes=settings.read_ahead_bytes,
-            gather_s=settings.gather_ms / 1000,
-            sync_after_s=settings.sync_after_ms / 1000,
-            reply_deadline_s=settings.reply_deadline_ms / 1000,
-            adopt_interval_s=settings.adopt_interval_s,
-        )
 
 
 @dataclass(frozen=True)

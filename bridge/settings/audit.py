@@ -15,14 +15,17 @@ class AuditSettings(SettingsGroup):
     heading: ClassVar[str] = "Proof of completeness"
     read_more: ClassVar[str] = "audit.md"
 
+    audit: bool = Field(
+        True,
+        description="""`off`: records have no numbers, and nothing is stated, so that nobody can prove that none is
+        missing.""",
+    )
     audit_topic: str = Field(
-        "im.audit",
-        description="""Topic on which each process states how many records it took and how far they are. Set to nothing:
-        records have no numbers, and nothing is stated.""",
+        "im.audit", description="Topic on which each process states how many records it took, and how far they are."
     )
     audit_interval_s: float = Field(10.0, gt=0, le=3600, description="How often it does.")
 
     @field_validator("audit_topic")
     @classmethod
     def _check_audit_topic(cls, name: str) -> str:
-        return check_topic(name) if name else ""
+        return check_topic(name)

@@ -98,7 +98,7 @@ class BridgeSettings(
     @property
     def audited_by(self) -> Topic | None:
         """The topic of the statements as the ingress creates it; None: nothing is stated."""
-        if not self.audit_topic:
+        if not self.audit:
             return None
         # The last statement of each life is kept for ever: it says what there must be.
         return Topic(self.audit_topic, 1, self.topic_replication, {"cleanup.policy": "compact"})

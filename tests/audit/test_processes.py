@@ -180,7 +180,7 @@ def test_what_was_set_aside_is_stated_also_where_its_process_was_killed(ingress:
 
 
 def test_without_an_audit_nothing_is_numbered_and_nothing_kept(ingress: MakeIngress, broker: Broker) -> None:
-    bridge = ingress(broker, BRIDGE_AUDIT_TOPIC="")
+    bridge = ingress(broker, BRIDGE_AUDIT="off")
     assert bridge.post(recalled("ann", unread=1)).status == 200
     (message,) = wait_for_events(broker.bootstrap, bridge.topics.events, len)
     assert [name for name, _ in message.headers] == ["content-type"]

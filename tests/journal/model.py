@@ -20,8 +20,9 @@ import pytest
 from bridge.journal import files as files_module
 from bridge.journal.group_commit import PROBE_INTERVAL_S
 from bridge.journal.groups import GROUP_OVERHEAD_BYTES, Group, GroupState, PendingRecord
-from bridge.journal.journal import Journal, JournalFullError, JournalLimits
+from bridge.journal.journal import Journal, JournalFullError
 from bridge.journal.journal_file import JournalFile
+from bridge.journal.limits import JournalLimits
 from bridge.journal.numbering import LEAST_RING, TAIL_BYTES, Ring, TopicNumbers, number_of
 from bridge.journal.record import Record
 from bridge.journal.store import Row
