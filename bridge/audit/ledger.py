@@ -61,7 +61,7 @@ _decoder = msgspec.json.Decoder(Entry)
 _ends_decoder = msgspec.json.Decoder(list[Statement])
 
 
-class Ledger:
+class LifeLedger:
     """A ledger whose lock is held.
 
     Args:
@@ -79,7 +79,7 @@ class Ledger:
         """Whether it is a copy of one that is elsewhere, and perhaps in use there."""
 
     @classmethod
-    def create(cls, folder: Path) -> Ledger:
+    def create(cls, folder: Path) -> LifeLedger:
         """A new one, under a name that no other process has.
 
         Raises:
@@ -91,7 +91,7 @@ class Ledger:
         return cls(path, descriptor)
 
     @classmethod
-    def take(cls, path: Path) -> Ledger | None:
+    def take(cls, path: Path) -> LifeLedger | None:
         """The one in a file; None where a living process has it, or it is none of ours."""
         try:
             own_status(path)
@@ -178,7 +178,7 @@ class Ledger:
 class Claim(NamedTuple):
     """The ledger of a life that begins."""
 
-    ledger: Ledger
+    ledger: LifeLedger
     folder: str
     """Id of the folder."""
     life: Life
@@ -208,7 +208,7 @@ def claim(journal_dir: Path, template: Statement, ring_size: int, refused: Refus
         free = _free(folder)
         own = next((one for one in free if not one.is_copy), None)
         others = [one for one in free if one is not own]
-        own = own or Ledger.create(folder)
+        own = own or LifeLedger.create(folder)
         try:
             ends = _take_ends(folder_id, own, [own, *others], refused)
             before = own.read()
@@ -226,7 +226,7 @@ def claim(journal_dir: Path, template: Statement, ring_size: int, refused: Refus
     return Claim(own, folder_id, life, previous, marks, ends)
 
 
-def take_ends(own: Ledger, folder_id: str, refused: Refused) -> Ends:
+def take_ends(own: LifeLedger, folder_id: str, refused: Refused) -> Ends:
     """The ends that are to be stated by now, also of lives that have ended since, without a successor.
 
     Raises:
@@ -242,13 +242,13 @@ def random_life() -> Life:
     return Life(secrets.token_hex(ID_BYTES), int(time.time()))
 
 
-def _take_ends(folder_id: str, own: Ledger, free: Sequence[Ledger], refused: Refused) -> Ends:
+def _take_ends(folder_id: str, own: LifeLedger, free: Sequence[LifeLedger], refused: Refused) -> Ends:
     """Move the ends of lives that nobody goes on with to a ledger of ours. All but that are given back."""
     others = [ledger for ledger in free if ledger is not own]
     ends = own.read_ends()
     for ledger in others:
         ends |= ledger.read_ends()
-    ended: list[tuple[Ledger, Statement]] = []
+    ended: list[tuple[LifeLedger, Statement]] = []
     set_aside: SetAside | None = None
     try:
         for ledger in free:
@@ -274,7 +274,7 @@ def _take_ends(folder_id: str, own: Ledger, free: Sequence[Ledger], refused: Ref
     return ends
 
 
-def _end(last: Statement, ledger: Ledger, folder_id: str, set_aside: SetAside) -> Statement:
+def _end(last: Statement, ledger: LifeLedger, folder_id: str, set_aside: SetAside) -> Statement:
     """The statement of the end of a life that was killed, as exact as can be."""
     marks = LifeMarks.open_left(ledger.marks_path(folder_id), last.life)
     if marks is None:
@@ -340,9 +340,9 @@ def _next_epoch(entry: Entry | None) -> int:
     return max(int(time.time()), entry.statement.epoch + 1 if entry else 1)
 
 
-def _free(folder: Path) -> list[Ledger]:
+def _free(folder: Path) -> list[LifeLedger]:
     """Those whose process is gone, locked."""
-    found = (Ledger.take(path) for path in sorted(folder.glob(f"*{LEDGER}")))
+    found = (LifeLedger.take(path) for path in sorted(folder.glob(f"*{LEDGER}")))
     return [ledger for ledger in found if ledger is not None]
 
 

@@ -43,6 +43,8 @@ class LeftByOthers(NamedTuple):
 class JournalFiles:
     """Opens, retires, adopts and removes the files of one process.
 
+    Its fields are many because it knows of all that may happen to a file, and tells it on.
+
     What holds at all times:
 
     - At most one file is *current* and written. All others are *retired*: read, until Kafka has confirmed what they

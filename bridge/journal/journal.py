@@ -113,6 +113,8 @@ class JournalState:
 class Journal:
     """Makes records durable and keeps their order, as the essay of this module says. Made on the event loop.
 
+    Its fields are many because it holds the parts together that the essay names.
+
     Args:
         folder: where the files are.
         limits: of what it holds.

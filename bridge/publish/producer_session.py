@@ -64,6 +64,8 @@ class Survivors(NamedTuple):
 class ProducerSession:
     """Publishes what is in the window, and more, until the producer is lost.
 
+    Its fields are many because all that dies with a producer is here.
+
     Records are spread over the partitions, whose batches keep their order (`produce.lane`). Batches of all partitions
     that have the same leader leave together in one request, when that has answered the one before: fewer and larger
     requests cost half the CPU.

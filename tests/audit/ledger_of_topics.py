@@ -24,7 +24,7 @@ def statements(bootstrap: str, topic: str) -> list[Statement]:
 
 
 @dataclass
-class TopicLedger:
+class ReadNumbers:
     """What there is of the numbers of a life on one topic."""
 
     given: int = 0
@@ -39,11 +39,11 @@ class TopicLedger:
 
 
 @dataclass
-class Ledger:
+class ReadLives:
     """All of a test's topics."""
 
     last: dict[Life, Statement]
-    topics: dict[tuple[Life, str], TopicLedger]
+    topics: dict[tuple[Life, str], ReadNumbers]
 
     @property
     def missing(self) -> dict[str, set[int]]:
@@ -56,10 +56,10 @@ class Ledger:
         return {life: statement.ended for life, statement in self.last.items()}
 
 
-def ledger_of(bootstrap: str, bridge: IngressProcess) -> Ledger:
+def ledger_of(bootstrap: str, bridge: IngressProcess) -> ReadLives:
     """What the topics say now."""
     last: dict[Life, Statement] = {}
-    topics: dict[tuple[Life, str], TopicLedger] = defaultdict(TopicLedger)
+    topics: dict[tuple[Life, str], ReadNumbers] = defaultdict(ReadNumbers)
     for statement in statements(bootstrap, bridge.topics.audit):
         last[statement.life] = statement
     for life, statement in last.items():
@@ -75,7 +75,7 @@ def ledger_of(bootstrap: str, bridge: IngressProcess) -> Ledger:
         for message in read_all(bootstrap, topic):
             if (number := number_of(message)) is not None:
                 topics[number.life, topic].seen.append(number.number)
-    return Ledger(last, dict(topics))
+    return ReadLives(last, dict(topics))
 
 
 def numbers_in(ranges: Ranges) -> set[int]:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.audit.ledger_of_topics import Ledger, ledger_of, number_of, statements
+from tests.audit.ledger_of_topics import ReadLives, ledger_of, number_of, statements
 from tests.conftest import MakeIngress
 from tests.support.broker import Broker
 from tests.support.callbacks import PostedCallback, recalled
@@ -37,14 +37,14 @@ def wait_drained(bridge: IngressProcess) -> None:
     )
 
 
-def stopped(bridge: IngressProcess, bootstrap: str) -> Ledger:
+def stopped(bridge: IngressProcess, bootstrap: str) -> ReadLives:
     """What there is when all has ended well."""
     wait_drained(bridge)
     assert bridge.terminate() == 0
     return ledger_of(bootstrap, bridge)
 
 
-def check_acknowledged(load: Load, bootstrap: str, bridge: IngressProcess, ledger: Ledger) -> None:
+def check_acknowledged(load: Load, bootstrap: str, bridge: IngressProcess, ledger: ReadLives) -> None:
     """Nobody was told 200 for what is said never to have become durable."""
     acknowledged = {(one.account, one.msg_key) for one in load.acknowledged}
     arrived = set()
