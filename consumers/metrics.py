@@ -63,9 +63,27 @@ STALE_BADGES = OwnMetric("stale_badges", "gauge", "Badges of the app that are st
 RECONCILE_BREAKER_OPEN = OwnMetric(
     "reconcile_breaker_open", "gauge", "1 while calls of the app are stopped, else 0.", ("app",)
 )
+AUDIT_RECORDS = OwnMetric(
+    "audit_records",
+    "gauge",
+    "Records of the ledger, `state`: acknowledged by ingress processes, arrived, missing, waiting, ….",
+    ("state",),
+)
+AUDIT_DUPLICATES = OwnMetric("audit_duplicates", "gauge", "Records that came more than once, all in all.")
+AUDIT_GONE_RECORDS = OwnMetric(
+    "audit_gone_records", "gauge", "Records that were read, and are gone from the topics before their time."
+)
+AUDIT_COMPLETE_SECONDS = OwnMetric(
+    "audit_complete_age_seconds", "gauge", "How long ago it is that all was proven to be there until then."
+)
+AUDIT_SILENT = OwnMetric(
+    "audit_silent_processes", "gauge", "Ingress processes that state nothing any more, and have not ended."
+)
+AUDIT_ACTIVE = OwnMetric("audit_active", "gauge", "1 where this process keeps the ledger, 0 where it stands by.")
 OWN_METRICS = (
     *(BADGES_LOST, FORWARD_WITHOUT_ORIGINAL, FORWARD_POSTS, RECONCILE_CALLS, RECONCILED_BADGES),
     *(STALE_BADGES, RECONCILE_BREAKER_OPEN),
+    *(AUDIT_RECORDS, AUDIT_DUPLICATES, AUDIT_GONE_RECORDS, AUDIT_COMPLETE_SECONDS, AUDIT_SILENT, AUDIT_ACTIVE),
 )
 
 

@@ -8,11 +8,19 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.consumer.fetcher import FetchResult
 from aiokafka.errors import CorruptRecordException
+
+
+class RecordStamp(NamedTuple):
+    """Where a record is, of when it is, and its headers."""
+
+    offset: int
+    timestamp_ms: int
+    headers: list[tuple[str, bytes | None]]
 
 
 class LightRecord(ConsumerRecord[bytes, bytes]):  # type: ignore[misc]
@@ -22,6 +30,11 @@ class LightRecord(ConsumerRecord[bytes, bytes]):  # type: ignore[misc]
         self._partition = partition
         self._read = read
         self.value = read.value
+
+    def stamp(self) -> RecordStamp:
+        """Offset, time and headers alone, at a fraction of what all of the record would cost."""
+        read = self._read
+        return RecordStamp(read.offset, read.timestamp, read.headers)
 
     def __getattr__(self, name: str) -> Any:
         """Called for what is not there yet."""

@@ -18,6 +18,10 @@ COMMANDS = {
     "status": LazyCommand(
         "consumers.commands.status:status", "Tell how far a worker is behind, what it waits for, its dead letters."
     ),
+    "audit": LazyCommand(
+        "consumers.commands.audit:app",
+        "Tell whether all is on the topics that the ingress processes have acknowledged.",
+    ),
     "badge": LazyCommand("consumers.commands.badge:app", "Look at badges, and make them anew."),
     "dlq": LazyCommand(
         "consumers.commands.dlq:app", "Look at dead letters, give them to their worker again, or mark them as done."

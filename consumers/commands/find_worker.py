@@ -19,7 +19,7 @@ from consumers.forward import Forward
 from consumers.worker import BaseWorker
 
 WORKERS: dict[str, type[BaseWorker[Any]]] = {worker.name: worker for worker in (Badges, Forward)}
-"""The workers of this package by name. `reconcile` is none: it reads no topic, see consumers/commands/run.py."""
+"""The workers of this package by name. `reconcile` and `audit` are none, see consumers/commands/running.py."""
 
 _FORM = "package.module:Class or ./file.py:Class"
 
@@ -74,7 +74,7 @@ def _fail_for_a_name(name: str) -> None:
     if _is_path(name) or Path(file).is_file():
         found = _workers_in(_imported(name, file))
         fail_for_use(f"{name} is a file: say which class of it, as {file}:{found[0] if found else 'Class'}")
-    known = [*WORKERS, "reconcile"]
+    known = [*WORKERS, "reconcile", "audit"]
     fail_for_use(
         f"there is no worker {name}{_hint(name, known, cutoff=0.5)}: take {', '.join(known)}, or a class of yours as "
         f"{_FORM}"

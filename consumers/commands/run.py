@@ -13,7 +13,8 @@ def run(
         str,
         typer.Argument(
             metavar="WORKER",
-            help="`badges`, `forward`, `reconcile`, or a class of yours: `package.module:Class` or `./file.py:Class`.",
+            help="`badges`, `forward`, `reconcile`, `audit`, or a class of yours: `package.module:Class` or"
+            " `./file.py:Class`.",
         ),
     ],
     url: Annotated[str | None, typer.Option(help="For `forward`: where to post (CONSUMERS_FORWARD_URL).")] = None,

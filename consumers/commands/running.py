@@ -8,6 +8,8 @@ from typing import TypeVar
 from common.kafka import diagnosis
 from common.logs import configure
 from common.settings import load_settings
+from consumers.audit import auditor
+from consumers.audit.auditor import Auditor
 from consumers.commands.execution import fail, fail_for_use, run_to_end
 from consumers.commands.find_worker import make_worker
 from consumers.errors import WorkerRefusedError, describe
@@ -17,7 +19,7 @@ from consumers.reconcile.reconciler import Reconciler
 from consumers.runtime.runtime import Runtime
 from consumers.settings import ConsumersSettings
 
-P = TypeVar("P", Reconciler, Runtime)
+P = TypeVar("P", Auditor, Reconciler, Runtime)
 
 
 def run(worker: str, url: str | None) -> None:
@@ -29,6 +31,8 @@ def run(worker: str, url: str | None) -> None:
     diagnosis.watch()
     if worker == reconciler.NAME:
         run_to_end(_with_certificates(lambda: Reconciler(settings)).run())
+    elif worker == auditor.NAME:
+        run_to_end(_with_certificates(lambda: Auditor(settings)).run())
     else:
         made = make_worker(worker)
         run_to_end(_with_certificates(lambda: Runtime(made, settings)).run())

@@ -7,45 +7,4 @@ from pydantic_settings import SettingsConfigDict
 from common.settings import Settings, retention_ms
 from common.topic import Topic
 from consumers.settings.admin import AdminSettings
-from consumers.settings.archive import ArchiveSettings
-from consumers.settings.forward import ForwardSettings
-from consumers.settings.group import MembershipSettings
-from consumers.settings.handling import HandlingSettings
-from consumers.settings.reconcile import ReconcileSettings
-from consumers.settings.redis import RedisSettings
-from consumers.settings.topics import WorkerTopicSettings
-from consumers.settings.units import MEBIBYTE
-
-
-class ConsumersSettings(
-    WorkerTopicSettings,
-    MembershipSettings,
-    RedisSettings,
-    AdminSettings,
-    HandlingSettings,
-    ReconcileSettings,
-    ArchiveSettings,
-    ForwardSettings,
-    Settings,
-):
-    """Each field is the variable `CONSUMERS_<NAME>`; `consumers settings` prints the table of all of them.
-
-    A new setting belongs into the class of its concern; here is only what needs several of them.
-    """
-
-    model_config = SettingsConfigDict(env_prefix="CONSUMERS_")
-
-    @property
-    def badges(self) -> Topic:
-        """The topic for badges as it is created: each key's last record is kept for ever."""
-        return Topic(self.badges_topic, self.topic_partitions, self.topic_replication, {"cleanup.policy": "compact"})
-
-    @property
-    def dead_letters(self) -> Topic:
-        """The topic for dead letters as it is created. Its records are those of the events and some headers more."""
-        return Topic(
-            self.dlq_topic,
-            self.topic_partitions,
-            self.topic_replication,
-            {"retention.ms": str(retention_ms(self.dlq_retention_hours)), "max.message.bytes": str(4 * MEBIBYTE)},
-        )
+from consumers.settings.audit import AuditSettings

@@ -1,0 +1,185 @@
+"""All that the auditor knows, and how it comes to know it: records and statements in, decisions out.
+
+It knows no Kafka. What the rules are, and why no number is called missing that may still come, is in judging.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import msgspec
+
+from common.audit.header import Life, RecordNumber
+from common.audit.statement import Statement
+from consumers.audit.life import AuditedLife, Stated, is_unclean
+from consumers.audit.partition_log import LostPart, PartitionLog
+from consumers.audit.stream import StreamCount
+
+FORMAT = 1
+MAX_INTERVALS = 30_000
+"""Of all streams together, before the largest is folded."""
+MAX_LIVES = 2000
+MAX_UNSTATED_LIVES = 200
+MAX_LOST_PARTS = 100
+
+
+class Forgotten(msgspec.Struct, frozen=True):
+    """An operator has given up a process: its disk is gone."""
+
+    offset: int
+    """Of the order on the topic for the audit: what the process states behind it counts again."""
+    time_ms: int
+
+
+class RetiredLives(msgspec.Struct):
+    """Lives that ended long ago, of which only sums are kept."""
+
+    lives: int = 0
+    counts: StreamCount = msgspec.field(default_factory=StreamCount)
+
+
+class AuditLedger(msgspec.Struct, kw_only=True):
+    """The state of the audit; a checkpoint is exactly this. The fields are that many because it is all there is."""
+
+    format: int = FORMAT
+    begun_ms: int
+    """When the audit began, Unix milliseconds."""
+    time_ms: int = 0
+    """When it was last judged."""
+    term: int = 0
+    """How many auditors there were before; the higher one counts."""
+    sequence: int = 0
+    """Counts the checkpoints of one auditor."""
+    audit_position: int = 0
+    """What is read next of the topic for the audit."""
+    listening_ms: int = 0
+    """Since when Kafka could be read: before, no statement could be heard."""
+    has_caught_up: bool = False
+    """Whether all statements were read that there were when the audit began."""
+    lives: dict[str, AuditedLife] = {}
+    unclean_ends: dict[str, int] = {}
+    """Folder → offset of the statement of the last unclean end in it."""
+    logs: dict[str, PartitionLog] = {}
+    """`topic/partition` → partition."""
+    lost_parts: list[LostPart] = []
+    lost_records: int = 0
+    """How many records the lost parts had, also those of parts that are no longer listed."""
+    forgotten: dict[str, Forgotten] = {}
+    """By process."""
+    retired: RetiredLives = msgspec.field(default_factory=RetiredLives)
+    unnumbered: int = 0
+    """Records without a number, as older versions and others write them."""
+
+    def life(self, life: Life) -> AuditedLife:
+        """What is known of a life."""
+        found = self.lives.get(life.name)
+        if found is None:
+            found = self.lives[life.name] = AuditedLife(process=life.process, epoch=life.epoch)
+        return found
+
+    def note_record(self, topic: str, number: RecordNumber, time_ms: int) -> bool:
+        """Note a record that is on a topic; whether its number is new.
+
+        Args:
+            topic: its name.
+            number: of the record.
+            time_ms: when it was received.
+        """
+        return self.life(number.life).stream(topic).add(number.number, time_ms)
+
+    def read_statement(self, stated: Stated, heard_ms: int) -> None:
+        """Note a statement that was read. It decides nothing before `make_due`.
+
+        Args:
+            stated: it, and its place on the topic for the audit.
+            heard_ms: when it was read, or made where that is long ago.
+        """
+        offset, statement = stated.offset, stated.statement
+        life = self.life(statement.life)
+        is_new = life.latest is None
+        forgotten = self.forgotten.get(statement.process)
+        if forgotten is not None and offset > forgotten.offset and not statement.ended:
+            del self.forgotten[statement.process]
+        life.hear(stated, heard_ms)
+        if is_new:
+            # Where the topic was compacted it may have looked long before the last unclean end, and not since.
+            life.looks_before = 0 if self.has_caught_up else statement.looks
+        self._set_aside(statement)
+        if is_unclean(statement):
+            self.unclean_ends[statement.folder] = offset
+            for other in self.lives.values():
+                if other.latest is not None and other.latest.statement.folder == statement.folder:
+                    other.looks_before = other.latest.statement.looks
+
+    def make_due(self, statements: Iterable[Stated]) -> None:
+        """Note that all records were read that were on the topics when these statements had been read."""
+        for stated in statements:
+            life = self.lives.get(stated.statement.life.name)
+            if life is not None:
+                life.make_due(stated)
+
+    def begin_audit_topic_anew(self) -> None:
+        """Read the topic for the audit from its beginning: it was made anew, and its offsets mean others."""
+        self.audit_position = 0
+        self.unclean_ends = dict.fromkeys(self.unclean_ends, -1)
+        self.forgotten = {name: Forgotten(-1, one.time_ms) for name, one in self.forgotten.items()}
+        for life in self.lives.values():
+            if life.latest is not None:
+                life.latest = Stated(-1, life.latest.statement)
+                life.looks_before = life.latest.statement.looks
+            if life.due is not None:
+                life.due = Stated(-1, life.due.statement)
+
+    def forget(self, process: str, offset: int, time_ms: int) -> None:
+        """Give up a process: what of its numbers is not there is neither waited for nor called missing."""
+        self.forgotten[process] = Forgotten(offset, time_ms)
+
+    def begin_at(self, time_ms: int) -> None:
+        """Ask for nothing that was taken before a time, from which on the topics were read."""
+        for life in self.lives.values():
+            if life.latest is None or life.latest.statement.started_ms >= time_ms:
+                continue
+            for topic in {*life.streams, *life.latest.statement.topics}:
+                stream = life.stream(topic)
+                told = life.latest.statement.topics.get(topic)
+                first = stream.seen.firsts[0] - 1 if stream.seen.firsts else told.given if told else 0
+                stream.begin_behind(first)
+
+    def note_lost(self, part: LostPart) -> None:
+        """Note that records which were read are gone from a log."""
+        self.lost_parts.append(part)
+        del self.lost_parts[:-MAX_LOST_PARTS]
+        self.lost_records += part.count
+
+    def logs_of(self, topic: str) -> list[PartitionLog]:
+        """What is known of the partitions of a topic."""
+        return [log for log in self.logs.values() if log.topic == topic]
+
+    def bound(self) -> None:
+        """Keep within bounds what grows with losses, and with lives that come and go."""
+        streams = [stream for life in self.lives.values() for stream in life.streams.values()]
+        intervals = sum(len(stream.seen) for stream in streams)
+        for stream in sorted(streams, key=lambda one: -len(one.seen)):
+            if intervals <= MAX_INTERVALS:
+                break
+            before = len(stream.seen)
+            stream.fold(leave=before // 4)
+            intervals -= before - len(stream.seen)
+        self._retire()
+
+    def _set_aside(self, statement: Statement) -> None:
+        for name, topics in statement.set_aside.items():
+            life = self.lives.get(name)
+            if life is not None:
+                for topic, ranges in topics.items():
+                    life.stream(topic).mark("set_aside", list(ranges))
+
+    def _retire(self) -> None:
+        settled = [one for one in self.lives.values() if one.is_settled and one.latest is not None]
+        unstated = [one for one in self.lives.values() if one.latest is None]
+        surplus = sorted(settled, key=lambda one: one.latest.offset if one.latest else 0)[: -MAX_LIVES or None]
+        for life in [*surplus, *unstated[:-MAX_UNSTATED_LIVES]]:
+            self.retired.lives += 1
+            for topic, stream in life.streams.items():
+                self.retired.counts.add(stream.count(life.given.get(topic, 0)))
+            del self.lives[life.life.name]

@@ -1,0 +1,391 @@
+"""Reads the topics and the statements into a ledger, and has it judge when statements are due.
+
+All partitions are read side by side in the order of time, more or less: none is read far ahead of the others. So the
+numbers of a process arrive nearly in their order, and the ledger needs little memory also while much is read.
+Of a record nothing but its headers is looked at.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from typing import Any, NamedTuple
+
+import msgspec
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import KafkaError, OffsetOutOfRangeError
+
+from common.audit.header import HEADER, parse_life, parse_number
+from common.audit.statement import decode_statement
+from common.kafka.clients import MakeClientArguments
+from common.kafka.consumer import partitions_by_topic, stop_consumer
+from common.kafka.light_records import LightRecord, RecordStamp, make_light
+from common.kafka.topics import topic_config
+from common.logs import fields
+from consumers.audit.checkpoint import FORGET_KEYS
+from consumers.audit.judging import judge
+from consumers.audit.ledger import AuditLedger
+from consumers.audit.life import Stated
+from consumers.audit.partition_log import PartitionLog, Retention
+from consumers.errors import describe
+
+log = logging.getLogger(__name__)
+
+ORIGINAL = "original-topic"
+"""A header of the copies that workers write of records that they give up: their numbers are those of the originals."""
+LOOK_S = 2.0
+JUDGE_S = 5.0
+NOTE_ENDS_S = 0.5
+WINDOW_MARGIN_MS = 60_000
+MAX_SKEW_MS = 5000
+"""So far one partition may be read ahead of another, by the time of the records."""
+MAX_RECORDS = 2000
+SHORT_LOOKS = 3
+"""So often a log must end before what was read: while leaders change, ends may be told that are older."""
+_ANSWER_S = 20.0
+_FETCH_MS = 200
+
+
+class ReadWindow(NamedTuple):
+    """A time that is audited by itself."""
+
+    from_ms: int
+    to_ms: int
+
+    @property
+    def begin_ms(self) -> int:
+        """From when on records are looked at: some before, so that what is missing at the beginning is between two."""
+        return max(0, self.from_ms - WINDOW_MARGIN_MS)
+
+
+class TopicReading:
+    """One connection; used once. Reading goes on where the ledger is.
+
+    Args:
+        make_arguments: of a Kafka client.
+        ledger: what is known; it is changed.
+        audit_topic: where statements are.
+        topics: those that are read besides those that statements name.
+        after_judging: awaited each time that the ledger was judged.
+        window: leave out what was received before it; None: begin where the ledger is.
+    """
+
+    def __init__(
+        self,
+        make_arguments: MakeClientArguments,
+        ledger: AuditLedger,
+        audit_topic: str,
+        topics: Iterable[str],
+        *,
+        after_judging: Callable[[], Awaitable[None]],
+        window: ReadWindow | None = None,
+    ) -> None:
+        self._make_arguments = make_arguments
+        self._ledger = ledger
+        self._audit = TopicPartition(audit_topic, 0)
+        self._topics = set(topics)
+        self._window = window
+        self._after_judging = after_judging
+        self._ends: dict[TopicPartition, int] = {}
+        self._audit_end = 0
+        """Of the topic for the audit, when this connection began."""
+        self._next: dict[str, Stated] = {}
+        """Statements that were read, by life."""
+        self._pending: tuple[list[Stated], dict[TopicPartition, int]] | None = None
+        """Statements, and how far must be read until they are due."""
+        self._note_ends_at = 0.0
+        self._unverified: set[TopicPartition] = set()
+        self._short: dict[TopicPartition, int] = {}
+        self.due_batches = 0
+        """How often statements have become due."""
+        self.arrived_in_window = 0
+        self.again_in_window = 0
+
+    async def run(self, *, until_due: bool = False) -> None:
+        """Read for ever, or until all statements are due that are there now.
+
+        Raises:
+            KafkaError, OSError, TimeoutError: Kafka cannot be read any more.
+        """
+        consumer = AIOKafkaConsumer(
+            **self._make_arguments(),
+            enable_auto_commit=False,
+            auto_offset_reset="none",
+            fetch_max_wait_ms=_FETCH_MS,
+        )
+        try:
+            async with asyncio.timeout(_ANSWER_S):
+                await consumer.start()
+                make_light(consumer)
+                await self._look(consumer)
+            self._audit_end = self._ends.get(self._audit, 0)
+            self._ledger.listening_ms = now_ms()
+            look_at = judge_at = time.monotonic()
+            while not (until_due and self.due_batches):
+                if time.monotonic() >= look_at:
+                    async with asyncio.timeout(_ANSWER_S):
+                        await self._look(consumer)
+                    look_at = time.monotonic() + LOOK_S
+                await self._fetch(consumer)
+                if await self._make_due(consumer, may_be_none=until_due) or time.monotonic() >= judge_at:
+                    if self._window is not None:
+                        self._ledger.begin_at(self._window.begin_ms)
+                    judge(self._ledger, now_ms())
+                    await self._after_judging()
+                    judge_at = time.monotonic() + JUDGE_S
+        finally:
+            await stop_consumer(consumer)
+
+    @property
+    def is_at_tail(self) -> bool:
+        """Whether all statements were read that were there when this connection began."""
+        return self._ledger.audit_position >= self._audit_end
+
+    # Where to read
+
+    async def _look(self, consumer: AIOKafkaConsumer) -> None:
+        """Find the partitions that there are now, where each begins and ends, and what is gone."""
+        found = await partitions_by_topic(consumer)
+        partitions = [one for topic in sorted(self._topics | self._stated_topics()) for one in found.get(topic, ())]
+        if self._audit.topic in found:
+            partitions.append(self._audit)
+        if not partitions:
+            return
+        begins = await consumer.beginning_offsets(partitions)
+        self._ends = await consumer.end_offsets(partitions)
+        new = set(partitions) - consumer.assignment()
+        if new:
+            consumer.assign(partitions)
+        for one in partitions:
+            if one == self._audit:
+                self._look_at_audit(consumer, begins[one])
+            else:
+                await self._look_at(consumer, one, begins[one], is_new=one in new)
+        if new:
+            for one in partitions:  # To be assigned anew is to lose the positions.
+                self._seek(consumer, one)
+
+    def _look_at_audit(self, consumer: AIOKafkaConsumer, begin: int) -> None:
+        before = self._ledger.audit_position
+        if self._ends[self._audit] < before:
+            self._ledger.begin_audit_topic_anew()
+        self._ledger.audit_position = max(self._ledger.audit_position, begin)
+        if self._ledger.audit_position != before:
+            self._seek(consumer, self._audit)
+
+    async def _look_at(self, consumer: AIOKafkaConsumer, one: TopicPartition, begin: int, *, is_new: bool) -> None:
+        name = f"{one.topic}/{one.partition}"
+        log_of_partition = self._ledger.logs.get(name)
+        is_initial = log_of_partition is None
+        if log_of_partition is None:
+            log_of_partition = self._ledger.logs[name] = PartitionLog(one.topic, one.partition)
+        position = log_of_partition.position
+        if begin > log_of_partition.begin:
+            retention = await self._retention(one.topic)
+            lost = log_of_partition.begins_at(begin, retention, now_ms(), is_initial=is_initial)
+            if lost is not None:
+                self._ledger.note_lost(lost)
+                log.error(
+                    "records of %s that were read are gone, and retention has not taken them: partition %d, offsets %d"
+                    " to %d",
+                    *(one.topic, one.partition, lost.first, lost.end - 1),
+                    extra=fields("records_gone", topic=one.topic, partition=one.partition, records=lost.count),
+                )
+        if is_initial and self._window is not None:
+            at = (await consumer.offsets_for_times({one: self._window.begin_ms})).get(one)
+            log_of_partition.position = self._ends[one] if at is None else max(log_of_partition.position, at.offset)
+        self._check_end(one, log_of_partition)
+        if is_new and log_of_partition.begin <= log_of_partition.last_offset < self._ends[one]:
+            self._unverified.add(one)
+        if log_of_partition.position != position:
+            self._seek(consumer, one)
+
+    def _check_end(self, one: TopicPartition, found: PartitionLog) -> None:
+        if self._ends[one] >= found.position:
+            self._short.pop(one, None)
+            return
+        self._short[one] = self._short.get(one, 0) + 1
+        if self._short[one] < SHORT_LOOKS:
+            return
+        lost = found.ends_at(self._ends[one], now_ms())
+        if lost is not None:
+            self._ledger.note_lost(lost)
+            log.error(
+                "the end of a log is lost, which had been read: %s, partition %d, offsets %d to %d",
+                *(one.topic, one.partition, lost.first, lost.end - 1),
+                extra=fields("records_gone", topic=one.topic, partition=one.partition, records=lost.count),
+            )
+
+    async def _retention(self, topic: str) -> Retention:
+        """What takes records of a topic away; where nobody tells, anything might."""
+        try:
+            names = ("retention.ms", "retention.bytes")
+            time_ms, size_bytes = [await topic_config(self._make_arguments(), topic, name) for name in names]
+            return Retention(int(time_ms or ""), int(size_bytes or ""))
+        except (KafkaError, OSError, TimeoutError, ValueError) as error:
+            log.warning(
+                "the retention of %s is not known (%s): what is gone from its beginning is taken for expired. Allow"
+                " the audit to describe the configuration of topics",
+                *(topic, describe(error)),
+                extra=fields("retention_unknown", topic=topic, reason=describe(error)),
+            )
+            return Retention(0, 0)
+
+    def _seek(self, consumer: AIOKafkaConsumer, one: TopicPartition) -> None:
+        if one == self._audit:
+            consumer.seek(one, self._ledger.audit_position)
+            return
+        found = self._log(one)
+        # The last record is read again: if it is another one by now, the topic was made anew.
+        consumer.seek(one, found.last_offset if one in self._unverified else found.position)
+
+    def _stated_topics(self) -> set[str]:
+        lives = self._ledger.lives.values()
+        return {topic for life in lives if life.latest is not None for topic in life.latest.statement.topics}
+
+    # Reading
+
+    async def _fetch(self, consumer: AIOKafkaConsumer) -> None:
+        chosen = self._next_in_time(consumer)
+        if not chosen:
+            await asyncio.sleep(_FETCH_MS / 1000)
+            return
+        try:
+            fetched = await consumer.getmany(*chosen, timeout_ms=_FETCH_MS, max_records=MAX_RECORDS)
+        except OffsetOutOfRangeError:
+            async with asyncio.timeout(_ANSWER_S):
+                await self._look(consumer)
+            for one in chosen:  # A fetch that failed is not tried again by itself.
+                self._seek(consumer, one)
+            await asyncio.sleep(_FETCH_MS / 1000)
+            return
+        for one, records in fetched.items():
+            if one == self._audit:
+                self._read_statements(records)
+            else:
+                self._read_records(consumer, one, records)
+
+    def _next_in_time(self, consumer: AIOKafkaConsumer) -> list[TopicPartition]:
+        """Of the partitions those that are not far ahead of another."""
+        assigned = consumer.assignment()
+        behind = [self._log(one) for one in assigned if one != self._audit]
+        behind_ms = [
+            one.last_ms for one in behind if one.position < self._ends[TopicPartition(one.topic, one.partition)]
+        ]
+        limit_ms = min(behind_ms, default=0) + MAX_SKEW_MS
+        return [one for one in assigned if one == self._audit or not behind_ms or self._log(one).last_ms <= limit_ms]
+
+    def _read_records(self, consumer: AIOKafkaConsumer, one: TopicPartition, records: Sequence[LightRecord]) -> None:
+        found = self._log(one)
+        stamps = [record.stamp() for record in records]
+        if one in self._unverified:
+            self._unverified.discard(one)
+            first = stamps[0]
+            if first.offset == found.last_offset and first.timestamp_ms != found.last_ms:
+                log.error(
+                    "%s is another topic than the one that was read: it is read from its beginning",
+                    one.topic,
+                    extra=fields("topic_anew", topic=one.topic, partition=one.partition),
+                )
+                found.begin_anew()
+                consumer.seek(one, 0)
+                return
+        stamps = [stamp for stamp in stamps if stamp.offset >= found.position]
+        if not stamps:
+            return
+        for stamp in stamps:
+            self._note(one.topic, stamp)
+        first, last = stamps[0], stamps[-1]
+        found.read((first.offset, first.timestamp_ms), (last.offset, last.timestamp_ms))
+
+    def _note(self, topic: str, stamp: RecordStamp) -> None:
+        window, time_ms = self._window, stamp.timestamp_ms
+        if window is not None and time_ms < window.begin_ms:
+            return
+        number = _number_of(stamp.headers)
+        if number is None:
+            self._ledger.unnumbered += 1
+            return
+        is_new = self._ledger.note_record(topic, number, time_ms)
+        if window is not None and window.from_ms <= time_ms <= window.to_ms:
+            self.arrived_in_window += is_new
+            self.again_in_window += not is_new
+
+    def _read_statements(self, records: Sequence[LightRecord]) -> None:
+        ledger = self._ledger
+        for record in records:
+            key, offset = record.key or b"", record.offset
+            ledger.audit_position = offset + 1
+            if key.startswith(FORGET_KEYS):
+                process = key.removeprefix(FORGET_KEYS).decode(errors="replace")
+                if record.value is None:
+                    ledger.forgotten.pop(process, None)
+                else:
+                    ledger.forget(process, offset, record.timestamp)
+            elif record.value is not None and parse_life(key.decode(errors="replace")) is not None:
+                self._read_statement(offset, record.value)
+
+    def _read_statement(self, offset: int, value: bytes) -> None:
+        try:
+            statement = decode_statement(value)
+        except msgspec.DecodeError as error:
+            log.warning(
+                "a record of %s is no statement, offset %d: %s",
+                *(self._audit.topic, offset, error),
+                extra=fields("statement_unreadable", offset=offset, reason=str(error)),
+            )
+            return
+        stated = Stated(offset, statement)
+        heard_ms = now_ms() if self.is_at_tail else statement.time_ms
+        self._ledger.read_statement(stated, heard_ms)
+        self._next[statement.life.name] = stated
+
+    # When statements are due
+
+    async def _make_due(self, consumer: AIOKafkaConsumer, *, may_be_none: bool) -> bool:
+        """Note ends for statements that were read; whether some have become due."""
+        if not self.is_at_tail:
+            self._ledger.audit_position = await consumer.position(self._audit)  # Compaction may have taken the last.
+            return False
+        self._ledger.has_caught_up = True
+        if self._pending is None and (self._next or may_be_none) and time.monotonic() >= self._note_ends_at:
+            self._note_ends_at = time.monotonic() + NOTE_ENDS_S
+            async with asyncio.timeout(_ANSWER_S):
+                await self._look(consumer)  # They may name topics that are not read yet.
+            self._pending = list(self._next.values()), self._ends
+            self._next = {}
+        if self._pending is None:
+            return False
+        statements, ends = self._pending
+        for one, end in ends.items():
+            if one != self._audit and self._log(one).position < end:
+                # Behind the last record there may be others than records.
+                position = await consumer.position(one)
+                if position < end or one in self._unverified:
+                    return False
+                self._log(one).position = position
+        self._ledger.make_due(statements)
+        self._pending = None
+        self.due_batches += 1
+        return True
+
+    def _log(self, one: TopicPartition) -> PartitionLog:
+        return self._ledger.logs[f"{one.topic}/{one.partition}"]
+
+
+def now_ms() -> int:
+    """Unix milliseconds."""
+    return int(time.time() * 1000)
+
+
+def _number_of(headers: Sequence[tuple[str, Any]]) -> Any:
+    """The number of a record; None where it has none of its own."""
+    found = None
+    for name, value in headers:
+        if name == HEADER and value is not None:
+            found = parse_number(value)
+        elif name == ORIGINAL:
+            return None
+    return found
