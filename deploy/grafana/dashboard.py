@@ -281,6 +281,34 @@ ROWS: Sequence[tuple[str, Sequence[Graph]]] = (
             ),
         ],
     ),
+    (
+        "Audit",
+        [
+            Graph(
+                "Missing, waiting, not proven",
+                "short",
+                [
+                    Series(
+                        'max by (state) (consumers_audit_records{state=~"missing|waiting|unproven|expired"})', "{{state}}"
+                    ),
+                    Series("max(consumers_audit_gone_records)", "gone before their time"),
+                ],
+            ),
+            Graph(
+                "Since when it is complete",
+                "s",
+                [Series("max(consumers_audit_complete_age_seconds)", "ago")],
+            ),
+            Graph(
+                "Duplicates, and silent processes",
+                "short",
+                [
+                    Series("max(consumers_audit_duplicates)", "duplicates"),
+                    Series("max(consumers_audit_silent_processes)", "silent processes"),
+                ],
+            ),
+        ],
+    ),
 )
 
 
