@@ -9,7 +9,7 @@ from pydantic import Field, field_validator
 from common.settings import SettingsGroup, check_topic
 
 
-class AuditSettings(SettingsGroup):
+class LedgerSettings(SettingsGroup):
     """What the ingress processes state, and how often the audit keeps what it knows."""
 
     heading: ClassVar[str] = "The process audit"

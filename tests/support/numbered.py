@@ -1,4 +1,4 @@
-"""Records with numbers, and statements about them, as an ingress process writes them; and the audit that judges them."""
+"""Records with numbers, and statements about them, as an ingress process writes them, and what the audit says."""
 
 from __future__ import annotations
 

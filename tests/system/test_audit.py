@@ -1,4 +1,4 @@
-"""`consumers run audit` on a real Kafka: losses that are planted are found and named, and nothing else is called one."""
+"""`consumers run audit` on a real Kafka: losses that are planted are found and named, and nothing else is."""
 
 from __future__ import annotations
 

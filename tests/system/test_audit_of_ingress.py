@@ -1,0 +1,148 @@
+"""The audit of a real ingress: through all that may happen to it nothing is called missing, and what it loses is."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from consumers.audit.summary import AuditReport
+from tests.conftest import MakeIngress
+from tests.support import lossy
+from tests.support.broker import Broker
+from tests.support.callbacks import recalled
+from tests.support.commands import Command, IngressProcess
+from tests.support.load import Load
+from tests.support.numbered import missing, wait_for_audit
+from tests.support.reloading import wait_for_reload
+from tests.support.topic import Topics, create_topic
+from tests.support.workers import StartWorker
+
+
+class AuditedIngress:
+    """An ingress, and the audit of it."""
+
+    def __init__(self, broker: Broker, topics: Topics, ingress: MakeIngress, start_worker: StartWorker) -> None:
+        self.broker = broker
+        self.audit_topic = f"im.audit.{topics.group}"
+        self._ingress = ingress
+        self._start_worker = start_worker
+        create_topic(broker.bootstrap, self.audit_topic, partitions=1, config={"cleanup.policy": "compact"})
+
+    def start(self, *, ready: bool = True, **settings: str) -> IngressProcess:
+        """Start the ingress."""
+        return self._ingress(
+            self.broker,
+            ready=ready,
+            BRIDGE_AUDIT_TOPIC=self.audit_topic,
+            BRIDGE_AUDIT_INTERVAL_S="0.5",
+            BRIDGE_ADOPT_INTERVAL_S="0.4",
+            **settings,
+        )
+
+    def start_audit(self) -> Command:
+        """Start the audit."""
+        settings = {"CONSUMERS_AUDIT_TOPIC": self.audit_topic, "CONSUMERS_AUDIT_CHECKPOINT_S": "0.3"}
+        return self._start_worker("audit", self.broker.bootstrap, **settings)
+
+    def wait(self, condition: Callable[[AuditReport], object], timeout: float = 60) -> AuditReport:
+        """Wait until the ledger says what is expected."""
+        return wait_for_audit(self.broker.bootstrap, self.audit_topic, condition, timeout=timeout)
+
+    def wait_complete(self, at_least: int) -> AuditReport:
+        """Wait until all has come that was acknowledged, and no end of a life is open."""
+        return self.wait(
+            lambda told: (
+                told.counts.arrived >= at_least
+                and not told.counts.waiting
+                and all(one.is_settled for one in told.lives if one.state != "living")
+            )
+        )
+
+
+@pytest.fixture
+def audited(own_broker: Broker, topics: Topics, ingress: MakeIngress, start_worker: StartWorker) -> AuditedIngress:
+    return AuditedIngress(own_broker, topics, ingress, start_worker)
+
+
+@pytest.mark.slow
+def test_nothing_is_called_missing_through_kills_outages_restarts_and_reloads(audited: AuditedIngress) -> None:
+    bridge = audited.start()
+    audit = audited.start_audit()
+    broker = audited.broker
+    claimed: list[float] = []
+
+    def check() -> None:
+        claimed.append(audit.metric("consumers_audit_records", state="missing"))
+
+    with Load(bridge.port, connections=16, rate=400) as load:
+        for _ in range(2):
+            load.wait_acknowledged(300)
+            bridge.kill()
+            bridge.start_ready()
+            check()
+        broker.freeze()
+        load.wait_acknowledged(300)
+        bridge.kill()
+        bridge.start_ready()
+        load.wait_acknowledged(300)
+        broker.thaw()
+        load.wait_acknowledged(300)
+        check()
+        audit.kill()
+        os.kill(bridge.pid, signal.SIGHUP)
+        wait_for_reload(bridge, 1, "done")
+        audit.start_ready()
+        load.wait_acknowledged(300)
+        assert bridge.terminate(30) == 0
+        bridge.start_ready()
+        load.wait_acknowledged(300)
+    told = audited.wait_complete(len(load.acknowledged))
+    check()
+    assert set(claimed) == {0}
+    assert (told.counts.missing, told.counts.expired, told.gone) == (0, 0, [])
+    assert told.counts.acknowledged >= len(load.acknowledged)
+    assert told.silent == []
+
+
+def test_what_a_broken_bridge_confirms_without_sending_it_is_missing(audited: AuditedIngress) -> None:
+    bridge = audited.start(PYTHONPATH=str(Path(lossy.__file__).parent), TEST_LOSES="lost-user")
+    audited.start_audit()
+    for number in range(60):
+        account = f"lost-user{number}" if number in {20, 21, 40} else f"user{number}"
+        assert bridge.post(recalled(account, unread=1)).status == 200
+    told = audited.wait(lambda told: told.counts.missing == 3)
+    [life] = told.lives
+    assert missing(told) == [(life.process, life.epoch, 21, 22), (life.process, life.epoch, 41, 41)]
+    assert all(gap.topic == bridge.topics.events and gap.after and gap.before for gap in told.gaps)
+
+
+def test_what_is_taken_out_of_a_journal_whose_process_was_killed_is_missing(audited: AuditedIngress) -> None:
+    bridge = audited.start()
+    audit = audited.start_audit()
+    for number in range(10):
+        assert bridge.post(recalled(f"before{number}", unread=1)).status == 200
+    audited.broker.freeze()
+    for number in range(20):
+        assert bridge.post(recalled(f"kept{number}", unread=1)).status == 200
+    bridge.kill()
+    [journal] = bridge.journal_dir.glob("*.journal")
+    with sqlite3.connect(journal) as connection:
+        rows = [row for (row,) in connection.execute("SELECT seq FROM groups ORDER BY seq")]
+        assert len(rows) >= 10
+        connection.execute("DELETE FROM groups WHERE seq IN (?, ?)", rows[4:6])
+    connection.close()
+    audited.broker.thaw()
+    bridge.start_ready()
+    told = audited.wait(lambda told: told.counts.missing)
+    audit.wait_for_log("records that were acknowledged are not on the topics")
+    [gap] = [gap for gap in told.gaps if gap.kind == "missing"]
+    [killed] = [one for one in told.lives if one.state == "killed"]
+    assert (gap.process, gap.epoch) == (killed.process, killed.epoch)
+    assert gap.count >= 2
+    assert told.counts.arrived == 30 - gap.count
+    assert not told.counts.waiting
