@@ -35,6 +35,7 @@ class NumberedIngress:
         epoch: int = 1,
         folder: str = "f",
         partitions: int = 4,
+        value: bytes = b"{}",
     ) -> None:
         self.life = Life(process, epoch)
         self.topic = topic
@@ -44,6 +45,7 @@ class NumberedIngress:
         self._audit_topic = audit_topic
         self._folder = folder
         self._partitions = partitions
+        self._value = value
         self._producer = Producer({"bootstrap.servers": bootstrap, "log_level": 0, "linger.ms": 1})
 
     def take(self, count: int, *, without: Collection[int] = (), received_ms: int | None = None) -> None:
@@ -56,15 +58,15 @@ class NumberedIngress:
         """Publish records of these numbers, and wait until they are confirmed."""
         prefix = prefix_of(self.life)
         for number in numbers:
+            self._producer.poll(0)
             self._producer.produce(
                 self.topic,
-                b"{}",
+                self._value,
                 b"key",
                 partition=number % self._partitions,
                 headers=[(HEADER, prefix + b"%d" % number)],
                 timestamp=received_ms or _now_ms(),
             )
-            self._producer.poll(0)
         assert self._producer.flush(60) == 0
         self.confirmed = self.given
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -268,3 +269,50 @@ def test_a_window_is_read_from_the_topics_themselves(stage: AuditStage) -> None:
     assert (status, told["arrived"], told["missing"]) == (0, 100, 0)
     status, told = window(-1, 9)
     assert (status, told["arrived"], told["missing"]) == (1, 498, 2)
+
+
+def segments(broker: Broker, topic: str) -> list[Path]:
+    """The files of the only partition of a topic that hold its records, in their order."""
+    return sorted((broker.folder / "data" / f"{topic}-0").glob("*.log"))
+
+
+@pytest.mark.slow
+def test_a_segment_that_is_cut_on_the_disk_of_a_broker_is_found(
+    own_broker: Broker, topics: Topics, start_worker: StartWorker
+) -> None:
+    if own_broker.flavour != "jvm":
+        pytest.skip("the files of a broker in a container cannot be reached")
+    create_topic(own_broker.bootstrap, topics.events, partitions=1, config={"segment.bytes": str(1024 * 1024)})
+    stage = AuditStage(own_broker, topics, start_worker)
+    audit = stage.start()
+    ingress = NumberedIngress(stage.bootstrap, topics.events, stage.audit_topic, partitions=1, value=b"x" * 10_000)
+    ingress.take(250)
+    ingress.state()
+    stage.wait(lambda told: told.counts.arrived == 250)
+    assert audit.terminate() == 0
+    ingress.take(500)
+
+    own_broker.stop()
+    _, *unread, before_last, _last = segments(own_broker, topics.events)
+    cut = unread[-1]
+    first, last = int(cut.stem) + 1, int(before_last.stem)  # The number of a record is its offset and one.
+    assert first > 250
+    cut.unlink()
+    own_broker.start()
+    ingress.state()
+    audit = stage.start()
+    told = stage.wait(lambda told: told.counts.missing)
+    assert missing(told) == [("a", 1, first, last)]
+    assert told.gaps[0].after is not None
+    assert told.gaps[0].before is not None
+
+    own_broker.stop()
+    segments(own_broker, topics.events)[-1].unlink()
+    own_broker.start()
+    told = stage.wait(lambda told: told.gone)
+    [gone] = told.gone
+    assert (gone.first_offset, gone.last_offset, gone.was_read) == (int(_last.stem), 749, True)
+    ingress.take(50)
+    ingress.state()
+    told = stage.wait(lambda told: told.counts.arrived == 750 - (last - first + 1) + 50)
+    assert missing(told) == [("a", 1, first, last)]
