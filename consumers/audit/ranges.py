@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-Range = tuple[int, int]
+NumberRange = tuple[int, int]
 
 
-def union(*sets: Iterable[Range]) -> list[Range]:
+def union(*sets: Iterable[NumberRange]) -> list[NumberRange]:
     """All numbers of these sets; the ranges given may overlap, and come in any order."""
-    merged: list[Range] = []
+    merged: list[NumberRange] = []
     for first, last in sorted(one for ranges in sets for one in ranges):
         if merged and first <= merged[-1][1] + 1:
             merged[-1] = merged[-1][0], max(merged[-1][1], last)
@@ -18,7 +18,7 @@ def union(*sets: Iterable[Range]) -> list[Range]:
     return merged
 
 
-def common(some: Iterable[Range], others: Sequence[Range]) -> Iterator[Range]:
+def common(some: Iterable[NumberRange], others: Sequence[NumberRange]) -> Iterator[NumberRange]:
     """The numbers that two sets have in common."""
     place = 0
     for first, last in some:
@@ -30,7 +30,7 @@ def common(some: Iterable[Range], others: Sequence[Range]) -> Iterator[Range]:
             at += 1
 
 
-def without(some: Iterable[Range], others: Sequence[Range]) -> Iterator[Range]:
+def without(some: Iterable[NumberRange], others: Sequence[NumberRange]) -> Iterator[NumberRange]:
     """The numbers of `some` that are not in `others`."""
     place = 0
     for first, last in some:
@@ -47,6 +47,6 @@ def without(some: Iterable[Range], others: Sequence[Range]) -> Iterator[Range]:
             yield start, last
 
 
-def count(ranges: Iterable[Range]) -> int:
+def count(ranges: Iterable[NumberRange]) -> int:
     """How many numbers they are."""
     return sum(last - first + 1 for first, last in ranges)

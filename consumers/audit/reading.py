@@ -13,22 +13,19 @@ import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
-import msgspec
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError, OffsetOutOfRangeError
 
-from common.audit.header import HEADER, parse_life, parse_number
-from common.audit.statement import decode_statement
+from common.audit.header import HEADER, parse_number
 from common.kafka.clients import MakeClientArguments
 from common.kafka.consumer import partitions_by_topic, stop_consumer
 from common.kafka.light_records import LightRecord, RecordStamp, make_light
 from common.kafka.topics import topic_config
 from common.logs import fields
-from consumers.audit.checkpoint import FORGET_KEYS
 from consumers.audit.judging import judge
 from consumers.audit.ledger import AuditLedger
-from consumers.audit.life import Stated
 from consumers.audit.partition_log import PartitionLog, Retention
+from consumers.audit.statements import PendingStatements
 from consumers.errors import describe
 
 log = logging.getLogger(__name__)
@@ -37,7 +34,6 @@ ORIGINAL = "original-topic"
 """A header of the copies that workers write of records that they give up: their numbers are those of the originals."""
 LOOK_S = 2.0
 JUDGE_S = 5.0
-NOTE_ENDS_S = 0.5
 WINDOW_MARGIN_MS = 60_000
 MAX_SKEW_MS = 5000
 """So far one partition may be read ahead of another, by the time of the records."""
@@ -91,15 +87,9 @@ class TopicReading:
         self._ends: dict[TopicPartition, int] = {}
         self._audit_end = 0
         """Of the topic for the audit, when this connection began."""
-        self._next: dict[str, Stated] = {}
-        """Statements that were read, by life."""
-        self._pending: tuple[list[Stated], dict[TopicPartition, int]] | None = None
-        """Statements, and how far must be read until they are due."""
-        self._note_ends_at = 0.0
+        self._statements = PendingStatements(ledger)
         self._unverified: set[TopicPartition] = set()
         self._short: dict[TopicPartition, int] = {}
-        self.due_batches = 0
-        """How often statements have become due."""
         self.arrived_in_window = 0
         self.again_in_window = 0
 
@@ -123,7 +113,7 @@ class TopicReading:
             self._audit_end = self._ends.get(self._audit, 0)
             self._ledger.listening_ms = now_ms()
             look_at = judge_at = time.monotonic()
-            while not (until_due and self.due_batches):
+            while not (until_due and self._statements.due_batches):
                 if time.monotonic() >= look_at:
                     async with asyncio.timeout(_ANSWER_S):
                         await self._look(consumer)
@@ -263,7 +253,7 @@ class TopicReading:
             return
         for one, records in fetched.items():
             if one == self._audit:
-                self._read_statements(records)
+                self._statements.read(records, now_ms() if self.is_at_tail else None)
             else:
                 self._read_records(consumer, one, records)
 
@@ -313,35 +303,6 @@ class TopicReading:
             self.arrived_in_window += is_new
             self.again_in_window += not is_new
 
-    def _read_statements(self, records: Sequence[LightRecord]) -> None:
-        ledger = self._ledger
-        for record in records:
-            key, offset = record.key or b"", record.offset
-            ledger.audit_position = offset + 1
-            if key.startswith(FORGET_KEYS):
-                process = key.removeprefix(FORGET_KEYS).decode(errors="replace")
-                if record.value is None:
-                    ledger.forgotten.pop(process, None)
-                else:
-                    ledger.forget(process, offset, record.timestamp)
-            elif record.value is not None and parse_life(key.decode(errors="replace")) is not None:
-                self._read_statement(offset, record.value)
-
-    def _read_statement(self, offset: int, value: bytes) -> None:
-        try:
-            statement = decode_statement(value)
-        except msgspec.DecodeError as error:
-            log.warning(
-                "a record of %s is no statement, offset %d: %s",
-                *(self._audit.topic, offset, error),
-                extra=fields("statement_unreadable", offset=offset, reason=str(error)),
-            )
-            return
-        stated = Stated(offset, statement)
-        heard_ms = now_ms() if self.is_at_tail else statement.time_ms
-        self._ledger.read_statement(stated, heard_ms)
-        self._next[statement.life.name] = stated
-
     # When statements are due
 
     async def _make_due(self, consumer: AIOKafkaConsumer, *, may_be_none: bool) -> bool:
@@ -350,25 +311,20 @@ class TopicReading:
             self._ledger.audit_position = await consumer.position(self._audit)  # Compaction may have taken the last.
             return False
         self._ledger.has_caught_up = True
-        if self._pending is None and (self._next or may_be_none) and time.monotonic() >= self._note_ends_at:
-            self._note_ends_at = time.monotonic() + NOTE_ENDS_S
+        if self._statements.want_ends(may_be_none=may_be_none):
             async with asyncio.timeout(_ANSWER_S):
                 await self._look(consumer)  # They may name topics that are not read yet.
-            self._pending = list(self._next.values()), self._ends
-            self._next = {}
-        if self._pending is None:
+            self._statements.note_ends(self._ends)
+        if self._statements.ends is None:
             return False
-        statements, ends = self._pending
-        for one, end in ends.items():
+        for one, end in self._statements.ends.items():
             if one != self._audit and self._log(one).position < end:
                 # Behind the last record there may be others than records.
                 position = await consumer.position(one)
                 if position < end or one in self._unverified:
                     return False
                 self._log(one).position = position
-        self._ledger.make_due(statements)
-        self._pending = None
-        self.due_batches += 1
+        self._statements.make_due()
         return True
 
     def _log(self, one: TopicPartition) -> PartitionLog:

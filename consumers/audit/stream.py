@@ -7,7 +7,7 @@ from typing import Literal
 
 import msgspec
 
-from consumers.audit.ranges import Range, common, count, union, without
+from consumers.audit.ranges import NumberRange, common, count, union, without
 from consumers.audit.seen_numbers import Gap, SeenNumbers
 
 Mark = Literal["set_aside", "never_durable", "forgotten", "unproven", "expired", "before"]
@@ -72,7 +72,7 @@ class NumberedStream(msgspec.Struct):
     """Of all numbers up to it that are not there it is decided why."""
     arrived: int = 0
     duplicates: int = 0
-    marks: dict[Mark, list[Range]] = {}
+    marks: dict[Mark, list[NumberRange]] = {}
     folded: list[FoldedGaps] = []
 
     def add(self, number: int, time_ms: int) -> bool:
@@ -84,7 +84,7 @@ class NumberedStream(msgspec.Struct):
             self.duplicates += 1
         return is_new
 
-    def mark(self, mark: Mark, ranges: list[Range]) -> None:
+    def mark(self, mark: Mark, ranges: list[NumberRange]) -> None:
         """Say why these numbers are no loss, where they are not there."""
         if ranges:
             self.marks[mark] = union(self.marks.get(mark, ()), ranges)
@@ -174,11 +174,11 @@ class NumberedStream(msgspec.Struct):
         newer.missing += older.missing
 
 
-def _range(gap: Gap) -> Range:
+def _range(gap: Gap) -> NumberRange:
     return gap.first, gap.last
 
 
-def _parts(gaps: Sequence[Gap], ranges: Iterable[Range]) -> Iterator[Gap]:
+def _parts(gaps: Sequence[Gap], ranges: Iterable[NumberRange]) -> Iterator[Gap]:
     """Those parts of gaps, ascending, that these ranges are, each with the times of its gap."""
     at = 0
     for first, last in ranges:

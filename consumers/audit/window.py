@@ -8,7 +8,7 @@ import msgspec
 
 from common.timestamps import rfc3339
 from consumers.audit.ledger import AuditLedger
-from consumers.audit.ranges import Range, without
+from consumers.audit.ranges import NumberRange, without
 from consumers.audit.reading import ReadWindow, TopicReading
 from consumers.audit.stored_ledger import find_ledgers
 from consumers.audit.summary import TOLD_KINDS, GapReport, GoneReport, summarize
@@ -79,7 +79,7 @@ def _all_gaps(ledger: AuditLedger, stored: AuditLedger | None) -> Iterator[GapRe
     for gap in summarize(stored, stored.time_ms).gaps:
         life = ledger.lives.get(f"{gap.process}/{gap.epoch}")
         stream = life.streams.get(gap.topic) if life is not None else None
-        read: list[Range] = [(stream.asked_from, max(stream.judged_through, stream.seen.last))] if stream else []
+        read: list[NumberRange] = [(stream.asked_from, max(stream.judged_through, stream.seen.last))] if stream else []
         for first, last in without([(gap.first, gap.last)], [one for one in read if one[0] <= one[1]]):
             size = last - first + 1 if gap.count == gap.last - gap.first + 1 else gap.count
             yield msgspec.structs.replace(gap, first=first, last=last, count=size)

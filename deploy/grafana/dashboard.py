@@ -289,16 +289,13 @@ ROWS: Sequence[tuple[str, Sequence[Graph]]] = (
                 "short",
                 [
                     Series(
-                        'max by (state) (consumers_audit_records{state=~"missing|waiting|unproven|expired"})', "{{state}}"
+                        'max by (state) (consumers_audit_records{state=~"missing|waiting|unproven|expired"})',
+                        "{{state}}",
                     ),
                     Series("max(consumers_audit_gone_records)", "gone before their time"),
                 ],
             ),
-            Graph(
-                "Since when it is complete",
-                "s",
-                [Series("max(consumers_audit_complete_age_seconds)", "ago")],
-            ),
+            Graph("Since when it is complete", "s", [Series("max(consumers_audit_complete_age_seconds)", "ago")]),
             Graph(
                 "Duplicates, and silent processes",
                 "short",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consumers.audit.ranges import Range
+from consumers.audit.ranges import NumberRange
 from consumers.audit.seen_numbers import Gap
 from consumers.audit.stream import MARKS, GapKind, Mark, NumberedStream
 
@@ -25,7 +25,7 @@ def nothing_explains(_gap: Gap) -> None:
     return None
 
 
-def applied(steps: list[tuple[str, int | list[Range]]]) -> NumberedStream:
+def applied(steps: list[tuple[str, int | list[NumberRange]]]) -> NumberedStream:
     stream = NumberedStream()
     for name, value in steps:
         if name == "add" and isinstance(value, int):
@@ -38,7 +38,7 @@ def applied(steps: list[tuple[str, int | list[Range]]]) -> NumberedStream:
 
 
 @given(STEPS, st.integers(0, 60))
-def test_each_number_is_counted_once(steps: list[tuple[str, int | list[Range]]], told: int) -> None:
+def test_each_number_is_counted_once(steps: list[tuple[str, int | list[NumberRange]]], told: int) -> None:
     stream = applied(steps)
     there = {value for name, value in steps if name == "add"}
     counts = stream.count(told)
@@ -53,7 +53,7 @@ def test_each_number_is_counted_once(steps: list[tuple[str, int | list[Range]]],
 
 @given(STEPS, st.integers(0, 5))
 def test_folding_changes_no_sum_and_leaves_no_more_intervals_than_asked_for_below_what_is_judged(
-    steps: list[tuple[str, int | list[Range]]], leave: int
+    steps: list[tuple[str, int | list[NumberRange]]], leave: int
 ) -> None:
     stream = applied(steps)
     before = stream.count(50)

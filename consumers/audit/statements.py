@@ -1,0 +1,98 @@
+"""Reads the statements of ingress processes, and says when they are due."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Mapping, Sequence
+
+import msgspec
+from aiokafka import TopicPartition
+
+from common.audit.header import parse_life
+from common.audit.statement import decode_statement
+from common.kafka.light_records import LightRecord
+from common.logs import fields
+from consumers.audit.checkpoint import FORGET_KEYS
+from consumers.audit.ledger import AuditLedger
+from consumers.audit.life import Stated
+
+log = logging.getLogger(__name__)
+
+NOTE_ENDS_S = 0.5
+
+
+class PendingStatements:
+    """Statements that were read, and how far must be read until they are due.
+
+    Of each life the last one is kept. While some are pending others are gathered, and become pending together: how
+    many there are does not depend on how far the reading is behind.
+
+    Args:
+        ledger: told of each statement.
+    """
+
+    def __init__(self, ledger: AuditLedger) -> None:
+        self._ledger = ledger
+        self._gathered: dict[str, Stated] = {}
+        self._pending: list[Stated] = []
+        self._note_ends_at = 0.0
+        self.ends: Mapping[TopicPartition, int] | None = None
+        """Of the partitions, when the pending ones had been read; None while none are pending."""
+        self.due_batches = 0
+        """How often some have become due."""
+
+    def read(self, records: Sequence[LightRecord], now_ms: int | None) -> None:
+        """Note records of the topic for the audit.
+
+        Args:
+            records: in their order.
+            now_ms: the time; None: they are old.
+        """
+        ledger = self._ledger
+        for record in records:
+            key, offset = record.key or b"", record.offset
+            ledger.audit_position = offset + 1
+            if key.startswith(FORGET_KEYS):
+                process = key.removeprefix(FORGET_KEYS).decode(errors="replace")
+                if record.value is None:
+                    ledger.forgotten.pop(process, None)
+                else:
+                    ledger.forget(process, offset, record.timestamp)
+            elif record.value is not None and parse_life(key.decode(errors="replace")) is not None:
+                self._read_statement(offset, record.value, now_ms)
+
+    def want_ends(self, *, may_be_none: bool) -> bool:
+        """Whether `note_ends` is due.
+
+        Args:
+            may_be_none: also where no statement was read.
+        """
+        is_free = self.ends is None and time.monotonic() >= self._note_ends_at
+        return is_free and (may_be_none or bool(self._gathered))
+
+    def note_ends(self, ends: Mapping[TopicPartition, int]) -> None:
+        """Make those pending that were read by now, until all is read up to these ends, which are of later."""
+        self._note_ends_at = time.monotonic() + NOTE_ENDS_S
+        self._pending, self._gathered = list(self._gathered.values()), {}
+        self.ends = ends
+
+    def make_due(self) -> None:
+        """Note that all was read up to the ends."""
+        self._ledger.make_due(self._pending)
+        self._pending, self.ends = [], None
+        self.due_batches += 1
+
+    def _read_statement(self, offset: int, value: bytes, now_ms: int | None) -> None:
+        try:
+            statement = decode_statement(value)
+        except msgspec.DecodeError as error:
+            log.warning(
+                "a record of the topic for the audit is no statement, offset %d: %s",
+                *(offset, error),
+                extra=fields("statement_unreadable", offset=offset, reason=str(error)),
+            )
+            return
+        stated = Stated(offset, statement)
+        self._ledger.read_statement(stated, statement.time_ms if now_ms is None else now_ms)
+        self._gathered[statement.life.name] = stated
