@@ -54,8 +54,7 @@ class OutgoingRecord(msgspec.Struct, frozen=True, gc=False):
     """A record to write. Its partition is that of its key."""
 
     key: bytes
-    value: bytes | None
-    """None: a compacted topic forgets the key."""
+    value: bytes
     headers: Sequence[tuple[str, bytes]] = ()
 
 

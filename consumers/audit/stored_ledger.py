@@ -41,10 +41,10 @@ async def find_ledgers(arguments: ClientArguments, topic: str) -> FoundLedgers:
                 key: bytes = record.key or b""
                 if not key.startswith(LEDGER_KEYS):
                     continue
-                if record.value is None:
-                    values.pop(key, None)
-                else:
+                if record.value:
                     values[key] = record.value
+                else:
+                    values.pop(key, None)
     ledgers: list[AuditLedger] = []
     unreadable = ""
     for value in values.values():
@@ -83,7 +83,7 @@ class StoredLedger:
         self.ledger.sequence = 0
 
     async def save(self) -> None:
-        """Write it as it is, and wait until that is confirmed. What former auditors wrote is removed then.
+        """Write it as it is, and wait until that is confirmed. What former auditors wrote is emptied then.
 
         Raises:
             RetryLater: Kafka is away.
@@ -91,5 +91,5 @@ class StoredLedger:
         self.ledger.sequence += 1
         await self._producer.publish(self._topic, [OutgoingRecord(self._key, encode_ledger(self.ledger))])
         if self._former:
-            await self._producer.publish(self._topic, [OutgoingRecord(key, None) for key in self._former])
+            await self._producer.publish(self._topic, [OutgoingRecord(key, b"") for key in self._former])
             self._former = set()

@@ -28,7 +28,9 @@ def run(*, as_json: bool) -> None:
 
 
 async def _examine(settings: ConsumersSettings) -> list[Finding]:
-    written = {one.name: partial(_written_topic, one) for one in (settings.badges, settings.dead_letters)}
+    written = {
+        one.name: partial(_written_topic, one) for one in (settings.badges, settings.dead_letters, settings.audit)
+    }
     topics = {settings.topic: partial(_read_topic, settings.topic), **written}
     return [*await examine_kafka(settings, topics), await _redis(settings), *await _forward(settings)]
 

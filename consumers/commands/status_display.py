@@ -12,6 +12,7 @@ from common.admin_address import admin_page
 from common.program import command_line
 from common.terminal import Output, printable
 from common.text import duration, plural
+from consumers.audit import auditor
 from consumers.commands.execution import fail_for_use, quiet_settings, run_to_end
 from consumers.commands.find_worker import make_worker
 from consumers.commands.worker_status import READY_PATH, AskedWorker, GroupPlace, Lag, WorkerStatus, own_url, status_of
@@ -33,7 +34,7 @@ def run(name: str, urls: Sequence[str], *, watch_every_s: float | None, as_json:
     for url in urls:
         _check(url)
     settings = quiet_settings()
-    worker = None if name == reconciler.NAME else make_worker(name)
+    worker = None if name in {reconciler.NAME, auditor.NAME} else make_worker(name)
     own = own_url(settings)
     asked = list(urls) or ([own] if own else [])
     while True:
@@ -59,7 +60,9 @@ def _check(url: str) -> None:
 
 
 def _show(found: WorkerStatus, output: Output) -> None:
-    if found.place is None:
+    if found.worker == auditor.NAME:
+        output.line(f"worker   {found.worker}; what it has found: {command_line('consumers')} audit")
+    elif found.place is None:
         output.line(f"worker   {found.worker}, which reads no topic")
     else:
         output.line(f"worker   {found.worker}, group {found.place.group}, topic {found.place.topic}")

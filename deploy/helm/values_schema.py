@@ -127,7 +127,7 @@ def _ingress() -> Schema:
 def _worker() -> Schema:
     return _closed(
         enabled=BOOLEAN,
-        worker={"type": "string", "description": "badges, reconcile, forward, or package.module:Class."},
+        worker={"type": "string", "description": "badges, reconcile, forward, audit, or package.module:Class."},
         image=_image(),
         replicas=_integer(0),
         **_component(ConsumersSettings),

@@ -205,3 +205,11 @@ def test_what_is_wrong_inside_of_credentials_is_named(
     shown = capsys.readouterr().err
     assert f"CONSUMERS_IM_APPS: {told}" in shown
     assert "hidden" not in shown
+
+
+def test_the_audit_has_a_topic_of_its_own() -> None:
+    with pytest.raises(ValueError, match="CONSUMERS_AUDIT_TOPIC must be a topic of its own"):
+        ConsumersSettings.model_validate({"audit_topic": "im.events"})
+    audit = ConsumersSettings.model_validate({"topic_partitions": 7}).audit
+    assert audit.partitions == 1
+    assert audit.configs["cleanup.policy"] == "compact"
