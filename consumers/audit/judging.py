@@ -7,9 +7,13 @@ is, and no clock takes part in it.
 
 What a process took and Kafka has not confirmed lies in its journal. When it ends so, another process of the same folder
 takes the journal over, and states how many such records wait in it. A folder is *settled* once each process that lives
-in it has stated, behind the last such end, that it has looked for journals without an owner twice since, and that
-nothing waits that it took over. Twice, for a look that was under way may have begun before. Then all numbers of lives
-that had ended by then must have arrived, but for those that are named as exceptions.
+in it has stated, behind the last such end, that nothing waits that it took over, and that it has looked for journals
+without an owner twice more than in the first statement that it made behind that end. Twice, for a look that was under
+way may have begun before. Then all numbers of lives that had ended by then must have arrived, but for those that are
+named as exceptions.
+
+A process that has begun, and so may have taken journals over, is known by its first statement, which it makes at once;
+looks are a minute apart. One whose records are seen before its statements holds the settling up as well.
 """
 
 from __future__ import annotations
@@ -25,6 +29,7 @@ from consumers.audit.seen_numbers import Gap
 from consumers.audit.stream import ExplainGap, Mark, NumberedStream
 
 LOOKS_SINCE_END = 2
+UNKNOWN_FOR_MS = 300_000
 
 
 def judge(ledger: AuditLedger, now_ms: int) -> None:
@@ -35,6 +40,7 @@ def judge(ledger: AuditLedger, now_ms: int) -> None:
         now_ms: Unix milliseconds.
     """
     by_folder: dict[str, list[AuditedLife]] = defaultdict(list)
+    has_unknown = any(_is_about_to_state(life, now_ms) for life in ledger.lives.values())
     for life in ledger.lives.values():
         _give_up(ledger, life)
         if life.due is not None:
@@ -43,7 +49,7 @@ def judge(ledger: AuditLedger, now_ms: int) -> None:
             by_folder[life.latest.statement.folder].append(life)
     for folder, lives in by_folder.items():
         end = ledger.unclean_ends.get(folder, -1)
-        is_settled = _is_settled(lives, end)
+        is_settled = not has_unknown and _is_settled(lives, end)
         for life in lives:
             if not life.is_settled and life.has_proven_end:
                 _judge_ended(ledger, life, is_settled=is_settled, unclean_end=end)
@@ -88,6 +94,13 @@ def _judge_ended(ledger: AuditLedger, life: AuditedLife, *, is_settled: bool, un
     life.is_settled = True
 
 
+def _is_about_to_state(life: AuditedLife, now_ms: int) -> bool:
+    """Whether it has taken records lately and is not known otherwise: nobody can say what else it holds."""
+    since_ms = now_ms - UNKNOWN_FOR_MS
+    is_unknown = life.latest is None and not life.is_forgotten
+    return is_unknown and any(one.seen.last_ms[-1] > since_ms for one in life.streams.values() if len(one.seen))
+
+
 def _is_settled(lives: list[AuditedLife], unclean_end: int) -> bool:
     """Whether nothing waits in a folder any more of those that had ended by then."""
     has_witness = False
@@ -97,7 +110,7 @@ def _is_settled(lives: list[AuditedLife], unclean_end: int) -> bool:
         if life.due is None:
             return False
         statement = life.due.statement
-        has_looked = statement.looks >= life.looks_before + LOOKS_SINCE_END
+        has_looked = life.looks_before is not None and statement.looks >= life.looks_before + LOOKS_SINCE_END
         is_witness = life.due.offset > unclean_end and has_looked and not statement.taken_over
         if not is_witness and not statement.ended:
             return False

@@ -104,12 +104,14 @@ class AuditLedger(msgspec.Struct, kw_only=True):
         if is_new:
             # Where the topic was compacted it may have looked long before the last unclean end, and not since.
             life.looks_before = 0 if self.has_caught_up else statement.looks
+        elif life.looks_before is None:
+            life.looks_before = statement.looks
         self._set_aside(statement)
         if is_unclean(statement):
             self.unclean_ends[statement.folder] = offset
             for other in self.lives.values():
                 if other.latest is not None and other.latest.statement.folder == statement.folder:
-                    other.looks_before = other.latest.statement.looks
+                    other.looks_before = None
 
     def make_due(self, statements: Iterable[Stated]) -> None:
         """Note that all records were read that were on the topics when these statements had been read."""
@@ -126,7 +128,7 @@ class AuditLedger(msgspec.Struct, kw_only=True):
         for life in self.lives.values():
             if life.latest is not None:
                 life.latest = Stated(-1, life.latest.statement)
-                life.looks_before = life.latest.statement.looks
+                life.looks_before = None
             if life.due is not None:
                 life.due = Stated(-1, life.due.statement)
 

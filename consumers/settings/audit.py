@@ -17,8 +17,8 @@ class LedgerSettings(SettingsGroup):
 
     audit_topic: str = Field(
         "im.audit",
-        description="Compacted topic that the ingress processes make their statements on (BRIDGE_AUDIT_TOPIC), and the"
-        " audit keeps its ledger.",
+        description="Compacted topic that the ingress processes make their statements on, and the audit keeps its"
+        " ledger.",
     )
     audit_checkpoint_s: float = Field(
         10.0,

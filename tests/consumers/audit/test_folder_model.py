@@ -29,6 +29,7 @@ class ModelLife:
     """Its own records that Kafka has not."""
     taken_over: list[RecordNumber] = field(default_factory=list)
     looks: int = 0
+    has_stated: bool = False
 
     @property
     def confirmed(self) -> int:
@@ -83,6 +84,7 @@ class ModelFolder:
         self.state_ends()
         if self.random.random() < 0.7:
             self.write(self.statement(life))
+            life.has_stated = True
 
     def kill(self) -> None:
         if life := self.pick():
@@ -121,7 +123,12 @@ class ModelFolder:
                 self.ledger.note_record(TOPIC, record, NOW_MS + self.published)
 
     def look(self) -> None:
+        """A look takes as long as the interval between two, in which whoever has begun has stated something."""
         if life := self.pick():
+            for other in self.living:
+                if not other.has_stated:  # It may be the very one that looks.
+                    self.write(self.statement(other))
+                    other.has_stated = True
             self.look_of(life)
 
     def look_of(self, life: ModelLife) -> None:

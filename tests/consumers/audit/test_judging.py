@@ -160,9 +160,21 @@ def test_what_a_killed_process_left_waits_until_who_lives_has_looked_twice_and_n
     assert scene.report.counts.acknowledged == 8
 
 
-def test_a_second_process_that_lives_may_have_taken_the_journal_over(scene: Scene) -> None:
-    scene.state("c/1", 0, looks=9)
+def test_looks_of_before_the_end_that_no_statement_told_of_do_not_count(scene: Scene) -> None:
     killed_with_a_journal(scene)
+    scene.state("b/1", 0, looks=7)
+    assert scene.report.counts.missing == 0
+    scene.state("b/1", 0, looks=8)
+    assert scene.report.counts.missing == 0
+    scene.state("b/1", 0, looks=9)
+    assert scene.report.counts.missing == 4
+
+
+def test_a_second_process_that_lives_may_have_taken_the_journal_over(scene: Scene) -> None:
+    scene.state("c/1", 0, looks=8)
+    killed_with_a_journal(scene)
+    scene.state("c/1", 0, looks=9)
+    scene.state("b/1", 0, looks=5)
     scene.state("b/1", 0, looks=7)
     assert scene.report.counts.missing == 0
     scene.state("c/1", 0, looks=11, taken_over=4)
@@ -203,6 +215,16 @@ def test_a_drain_that_ended_is_witness_enough_where_nobody_lives(scene: Scene) -
     scene.state("d/1", 0, looks=2, ended="stopped")
     assert scene.gaps("missing") == [("a/1", 7, 7)]
     assert all(one.is_settled for one in scene.report.lives)
+
+
+def test_a_process_whose_records_are_seen_before_its_statements_may_hold_a_journal(scene: Scene) -> None:
+    killed_with_a_journal(scene)
+    scene.ledger.note_record(TOPIC, RecordNumber("new", 1, 1), NOW_MS - 1000)
+    scene.state("b/1", 0, looks=5)
+    scene.state("b/1", 0, looks=7)
+    assert scene.report.counts.missing == 0
+    scene.state("new/1", 1, 1, looks=2)
+    assert scene.report.counts.missing == 4
 
 
 def test_a_process_of_another_folder_says_nothing_of_a_journal(scene: Scene) -> None:
