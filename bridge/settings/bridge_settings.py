@@ -20,6 +20,7 @@ from bridge.settings.stale import StaleSettings
 from bridge.settings.tls import TlsSettings
 from bridge.settings.topics import TopicSettings
 from bridge.settings.traces import TraceSettings
+from common.audit.topic import audit_topic
 from common.settings import Settings, retention_ms
 from common.topic import Topic
 
@@ -100,8 +101,7 @@ class BridgeSettings(
         """The topic of the statements as the ingress creates it; None: nothing is stated."""
         if not self.audit:
             return None
-        # The last statement of each life is kept for ever: it says what there must be.
-        return Topic(self.audit_topic, 1, self.topic_replication, {"cleanup.policy": "compact"})
+        return audit_topic(self.audit_topic, self.topic_replication)
 
     def _topic(self, name: str, retention_hours: int) -> Topic:
         return Topic(
