@@ -68,7 +68,7 @@ The event's `id` is made of its identity, so that a repetition can be recognised
 An exact identity is weak, too, where a field is absent that it is made of, or what stands there is not understood. What
 is weak is never taken for another event, and a second delivery of it has an `id` of its own. How a value is written
 does not matter: `7`, `7.0` and `"7"` give the same. Each section says of what an identity is made, what makes it weak,
-and our reason.
+and our reason. An event that was [backfilled](backfill.md) has the `id` of its callback, unless it says `weakidentity`.
 
 **Exact is our reading.** The platform's pages call few things unique, such as MsgKey, and promise nothing of
 repetitions: that two events differ in the fields of an identity is what we take from the meaning of these. Whether a

@@ -172,6 +172,20 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         int | None,
         msgspec.Meta(description="With `decision`: the code that the platform was answered; 0 let it happen."),
     ] = None
+    backfilled: Annotated[
+        Literal[True] | None,
+        msgspec.Meta(
+            description="Made of the platform's archive, since no event of the callback was on the topic. What only the"
+            " callback tells is absent; `receivedtime` is when it was made."
+        ),
+    ] = None
+    weakidentity: Annotated[
+        Literal[True] | None,
+        msgspec.Meta(
+            description="With `backfilled`: the archive lacks a part of the identity, so `id` is not that of the"
+            " callback. It is the same each time that the message is backfilled."
+        ),
+    ] = None
     data: Annotated[Any, msgspec.Meta(description="Typed by the event type; verbatim for `im.unknown`.")] = None
 
     @property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from fnmatch import fnmatchcase
 from functools import cache
@@ -44,6 +45,26 @@ def nearest_decidable_command(text: str) -> str | None:
     like none."""
     name = "".join(one for one in text if one not in WILDCARDS)
     return nearest_name(name, decidable_commands("*"), cutoff=NEARLY_A_COMMAND)
+
+
+def names_in(text: str) -> list[str]:
+    """The names in a list with commas."""
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def check_list(text: str) -> str:
+    """See that a text is a list of names of fields with commas, and give it back.
+
+    Raises:
+        ValueError: it is not.
+    """
+    for name in names_in(text):
+        if not re.fullmatch(r"[A-Za-z0-9_]+", name):
+            raise ValueError(
+                f"{name!r} is no name of a field: write the platform's names with commas between, without quotes,"
+                " brackets and paths, as in MsgBody,CloudCustomData"
+            )
+    return text
 
 
 def is_field(name: str) -> bool:

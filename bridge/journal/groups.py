@@ -9,9 +9,10 @@ from enum import IntEnum
 
 import msgspec
 
+from bridge.events.envelope import EVENT_CONTENT_TYPE
 from bridge.journal.journal_file import JournalFile
 from bridge.journal.numbering import Ring
-from bridge.journal.record import EVENT_CONTENT_TYPE, EVENT_OVERHEAD_BYTES, Record, unpack
+from bridge.journal.record import EVENT_OVERHEAD_BYTES, Record, unpack
 from bridge.journal.store import Row
 
 log = logging.getLogger(__name__)

@@ -6,18 +6,16 @@ from collections.abc import Sequence
 
 import msgspec
 
+from bridge.events.envelope import EVENT_CONTENT_TYPE
+
 BATCH_OVERHEAD_BYTES = 512
 """What a batch of one record takes beside the record's key, value and headers, at most. The `max.message.bytes` of a
 topic is the size of a batch."""
 RECORD_OVERHEAD_BYTES = 96
 """What a record takes beside key, value and headers, at most: also for the header that it is given with its number,
 which is not there yet when its size is asked for."""
-
-
-EVENT_CONTENT_TYPE = ("content-type", b"application/cloudevents+json")
-"""A header of every event, and of nearly all the only one."""
 EVENT_OVERHEAD_BYTES = RECORD_OVERHEAD_BYTES + sum(map(len, EVENT_CONTENT_TYPE))
-"""What such a record takes beside key and value."""
+"""What a record takes beside key and value whose only header is that of every event."""
 
 
 class Record(msgspec.Struct, array_like=True, frozen=True):

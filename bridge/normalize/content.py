@@ -9,8 +9,9 @@ from typing import Any
 import msgspec
 
 from bridge.events import UNKNOWN_TYPE, Data, registry
+from bridge.events.envelope import attribute, is_attribute
 from bridge.normalize import lenient
-from bridge.normalize.attributes import attribute, event_time_ms, is_attribute, is_in_ms, text_or_empty
+from bridge.normalize.attributes import event_time_ms, is_in_ms, text_or_empty
 from bridge.normalize.bounds import SMALL_BYTES
 from bridge.normalize.drift import Drift
 from bridge.normalize.identity import best_subject, fallback_subject, hides_identity

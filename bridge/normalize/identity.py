@@ -1,8 +1,7 @@
-"""What an event is about, and what makes it the same as another: its subject and its id."""
+"""What an event is about where its documented fields do not say it, and what hides what makes it unique."""
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -17,14 +16,6 @@ ACCOUNT_FIELDS = ("To_Account", "to_account", "Report_Account", "From_Account")
 """Where a body most likely names whom it is about, best first."""
 ROOM_FIELDS = ("RoomId", "room_id")
 """A room stands in an object about it, e.g. `RoomInfo` or `EventInfo`, where who did something stands beside that."""
-
-_pack = msgspec.msgpack.Encoder().encode
-
-
-def event_id(values: tuple[Any, ...]) -> str:
-    """The id of the event that has these values and no other has, as 32 hexadecimal digits."""
-    # MessagePack puts the length in front of each value: ("ab", "c") and ("a", "bc") must differ.
-    return hashlib.blake2b(_pack(values), digest_size=16).hexdigest()
 
 
 def hides_identity(entry: registry.Entry, data: Data, values: Sequence[Any]) -> bool:

@@ -9,12 +9,11 @@ from typing import Any, Self
 import msgspec
 
 from bridge.events import Event, registry
-from bridge.journal.record import BATCH_OVERHEAD_BYTES, EVENT_CONTENT_TYPE, Record
-from bridge.normalize.attributes import attribute, is_subject, platform
+from bridge.events.envelope import EVENT_CONTENT_TYPE, attribute, event_id, is_subject, platform
+from bridge.journal.record import BATCH_OVERHEAD_BYTES, Record
 from bridge.normalize.batches import BatchItem, split_batch
 from bridge.normalize.content import Content, ContentReader, command_in
 from bridge.normalize.drift import Drift
-from bridge.normalize.identity import event_id
 from bridge.normalize.received import Received
 from bridge.normalize.redaction import FieldFilter
 from bridge.normalize.repair import UnreadableError

@@ -1,4 +1,4 @@
-"""What the second step is given, and what all events have."""
+"""What the second step is given."""
 
 from __future__ import annotations
 

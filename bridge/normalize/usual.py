@@ -15,12 +15,12 @@ from typing import Any, NamedTuple
 import msgspec
 
 from bridge.events import Data, Event, registry
+from bridge.events.envelope import EVENT_CONTENT_TYPE, MAX_ATTRIBUTE_CHARS, event_id, platform
 from bridge.events.getters import Identity
 from bridge.events.strict import Body
-from bridge.journal.record import EVENT_CONTENT_TYPE, Record
-from bridge.normalize.attributes import MAX_ATTRIBUTE_CHARS, SECONDS_BELOW, TIME_MS_BELOW, platform
+from bridge.journal.record import Record
+from bridge.normalize.attributes import SECONDS_BELOW, TIME_MS_BELOW
 from bridge.normalize.bounds import SMALL_BYTES
-from bridge.normalize.identity import event_id
 from bridge.normalize.received import Received
 from bridge.normalize.repair import is_plain
 from common.timestamps import rfc3339

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from typing import ClassVar
 
@@ -10,6 +9,7 @@ from pydantic import Field, field_validator
 
 from bridge.events import names
 from bridge.events.base import SCHEMA_BASE
+from bridge.events.envelope import check_schema_base
 from common.settings import SettingsGroup
 
 
@@ -34,33 +34,18 @@ class EventSettings(SettingsGroup):
     @field_validator("schema_base")
     @classmethod
     def _check_schema_base(cls, base: str) -> str:
-        if not re.fullmatch(r"[A-Za-z][A-Za-z0-9+.-]*:[!#$%&'()*+,./0-9:;=?@A-Z_a-z~\[\]-]*[/:#=]", base):
-            raise ValueError(
-                f"{base!r} is no beginning of a URI: write a scheme, and end with what stands before a name,"
-                " as in https://example.org/schemas/"
-            )
-        return base
+        return check_schema_base(base)
 
     @field_validator("drop_fields")
     @classmethod
-    def _check_drop_fields(cls, names: str) -> str:
-        for name in _names_in(names):
-            if not re.fullmatch(r"[A-Za-z0-9_]+", name):
-                raise ValueError(
-                    f"{name!r} is no name of a field: write the platform's names with commas between, without quotes,"
-                    " brackets and paths, as in MsgBody,CloudCustomData"
-                )
-        return names
+    def _check_drop_fields(cls, text: str) -> str:
+        return names.check_list(text)
 
     def remarks(self) -> Iterator[str]:
         """What is set and may not do what is meant."""
         yield from super().remarks()
-        for name in _names_in(self.drop_fields):
+        for name in names.names_in(self.drop_fields):
             if not names.is_field(name):
                 nearest = names.nearest_field(name)
                 meant = f"is {nearest} meant?" if nearest else "it is dropped where it comes nevertheless."
                 yield f"BRIDGE_DROP_FIELDS: {name} is a field of no documented callback; {meant}"
-
-
-def _names_in(text: str) -> list[str]:
-    return [name.strip() for name in text.split(",") if name.strip()]

@@ -9,7 +9,7 @@ import pytest
 
 from bridge.contract.examples import EVENT_TIME_MS, documented_bodies, made_body
 from bridge.events import registry
-from bridge.normalize.identity import event_id
+from bridge.events.envelope import event_id
 from bridge.normalize.received import Received
 from bridge.query import parse_query
 from tests.support.callbacks import RECALLED, SENT, sample
