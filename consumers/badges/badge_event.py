@@ -17,6 +17,10 @@ from consumers.event_type import leading_type
 MAX_AHEAD = timedelta(minutes=5)
 """An event whose time is later than its receipt by more has a wrong clock behind it."""
 
+BACKFILLED_SLACK_MS = 10_000
+"""How much later than the second of its message a callback may have come that was not there. A count that is older than
+that may be one from before the message. To take a newer one for such costs a call of `reconcile`, no more."""
+
 _RECALLED, _SENT = MessageRecalled.callback.type, MessageSent.callback.type
 _READ, _ALL_READ = ConversationRead.callback.type, AllConversationsRead.callback.type
 _TYPES = frozenset({_RECALLED, _SENT, _READ, _ALL_READ})
@@ -45,6 +49,7 @@ class BadgeEvent(msgspec.Struct, gc=False):
     time: _Instant
     receivedtime: _Instant
     data: _Data
+    backfilled: bool | None = None
 
     @property
     def owner(self) -> Owner:
@@ -111,7 +116,8 @@ def collect(event: BadgeEvent, events: dict[Owner, Events]) -> None:
     """Add an event to those of its badge in `events`, in the form that `BadgeStore.update` takes.
 
     An event that can change no badge is left out: one about somebody else than its subject, one of a message that was
-    not delivered, one with a negative count, which is the platform's sign for a failed delivery.
+    not delivered, one with a negative count, which is the platform's sign for a failed delivery. One of the platform's
+    archive has no count: it makes the badge stale, unless a newer event has one.
     """
     data = event.data
     kind = event.type
@@ -131,8 +137,11 @@ def collect(event: BadgeEvent, events: dict[Owner, Events]) -> None:
     of_owner = events.get(owner)
     if of_owner is None:
         of_owner = events[owner] = []
+    time_ms = unix_ms(received if by_receipt else time)
+    if event.backfilled and not by_receipt:
+        time_ms += BACKFILLED_SLACK_MS
     of_owner += (
-        unix_ms(received if by_receipt else time),
+        time_ms,
         event.id,
         NO_COUNT if unread is None or unread > MAX_COUNT else unread,
         by_receipt,
