@@ -80,10 +80,34 @@ AUDIT_SILENT = OwnMetric(
     "audit_silent_processes", "gauge", "Ingress processes that state nothing any more, and have not ended."
 )
 AUDIT_ACTIVE = OwnMetric("audit_active", "gauge", "1 where this process keeps the ledger, 0 where it stands by.")
+BACKFILL_MESSAGES = OwnMetric(
+    "backfill_messages",
+    "counter",
+    "Messages of the platform's archive that were compared with the topic: on it, a dead letter, an earlier line again,"
+    " or missing; those of the missing ones that were published.",
+    ("app", "chat", "outcome"),
+    known=("there", "dead_letters", "repeated", "missing", "published"),
+)
+BACKFILL_MISSING = OwnMetric(
+    "backfill_missing_messages",
+    "gauge",
+    "Messages of the hours compared so far that are not on the topic, and were not published.",
+    ("app", "chat"),
+)
+BACKFILL_COMPLETE_UNTIL = OwnMetric(
+    "backfill_complete_until_timestamp_seconds",
+    "gauge",
+    "All messages that the platform sent before this time are on the topic, Unix seconds.",
+    ("app", "chat"),
+)
+BACKFILL_BAD_LINES = OwnMetric(
+    "backfill_bad_lines", "counter", "Lines of the archive that are no message.", ("app", "chat")
+)
 OWN_METRICS = (
     *(BADGES_LOST, FORWARD_WITHOUT_ORIGINAL, FORWARD_POSTS, RECONCILE_CALLS, RECONCILED_BADGES),
     *(STALE_BADGES, RECONCILE_BREAKER_OPEN),
     *(AUDIT_RECORDS, AUDIT_DUPLICATES, AUDIT_GONE_RECORDS, AUDIT_COMPLETE_SECONDS, AUDIT_SILENT, AUDIT_ACTIVE),
+    *(BACKFILL_MESSAGES, BACKFILL_MISSING, BACKFILL_COMPLETE_UNTIL, BACKFILL_BAD_LINES),
 )
 
 

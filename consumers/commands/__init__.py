@@ -23,6 +23,10 @@ COMMANDS = {
         "Tell whether all is on the topics that the ingress processes have acknowledged.",
     ),
     "badge": LazyCommand("consumers.commands.badge:app", "Look at badges, and make them anew."),
+    "backfill": LazyCommand(
+        "consumers.commands.backfill:backfill",
+        "Publish the messages of the platform's archive of which no event is on the topic.",
+    ),
     "dlq": LazyCommand(
         "consumers.commands.dlq:app", "Look at dead letters, give them to their worker again, or mark them as done."
     ),

@@ -13,6 +13,7 @@ from common.topic import Topic
 from consumers.settings.admin import AdminSettings
 from consumers.settings.archive import ArchiveSettings
 from consumers.settings.audit import LedgerSettings
+from consumers.settings.backfill import BackfillSettings
 from consumers.settings.forward import ForwardSettings
 from consumers.settings.group import MembershipSettings
 from consumers.settings.handling import HandlingSettings
@@ -30,6 +31,7 @@ class ConsumersSettings(
     HandlingSettings,
     ReconcileSettings,
     ArchiveSettings,
+    BackfillSettings,
     ForwardSettings,
     LedgerSettings,
     Settings,

@@ -1,0 +1,138 @@
+"""Reads a topic from a time on to where it ends now, and again from there: each record once."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncGenerator, Callable, Sequence
+
+from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from aiokafka.errors import KafkaError
+
+from common.kafka.clients import MakeClientArguments
+from common.kafka.consumer import partitions_by_topic, stop_consumer
+
+ReportTail = Callable[[int, int], None]
+"""Told how many offsets were read, of how many."""
+
+_ANSWER_S = 20.0
+_FETCH_MS = 300
+_FETCH_WAIT_MS = 25
+
+
+class TopicTail:
+    """What a topic holds from a time on. Where it was read to is kept, so after an outage it goes on.
+
+    A record that carries an earlier time than that, and lies behind one that carries a later, is read too: what the
+    ingress had to keep while Kafka was away comes late, with the time at which it was received.
+
+    Args:
+        make_arguments: makes the arguments of a client, for each connection anew.
+        topic: its name. One that does not exist holds nothing: see `exists`.
+        from_ms: the time, Unix milliseconds: from the first record on that carries it or a later one.
+        max_fetch_bytes: how much is fetched of a partition at a time.
+        report: told as the reading proceeds.
+    """
+
+    def __init__(
+        self,
+        make_arguments: MakeClientArguments,
+        topic: str,
+        *,
+        from_ms: int,
+        max_fetch_bytes: int = 1024 * 1024,
+        report: ReportTail = lambda _read, _total: None,
+    ) -> None:
+        self._make_arguments = make_arguments
+        self._topic = topic
+        self._from_ms = from_ms
+        self._max_fetch_bytes = max_fetch_bytes
+        self._report = report
+        self._positions: dict[TopicPartition, int] = {}
+        self._consumer: AIOKafkaConsumer | None = None
+        self._unread_first: dict[TopicPartition, int] = {}
+        """Partition → where it begins, of those that have lost their oldest records and are read from there."""
+        self.exists = False
+        self.kept_since_ms: int | None = None
+        """The topic may have held older records than this that are deleted by now; None where that cannot matter."""
+
+    async def batches(self) -> AsyncGenerator[Sequence[ConsumerRecord], None]:
+        """What came since the last time, up to now: the records of one partition after the other, in order.
+
+        Raises:
+            KafkaError, OSError, TimeoutError: Kafka cannot be read. Called again it goes on from there.
+        """
+        try:
+            consumer = await self._connected()
+            async with asyncio.timeout(_ANSWER_S):
+                ends = await self._ends(consumer)
+            total = sum(max(0, end - self._positions[one]) for one, end in ends.items())
+            read = 0
+            for partition, end in ends.items():
+                async with contextlib.aclosing(self._until(consumer, partition, end)) as batches:
+                    async for records, moved in batches:
+                        read += moved
+                        yield records
+                        self._report(read, total)
+        except (KafkaError, OSError, TimeoutError):
+            await self.close()
+            raise
+
+    async def close(self) -> None:
+        """Disconnect."""
+        consumer, self._consumer = self._consumer, None
+        if consumer is not None:
+            await stop_consumer(consumer)
+
+    async def _connected(self) -> AIOKafkaConsumer:
+        if self._consumer is None:
+            consumer = AIOKafkaConsumer(
+                **self._make_arguments(),
+                enable_auto_commit=False,
+                auto_offset_reset="earliest",  # where the oldest records are deleted while they are read
+                max_partition_fetch_bytes=self._max_fetch_bytes,
+                fetch_max_wait_ms=_FETCH_WAIT_MS,
+            )
+            try:
+                async with asyncio.timeout(_ANSWER_S):
+                    await consumer.start()
+            except BaseException:
+                await stop_consumer(consumer)
+                raise
+            self._consumer = consumer
+        return self._consumer
+
+    async def _ends(self, consumer: AIOKafkaConsumer) -> dict[TopicPartition, int]:
+        """Where each partition ends now. Those that are new begin at their time."""
+        partitions = (await partitions_by_topic(consumer)).get(self._topic, [])
+        self.exists = bool(partitions)
+        if not partitions:
+            return {}
+        ends: dict[TopicPartition, int] = await consumer.end_offsets(partitions)
+        if new := [one for one in partitions if one not in self._positions]:
+            places = await consumer.offsets_for_times(dict.fromkeys(new, self._from_ms))
+            begins = await consumer.beginning_offsets(new)
+            for one in new:
+                # None: no record is that late, as far as the broker knew when it was asked; what came since is.
+                place = ends[one] if places[one] is None else places[one].offset
+                self._positions[one] = place
+                if place == begins[one] > 0:
+                    self._unread_first[one] = place
+        return ends
+
+    async def _until(
+        self, consumer: AIOKafkaConsumer, partition: TopicPartition, end: int
+    ) -> AsyncGenerator[tuple[Sequence[ConsumerRecord], int], None]:
+        if self._positions[partition] >= end:
+            return
+        consumer.assign([partition])
+        consumer.seek(partition, self._positions[partition])
+        while (before := self._positions[partition]) < end:
+            fetched = (await consumer.getmany(partition, timeout_ms=_FETCH_MS)).get(partition, ())
+            if fetched and fetched[0].offset >= self._unread_first.get(partition, end):
+                del self._unread_first[partition]
+                self.kept_since_ms = max(self.kept_since_ms or 0, fetched[0].timestamp)
+            # Not the offset of the last record: compaction and transactions leave gaps, also at the end.
+            after = await consumer.position(partition)
+            yield fetched, after - before
+            self._positions[partition] = after

@@ -1,0 +1,77 @@
+"""Which hours a watch has still to compare, kept over its restarts."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+
+import msgspec
+
+from consumers.archive.hour import Hour
+from consumers.archive.message import ArchivedChat
+from consumers.backfill.hour_count import HourCount
+
+FILE_NAME = "watch.json"
+
+
+class WatchedChat(msgspec.Struct):
+    """The messages of a kind of an app."""
+
+    app: str
+    chat: ArchivedChat
+    next: str
+    """Name of the first hour that was never looked at."""
+    pending: list[str] = []
+    """Names of hours before it that are not settled: their file is not made yet, or something is missing."""
+    missing: dict[str, int] = {}
+    """Name of such an hour → messages that were missing when it was compared last, and are not published."""
+
+    def due(self, now: datetime) -> list[Hour]:
+        """The hours that are over and not settled, in order."""
+        hours = [Hour.parse(name) for name in self.pending]
+        hour = Hour.parse(self.next)
+        while hour.has_ended(now):
+            hours.append(hour)
+            hour = hour.next()
+        return sorted(hours)
+
+    def note(self, count: HourCount, *, is_over: bool) -> None:
+        """Note what was found of an hour.
+
+        Args:
+            count: of the hour.
+            is_over: whether it need not be looked at again.
+        """
+        following = Hour.parse(count.hour).next().name
+        self.next = max(self.next, following)
+        pending = set(self.pending)
+        (pending.discard if is_over else pending.add)(count.hour)
+        self.pending = sorted(pending)
+        self.missing.pop(count.hour, None)
+        if count.still_missing and not is_over:
+            self.missing[count.hour] = count.still_missing
+
+    @property
+    def complete_until(self) -> Hour:
+        """All messages before this hour are on the topic."""
+        return Hour.parse(min([self.next, *self.pending]))
+
+
+def load_watched(folder: Path) -> list[WatchedChat]:
+    """What was kept; nothing where there is none, or it cannot be read."""
+    try:
+        return msgspec.json.decode((folder / FILE_NAME).read_bytes(), type=list[WatchedChat])
+    except (OSError, msgspec.DecodeError):
+        return []
+
+
+def save_watched(folder: Path, watched: list[WatchedChat]) -> None:
+    """Keep it.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    new = folder / f"{FILE_NAME}.new"
+    new.write_bytes(msgspec.json.encode(watched))
+    new.replace(folder / FILE_NAME)
