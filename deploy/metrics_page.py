@@ -49,7 +49,7 @@ def metrics_page() -> str:
             "\n## Every worker\n",
             *_table(worker.declarations, has_totals=False),
             "\n## Some workers besides\n",
-            "Of `badges`, `forward`, `reconcile`; [your own](workers.md) have what they make with `context.metrics`.\n",
+            "Of the workers of this package; [your own](workers.md) have what they make with `context.metrics`.\n",
             *_table(own, has_totals=False),
             "",
         ]

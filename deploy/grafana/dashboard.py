@@ -272,6 +272,11 @@ ROWS: Sequence[tuple[str, Sequence[Graph]]] = (
             ),
             Graph("Stale badges", "short", [Series("max by (app) (consumers_stale_badges)", "app {{app}}")]),
             Graph(
+                "Messages sent and not here",
+                "short",
+                [Series("max by (app, chat) (consumers_backfill_missing_messages)", "app {{app}}, {{chat}}")],
+            ),
+            Graph(
                 "Waits, or has stopped",
                 "none",
                 [
