@@ -158,7 +158,7 @@ async def comparing(
         WorkerRefusedError: the topic does not exist, or the work folder cannot be used.
     """
     folder = settings.archive_dir
-    own = Producer(settings.kafka_client) if producer is None else None
+    own = Producer(settings.kafka_client)  # It connects at its first use.
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with KnownMessages(folder) as known:
@@ -168,7 +168,7 @@ async def comparing(
                 publisher = None
                 if order.publish:
                     publisher = BackfillPublisher(
-                        own or producer,  # type: ignore[arg-type] # one of the two
+                        own if producer is None else producer,
                         settings.topic,
                         events_per_s=settings.backfill_events_per_s,
                         waits_for=waits_for,
@@ -187,6 +187,5 @@ async def comparing(
             "CONSUMERS_ARCHIVE_DIR to another one"
         ) from error
     finally:
-        if own is not None:
-            with contextlib.suppress(Exception):
-                await asyncio.shield(own.stop())
+        with contextlib.suppress(Exception):
+            await asyncio.shield(own.stop())

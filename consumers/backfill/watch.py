@@ -44,7 +44,7 @@ log = logging.getLogger(__name__)
 NAME = "backfill"
 
 COMPARED_AGAIN_S = 3600.0
-"""An hour in which something is missing is a download each time."""
+"""An hour in which something is missing, or whose file is wrong, is a download each time."""
 
 
 class BackfillWatch:
@@ -73,7 +73,8 @@ class BackfillWatch:
         self._waiting = WaitStatus(self._metrics.waiting.set)
         self._producer = Producer(settings.kafka_client)
         self._apps = settings.im_apps
-        self._compared_at: dict[tuple[str, str, str], float] = {}
+        self._not_before: dict[tuple[str, str, str], float] = {}
+        """App, chat and hour → when it is compared again, of the monotonic clock."""
         self._told: dict[tuple[str, str, str], str] = {}
         self._last: HourCount | None = None
         self._problem = ""
@@ -136,17 +137,15 @@ class BackfillWatch:
                 await self._compare(comparison, self._watched[number], hour)
 
     def _is_due(self, watched: WatchedChat, hour: Hour) -> bool:
-        if hour.name not in watched.missing:
-            return True
-        compared_at = self._compared_at.get((watched.app, watched.chat, hour.name), -COMPARED_AGAIN_S)
-        return time.monotonic() - compared_at >= COMPARED_AGAIN_S
+        return time.monotonic() >= self._not_before.get((watched.app, watched.chat, hour.name), 0.0)
 
     async def _compare(self, comparison: HourComparison, watched: WatchedChat, hour: Hour) -> None:
         async with open_archive(self._settings, watched.app, lambda: self._app(watched.app)) as archive:
             count = await comparison.compare(archive, watched.app, watched.chat, hour)
         if count.state == "disk":
             raise WorkerRefusedError(count.problem)
-        self._compared_at[watched.app, watched.chat, hour.name] = time.monotonic()
+        if count.state in {"compared", "corrupt"}:
+            self._not_before[watched.app, watched.chat, hour.name] = time.monotonic() + COMPARED_AGAIN_S
         is_over = count.state in {"expired", "no_file"} or (count.state == "compared" and not count.still_missing)
         watched.note(count, is_over=is_over)
         save_watched(self._settings.archive_dir, self._watched)

@@ -21,6 +21,7 @@ from consumers.backfill.backfill import BackfillOrder, BackfillProgress, ReportB
 from consumers.backfill.hour_count import HourCount
 from consumers.backfill.watch import BackfillWatch
 from consumers.commands.execution import fail, fail_for_use, quiet_settings, run_to_end
+from consumers.errors import describe
 from consumers.settings import ConsumersSettings
 
 _INTERRUPTED = 130
@@ -50,6 +51,7 @@ def run(
     chats = _chats(chat)
     settings = quiet_settings()
     order = BackfillOrder(window, _apps(apps, settings), chats, not dry_run, despite_retention)
+    _check_certificates(settings)
     done = _run(settings, order)
     if as_json:
         _print_json(done)
@@ -82,6 +84,7 @@ def watch(
     settings = load_settings(ConsumersSettings)
     configure(log_format=settings.log_format, level=settings.log_level)
     diagnosis.watch()
+    _check_certificates(settings)
     run_to_end(BackfillWatch(settings, apps=_apps(apps, settings), chats=chats, since=since, publish=publish).run())
 
 
@@ -152,6 +155,14 @@ def _chats(chat: str | None) -> list[ArchivedChat]:
     if found is None:
         fail_for_use(f"{chat[:40]!r} is no kind of chat: write c2c or group")
     return [found]
+
+
+def _check_certificates(settings: ConsumersSettings) -> None:
+    """See that a Kafka client can be made: else it would be waited for."""
+    try:
+        settings.kafka_client()
+    except OSError as error:
+        fail(f"a certificate of the Kafka connection cannot be read ({describe(error)}): see CONSUMERS_KAFKA_SSL_*")
 
 
 def _apps(apps: Sequence[str], settings: ConsumersSettings) -> list[str]:

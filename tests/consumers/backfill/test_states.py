@@ -1,0 +1,68 @@
+"""What is kept over restarts: of a run that was interrupted, and of a watch."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from consumers.backfill import run_state
+from consumers.backfill.hour_count import HourCount
+from consumers.backfill.run_state import drop_state, load_state, save_state
+from consumers.backfill.watch_state import WatchedChat, load_watched, save_watched
+from tests.consumers.backfill.stand_ins import HOUR
+from tests.support.callbacks import APP_ID
+
+
+def count(**numbers: int) -> HourCount:
+    found = HourCount.of(APP_ID, "c2c", HOUR)
+    for name, number in numbers.items():
+        setattr(found, name, number)
+    return found
+
+
+def test_the_hours_of_an_interrupted_run_are_those_of_its_arguments_alone(tmp_path: Path) -> None:
+    folder = tmp_path / "made"
+    assert load_state(folder, "a run") == []
+    save_state(folder, "a run", [count(archived=5, there=5)])
+    assert load_state(folder, "a run") == [count(archived=5, there=5)]
+    assert load_state(folder, "another run") == []
+    drop_state(folder)
+    assert load_state(folder, "a run") == []
+
+
+def test_what_was_found_long_ago_is_looked_up_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    save_state(tmp_path, "a run", [count()])
+    monkeypatch.setattr(run_state, "KEPT_FOR_S", 0)
+    assert load_state(tmp_path, "a run") == []
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[1]", b"\xff"], ids=["empty", "cut off", "foreign", "no text"])
+def test_a_damaged_file_is_as_none(content: bytes, tmp_path: Path) -> None:
+    (tmp_path / "backfill.json").write_bytes(content)
+    (tmp_path / "watch.json").write_bytes(content)
+    assert load_state(tmp_path, "a run") == []
+    assert load_watched(tmp_path) == []
+
+
+def test_hours_are_due_when_they_are_over_and_until_they_are_settled() -> None:
+    watched = WatchedChat(APP_ID, "c2c", HOUR.name)
+    following = HOUR.next()
+    assert watched.due(HOUR.end - timedelta(seconds=1)) == []
+    assert watched.due(following.end) == [HOUR, following]
+    watched.note(count(), is_over=False)
+    assert watched.due(HOUR.end) == [HOUR], "its file is not made yet"
+    watched.note(HourCount.of(APP_ID, "c2c", following), is_over=True)
+    assert watched.due(following.end) == [HOUR], "later hours do not wait for it"
+    assert watched.complete_until == HOUR
+    watched.note(count(archived=3, missing=3, published=1), is_over=False)
+    assert watched.missing == {HOUR.name: 2}
+    watched.note(count(archived=3, there=3), is_over=True)
+    assert (watched.due(following.end), watched.missing, watched.complete_until) == ([], {}, following.next())
+
+
+def test_a_watch_goes_on_where_it_was(tmp_path: Path) -> None:
+    watched = WatchedChat(APP_ID, "group", HOUR.next().name, [HOUR.name], {HOUR.name: 2})
+    save_watched(tmp_path, [watched])
+    assert load_watched(tmp_path) == [watched]
