@@ -6,7 +6,8 @@ side also has keys of what both have:
 
 | message | its event on the topic has | its line is looked up by |
 | --- | --- | --- |
-| one-to-one | id; MsgKey; the three numbers MsgKey is made of | the same |
+| one-to-one | id; MsgKey; the three numbers MsgKey is made of; without MsgRandom | id; MsgKey; the three numbers |
+| one-to-one, the line has neither MsgKey nor MsgRandom | the same | the weak id; both users, MsgSeq, second |
 | group, the line has Random | id; group, sender, MsgSeq, second, Random | id; the same; the weak id |
 | group, the line has none | id; group, sender, MsgSeq, second | the weak id; the same |
 
@@ -17,6 +18,7 @@ archive holds was sent, perhaps at the second attempt.
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -30,6 +32,7 @@ from consumers.archive.message import ArchivedMessage
 Key = bytes
 
 _KEY_BYTES = 16
+_MSG_KEY = re.compile(r"([0-9]{1,18})_[0-9]{1,18}_([0-9]{1,18})")
 _C2C, _GROUP = c2c.MessageSent.callback, group.MessageSent.callback
 _c2c_identity = identity_getter(c2c.MessageSent)
 _group_identity = identity_getter(group.MessageSent)
@@ -117,6 +120,8 @@ def keys_it_has(sent: SentMessage) -> Iterator[Key]:
     """The keys of a message on the topic, beside its id: all that a line of the archive may know it by."""
     if not sent.is_group:
         yield from _c2c_keys(sent)
+        if (lacking := _without_random(sent)) is not None:
+            yield lacking
         return
     for topic_id in dict.fromkeys(("", sent.topic_id or "")):
         yield _group_key(sent, topic_id, None)
@@ -126,10 +131,12 @@ def keys_it_has(sent: SentMessage) -> Iterator[Key]:
 
 def keys_to_look_up(sent: SentMessage) -> Iterator[Key]:
     """The keys by which a line of the archive is looked up, beside the id of its event."""
-    if not sent.is_group:
-        yield from _c2c_keys(sent)
-    else:
+    if sent.is_group:
         yield _group_key(sent, sent.topic_id or "", sent.random)
+    elif sent.msg_key or sent.random is not None:
+        yield from _c2c_keys(sent)
+    elif (lacking := _without_random(sent)) is not None:
+        yield lacking
 
 
 def _c2c_keys(sent: SentMessage) -> Iterator[Key]:
@@ -140,6 +147,16 @@ def _c2c_keys(sent: SentMessage) -> Iterator[Key]:
         numbers = f"{sent.seq}_{sent.random}_{sent.time_s}"
         if numbers != sent.msg_key:
             yield _key("c2c", *people, numbers)
+
+
+def _without_random(sent: SentMessage) -> Key | None:
+    """The key by which a line without MsgRandom is looked up."""
+    seq, time_s = sent.seq, sent.time_s
+    if (seq is None or time_s is None) and sent.msg_key and (parts := _MSG_KEY.fullmatch(sent.msg_key)):
+        seq, time_s = int(parts[1]), int(parts[2])
+    if seq is None or time_s is None:
+        return None
+    return _key("c2c", sent.app_id, sent.from_account, sent.to, seq, time_s)
 
 
 def _group_key(sent: SentMessage, topic_id: str, random: int | None) -> Key:

@@ -132,6 +132,20 @@ async def test_another_message_is_not_it(index: Index, changes: dict[str, Any]) 
     assert numbers(await compare(index, Archive([c2c_line(1)]))) == {"archived": 1, "missing": 1}
 
 
+@pytest.mark.parametrize("changes", [{}, {"MsgSeq": None, "MsgRandom": None, "MsgTime": None}], ids=str)
+async def test_a_one_to_one_line_without_random_is_known_by_what_it_has(index: Index, changes: dict[str, Any]) -> None:
+    lines = [c2c_line(number) for number in (1, 2)]
+    index.add([callback_event(lines[0], **changes)])
+    for line in lines:
+        del line["MsgRandom"]
+    topic = PublishedTopic()
+    count = await compare(index, Archive(lines), topic=topic)
+    assert numbers(count) == {"archived": 2, "there": 1, "missing": 1, "published": 1}
+    assert [event["weakidentity"] for event in topic.events] == [True]
+    index.add(record.value for record in topic.records)
+    assert (await compare(index, Archive(lines), topic=topic)).there == 2
+
+
 async def test_a_delivery_that_failed_does_not_stand_for_the_message_that_was_sent_at_last(index: Index) -> None:
     line = c2c_line(1)
     index.add([callback_event(line, SendMsgResult=20006, UnreadMsgNum=-1)])
