@@ -4,7 +4,8 @@ What they lack, beside the bridge, as do the servers in Go and Rust (`bench/peer
 nothing is answered in time, and what waits is lost with the process), a reply deadline, the order of a user's events
 after a retry, dead letters, lax reading of damaged bodies (numbers as text, times in seconds, fields that nobody
 documents), all commands but three of one-to-one messages, several apps and tokens, limits of memory and of requests in
-flight, healing of a broken producer, metrics. Their events of sound bodies are the bridge's: see `bench.check`.
+flight, healing of a broken producer, numbers by which a loss is
+found, metrics. Their events of sound bodies are the bridge's: see `bench.check`.
 """
 
 from __future__ import annotations
