@@ -33,12 +33,14 @@ _OWN_FOLDERS = tuple(f"{Path(__file__).parent.with_name(name)}/" for name in ("b
 # Redis answers a command with these while it starts, fails over, is full, or is not set up yet.
 _PASSING_CODES = frozenset(
     {
+        "ASK",
         "BUSY",
         "CLUSTERDOWN",
         "EXECABORT",
         "LOADING",
         "MASTERDOWN",
         "MISCONF",
+        "MOVED",
         "NOAUTH",
         "NOPERM",
         "NOREPLICAS",

@@ -52,7 +52,7 @@ async def rebuild(settings: ConsumersSettings, report: ReportRebuild) -> Rebuild
 
     Raises:
         RetryLater: Kafka or Redis is away at the start. Later it waits for them.
-        WorkerRefusedError: the topic does not exist, or Redis is a cluster.
+        WorkerRefusedError: the topic does not exist, or Redis runs no scripts.
         TopicsMissingError: the topic of badges does not exist and we may not create it.
         ForeignKeyError: what is stored is no badge.
     """
@@ -82,7 +82,7 @@ async def rebuild(settings: ConsumersSettings, report: ReportRebuild) -> Rebuild
                 raise WorkerRefusedError(
                     f"the topic {settings.topic} does not exist: set CONSUMERS_TOPIC to the topic of the events"
                 )
-            before = badges.state
+            before = await badges.losses()
             await _replay(reader, badges, settings.batch_max_events, progress, report)
             await retry_and_report(lambda: badges.end_rebuild(before), progress, report)
     finally:

@@ -4,8 +4,12 @@ Commands and scripts are ours, and so are their arguments. So whatever the serve
 is trouble with Redis and passes: RetryLater. Only one fault is an event's own: the key of its badge holds something
 else. That is looked up, not taken from the words of the error.
 
-After each answer that is an error the connections are given up. The next attempt looks up the host's name, reads
-CONSUMERS_REDIS_URL_FILE, and connects: a server that was demoted, or a password that was replaced, costs one attempt.
+After each answer that is an error the connections are given up. The next attempt looks up the host's name, asks the
+Sentinels or the cluster for its nodes, reads CONSUMERS_REDIS_URL_FILE, and connects: a server that was demoted, or a
+password that was replaced, costs one attempt.
+
+What answers at the address is found out before the first command: a single server, a cluster, or a proxy before one,
+which looks like a single server and takes keys of one slot at a time only.
 """
 
 from __future__ import annotations
@@ -16,27 +20,37 @@ import hashlib
 import logging
 import re
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import redis.exceptions
-from redis.asyncio import Redis
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
-
-from consumers.badges.redis_packing import pack_fast
-from consumers.errors import RetryLater, WorkerRefusedError, describe, redis_code
+from common.redis_url import parse_redis_url
+from consumers.badges.redis_clients import Client, close_client, make_client
+from consumers.errors import RetryLater, WorkerRefusedError, describe, is_passing, redis_code
 from consumers.settings import ConsumersSettings
 
 T = TypeVar("T")
 Key = bytes | str
-RedisCommand = Callable[[Redis], Awaitable[T]]
+RedisCommand = Callable[[Client], Awaitable[T]]
+ServerKind = Literal["single", "cluster", "proxy"]
+"""`proxy`: before a cluster, whose commands it hides."""
+ScriptCall = tuple[Sequence[Key], Sequence[Any]]
+"""Keys and arguments."""
 
 log = logging.getLogger(__name__)
 
 _OF_A_CLUSTER = re.compile(r"\bslots?\b|\bcluster\b(?! connections)", re.IGNORECASE)
 """In the words of servers, and of proxies before them, that take commands on keys of one slot only."""
+_IS_NO_CLUSTER = re.compile(r"Cluster mode is not enabled|cluster support disabled|unknown command", re.IGNORECASE)
 _CLUSTER_CODES = frozenset({"ASK", "CLUSTERDOWN", "CROSSSLOT", "MOVED"})
+_PROBE = "redis.call('EXISTS', KEYS[1]) return redis.call('EXISTS', KEYS[2])"
+_PROBED_KEYS = ("im:badge:0:probe-1", "im:badge:1:probe-2")
+"""Of no user, and in different slots of a cluster."""
+_MAX_PIPELINED = 1000
 _ADVICE = {
+    "ASK": "slots of the cluster are being moved",
+    "CLUSTERDOWN": "the cluster has no primary for some of its slots",
+    "MOVED": "slots of the cluster are being moved",
+    "TRYAGAIN": "slots of the cluster are being moved",
     "LOADING": "it is loading its data",
     "MASTERDOWN": "it is a replica that has lost its primary",
     "MISCONF": "it cannot save to its disk and so takes no writes: see its log",
@@ -64,12 +78,41 @@ class LuaScript:
         self._text = text
         self._sha = hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
 
-    async def run(self, client: Redis, keys: Sequence[Key], arguments: Sequence[Any]) -> Any:
-        """What it returns for these keys and arguments."""
+    async def run(self, client: Client, keys: Sequence[Key], arguments: Sequence[Any]) -> Any:
+        """What it returns for these keys, which are of one slot, and arguments."""
         try:
             return await client.evalsha(self._sha, len(keys), *keys, *arguments)
         except redis.exceptions.NoScriptError:
             return await client.eval(self._text, len(keys), *keys, *arguments)
+
+    async def run_all(self, client: Client, calls: Sequence[ScriptCall]) -> list[Any]:
+        """What it returns for each call, all sent to their servers at once.
+
+        Raises:
+            redis.exceptions.RedisError: the first error; the other calls may have been done.
+        """
+        if len(calls) == 1:
+            return [await self.run(client, *calls[0])]
+        replies: list[Any] = []
+        for start in range(0, len(calls), _MAX_PIPELINED):
+            replies += await _pipelined(client, "EVALSHA", self._sha, calls[start : start + _MAX_PIPELINED])
+        unknown = [at for at, reply in enumerate(replies) if isinstance(reply, redis.exceptions.NoScriptError)]
+        if unknown:
+            again = await _pipelined(client, "EVAL", self._text, [calls[at] for at in unknown])
+            for at, reply in zip(unknown, again, strict=True):
+                replies[at] = reply
+        for reply in replies:
+            if isinstance(reply, Exception):
+                raise reply
+        return replies
+
+
+async def _pipelined(client: Client, name: str, script: str, calls: Sequence[ScriptCall]) -> list[Any]:
+    async with client.pipeline(transaction=False) as pipeline:
+        for keys, arguments in calls:
+            pipeline.execute_command(name, script, len(keys), *keys, *arguments)
+        replies: list[Any] = await pipeline.execute(raise_on_error=False)
+        return replies
 
 
 class RedisConnection:
@@ -80,7 +123,18 @@ class RedisConnection:
 
     def __init__(self, settings: ConsumersSettings) -> None:
         self._settings = settings
+        self._kind: ServerKind | None = None
         self._lease = self._connect()
+
+    async def kind(self) -> ServerKind:
+        """What answers at the address, found out once.
+
+        Raises:
+            redis.exceptions.RedisError, OSError: it cannot be found out now.
+        """
+        if self._kind is None:
+            self._kind = await self._find_kind()
+        return self._kind
 
     @property
     def shown_url(self) -> str:
@@ -118,13 +172,22 @@ class RedisConnection:
         Raises:
             redis.exceptions.RedisError, OSError: Redis cannot do it.
         """
+        await self.kind()
+        return await self._attempt(command)
+
+    async def _attempt(self, command: RedisCommand[T]) -> T:
         lease = self._lease
         lease.users += 1
         try:
             return await _cancellable(command(lease.client))
+        except redis.exceptions.RedisClusterException as error:
+            self._renew(lease)
+            raise redis.exceptions.ConnectionError(str(error)) from error
         except (redis.exceptions.RedisError, OSError) as error:
             if redis_code(error) != "WRONGTYPE":
                 self._renew(lease)
+            if is_of_cluster(error) and self._kind == "single":
+                self._kind = None  # Another kind of server has taken its place.
             raise
         finally:
             lease.users -= 1
@@ -138,29 +201,72 @@ class RedisConnection:
     def away(self, error: Exception) -> RetryLater:
         """What to raise for an error of Redis."""
         code = redis_code(error)
-        if is_of_cluster(error):
-            return RetryLater(str(self.cluster_error()))
         if advice := _ADVICE.get(code):
             return RetryLater(f"Redis at {self.shown_url} cannot be used: {advice} ({code})")
         return RetryLater(f"Redis at {self.shown_url} cannot be used ({describe(error)})")
 
-    def cluster_error(self) -> WorkerRefusedError:
-        """Says that it must be another Redis."""
-        return WorkerRefusedError(
-            f"Redis at {self.shown_url} is a cluster, maybe behind a proxy. Badges of many users are updated in one "
-            "step, so give CONSUMERS_REDIS_URL the address of a single Redis or Valkey, without cluster mode"
-        )
+    async def _find_kind(self) -> ServerKind:
+        if self._address.topology == "cluster":
+            await self._see_cluster()
+            return "cluster"
+        information = await self.information()
+        if not (information.get("cluster_enabled") or information.get("redis_mode") == "cluster"):
+            try:
+                await self._attempt(lambda client: client.eval(_PROBE, len(_PROBED_KEYS), *_PROBED_KEYS))
+            except redis.exceptions.ResponseError as error:
+                if not is_of_cluster(error):
+                    return self._unless_passing(error, "single")
+            else:
+                return "single"
+        try:
+            slots = await self._attempt(lambda client: client.execute_command("CLUSTER SLOTS"))
+        except redis.exceptions.ResponseError as error:
+            return self._unless_passing(error, "proxy")
+        if not slots or not self._address.nodes or self._address.topology == "sentinel":
+            return "proxy"
+        self._kind = "cluster"
+        before = self._lease
+        self._renew(before)
+        if not before.users:
+            await before.close()
+        return "cluster"
+
+    async def _see_cluster(self) -> None:
+        try:
+            await self._attempt(lambda client: client.execute_command("CLUSTER SLOTS", target_nodes="random"))
+        except redis.exceptions.RedisError as error:
+            if _IS_NO_CLUSTER.search(str(error)):
+                raise WorkerRefusedError(
+                    f"Redis at {self.shown_url} is no cluster ({describe(error)}): give CONSUMERS_REDIS_URL the "
+                    "address redis://host:port of a single server, or of a proxy before a cluster"
+                ) from error
+            raise
+
+    @staticmethod
+    def _unless_passing(error: redis.exceptions.ResponseError, kind: ServerKind) -> ServerKind:
+        if is_passing(error):
+            raise error
+        return kind
+
+    async def information(self) -> dict[str, Any]:
+        """What INFO says of the server; nothing where it may not be asked for, as behind some proxies, nor of a cluster.
+
+        Raises:
+            redis.exceptions.RedisError, OSError: it cannot be asked.
+        """
+        try:
+            told = await self._attempt(lambda client: client.execute_command("INFO"))
+        except redis.exceptions.ResponseError as error:
+            if redis_code(error) in {"", "NOPERM"}:
+                return {}
+            raise
+        return dict(told)
 
     def _connect(self) -> _ClientLease:
         settings = self._settings.latest()
-        client = Redis.from_url(
-            settings.redis_url.get_secret_value(),
-            socket_timeout=settings.redis_timeout_s,
-            socket_connect_timeout=settings.redis_timeout_s,
-            retry=Retry(NoBackoff(), 1),  # a connection that an idle time-out or a restart has closed
-        )
-        pack_fast(client)
-        return _ClientLease(client)
+        self._address = parse_redis_url(settings.redis_url.get_secret_value())
+        as_cluster = self._address.topology == "cluster" or self._kind == "cluster"
+        return _ClientLease(make_client(self._address, as_cluster=as_cluster, timeout_s=settings.redis_timeout_s))
 
     def _renew(self, lease: _ClientLease) -> None:
         if lease is self._lease:
@@ -170,7 +276,7 @@ class RedisConnection:
     async def _blame(self, badges: Sequence[Key], others: Sequence[Key]) -> RetryLater | ForeignKeyError:
         """Whose fault it is that a key is of the wrong type: an event's where it is that of its badge alone."""
 
-        async def types(client: Redis) -> list[bytes]:
+        async def types(client: Client) -> list[bytes]:
             async with client.pipeline(transaction=False) as pipeline:
                 for key in (*badges, *others):
                     pipeline.type(key)
@@ -182,7 +288,7 @@ class RedisConnection:
             return self.away(error)
         of_badges, of_others = found[: len(badges)], found[len(badges) :]
         for key, kind in zip(badges, of_badges, strict=True):
-            if kind not in {"none", "hash"}:
+            if kind not in {"none", "hash", "string"}:
                 return ForeignKeyError(
                     f"the key {_text(key)} in Redis at {self.shown_url} holds a {kind} where a badge should be: "
                     "delete that key"
@@ -197,14 +303,14 @@ class RedisConnection:
 class _ClientLease:
     """A client and how many commands use it; closed when it is over and the last of them has ended."""
 
-    def __init__(self, client: Redis) -> None:
+    def __init__(self, client: Client) -> None:
         self.client = client
         self.users = 0
         self.is_over = False
 
     async def close(self) -> None:
-        with contextlib.suppress(redis.exceptions.RedisError, OSError):
-            await self.client.aclose()
+        with contextlib.suppress(redis.exceptions.RedisError, redis.exceptions.RedisClusterException, OSError):
+            await close_client(self.client)
 
 
 async def _cancellable(work: Awaitable[T]) -> T:

@@ -1,24 +1,32 @@
-"""The badges in Redis: one hash `im:badge:{app_id}:{account}` each. `badges.lua` has its fields and the rule."""
+"""The badges in Redis: one key `im:badge:{app_id}:{account}` each. `badge_layout.lua` has their form, `badges.lua` the rule.
+
+Badges that are updated in one step must share a slot where Redis is a cluster, also with what is noted of them together,
+their state. So there is one step for each slot then, and a state for each slot; a single server has one of both. What
+is noted besides, the apps and the sets of stale badges, is written in a second step. A crash between the two is healed
+by the events, which come again.
+"""
 
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping, Sequence
-from importlib.resources import files
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from itertools import chain
 from typing import Any, Literal
 
 import msgspec
 import redis.exceptions
 
 from common.timestamps import rfc3339
-from consumers.badges.redis_connection import (
-    ForeignKeyError,
-    LuaScript,
-    RedisConnection,
-    is_of_cluster,
-)
-from consumers.errors import WorkerRefusedError, describe, is_passing, redis_code
+from consumers.badges.owner import Owner
+from consumers.badges.redis_clients import Client
+from consumers.badges.redis_connection import ForeignKeyError, Key, RedisConnection, ScriptCall, ServerKind
+from consumers.badges.scripts import badge_script, script
+from consumers.badges.slots import SLOTS, slot_of, tag_of
+from consumers.badges.stale_sets import StaleSets
+from consumers.errors import WorkerRefusedError, describe, is_passing
 from consumers.settings import ConsumersSettings
+
+__all__ = ["NO_COUNT", "WHOLE", "Badge", "BadgeStore", "Events", "Owner", "Slot", "StoreState", "UpdateMode", "badge_key", "owner_of"]
 
 REMEMBERED_IDS = 16
 """How many events without a time of their own a badge knows again."""
@@ -28,18 +36,9 @@ NO_COUNT = -1
 
 _APPS_KEY = "im:badges:apps"
 _STATE_KEY = "im:badges:state"
-
-
-class Owner(msgspec.Struct, frozen=True, gc=False, cache_hash=True):
-    """Whose badge."""
-
-    app_id: str
-    account: str
-
-    @property
-    def key(self) -> str:
-        """`{app_id}:{account}`: the Kafka key; in Redis behind `im:badge:`."""
-        return f"{self.app_id}:{self.account}"
+_KEY_PREFIX = "im:badge:"
+_BEGUN_KEY = "im:badges:begun"
+"""Of a cluster: says that each slot has its state."""
 
 
 class Badge(msgspec.Struct, frozen=True, gc=False):
@@ -65,15 +64,17 @@ Events = list[int | str | bool]
 
 
 class StoreState(msgspec.Struct, frozen=True, array_like=True):
-    """What Redis says of all badges together, in `im:badges:state`."""
+    """What Redis says of badges together, in `im:badges:state`, or of those of one slot."""
 
     id: str | bool
     """Of the data: another one where Redis has lost all and began anew. False: none was given yet."""
     lost_at_ms: int
     """When a loss was noticed, Unix ms; 0 where nothing is lost, or all badges were rebuilt since."""
+    generation: int = 0
+    """How often the badges were updated. That it is less than before shows that Redis was put back."""
 
 
-_Stored = tuple[int | bool, int | bool, str | bool, bool]
+_Stored = tuple[int | bool, int | bool, str | bool, bool, bool]
 _NOTHING_LOST = StoreState(False, 0)
 _decode_reply = msgspec.msgpack.Decoder(tuple[StoreState, list[_Stored]]).decode
 _decode_any = msgspec.msgpack.Decoder(tuple[Any, list[Any]]).decode
@@ -81,6 +82,11 @@ _encode = msgspec.msgpack.Encoder().encode
 
 UpdateMode = Literal["watch", "look", "rebuild"]
 """`watch`: that the state is missing means that Redis has lost all. `rebuild`: events are all that there are."""
+
+Slot = int
+"""Of a cluster; WHOLE where Redis is a single server."""
+WHOLE: Slot = -1
+_STATES_AT_A_TIME = 2000
 
 
 class BadgeStore:
@@ -95,40 +101,45 @@ class BadgeStore:
 
     def __init__(self, settings: ConsumersSettings, *, mode: UpdateMode = "look") -> None:
         self.connection = RedisConnection(settings)
-        self.state = _NOTHING_LOST
-        """As of the last update."""
+        self.layout = settings.badge_layout
+        self.stale_sets = StaleSets(self.connection)
         self._mode = mode
-        self._update, self._begin, self._rebuilt = (
-            LuaScript(files("consumers.badges").joinpath(name).read_text(encoding="utf-8"))
-            for name in ("badges.lua", "state_begin.lua", "state_rebuilt.lua")
-        )
+        self._states: dict[Slot, StoreState] = {}
+        self._lost: set[Slot] = set()
+        self._noted_apps: set[str] = set()
+        self._update = badge_script("badges.lua")
+        self._begin, self._rebuilt, self._note_loss = map(script, ("state_begin.lua", "state_rebuilt.lua", "state_lost.lua"))
+
+    @property
+    def state(self) -> StoreState:
+        """Of all badges, as of the last updates: a state with a loss where there is one."""
+        lost = [self._states[slot] for slot in self._lost]
+        if lost:
+            return max(lost, key=lambda state: state.lost_at_ms)
+        return next(iter(self._states.values()), _NOTHING_LOST)
 
     async def check(self) -> None:
-        """See that Redis answers, is no cluster, and runs the script: else events would seem to be at fault later.
+        """See that Redis answers, and runs the script: else events would seem to be at fault later.
 
         Raises:
-            WorkerRefusedError: it is a cluster, has no such database, or does not run the script.
+            WorkerRefusedError: it has no such database, or does not run the script.
         """
         try:
-            information = await self._information()
-            if information.get("cluster_enabled") or information.get("redis_mode") == "cluster":
-                raise self.connection.cluster_error()
-            # Keys of several slots: a proxy before a cluster refuses these, or answers for a part of them only.
             await self._run_update({owner: [] for owner in _PROBES}, mode="look")
         except (redis.exceptions.RedisError, OSError) as error:
-            if is_of_cluster(error):
-                raise self.connection.cluster_error() from error
             if not isinstance(error, redis.exceptions.ResponseError) or is_passing(error):
                 raise self.connection.away(error) from error
             raise WorkerRefusedError(
                 f"Redis at {self.connection.shown_url} does not run the script of the badges ({describe(error)}): "
-                "CONSUMERS_REDIS_URL must lead to a database of a single Redis or Valkey, with EVAL, EVALSHA and "
-                "cmsgpack"
+                "CONSUMERS_REDIS_URL must lead to a database of Redis or Valkey with EVAL, EVALSHA and cmsgpack"
             ) from error
 
     async def has_state(self) -> bool:
         """Whether Redis knows of badges: whether it has their state, or had badges before there was one."""
-        return bool(await self.connection.run(lambda client: client.exists(_STATE_KEY, _APPS_KEY)))
+        for key in (_STATE_KEY, _BEGUN_KEY, _APPS_KEY):
+            if await self.connection.run(lambda client, key=key: client.exists(key)):  # type: ignore[misc]
+                return True
+        return False
 
     async def begin(self, *, lost: bool) -> None:
         """Note the state of the badges where there is none yet.
@@ -137,21 +148,52 @@ class BadgeStore:
             lost: whether there were badges, which are gone.
         """
         arguments = [uuid.uuid4().hex, "1" if lost else ""]
-        await self.connection.run(lambda client: self._begin.run(client, [_STATE_KEY], arguments), others=[_STATE_KEY])
+        if not self._is_split(await self._kind()):
+            await self._run_on_states(self._begin, [_STATE_KEY], arguments)
+            return
+        if await self.connection.run(lambda client: client.exists(_BEGUN_KEY)):
+            return  # A slot without its state has lost it.
+        await self._run_on_states(self._begin, [_state_key(slot) for slot in range(SLOTS)], arguments)
+        await self.connection.run(lambda client: client.set(_BEGUN_KEY, "1"))
 
-    async def end_rebuild(self, state: StoreState) -> None:
+    async def note_loss(self, owners: Iterable[Owner]) -> None:
+        """Note that the badges of some owners, and what is stored with them, are lost or older than they were."""
+        slots = {await self._slot(owner) for owner in owners}
+        self._lost |= slots
+        for slot in slots:
+            self._states.setdefault(slot, _NOTHING_LOST)
+        await self._run_on_states(self._note_loss, list(map(_state_key, slots)), [uuid.uuid4().hex])
+
+    async def losses(self) -> dict[Slot, StoreState]:
+        """The states that tell of a loss; all are asked."""
+        slots = range(SLOTS) if self._is_split(await self._kind()) else [WHOLE]
+        found: dict[Slot, StoreState] = {}
+        async for slot, row in self._read_states(slots):
+            state = StoreState(_text(row[0]) or False, int(row[1] or 0), int(row[2] or 0))
+            if state.lost_at_ms:
+                found[slot] = state
+        self._lost = set(found)
+        self._states.update(found)
+        return found
+
+    async def end_rebuild(self, losses: Mapping[Slot, StoreState]) -> None:
         """Note that what was lost is there again, if no more was lost since.
 
         Args:
-            state: as it was when the rebuild began.
+            losses: as they were when the rebuild began.
         """
-        arguments = [state.id or "", state.lost_at_ms]
-        await self.connection.run(
-            lambda client: self._rebuilt.run(client, [_STATE_KEY], arguments), others=[_STATE_KEY]
-        )
+        calls: list[ScriptCall] = [
+            ([_state_key(slot)], [state.id or "", state.lost_at_ms]) for slot, state in losses.items()
+        ]
+        if calls:
+            others = [key for keys, _ in calls for key in keys]
+            await self.connection.run(lambda client: self._rebuilt.run_all(client, calls), others=others)
+        for slot in losses:
+            self._lost.discard(slot)
+            self._states.pop(slot, None)
 
     async def update(self, events: Mapping[Owner, Events]) -> list[Badge]:
-        """Bring badges up to date, all in one step.
+        """Bring badges up to date, those of one slot in one step.
 
         Args:
             events: owner → events of the badge; with no events the badge is only read.
@@ -159,14 +201,24 @@ class BadgeStore:
         Returns:
             each badge as it is stored then, in the order of `events`, also those that did not change.
         """
-        apps = dict.fromkeys(owner.app_id for owner in events)
         try:
             return await self._run_update(events, mode=self._mode)
         except redis.exceptions.DataError:
             raise
         except (redis.exceptions.RedisError, OSError) as error:
-            others = [_APPS_KEY, _STATE_KEY, *map(stale_key, apps)]
+            others = [_APPS_KEY, _STATE_KEY, *self.stale_sets.keys_of(events)]
             raise await self.connection.explained(error, badges=list(map(badge_key, events)), others=others) from error
+
+    async def by_slot(self, owners: Iterable[Owner]) -> dict[Slot, list[Owner]]:
+        """Owners whose badges one script call can have."""
+        kind = await self._kind()
+        groups: dict[Slot, list[Owner]] = {}
+        if not self._is_split(kind):
+            together = list(owners)
+            return {WHOLE: together} if together else {}
+        for owner in owners:
+            groups.setdefault(slot_of(badge_key(owner)), []).append(owner)
+        return groups
 
     async def find(self, account: str, app_id: str | None) -> list[Badge]:
         """The badges that an account has in one app, or (None) in all apps."""
@@ -178,19 +230,100 @@ class BadgeStore:
         """Disconnect."""
         await self.connection.close()
 
-    async def _run_update(self, events: Mapping[Owner, Events], *, mode: UpdateMode) -> list[Badge]:
-        owners = list(events)
-        apps = {app: number for number, app in enumerate(dict.fromkeys(owner.app_id for owner in owners), 1)}
-        keys: list[bytes | str] = [_APPS_KEY, _STATE_KEY, *map(stale_key, apps), *map(badge_key, owners)]
-        numbers = [apps[owner.app_id] for owner in owners]
-        packed = _encode((list(apps), numbers, list(events.values())))
-        arguments: list[int | bytes | str] = [REMEMBERED_IDS, packed, mode, uuid.uuid4().hex if mode == "watch" else ""]
-        reply = await self.connection.attempt(lambda client: self._update.run(client, keys, arguments))
+    async def _kind(self) -> ServerKind:
         try:
-            self.state, stored = _decode_reply(reply)
-        except msgspec.ValidationError:
-            raise self._foreign(owners, reply) from None
-        return [_badge(owner, one) for owner, one in zip(owners, stored, strict=True)]
+            return await self.connection.kind()
+        except (redis.exceptions.RedisError, OSError) as error:
+            raise self.connection.away(error) from error
+
+    @staticmethod
+    def _is_split(kind: ServerKind) -> bool:
+        return kind != "single"
+
+    async def _slot(self, owner: Owner) -> Slot:
+        return slot_of(badge_key(owner)) if self._is_split(await self._kind()) else WHOLE
+
+    async def _run_update(self, events: Mapping[Owner, Events], *, mode: UpdateMode) -> list[Badge]:
+        await self.connection.kind()
+        groups = await self.by_slot(events)
+        if not groups:
+            groups = await self._groups_to_probe()
+        calls = [self._call(slot, owners, events, mode) for slot, owners in groups.items()]
+        replies = await self.connection.attempt(lambda client: self._update.run_all(client, calls))
+        rows: dict[Owner, _Stored] = {}
+        for (slot, owners), reply in zip(groups.items(), replies, strict=True):
+            try:
+                state, stored = _decode_reply(reply)
+            except msgspec.ValidationError:
+                raise self._foreign(owners, reply) from None
+            self._note_state(slot, state)
+            rows.update(zip(owners, stored, strict=True))
+        await self._note_besides(events, rows)
+        return [_badge(owner, rows[owner]) for owner in events]
+
+    async def _groups_to_probe(self) -> dict[Slot, list[Owner]]:
+        """What is asked for where no badge is: of a cluster a slot of each node, as far as that can be told."""
+        if not self._is_split(await self.connection.kind()):
+            return {WHOLE: []}
+        return {slot: [] for slot in range(0, SLOTS, SLOTS // 64)}
+
+    def _call(self, slot: Slot, owners: Sequence[Owner], events: Mapping[Owner, Events], mode: UpdateMode) -> ScriptCall:
+        known = self._states.get(slot, _NOTHING_LOST)
+        keys: list[Key] = [_state_key(slot), *map(badge_key, owners)]
+        packed = _encode([events[owner] for owner in owners])
+        new_id = uuid.uuid4().hex if mode == "watch" else ""
+        return keys, [self.layout, REMEMBERED_IDS, packed, mode, new_id, known.id or "", known.generation]
+
+    def _note_state(self, slot: Slot, state: StoreState) -> None:
+        known = self._states.get(slot)
+        if known is not None and known.id == state.id and known.generation > state.generation:
+            # The answer to a step before; batches of several partitions run side by side.
+            state = StoreState(state.id, state.lost_at_ms, known.generation)
+        self._states[slot] = state
+        if state.lost_at_ms:
+            self._lost.add(slot)
+        else:
+            self._lost.discard(slot)
+
+    async def _note_besides(self, events: Mapping[Owner, Events], rows: Mapping[Owner, _Stored]) -> None:
+        """The apps, and which badges are stale: what does not share the slot of a badge."""
+        touched = [owner for owner, of_owner in events.items() if of_owner]
+        if not touched:
+            return
+        if new_apps := {owner.app_id for owner in touched} - self._noted_apps:
+            await self.connection.attempt(lambda client: client.sadd(_APPS_KEY, *sorted(new_apps)))
+            self._noted_apps |= new_apps
+        stale = [owner for owner in touched if rows[owner][3]]
+        fresh = [owner for owner in touched if rows[owner][4] and not rows[owner][3]]
+        if stale or fresh:
+            await self.stale_sets.note(stale, fresh)
+        if fresh:
+            # Somebody else may have made one stale again before it was taken out.
+            calls = [self._call(slot, owners, dict.fromkeys(owners, []), "look") for slot, owners in (await self.by_slot(fresh)).items()]
+            replies = await self.connection.attempt(lambda client: self._update.run_all(client, calls))
+            order = list(chain.from_iterable((await self.by_slot(fresh)).values()))
+            again = list(chain.from_iterable(_decode_reply(reply)[1] for reply in replies))
+            if stale_again := [owner for owner, row in zip(order, again, strict=True) if row[3]]:
+                await self.stale_sets.note(stale_again, [])
+
+    async def _run_on_states(self, run: Any, keys: Sequence[str], arguments: Sequence[Any]) -> None:
+        calls: list[ScriptCall] = [([key], arguments) for key in keys]
+        await self.connection.run(lambda client: run.run_all(client, calls), others=keys[:3])
+
+    async def _read_states(self, slots: Iterable[Slot]) -> AsyncIterator[tuple[Slot, list[bytes | None]]]:
+        wanted = list(slots)
+        for start in range(0, len(wanted), _STATES_AT_A_TIME):
+            part = wanted[start : start + _STATES_AT_A_TIME]
+
+            async def read(client: Client, part: list[Slot] = part) -> list[list[bytes | None]]:
+                async with client.pipeline(transaction=False) as pipeline:
+                    for slot in part:
+                        pipeline.hmget(_state_key(slot), ["id", "lost_at", "generation"])
+                    rows: list[list[bytes | None]] = await pipeline.execute()
+                    return rows
+
+            for slot, row in zip(part, await self.connection.run(read, others=[_STATE_KEY]), strict=True):
+                yield slot, row
 
     def _foreign(self, owners: Sequence[Owner], reply: bytes) -> ForeignKeyError:
         stored = _decode_any(reply)[1]
@@ -200,15 +333,6 @@ class BadgeStore:
             "delete that key"
         )
 
-    async def _information(self) -> dict[str, Any]:
-        """What INFO says; nothing where it may not be asked for, as behind some proxies."""
-        try:
-            return dict(await self.connection.attempt(lambda client: client.info()))
-        except redis.exceptions.ResponseError as error:
-            if redis_code(error) in {"", "NOPERM"} and not is_of_cluster(error):
-                return {}
-            raise
-
     async def _apps(self) -> list[str]:
         apps = await self.connection.run(lambda client: client.smembers(_APPS_KEY), others=[_APPS_KEY])
         return sorted(app.decode() if isinstance(app, bytes) else app for app in apps)
@@ -216,12 +340,22 @@ class BadgeStore:
 
 def badge_key(owner: Owner) -> bytes:
     """Key of a badge; as bytes, which the client packs in half the time of text."""
-    return f"im:badge:{owner.app_id}:{owner.account}".encode()
+    return f"{_KEY_PREFIX}{owner.app_id}:{owner.account}".encode()
 
 
-def stale_key(app_id: str) -> str:
-    """Key of the sorted set of an app's accounts whose badges are stale."""
-    return f"im:badges:stale:{app_id}"
+def owner_of(key: bytes) -> Owner | None:
+    """Whose badge a key is; None where it is no key of a badge."""
+    text = key.decode(errors="surrogateescape")
+    app_id, colon, account = text.removeprefix(_KEY_PREFIX).partition(":")
+    return Owner(app_id, account) if text.startswith(_KEY_PREFIX) and colon and app_id else None
+
+
+def _state_key(slot: Slot) -> str:
+    return _STATE_KEY if slot == WHOLE else f"{_STATE_KEY}:{{{tag_of(slot)}}}"
+
+
+def _text(value: bytes | str | None) -> str:
+    return value.decode() if isinstance(value, bytes) else value or ""
 
 
 def _is_stored(found: Any) -> bool:
@@ -233,7 +367,7 @@ def _is_stored(found: Any) -> bool:
 
 
 def _badge(owner: Owner, stored: _Stored) -> Badge:
-    unread, time_ms, event_id, stale = stored
+    unread, time_ms, event_id, stale, _ = stored
     if isinstance(event_id, str):
         return Badge(owner.app_id, owner.account, int(unread), rfc3339(time_ms), event_id, stale)
     return Badge(owner.app_id, owner.account, None, None, None, stale)

@@ -19,7 +19,7 @@ from common.topic import Topic
 from common.tracing.context import TRACEPARENT
 from consumers.badges.badge_event import BadgeEvent, TracedBadgeEvent, collect, read_badge_event
 from consumers.badges.publishing import changed_badges, publish_badges, publish_latest
-from consumers.badges.store import Badge, BadgeStore, Events, Owner, StoreState, UpdateMode
+from consumers.badges.store import Badge, BadgeStore, Events, Owner, Slot, StoreState, UpdateMode
 from consumers.errors import RetryLater
 from consumers.metrics import BADGES_LOST
 from consumers.settings import ConsumersSettings
@@ -119,11 +119,19 @@ class Badges(BaseWorker[BadgeEvent]):
         """What Redis says of all badges together, as of the last update."""
         return self._store.state
 
-    async def end_rebuild(self, before: StoreState) -> None:
+    async def losses(self) -> Mapping[Slot, StoreState]:
+        """What is lost in Redis, to be given to `end_rebuild`.
+
+        Raises:
+            RetryLater: Redis is away.
+        """
+        return await self._store.losses()
+
+    async def end_rebuild(self, before: Mapping[Slot, StoreState]) -> None:
         """Note in Redis that nothing is lost any more: all events were applied again.
 
         Args:
-            before: the state when that began; what was lost since stays lost.
+            before: what was lost when that began; what was lost since stays lost.
 
         Raises:
             RetryLater: Redis is away.

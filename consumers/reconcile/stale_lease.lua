@@ -1,10 +1,9 @@
--- Gives out accounts whose badges are stale, no more than the rate of calls allows.
+-- Gives out accounts whose badges are stale.
 --
--- KEYS: the sets of those stale and of those asked about, the account of calls; see stale.py
--- ARGV: how many accounts at most; ms between calls; how long in ms a badge is stale before it is asked about; ms of
--- the lease
+-- KEYS: the sets of those stale and of those asked about; see stale.py
+-- ARGV: how many accounts at most; how long in ms a badge is stale before it is asked about; ms of the lease
 
-local max_accounts, between, delay, lease = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
+local max_accounts, delay, lease = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
 local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 
@@ -17,23 +16,16 @@ for _, account in ipairs(redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', text(now),
   redis.call('ZREM', KEYS[2], account)
   redis.call('ZADD', KEYS[1], 'NX', text(now - delay), account)
 end
-
--- Calls are spread: a tenth of a second's worth may come at once.
-local full = math.max(tonumber(redis.call('GET', KEYS[3]) or '0'), now - math.max(100, between))
-local allowed = math.min(max_accounts, math.floor((now - full) / between))
-if allowed < 1 then return {} end
+if max_accounts < 1 then return {} end
 
 local leased = {}
-for _, account in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', text(now - delay), 'LIMIT', 0, allowed + 200)) do
-  if #leased == allowed then break end
+for _, account in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', text(now - delay), 'LIMIT', 0, max_accounts + 200)) do
+  if #leased == max_accounts then break end
   -- One that became stale again while it is asked about comes when that has ended.
   if not redis.call('ZSCORE', KEYS[2], account) then
     redis.call('ZREM', KEYS[1], account)
     redis.call('ZADD', KEYS[2], text(now + lease), account)
     leased[#leased + 1] = account
   end
-end
-if #leased > 0 then
-  redis.call('SET', KEYS[3], string.format('%.3f', full + #leased * between), 'PX', text(math.max(10000, 2 * between)))
 end
 return leased

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Literal
 from urllib.parse import urlsplit, urlunsplit
 
 from pydantic import Field, SecretStr, field_validator
@@ -31,9 +31,23 @@ class RedisSettings(SettingsGroup):
 
     redis_url: SecretUrl = Field(
         SecretUrl("redis://localhost:6379/0"),
-        description="Where the badges are: `redis://`, `rediss://` or `unix://`. No Redis Cluster.",
+        description="Where the badges are: `redis://`, `rediss://` (TLS) or `unix://`; "
+        "`redis+cluster://host:6379,other:6379` for a cluster, `redis+sentinel://host:26379,other:26379/service` for "
+        "what Sentinels watch; `rediss+…` with TLS.",
     )
     redis_timeout_s: float = Field(5.0, gt=0, le=60, description="How long Redis may take to connect or to answer.")
+
+    badge_layout: Literal["hash", "packed"] = Field(
+        "hash",
+        description="How badges are stored: a `hash` that others can read by field, or `packed` into the least memory.",
+    )
+    badge_ttl_days: int = Field(
+        0,
+        ge=0,
+        le=36_500,
+        description="A badge whose newest event is older leaves Redis, and gets a tombstone on the topic; 0 = keep. The "
+        "platform itself counts nothing older than 7 days.",
+    )
 
     @field_validator("redis_url")
     @classmethod

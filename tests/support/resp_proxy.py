@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
@@ -11,13 +12,15 @@ from typing import Self
 class RespProxy:
     """Listens on a port of its own within the block, in the test's event loop.
 
-    `answers` are the errors that it answers to commands by name instead of Redis; `upstream` is the port of the server
+    `answers` are the errors that it answers to commands by name instead of Redis, and `judge` is given the words of each
+    command for the same; `upstream` is the port of the server
     behind, for connections that begin from then on.
     """
 
     def __init__(self, upstream: int) -> None:
         self.upstream = upstream
         self.answers: dict[str, str] = {}
+        self.judge: Callable[[list[bytes]], str | None] = lambda _words: None
         self._server: asyncio.Server
         self._connections: set[asyncio.Task[None]] = set()
 
@@ -49,8 +52,8 @@ class RespProxy:
             try:
                 with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
                     while True:
-                        name, raw = await _command(reader)
-                        if answer := self.answers.get(name):
+                        words, raw = await _command(reader)
+                        if answer := self.answers.get(words[0].decode().upper()) or self.judge(words):
                             writer.write(f"-{answer}\r\n".encode())
                         else:
                             upstream.write(raw)
@@ -69,7 +72,7 @@ async def _close(writer: asyncio.StreamWriter) -> None:
         await writer.wait_closed()
 
 
-async def _command(reader: asyncio.StreamReader) -> tuple[str, bytes]:
+async def _command(reader: asyncio.StreamReader) -> tuple[list[bytes], bytes]:
     raw = head = await reader.readuntil(b"\r\n")
     words: list[bytes] = []
     for _ in range(int(head[1:])):
@@ -77,7 +80,7 @@ async def _command(reader: asyncio.StreamReader) -> tuple[str, bytes]:
         word = await reader.readexactly(int(size[1:]) + 2)
         raw += size + word
         words.append(word[:-2])
-    return words[0].decode().upper(), raw
+    return words, raw
 
 
 async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

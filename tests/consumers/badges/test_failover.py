@@ -181,7 +181,7 @@ async def test_a_rebuild_ends_the_loss_for_all_processes(
     first = now_ms(own_redis) - 60_000
     assert (await badges.handle("late", 3, first)).stale
     rebuild = await BadgeWorker(own_redis.url, alone=False, rebuilds=True).start()
-    before = rebuild.worker.state
+    before = await rebuild.worker.losses()
     await rebuild.handle("late", 3, first)
     badge = await rebuild.handle("new", 7, first + 1000)
     assert (badge.unread, badge.stale) == (7, False)
@@ -197,7 +197,7 @@ async def test_a_rebuild_ends_the_loss_for_all_processes(
 async def test_what_is_lost_while_a_rebuild_runs_stays_lost(own_redis: RedisServer) -> None:
     badges = await BadgeWorker(own_redis.url, resumes=True).start()
     rebuild = await BadgeWorker(own_redis.url, alone=False, rebuilds=True).start()
-    before = rebuild.worker.state
+    before = await rebuild.worker.losses()
     with redis.Redis(port=own_redis.port) as admin:
         admin.flushall()
     await badges.worker.probe()

@@ -223,14 +223,14 @@ async def test_the_new_password_in_the_file_is_taken_once_the_old_one_is_refused
     await store.close()
 
 
-@pytest.mark.parametrize("answer", OF_CLUSTERS)
-async def test_a_cluster_behind_a_proxy_is_refused_at_the_start(redis_server: RedisServer, answer: str) -> None:
+@pytest.mark.parametrize("answer", [one for one in OF_CLUSTERS if not one.startswith("MOVED")])
+async def test_a_proxy_that_takes_no_script_at_all_is_refused_at_the_start(
+    redis_server: RedisServer, answer: str
+) -> None:
     async with RespProxy(redis_server.port) as proxy:
         proxy.answers = {"EVALSHA": answer, "EVAL": answer, "INFO": "ERR unknown command 'INFO'"}
         store = BadgeStore(ConsumersSettings.model_validate({"redis_url": proxy.url}))
-        with pytest.raises(
-            WorkerRefusedError, match=r"is a cluster, maybe behind a proxy.*CONSUMERS_REDIS_URL.*single"
-        ):
+        with pytest.raises(WorkerRefusedError, match=r"does not run the script.*CONSUMERS_REDIS_URL"):
             await store.check()
         await store.close()
 

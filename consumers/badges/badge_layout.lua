@@ -1,0 +1,143 @@
+-- How a badge is stored, for all scripts that read or write one; it stands before each of them.
+--
+-- ARGV[1] of each is the layout in which badges are written, `hash` or `packed`. Both are read, and what versions before
+-- have written. A badge that is written anew takes on the layout.
+--
+-- `hash`: a hash of
+--   unread, time, event_id    newest count, its time in Unix milliseconds, its event; absent while no count is known
+--   stale                     1 if an event newer than that should have had a count and had none, else 0
+--   S                         "time id" of the newest such event, absent while stale is 0
+--   k, l                      six bytes of SHA-1 of each of the last ids of events that were ordered by their receipt,
+--                             oldest first; in two fields, since Redis keeps short ones far smaller
+-- `packed`: a string, "b1" and MessagePack of
+--   {unread, time, event_id, stale time, stale id, known ids}; false for what is not there, an id of 32 hexadecimal
+--   digits as its 16 bytes
+--
+-- In a script a badge is a table of unread, time, id, stale_time, stale_id, seen; `exists`, and `old` where it is stored
+-- in another layout.
+
+local LAYOUT, DIGEST, FIRST_FIELD = ARGV[1], 6, 60
+local PACKED = 'b1'
+
+local function text(number)
+  return string.format('%.0f', number)
+end
+
+-- Byte by byte, because `<` of strings goes by the server's locale.
+local function precedes(a, b)
+  if a == b then return false end
+  for i = 1, math.min(#a, #b) do
+    local x, y = a:byte(i), b:byte(i)
+    if x ~= y then return x < y end
+  end
+  return #a < #b
+end
+
+local function is_newer(time, id, than_time, than_id)
+  if not than_time then return true end
+  if time ~= than_time then return time > than_time end
+  return precedes(than_id, id)
+end
+
+local function bytes_of(hex)
+  return (hex:gsub('%x%x', function(pair) return string.char(tonumber(pair, 16)) end))
+end
+
+local function digest(id)
+  return bytes_of(redis.sha1hex(id):sub(1, 2 * DIGEST))
+end
+
+local function knows(seen, known)
+  for at = 1, #seen, DIGEST do
+    if seen:sub(at, at + DIGEST - 1) == known then return true end
+  end
+  return false
+end
+
+local function short_id(id)
+  if id and #id == 32 and not id:find('[^0-9a-f]') then return bytes_of(id) end
+  return id or false
+end
+
+-- An id of 16 bytes that was no such digits is kept with a byte more, so that both are told apart.
+local function packed_id(id)
+  local short = short_id(id)
+  if short and short == id and #id == 16 then return id .. '\0' end
+  return short
+end
+
+local function full_id(id)
+  if not id then return nil end
+  if #id == 17 and id:byte(17) == 0 then return id:sub(1, 16) end
+  if #id ~= 16 then return id end
+  return (id:gsub('.', function(byte) return string.format('%02x', byte:byte()) end))
+end
+
+local function unpack_badge(raw)
+  if raw:sub(1, 2) ~= PACKED then return nil end
+  local is_read, row = pcall(cmsgpack.unpack, raw:sub(3))
+  if not is_read or type(row) ~= 'table' then return nil end
+  return {
+    unread = row[1] or nil, time = row[2] or nil, id = full_id(row[3]),
+    stale_time = row[4] or nil, stale_id = full_id(row[5]), seen = row[6] or '',
+  }
+end
+
+local function read_hash(key)
+  local row = redis.call('HMGET', key, 'unread', 'time', 'event_id', 'stale', 'S', 'k', 'l', 'stale_time', 'stale_id', 'seen')
+  local badge = {
+    unread = tonumber(row[1]), time = tonumber(row[2]), id = row[3] or nil,
+    seen = (row[6] or '') .. (row[7] or ''), exists = row[4] and true or false, old = LAYOUT ~= 'hash',
+  }
+  if row[5] then
+    badge.stale_time, badge.stale_id = tonumber(row[5]:match('^%-?%d+')), row[5]:match('^%-?%d+ (.*)$')
+  end
+  if row[8] or row[9] or row[10] then  -- A version before this has written it, and knows nothing of the fields above.
+    badge.stale_time, badge.stale_id, badge.old = tonumber(row[8]), row[9], true
+    for id in (row[10] or ''):gmatch('[^ ]+') do badge.seen = badge.seen .. digest(id) end
+  end
+  return badge
+end
+
+-- The badge of a key; nil where something else is in its place.
+local function read_badge(key)
+  local kind = redis.call('TYPE', key)['ok']
+  if kind == 'none' then return { seen = '' } end
+  if kind ~= 'string' then return read_hash(key) end
+  local badge = unpack_badge(redis.call('GET', key))
+  if badge then badge.exists, badge.old = true, LAYOUT ~= 'packed' end
+  return badge
+end
+
+local function write_packed(key, badge)
+  redis.call('SET', key, PACKED .. cmsgpack.pack({
+    badge.unread or false, badge.time or false, packed_id(badge.id),
+    badge.stale_time or false, packed_id(badge.stale_id), badge.seen,
+  }))
+end
+
+local function write_hash(key, badge)
+  local fields = { 'stale', badge.stale_time and '1' or '0' }
+  local function add(name, value)
+    fields[#fields + 1] = name
+    fields[#fields + 1] = value
+  end
+  if badge.time then
+    add('unread', text(badge.unread))
+    add('time', text(badge.time))
+    add('event_id', badge.id)
+  end
+  if badge.stale_time then add('S', text(badge.stale_time) .. ' ' .. badge.stale_id) end
+  if #badge.seen > 0 then add('k', badge.seen:sub(1, FIRST_FIELD)) end
+  if #badge.seen > FIRST_FIELD then add('l', badge.seen:sub(FIRST_FIELD + 1)) end
+  if badge.old then
+    redis.call('DEL', key)
+  elseif badge.exists and not badge.stale_time then
+    redis.call('HDEL', key, 'S')
+  end
+  redis.call('HSET', key, unpack(fields))
+end
+
+local function write_badge(key, badge)
+  if LAYOUT == 'packed' then write_packed(key, badge) else write_hash(key, badge) end
+end

@@ -1,0 +1,230 @@
+"""Badges in a cluster, behind Sentinels, and behind a proxy before a cluster: they come out right whatever happens."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from consumers.badges.slots import SLOTS, slot_of
+from consumers.badges.store import BadgeStore, Owner, badge_key
+from consumers.errors import RetryLater, WorkerRefusedError
+from consumers.reconcile.stale import StaleBadges
+from consumers.settings import ConsumersSettings
+from tests.support.badge_model import APP, NOON_MS, badge_event, expected
+from tests.support.badges import BadgeTraffic, apply_events
+from tests.support.redis import RedisServer
+from tests.support.redis_sets import RedisCluster, SentinelSet
+from tests.support.resp_proxy import RespProxy
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisCluster]:
+    with RedisCluster(tmp_path_factory.mktemp("cluster")) as made:
+        yield made
+
+
+def make_store(url: str, **settings: Any) -> BadgeStore:
+    return BadgeStore(
+        ConsumersSettings.model_validate({"redis_url": url, "redis_timeout_s": 2, **settings}), mode="watch"
+    )
+
+
+@pytest.fixture
+async def in_cluster(cluster: RedisCluster) -> AsyncIterator[BadgeStore]:
+    store = make_store(cluster.url)
+    await store.check()
+    await store.begin(lost=False)
+    yield store
+    await store.close()
+
+
+async def apply_through_trouble(store: BadgeStore, events: list[dict[str, Any]]) -> int:
+    """Apply events as the worker does, each batch until it passes; how often one had to wait."""
+    waits = 0
+    for start in range(0, len(events), 25):
+        while True:
+            try:
+                await apply_events(store, *events[start : start + 25])
+                break
+            except RetryLater:
+                waits += 1
+                await asyncio.sleep(0.05)
+    return waits
+
+
+async def found(store: BadgeStore, accounts: list[str]) -> dict[str, dict[str, Any]]:
+    badges = await store.update({Owner(APP, account): [] for account in accounts})
+    return {
+        badge.account: {"unread": badge.unread, "time": badge.time, "event_id": badge.event_id, "stale": badge.stale}
+        for badge in badges
+        if badge.unread is not None or badge.stale
+    }
+
+
+async def assert_right(store: BadgeStore, traffic: BadgeTraffic) -> None:
+    assert await found(store, traffic.accounts) == expected(traffic.events)
+
+
+@pytest.mark.slow
+async def test_badges_of_a_batch_in_many_slots_are_right(in_cluster: BadgeStore) -> None:
+    traffic = BadgeTraffic("spread")
+    await apply_through_trouble(in_cluster, traffic.make(600))
+    await assert_right(in_cluster, traffic)
+    assert in_cluster.state.lost_at_ms == 0
+    stale = [name for name, badge in expected(traffic.events).items() if badge["stale"]]
+    sets = StaleBadges(in_cluster)
+    assert stale
+    assert await sets.count(APP) == len(stale)
+    leased: list[str] = []
+    for _ in range(500):
+        leased += await sets.lease(APP, 50, calls_per_s=200, delay_s=0, lease_s=60)
+        if len(leased) >= len(stale):
+            break
+        await asyncio.sleep(0.01)
+    assert sorted(leased) == sorted(stale)
+    owner = Owner(APP, leased[0])
+    assert await sets.resolve(owner, await sets.snapshot(owner), 5)
+    await sets.release(owner)
+    assert await sets.count(APP) == len(stale) - 1
+
+
+@pytest.mark.slow
+async def test_a_node_that_is_named_as_a_single_server_is_used_as_the_cluster_that_it_is_of(
+    cluster: RedisCluster,
+) -> None:
+    store = make_store(cluster.nodes[1].url)
+    await store.check()
+    await store.begin(lost=False)
+    traffic = BadgeTraffic("one-node")
+    await apply_through_trouble(store, traffic.make(200))
+    await assert_right(store, traffic)
+    await store.close()
+
+
+@pytest.mark.slow
+async def test_badges_stay_right_while_their_slots_move(cluster: RedisCluster, in_cluster: BadgeStore) -> None:
+    traffic = BadgeTraffic("moving")
+    slots = [slot_of(badge_key(Owner(APP, account))) for account in traffic.accounts[:12]]
+    for slot in slots:
+        await apply_through_trouble(in_cluster, traffic.make(40))
+        before = cluster.primary_of(slot)
+        target = next(node for node in cluster.nodes[:3] if node.port != before.port)
+        for _ in cluster.move_slot(slot, target):
+            await apply_through_trouble(in_cluster, traffic.make(25))
+    await apply_through_trouble(in_cluster, traffic.make(100))
+    await assert_right(in_cluster, traffic)
+    assert in_cluster.state.lost_at_ms == 0
+
+
+@pytest.mark.slow
+async def test_badges_stay_right_when_a_node_dies_and_its_replica_takes_over(tmp_path: Path) -> None:
+    with RedisCluster(tmp_path) as cluster:
+        store = make_store(cluster.url)
+        await store.check()
+        await store.begin(lost=False)
+        traffic = BadgeTraffic("failover")
+        await apply_through_trouble(store, traffic.make(200))
+        cluster.nodes[0].client.execute_command("WAIT", 1, 5000)
+        cluster.nodes[0].kill()
+        assert await apply_through_trouble(store, traffic.make(200)) > 0
+        await assert_right(store, traffic)
+        assert cluster.primary_of(0).port != cluster.nodes[0].port
+        await store.close()
+
+
+@pytest.mark.slow
+async def test_a_shard_that_was_emptied_is_noticed(tmp_path: Path) -> None:
+    with RedisCluster(tmp_path) as cluster:
+        store = make_store(cluster.url)
+        await store.check()
+        await store.begin(lost=False)
+        await store.update({})
+        assert store.state.lost_at_ms == 0
+        cluster.nodes[1].client.flushall()
+        await store.update({})
+        assert store.state.lost_at_ms > 0
+        await store.close()
+
+
+@pytest.mark.slow
+async def test_the_primary_that_sentinels_name_is_followed(tmp_path: Path) -> None:
+    with SentinelSet(tmp_path) as watched:
+        store = make_store(watched.url)
+        await store.check()
+        await store.begin(lost=False)
+        traffic = BadgeTraffic("sentinel")
+        await apply_through_trouble(store, traffic.make(200))
+        first = watched.primary
+        first.client.execute_command("WAIT", 1, 5000)
+        first.kill()
+        assert await apply_through_trouble(store, traffic.make(200)) > 0
+        await assert_right(store, traffic)
+        assert watched.primary is not first
+        await store.close()
+
+
+async def test_a_single_server_given_as_a_cluster_is_refused_with_the_right_address(redis_server: RedisServer) -> None:
+    store = make_store(redis_server.url.replace("redis://", "redis+cluster://"))
+    with pytest.raises(WorkerRefusedError, match="is no cluster.*redis://host:port"):
+        await store.check()
+    await store.close()
+
+
+def refuse_several_slots(words: list[bytes]) -> str | None:
+    """What a proxy before a cluster answers to a script, None where it lets it pass."""
+    if words[0].upper() not in {b"EVAL", b"EVALSHA"}:
+        return "ERR unknown command 'cluster'" if words[0].upper() == b"CLUSTER" else None
+    slots = {slot_of(key) for key in words[3 : 3 + int(words[2])]}
+    return "ERR 'EVAL' command keys must in same slot" if len(slots) > 1 else None
+
+
+async def test_a_proxy_before_a_cluster_is_noticed_and_given_keys_of_one_slot_at_a_time(own_redis: RedisServer) -> None:
+    async with RespProxy(own_redis.port) as proxy:
+        proxy.judge = refuse_several_slots
+        store = make_store(proxy.url)
+        await store.check()
+        assert await store.connection.kind() == "proxy"
+        await store.begin(lost=False)
+        traffic = BadgeTraffic("proxy")
+        await apply_through_trouble(store, traffic.make(300))
+        await assert_right(store, traffic)
+        assert len(await store.losses()) == 0
+        await store.close()
+
+
+def test_a_tag_puts_a_key_into_its_slot() -> None:
+    from consumers.badges.slots import tag_of  # noqa: PLC0415
+
+    for slot in (0, 1, 4242, SLOTS - 1):
+        assert slot_of(f"im:badges:state:{{{tag_of(slot)}}}".encode()) == slot
+
+
+def test_a_slot_is_that_of_the_specification() -> None:
+    assert slot_of(b"123456789") == 0x31C3
+    assert slot_of(b"a{b}c") == slot_of(b"b")
+    assert slot_of(b"a{}b") != slot_of(b"")
+
+
+async def test_events_wait_for_the_answers_of_a_cluster_that_changes(redis_server: RedisServer) -> None:
+    async with RespProxy(redis_server.port) as proxy:
+        store = make_store(proxy.url)
+        await store.check()
+        for answer in (
+            "MOVED 1 127.0.0.1:1",
+            "ASK 1 127.0.0.1:1",
+            "TRYAGAIN Multiple keys request during rehashing of slot",
+            "CLUSTERDOWN The cluster is down",
+            "MASTERDOWN Link with MASTER is down",
+            "LOADING Redis is loading the dataset in memory",
+            "READONLY You can't write against a read only replica.",
+        ):
+            proxy.answers = {"EVALSHA": answer}
+            with pytest.raises(RetryLater):
+                await apply_events(store, badge_event("a", "changing", 3, time=NOON_MS))
+        proxy.answers = {}
+        await apply_events(store, badge_event("a", "changing", 3, time=NOON_MS))
+        await store.close()

@@ -1,0 +1,224 @@
+"""Several real Redis servers that belong together: a cluster of six nodes, and a primary that Sentinels watch."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import redis
+
+from bridge.devstack.embedded import redis_binary
+from consumers.badges.slots import SLOTS, slot_of
+from tests.support.ports import free_port
+from tests.support.process import Process
+from tests.support.server import Host
+from tests.support.redis import RedisServer
+from tests.support.waiting import wait_until
+
+_NODE_TIMEOUT_MS = 1500
+
+
+class SetMember(RedisServer):
+    """A server of a set, always a process: the addresses that they tell of each other are those of the machine."""
+
+    def __init__(self, folder: Path, *options: str, binary: Path | None = None) -> None:
+        super().__init__(folder)
+        self._options = options
+        self._binary_path = binary or redis_binary()
+        self.client = redis.Redis(port=self.port, decode_responses=True, socket_timeout=5)
+
+    def close(self) -> None:
+        """Kill it, and close the client of the test."""
+        self.client.close()
+        super().close()
+
+    def _create(self) -> Host:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        own = ["--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(self.folder), "--save", ""]
+        return Process([self._binary_path, *own, *self._options], log=self.folder / "redis.log")
+
+
+class RedisCluster:
+    """Three primaries with a replica each. `nodes` are the primaries as it begins, then their replicas."""
+
+    def __init__(self, folder: Path, *, binary: Path | None = None) -> None:
+        options = ["--cluster-enabled", "yes", "--cluster-node-timeout", str(_NODE_TIMEOUT_MS), "--appendonly", "yes"]
+        options += ["--cluster-replica-validity-factor", "0", "--repl-diskless-sync-delay", "0"]
+        self.nodes = [
+            SetMember(folder / f"node-{number}", *options, "--cluster-port", str(free_port()), binary=binary)
+            for number in range(6)
+        ]
+
+    @property
+    def url(self) -> str:
+        """The address of the settings."""
+        return "redis+cluster://" + ",".join(f"127.0.0.1:{node.port}" for node in self.nodes)
+
+    def __enter__(self) -> Self:
+        try:
+            for node in self.nodes:
+                node.start()
+            self._form()
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Kill all."""
+        for node in self.nodes:
+            node.close()
+
+    def primary_of(self, slot: int) -> SetMember:
+        """The node that has a slot now."""
+        for node in self.nodes:
+            if not node.running:
+                continue
+            with contextlib.suppress(redis.RedisError):
+                for begin, end, primary, *_ in node.client.execute_command("CLUSTER SLOTS"):
+                    if int(begin) <= slot <= int(end):
+                        return next(one for one in self.nodes if one.port == int(primary[1]))
+        raise AssertionError(f"no node has the slot {slot}")
+
+    def move_slot(self, slot: int, target: SetMember) -> Iterator[None]:
+        """Move a slot key by key, as an operator's tool does; it goes on at each step of the iterator."""
+        source = self.primary_of(slot)
+        source_id, target_id = (node.client.execute_command("CLUSTER", "MYID") for node in (source, target))
+        target.client.execute_command("CLUSTER", "SETSLOT", slot, "IMPORTING", source_id)
+        source.client.execute_command("CLUSTER", "SETSLOT", slot, "MIGRATING", target_id)
+        yield
+        while keys := source.client.execute_command("CLUSTER", "GETKEYSINSLOT", slot, 2):
+            source.client.execute_command("MIGRATE", "127.0.0.1", target.port, "", 0, 5000, "KEYS", *keys)
+            yield
+        for node in (target, source):
+            node.client.execute_command("CLUSTER", "SETSLOT", slot, "NODE", target_id)
+        for node in self.nodes:
+            if node.running and node.client.info("replication")["role"] == "master":
+                node.client.execute_command("CLUSTER", "SETSLOT", slot, "NODE", target_id)
+
+    def find(self, key: str) -> SetMember:
+        """The node that has a key."""
+        return self.primary_of(slot_of(key.encode()))
+
+    def wait_whole(self) -> None:
+        """Wait until every running node says that all slots are served."""
+        wait_until(
+            lambda: all(
+                node.client.execute_command("CLUSTER INFO").get("cluster_state") == "ok"
+                for node in self.nodes
+                if node.running
+            ),
+            timeout=60,
+            what="a cluster that serves all slots",
+        )
+
+    def _form(self) -> None:
+        first = self.nodes[0].client
+        for node in self.nodes[1:]:
+            bus = int(node.client.config_get("cluster-port")["cluster-port"])
+            first.execute_command("CLUSTER", "MEET", "127.0.0.1", node.port, bus)
+        for number, node in enumerate(self.nodes[:3]):
+            begin, end = SLOTS * number // 3, SLOTS * (number + 1) // 3
+            node.client.execute_command("CLUSTER", "ADDSLOTS", *range(begin, end))
+        for primary, replica in zip(self.nodes[:3], self.nodes[3:], strict=True):
+            identity = primary.client.execute_command("CLUSTER", "MYID")
+            wait_until(
+                lambda replica=replica, identity=identity: identity  # type: ignore[misc]
+                in str(replica.client.execute_command("CLUSTER NODES")),
+                timeout=30,
+                what="nodes that know each other",
+            )
+            replica.client.execute_command("CLUSTER", "REPLICATE", identity)
+        self.wait_whole()
+        for replica in self.nodes[3:]:
+            wait_until(
+                lambda replica=replica: replica.client.info("replication").get("master_link_status") == "up",  # type: ignore[misc]
+                timeout=30,
+                what="a replica in step",
+            )
+
+
+class SentinelSet:
+    """A primary, a replica, and three Sentinels that replace the one with the other."""
+
+    SERVICE = "badges"
+
+    def __init__(self, folder: Path, *, binary: Path | None = None) -> None:
+        self.servers = [
+            SetMember(folder / f"server-{number}", "--repl-diskless-sync-delay", "0", binary=binary)
+            for number in range(2)
+        ]
+        self.sentinels = [_Sentinel(folder / f"sentinel-{number}", binary=binary) for number in range(3)]
+
+    @property
+    def url(self) -> str:
+        """The address of the settings."""
+        return f"redis+sentinel://{','.join(f'127.0.0.1:{one.port}' for one in self.sentinels)}/{self.SERVICE}"
+
+    @property
+    def primary(self) -> SetMember:
+        """The server that the Sentinels name now."""
+        _, port = self.sentinels[0].client.execute_command("SENTINEL", "GET-MASTER-ADDR-BY-NAME", self.SERVICE)
+        return next(server for server in self.servers if server.port == int(port))
+
+    def __enter__(self) -> Self:
+        try:
+            primary, replica = (server.start() for server in self.servers)
+            replica.client.replicaof("127.0.0.1", str(primary.port))
+            wait_until(
+                lambda: replica.client.info("replication").get("master_link_status") == "up",
+                timeout=30,
+                what="a replica in step",
+            )
+            for sentinel in self.sentinels:
+                sentinel.watch(self.SERVICE, primary.port)
+                sentinel.start()
+            wait_until(self._all_known, timeout=60, what="Sentinels that know each other and the replica")
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Kill all."""
+        for server in (*self.servers, *self.sentinels):
+            server.close()
+
+    def _all_known(self) -> bool:
+        for sentinel in self.sentinels:
+            told = sentinel.client.execute_command("SENTINEL", "MASTER", self.SERVICE)
+            row = told if isinstance(told, dict) else dict(zip(told[::2], told[1::2], strict=True))
+            if (int(row["num-slaves"]), int(row["num-other-sentinels"])) != (1, 2):
+                return False
+        return True
+
+
+class _Sentinel(SetMember):
+    def watch(self, service: str, port: int) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        lines = [
+            f"port {self.port}",
+            "bind 127.0.0.1",
+            f"dir {self.folder}",
+            f"sentinel monitor {service} 127.0.0.1 {port} 2",
+            f"sentinel down-after-milliseconds {service} 1000",
+            f"sentinel failover-timeout {service} 3000",
+        ]
+        (self.folder / "sentinel.conf").write_text("\n".join(lines) + "\n")
+
+    def _create(self) -> Host:
+        command = [self._binary_path, self.folder / "sentinel.conf", "--sentinel"]
+        return Process(command, log=self.folder / "redis.log")
