@@ -29,6 +29,7 @@ class TopicReader:
         topic: its name. That it does not exist is no error: see `exists`.
         max_fetch_bytes: how much is fetched of a partition at a time.
         report: called as the reading proceeds.
+        last: of each partition only so many offsets before its end.
     """
 
     def __init__(
@@ -38,11 +39,13 @@ class TopicReader:
         *,
         max_fetch_bytes: int = 1024 * 1024,
         report: ReportPosition = lambda _read, _total: None,
+        last: int | None = None,
     ) -> None:
         self._arguments = arguments
         self._topic = topic
         self._max_fetch_bytes = max_fetch_bytes
         self._report = report
+        self._last = last
         self._consumer: AIOKafkaConsumer
         self._ranges: dict[TopicPartition, tuple[int, int]] = {}
         self.exists = False
@@ -75,6 +78,8 @@ class TopicReader:
             await stop_consumer(self._consumer)
             raise
         self.exists = bool(partitions)
+        for partition in partitions if self._last is not None else ():
+            begins[partition] = max(begins[partition], ends[partition] - self._last)
         self._ranges = {partition: (begins[partition], ends[partition]) for partition in partitions}
         return self
 

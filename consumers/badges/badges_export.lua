@@ -1,13 +1,13 @@
 -- Reads badges whole, as badges_merge.lua takes them.
 --
--- KEYS: the badges; see badge_layout.lua. Returns MessagePack of a list, with false where there is no badge.
+-- KEYS: the badges; see badge_layout.lua. Returns for each its MessagePack, empty where there is no badge.
 
 local result = {}
 for i, key in ipairs(KEYS) do
   local badge = read_badge(key)
-  result[i] = badge and badge.exists and {
+  result[i] = badge and badge.exists and cmsgpack.pack({
     badge.unread or false, badge.time or false, badge.id or false,
     badge.stale_time or false, badge.stale_id or false, badge.seen,
-  } or false
+  }) or ''
 end
-return cmsgpack.pack(result)
+return result

@@ -2,14 +2,14 @@
 -- So it does not matter in which order badges and events come, nor how often.
 --
 -- KEYS: the badges; see badge_layout.lua
--- ARGV[2]: MessagePack, for each badge {unread, time, event_id, stale time, stale id, known ids}, false for what is not
---   there. A stale time without an id says only that the badge was stale when this was written, at that time.
+-- ARGV[2…]: for each badge MessagePack of {unread, time, event_id, stale time, stale id, known ids}, false for what is
+--   not there. A stale time without an id says only that the badge was stale when this was written, at that time.
 --
 -- A mark of a loss ends: what was lost is here. Returns for each badge 1 if it is stale now, -1 if not, 0 where the key
 -- holds something else.
 
 local LOST = 'redis-lost'
-local rows, result = cmsgpack.unpack(ARGV[2]), {}
+local result = {}
 
 local function merge(badge, row)
   local unread, time, id, stale_time, stale_id, seen = unpack(row)
@@ -20,7 +20,8 @@ local function merge(badge, row)
   if badge.stale_id == LOST then badge.stale_time, badge.stale_id = nil, nil end
   if stale_time and not stale_id then
     -- A count that is newer than what was written then knows better.
-    local knows_better = before_time and (not time or (before_time ~= time or before_id ~= id) and is_newer(before_time, before_id, time, id))
+    local is_same = before_time == time and before_id == id
+    local knows_better = before_time and (not time or not is_same and is_newer(before_time, before_id, time, id))
     if not knows_better and not badge.stale_time then
       badge.stale_time, badge.stale_id = stale_time, LOST
     end
@@ -36,11 +37,11 @@ local function merge(badge, row)
   end
 end
 
-for i, row in ipairs(rows) do
-  local badge = read_badge(KEYS[i])
+for i, key in ipairs(KEYS) do
+  local badge = read_badge(key)
   if badge then
-    merge(badge, row)
-    write_badge(KEYS[i], badge)
+    merge(badge, cmsgpack.unpack(ARGV[i + 1]))
+    write_badge(key, badge)
     result[i] = badge.stale_time and 1 or -1
   else
     result[i] = 0

@@ -26,7 +26,7 @@ from consumers.badges.stale_sets import StaleSets
 from consumers.errors import WorkerRefusedError, describe, is_passing
 from consumers.settings import ConsumersSettings
 
-__all__ = ["NO_COUNT", "WHOLE", "Badge", "BadgeStore", "Events", "Owner", "Slot", "StoreState", "UpdateMode", "badge_key", "owner_of"]
+__all__ = ["NO_COUNT", "WHOLE", "Badge", "BadgeStore", "Events", "Owner", "Slot", "StoreState", "UpdateMode", "PackedBadge", "badge_key", "badge_order", "owner_of"]
 
 REMEMBERED_IDS = 16
 """How many events without a time of their own a badge knows again."""
@@ -37,6 +37,8 @@ NO_COUNT = -1
 _APPS_KEY = "im:badges:apps"
 _STATE_KEY = "im:badges:state"
 _KEY_PREFIX = "im:badge:"
+_RESTORING_KEY = "im:badges:restoring"
+_RESTORATION_LEASE_MS = 60_000
 _BEGUN_KEY = "im:badges:begun"
 """Of a cluster: says that each slot has its state."""
 
@@ -74,6 +76,11 @@ class StoreState(msgspec.Struct, frozen=True, array_like=True):
     """How often the badges were updated. That it is less than before shows that Redis was put back."""
 
 
+PackedBadge = bytes
+"""A badge as `badges_merge.lua` takes it: MessagePack of unread, time in Unix ms and event of the newest count, False
+where there is none; time and event of the newest change that no event counted, the latter False where only its time is
+known; what is known of ids."""
+
 _Stored = tuple[int | bool, int | bool, str | bool, bool, bool]
 _NOTHING_LOST = StoreState(False, 0)
 _decode_reply = msgspec.msgpack.Decoder(tuple[StoreState, list[_Stored]]).decode
@@ -107,7 +114,9 @@ class BadgeStore:
         self._states: dict[Slot, StoreState] = {}
         self._lost: set[Slot] = set()
         self._noted_apps: set[str] = set()
-        self._update = badge_script("badges.lua")
+        self._holder = uuid.uuid4().hex
+        self._update, self._merge = map(badge_script, ("badges.lua", "badges_merge.lua"))
+        self._hold = script("lease.lua")
         self._begin, self._rebuilt, self._note_loss = map(script, ("state_begin.lua", "state_rebuilt.lua", "state_lost.lua"))
 
     @property
@@ -159,10 +168,8 @@ class BadgeStore:
     async def note_loss(self, owners: Iterable[Owner]) -> None:
         """Note that the badges of some owners, and what is stored with them, are lost or older than they were."""
         slots = {await self._slot(owner) for owner in owners}
-        self._lost |= slots
-        for slot in slots:
-            self._states.setdefault(slot, _NOTHING_LOST)
         await self._run_on_states(self._note_loss, list(map(_state_key, slots)), [uuid.uuid4().hex])
+        await self.losses()
 
     async def losses(self) -> dict[Slot, StoreState]:
         """The states that tell of a loss; all are asked."""
@@ -208,6 +215,40 @@ class BadgeStore:
         except (redis.exceptions.RedisError, OSError) as error:
             others = [_APPS_KEY, _STATE_KEY, *self.stale_sets.keys_of(events)]
             raise await self.connection.explained(error, badges=list(map(badge_key, events)), others=others) from error
+
+    async def merge(self, rows: Mapping[Owner, PackedBadge]) -> None:
+        """Bring in badges from elsewhere: of each the newest of both stays."""
+        if not rows:
+            return
+        owners: list[Owner] = []
+        calls: list[ScriptCall] = []
+        for group in (await self.by_slot(rows)).values():
+            owners += group
+            calls.append((list(map(badge_key, group)), [self.layout, *(rows[owner] for owner in group)]))
+        keys = list(map(badge_key, owners))
+        replies = await self.connection.run(lambda client: self._merge.run_all(client, calls), badges=keys)
+        is_stale = list(chain.from_iterable(replies))
+        stale = [owner for owner, state in zip(owners, is_stale, strict=True) if state > 0]
+        apps = sorted({owner.app_id for owner in owners})
+        await self.connection.run(lambda client: client.sadd(_APPS_KEY, *apps), others=[_APPS_KEY])
+        try:
+            await self.stale_sets.note(stale, [])
+        except (redis.exceptions.RedisError, OSError) as error:
+            raise await self.connection.explained(error, badges=[], others=self.stale_sets.keys_of(stale)) from error
+
+    async def hold_restoration(self) -> bool:
+        """Take, or keep, the right to put badges back, which one process has at a time; whether we have it."""
+        arguments = [self._holder, _RESTORATION_LEASE_MS]
+        held = await self.connection.run(
+            lambda client: self._hold.run(client, [_RESTORING_KEY], arguments), others=[_RESTORING_KEY]
+        )
+        return bool(held)
+
+    async def release_restoration(self) -> None:
+        """Give that right back, if we have it."""
+        await self.connection.run(
+            lambda client: self._hold.run(client, [_RESTORING_KEY], [self._holder, 0]), others=[_RESTORING_KEY]
+        )
 
     async def by_slot(self, owners: Iterable[Owner]) -> dict[Slot, list[Owner]]:
         """Owners whose badges one script call can have."""
@@ -341,6 +382,11 @@ class BadgeStore:
 def badge_key(owner: Owner) -> bytes:
     """Key of a badge; as bytes, which the client packs in half the time of text."""
     return f"{_KEY_PREFIX}{owner.app_id}:{owner.account}".encode()
+
+
+def badge_order(badge: Badge) -> tuple[str, str]:
+    """What of two states of one badge the newer one has the greater of."""
+    return badge.time or "", badge.event_id or ""
 
 
 def owner_of(key: bytes) -> Owner | None:

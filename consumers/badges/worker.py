@@ -18,7 +18,9 @@ from common.timestamps import rfc3339
 from common.topic import Topic
 from common.tracing.context import TRACEPARENT
 from consumers.badges.badge_event import BadgeEvent, TracedBadgeEvent, collect, read_badge_event
+from consumers.badges.badge_topic import BadgeSource, BadgeTopic
 from consumers.badges.publishing import changed_badges, publish_badges, publish_latest
+from consumers.badges.restoration import Restoration
 from consumers.badges.store import Badge, BadgeStore, Events, Owner, Slot, StoreState, UpdateMode
 from consumers.errors import RetryLater
 from consumers.metrics import BADGES_LOST
@@ -33,7 +35,9 @@ class Badges(BaseWorker[BadgeEvent]):
 
     name = "badges"
 
-    def __init__(self, *, rebuilds: bool = False) -> None:
+    def __init__(self, *, rebuilds: bool = False, source: BadgeSource | None = None) -> None:
+        self._source = source
+        """Where lost badges are read back from; None: their topic."""
         self._rebuilds = rebuilds
         """Whether it is given all events that there are, from the first."""
         self._told: StoreState | None = None
@@ -58,11 +62,18 @@ class Badges(BaseWorker[BadgeEvent]):
 
         Raises:
             RetryLater, KafkaError: Redis is away; or it is empty, and Kafka, which knows whether it ever was not.
-            WorkerRefusedError: it is a Redis Cluster, or runs no scripts.
+            WorkerRefusedError: it runs no scripts.
         """
         self._context = context
+        settings = context.settings
         mode: UpdateMode = "rebuild" if self._rebuilds else "watch" if context.alone else "look"
-        self._store = BadgeStore(context.settings, mode=mode)
+        self._store = BadgeStore(settings, mode=mode)
+        self._restoration = Restoration(
+            self._store,
+            self._source or BadgeTopic(settings),
+            topic=settings.badges_topic,
+            ttl_days=settings.badge_ttl_days,
+        )
         self._lost = context.metrics.own_gauge(BADGES_LOST).labels(context.metrics.worker)
         try:
             await self._store.check()
@@ -81,7 +92,12 @@ class Badges(BaseWorker[BadgeEvent]):
 
         Every badge is written to the topic, changed or not: a crash between the two steps heals at the redelivery.
         """
+        if not self._rebuilds:
+            await self._restoration.look()
         badges = await self.update(batch)
+        if not self._rebuilds:
+            # Before that is done the topic may know a newer badge than Redis: it must not be written over.
+            self._restoration.require()
         # Of several events that one record is made of, the last says to which trace that belongs.
         traces = {
             event.owner: self._context.record_headers(event) for event in batch if isinstance(event, TracedBadgeEvent)
@@ -90,6 +106,7 @@ class Badges(BaseWorker[BadgeEvent]):
             await publish_latest(self._context, self._store, badges, traces)
             return
         await publish_badges(self._context, badges, traces)
+        self._restoration.written(badges)
         if stale := [badge for badge in badges if badge.stale]:
             # While Kafka was slow `reconcile` may have resolved and published them; ours would be the last of the two.
             await publish_latest(self._context, self._store, await changed_badges(self._store, stale), traces)
@@ -156,6 +173,7 @@ class Badges(BaseWorker[BadgeEvent]):
         try:
             async with asyncio.timeout(timeout_s):
                 await self._store.update({})
+                await self._restoration.look_again()
         except (RetryLater, TimeoutError) as error:
             self._context.metrics.set_connected("redis", False)
             if isinstance(error, TimeoutError):
@@ -163,6 +181,9 @@ class Badges(BaseWorker[BadgeEvent]):
             raise
         self._context.metrics.set_connected("redis", True)
         self._note_state()
+        await self._restoration.look()
+        self._note_state()
+        self._restoration.require()
 
     def remarks(self) -> Mapping[str, str]:
         """Whether badges were lost, and what to do then."""
@@ -170,28 +191,33 @@ class Badges(BaseWorker[BadgeEvent]):
         if state is None or not state.lost_at_ms:
             return {}
         rebuild = f"`{command_line('consumers')} badge rebuild`"
-        return {"badges": f"lost by Redis, noticed at {rfc3339(state.lost_at_ms)}: run {rebuild}"}
+        lost = f"lost by Redis, noticed at {rfc3339(state.lost_at_ms)}"
+        topic = self._context.settings.badges_topic
+        return {"badges": f"{lost}: put back from {topic} before the worker goes on; if that has none run {rebuild}"}
 
     async def stop(self) -> None:
         """Disconnect from Redis."""
         if hasattr(self, "_store"):
+            await self._restoration.stop()
             await self._store.close()
 
     def _note_state(self) -> None:
         state = self._store.state
-        if state == self._told:
+        before = self._told.lost_at_ms if self._told is not None else 0
+        if state.lost_at_ms == before and self._told is not None:
             return
-        if state.lost_at_ms:
+        if state.lost_at_ms and not before:
             log.error(
-                "Redis at %s has lost the badges: it was emptied, or an empty one has taken its place (noticed at %s). "
-                "Users have no badge until their next event, and it is stale where that is from before. To have all "
-                "again run `%s badge rebuild`; then see that Redis keeps its data (appendonly, no eviction)",
+                "Redis at %s has lost badges: it was emptied or put back to older data, or such a one has taken its "
+                "place (noticed at %s). They are put back from the topic %s before the worker goes on. If nothing is "
+                "there run `%s badge rebuild`. See that Redis keeps its data (appendonly, no eviction)",
                 self._store.connection.shown_url,
                 rfc3339(state.lost_at_ms),
+                self._context.settings.badges_topic,
                 command_line("consumers"),
                 extra=fields("badges_lost"),
             )
-        elif self._told is not None and self._told.lost_at_ms:
+        elif before and not state.lost_at_ms:
             log.info("the badges are rebuilt", extra=fields("badges_rebuilt"))
         self._lost.set(bool(state.lost_at_ms))
         self._told = state

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
 from typing import Any
 
 import orjson
 import redis
 
 from consumers.badges.badge_event import collect, read_badge_event
-from consumers.badges.store import BadgeStore, Events, Owner
+from consumers.badges.badge_topic import PublishedBadge
+from consumers.badges.store import Badge, BadgeStore, Events, Owner
 from consumers.settings import ConsumersSettings
 from tests.support.badge_model import APP, NOON_MS, READ, RECALLED, SENT, badge_event, expected, rfc3339
 from tests.support.commands import Command
@@ -54,6 +56,20 @@ class BadgeTraffic:
             received=received,
             kind=pick.choice([RECALLED, SENT, READ]),
         )
+
+
+class FakeTopic:
+    """The topic of badges as it is read back: `badges`, with the times of their writing."""
+
+    def __init__(self) -> None:
+        self.badges: list[PublishedBadge] = []
+
+    async def read(self, *, last: int | None = None) -> AsyncIterator[list[PublishedBadge]]:
+        yield self.badges[-(last or len(self.badges)) :]
+
+    def add(self, badge: Badge, written_ms: int) -> None:
+        time_ms = None if badge.time is None else round(datetime.fromisoformat(badge.time).timestamp() * 1000)
+        self.badges.append(PublishedBadge(badge, time_ms, written_ms))
 
 
 async def apply_events(store: BadgeStore, *events: dict[str, Any]) -> None:

@@ -15,6 +15,7 @@ from consumers.reconcile.stale import StaleBadges
 from consumers.settings import ConsumersSettings
 from consumers.worker import Context, OutgoingRecord
 from tests.support.badge_model import NOON_MS, badge_event
+from tests.support.badges import FakeTopic
 from tests.support.redis import RedisServer
 
 
@@ -33,7 +34,7 @@ async def test_the_topic_ends_with_the_resolved_badge_although_the_worker_was_sl
                 assert await stale.resolve(owner, await stale.snapshot(owner), 5)
             published.extend(orjson.loads(record.value) for record in records)
 
-    worker = Badges()
+    worker = Badges(source=FakeTopic())
     settings = ConsumersSettings.model_validate({"redis_url": redis_server.url})
     await worker.start(Context(settings, SlowKafka(), Metrics("badges")))  # type: ignore[arg-type]
     event = read_badge_event(orjson.dumps(badge_event("b", "ann", time=NOON_MS - 1, app=owner.app_id)))
