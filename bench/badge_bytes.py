@@ -1,7 +1,7 @@
-"""How many bytes a badge takes in Redis: the layout that was, the one that is, and others that could be.
+"""How many bytes a badge takes in Redis: the layout that was, those that are, and others that could be.
 
-`python -m bench.badge_bytes --badges 1000000` fills an empty server with so many badges of each layout in turn, and
-tells `used_memory` for each badge, its key and the server's own table included. `--server` names another
+`python -m bench.badge_bytes --badges 1000000` fills a new server with so many badges of each layout in turn, and tells
+the growth of `used_memory` for each badge, its key and the server's own table included. `--server` names another
 `redis-server` or `valkey-server` than the embedded one.
 """
 
@@ -14,7 +14,6 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 import msgspec
 import redis
@@ -24,7 +23,7 @@ from tests.support.ports import free_port
 
 _CHUNK = 2000
 _NOON_MS = 1_790_000_000_000
-Row = tuple[str, ...] | dict[str, str | bytes | int] | bytes
+Row = dict[str, str | bytes | int] | bytes
 
 
 def _id(number: int) -> str:
@@ -45,7 +44,7 @@ def _before(number: int, *, stale: bool, seen: int) -> dict[str, str | bytes | i
 
 
 def _digests(number: int, seen: int) -> bytes:
-    return b"".join(hashlib.sha1(_id(number + at).encode()).digest()[:6] for at in range(seen))  # noqa: S324
+    return b"".join(hashlib.sha1(_id(number + at).encode()).digest()[:6] for at in range(seen))
 
 
 def _named(number: int, *, stale: bool, seen: int) -> dict[str, str | bytes | int]:
@@ -57,8 +56,11 @@ def _named(number: int, *, stale: bool, seen: int) -> dict[str, str | bytes | in
     }
     if stale:
         row["S"] = f"{_NOON_MS + number} {_id(number + 1)}"
-    if seen:
-        row["k"] = _digests(number, seen)
+    digests = _digests(number, seen)
+    if digests:
+        row["k"] = digests[:60]
+    if digests[60:]:
+        row["l"] = digests[60:]
     return row
 
 
@@ -66,82 +68,94 @@ def _short(number: int, *, stale: bool, seen: int) -> dict[str, str | bytes | in
     row: dict[str, str | bytes | int] = {"u": number % 120, "t": _NOON_MS + number, "e": _id(number)}
     if stale:
         row["S"] = f"{_NOON_MS + number} {_id(number + 1)}"
-    if seen:
-        row["k"] = _digests(number, seen)
+    digests = _digests(number, seen)
+    if digests:
+        row["k"] = digests[:60]
+    if digests[60:]:
+        row["l"] = digests[60:]
     return row
 
 
 def _packed(number: int, *, stale: bool, seen: int) -> bytes:
-    stale_part = (_NOON_MS + number, bytes.fromhex(_id(number + 1))) if stale else None
-    return msgspec.msgpack.encode(
-        (number % 120, _NOON_MS + number, bytes.fromhex(_id(number)), stale_part, _digests(number, seen))
-    )
+    stale_at = (_NOON_MS + number, bytes.fromhex(_id(number + 1))) if stale else (False, False)
+    count = (number % 120, _NOON_MS + number, bytes.fromhex(_id(number)))
+    return b"b1" + msgspec.msgpack.encode((*count, *stale_at, _digests(number, seen)))
 
 
 def _field(number: int, *, stale: bool, seen: int) -> dict[str, str | bytes | int]:
     return {"b": _packed(number, stale=stale, seen=seen)}
 
 
-def _struct(number: int, *, stale: bool, seen: int) -> bytes:
+def _by_hand(number: int, *, stale: bool, seen: int) -> bytes:
     row = struct.pack("<BIQ", stale, number % 120, _NOON_MS + number)[:11] + bytes.fromhex(_id(number))
-    return row + (struct.pack("<Q", _NOON_MS)[:6] + bytes.fromhex(_id(number + 1)) if stale else b"") + _digests(number, seen)
+    stale_at = struct.pack("<Q", _NOON_MS)[:6] + bytes.fromhex(_id(number + 1)) if stale else b""
+    return row + stale_at + _digests(number, seen)
 
 
 _LAYOUTS: dict[str, Callable[..., Row]] = {
-    "hash, seven fields (before)": _before,
-    "hash, the four public names, the rest only where needed": _named,
-    "hash, names of one letter": _short,
+    "hash of seven fields (before)": _before,
+    "hash: the four public fields, others only where needed (`hash`)": _named,
+    "hash with names of one letter": _short,
     "hash of one packed field": _field,
-    "string, MessagePack": _packed,
-    "string, packed by hand": _struct,
+    "string, MessagePack (`packed`)": _packed,
+    "string, packed by hand": _by_hand,
 }
-_KINDS = {"fresh": (False, 0), "stale": (True, 0), "fresh, 16 ids known": (False, 16)}
+_KINDS = {"fresh": (False, 0), "stale": (True, 0), "16 ids known": (False, 16)}
 
 
 def _fill(client: redis.Redis, layout: Callable[..., Row], badges: int, *, stale: bool, seen: int) -> float:
-    client.flushall()
     empty = int(client.info("memory")["used_memory"])
     for start in range(0, badges, _CHUNK):
         with client.pipeline(transaction=False) as pipeline:
             for number in range(start, min(start + _CHUNK, badges)):
                 key = f"im:badge:1400000000:user{number:08}"
                 row = layout(number, stale=stale, seen=seen)
-                if isinstance(row, dict):
-                    pipeline.hset(key, mapping=dict(row))
+                if isinstance(row, bytes):
+                    pipeline.set(key, row)
                 else:
-                    pipeline.set(key, row)  # type: ignore[arg-type]
+                    pipeline.hset(key, items=[part for pair in row.items() for part in pair])
             pipeline.execute()
     return (int(client.info("memory")["used_memory"]) - empty) / badges
+
+
+def _measure(
+    command: list[str], layout: Callable[..., Row], badges: int, *, stale: bool, seen: int
+) -> tuple[str, float]:
+    """Name of a new server, and bytes a badge in it."""
+    port = free_port()
+    with tempfile.TemporaryDirectory() as folder:
+        options = ["--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", folder]
+        server = subprocess.Popen([*command, *options], stdout=subprocess.DEVNULL)
+        client = redis.Redis(port=port)
+        try:
+            while True:
+                try:
+                    told = client.info("server")
+                    break
+                except redis.ConnectionError:
+                    time.sleep(0.05)
+            name = f"{told.get('server_name', 'redis')} {told.get('valkey_version', told['redis_version'])}"
+            return name, _fill(client, layout, badges, stale=stale, seen=seen)
+        finally:
+            client.close()
+            server.terminate()
+            server.wait()
 
 
 def main() -> None:
     """Print a table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--badges", type=int, default=1_000_000)
-    parser.add_argument("--server", type=Path, default=None)
+    parser.add_argument("--server", default=None)
+    parser.add_argument("--layouts", type=int, nargs="*", default=list(range(len(_LAYOUTS))), help="numbers, from 0")
     given = parser.parse_args()
-    port = free_port()
-    with tempfile.TemporaryDirectory() as folder:
-        command = [str(given.server or redis_binary()), "--port", str(port), "--bind", "127.0.0.1", "--save", ""]
-        server = subprocess.Popen([*command, "--dir", folder], stdout=subprocess.DEVNULL)
-        try:
-            client = redis.Redis(port=port)
-            while True:
-                try:
-                    version = client.info("server")
-                    break
-                except redis.ConnectionError:
-                    time.sleep(0.05)
-            name = f"{version.get('server_name', 'redis')} {version.get('valkey_version', version['redis_version'])}"
-            print(f"{name}, {given.badges} badges, bytes each")  # noqa: T201
-            print("| layout |", " | ".join(_KINDS), "|")  # noqa: T201
-            print("| --- |", " | ".join("---:" for _ in _KINDS), "|")  # noqa: T201
-            for title, layout in _LAYOUTS.items():
-                sizes = [_fill(client, layout, given.badges, stale=stale, seen=seen) for stale, seen in _KINDS.values()]
-                print(f"| {title} |", " | ".join(f"{size:.0f}" for size in sizes), "|", flush=True)  # noqa: T201
-        finally:
-            server.terminate()
-            server.wait()
+    command = [given.server or str(redis_binary())]
+    print(f"| layout, {given.badges} badges |", " | ".join(_KINDS), "|")  # noqa: T201
+    print("| --- |", " | ".join("---:" for _ in _KINDS), "|")  # noqa: T201
+    for title, layout in [list(_LAYOUTS.items())[number] for number in given.layouts]:
+        found = [_measure(command, layout, given.badges, stale=stale, seen=seen) for stale, seen in _KINDS.values()]
+        sizes = " | ".join(f"{size:.0f}" for _, size in found)
+        print(f"| {title}, {found[0][0]} | {sizes} |", flush=True)  # noqa: T201
 
 
 if __name__ == "__main__":

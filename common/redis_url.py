@@ -130,9 +130,7 @@ def _address(parts: SplitResult, options: list[tuple[str, str]]) -> RedisAddress
     place = f"{credentials}{at}{_shown_host(host)}:{port}"
     plain = urlunsplit((scheme, place, path, urlencode(own), ""))
     _check_client_options(plain, scheme, path, own)
-    return RedisAddress(
-        topology, nodes, service, plain, given.get("sentinel_username"), given.get("sentinel_password")
-    )
+    return RedisAddress(topology, nodes, service, plain, given.get("sentinel_username"), given.get("sentinel_password"))
 
 
 def _path(path: str, topology: Topology) -> tuple[str, str]:

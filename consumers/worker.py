@@ -54,7 +54,8 @@ class OutgoingRecord(msgspec.Struct, frozen=True, gc=False):
     """A record to write. Its partition is that of its key."""
 
     key: bytes
-    value: bytes
+    value: bytes | None
+    """None: a tombstone, which removes the key from a compacted topic."""
     headers: Sequence[tuple[str, bytes]] = ()
 
 

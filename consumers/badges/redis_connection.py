@@ -19,10 +19,11 @@ import contextlib
 import hashlib
 import logging
 import re
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Any, Literal, TypeVar
 
 import redis.exceptions
+
 from common.redis_url import parse_redis_url
 from consumers.badges.redis_clients import Client, close_client, make_client
 from consumers.errors import RetryLater, WorkerRefusedError, describe, is_passing, redis_code
@@ -188,6 +189,26 @@ class RedisConnection:
                 self._renew(lease)
             if is_of_cluster(error) and self._kind == "single":
                 self._kind = None  # Another kind of server has taken its place.
+            raise
+        finally:
+            lease.users -= 1
+            if lease.is_over and not lease.users:
+                await lease.close()
+
+    @contextlib.asynccontextmanager
+    async def lease(self) -> AsyncIterator[Client]:
+        """The client, for several commands one after the other; it is not closed within the block.
+
+        Raises:
+            redis.exceptions.RedisError, OSError: what answers there cannot be found out now.
+        """
+        await self.kind()
+        lease = self._lease
+        lease.users += 1
+        try:
+            yield lease.client
+        except (redis.exceptions.RedisError, redis.exceptions.RedisClusterException, OSError):
+            self._renew(lease)
             raise
         finally:
             lease.users -= 1

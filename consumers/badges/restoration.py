@@ -16,7 +16,7 @@ import msgspec
 from common.logs import fields
 from common.retry import retry
 from consumers.badges.badge_topic import BadgeSource, PublishedBadge
-from consumers.badges.store import Badge, BadgeStore, PackedBadge, Owner, badge_order
+from consumers.badges.store import Badge, BadgeStore, Owner, PackedBadge, badge_order
 from consumers.errors import RetryLater, is_passing
 
 log = logging.getLogger(__name__)

@@ -9,6 +9,8 @@ from __future__ import annotations
 from binascii import crc_hqx
 from collections.abc import Iterable
 
+import redis.exceptions
+
 from consumers.badges.owner import Owner
 from consumers.badges.redis_connection import RedisConnection, ScriptCall, ServerKind
 from consumers.badges.scripts import script
@@ -58,7 +60,21 @@ class StaleSets:
         calls: list[ScriptCall] = [
             ([stale_key(bucket)], [len(added), *added, *removed]) for bucket, (added, removed) in changes.items()
         ]
-        await self._connection.attempt(lambda client: self._note.run_all(client, calls))
+        if calls:
+            await self._connection.attempt(lambda client: self._note.run_all(client, calls))
+
+    async def note_later(self, stale: Iterable[Owner], fresh: Iterable[Owner]) -> None:
+        """As `note`.
+
+        Raises:
+            RetryLater: Redis cannot do it.
+        """
+        stale, fresh = list(stale), list(fresh)
+        try:
+            await self.note(stale, fresh)
+        except (redis.exceptions.RedisError, OSError) as error:
+            keys = self.keys_of([*stale, *fresh])
+            raise await self._connection.explained(error, badges=[], others=keys) from error
 
     def keys_of(self, owners: Iterable[Owner]) -> list[str]:
         """The keys of the sets that these are kept in, as far as it is known where."""

@@ -19,14 +19,28 @@ import redis.exceptions
 from common.timestamps import rfc3339
 from consumers.badges.owner import Owner
 from consumers.badges.redis_clients import Client
-from consumers.badges.redis_connection import ForeignKeyError, Key, RedisConnection, ScriptCall, ServerKind
+from consumers.badges.redis_connection import ForeignKeyError, Key, LuaScript, RedisConnection, ScriptCall, ServerKind
 from consumers.badges.scripts import badge_script, script
 from consumers.badges.slots import SLOTS, slot_of, tag_of
 from consumers.badges.stale_sets import StaleSets
 from consumers.errors import WorkerRefusedError, describe, is_passing
 from consumers.settings import ConsumersSettings
 
-__all__ = ["NO_COUNT", "WHOLE", "Badge", "BadgeStore", "Events", "Owner", "Slot", "StoreState", "UpdateMode", "PackedBadge", "badge_key", "badge_order", "owner_of"]
+__all__ = [
+    "NO_COUNT",
+    "WHOLE",
+    "Badge",
+    "BadgeStore",
+    "Events",
+    "Owner",
+    "PackedBadge",
+    "Slot",
+    "StoreState",
+    "UpdateMode",
+    "badge_key",
+    "badge_order",
+    "owner_of",
+]
 
 REMEMBERED_IDS = 16
 """How many events without a time of their own a badge knows again."""
@@ -37,6 +51,8 @@ NO_COUNT = -1
 _APPS_KEY = "im:badges:apps"
 _STATE_KEY = "im:badges:state"
 _KEY_PREFIX = "im:badge:"
+_EXPIRING_KEY = "im:badges:expiring"
+_SCANNED_AT_A_TIME = 500
 _RESTORING_KEY = "im:badges:restoring"
 _RESTORATION_LEASE_MS = 60_000
 _BEGUN_KEY = "im:badges:begun"
@@ -116,8 +132,13 @@ class BadgeStore:
         self._noted_apps: set[str] = set()
         self._holder = uuid.uuid4().hex
         self._update, self._merge = map(badge_script, ("badges.lua", "badges_merge.lua"))
+        self._expire, self._export, self._relayout = map(
+            badge_script, ("badges_expire.lua", "badges_export.lua", "badges_relayout.lua")
+        )
         self._hold = script("lease.lua")
-        self._begin, self._rebuilt, self._note_loss = map(script, ("state_begin.lua", "state_rebuilt.lua", "state_lost.lua"))
+        self._begin, self._rebuilt, self._note_loss = map(
+            script, ("state_begin.lua", "state_rebuilt.lua", "state_lost.lua")
+        )
 
     @property
     def state(self) -> StoreState:
@@ -231,10 +252,66 @@ class BadgeStore:
         stale = [owner for owner, state in zip(owners, is_stale, strict=True) if state > 0]
         apps = sorted({owner.app_id for owner in owners})
         await self.connection.run(lambda client: client.sadd(_APPS_KEY, *apps), others=[_APPS_KEY])
+        await self.stale_sets.note_later(stale, [])
+
+    async def scan(self) -> AsyncIterator[list[Owner]]:
+        """Whose badges there are, some at a time; one that is there all the while comes once at least."""
+        found: list[Owner] = []
         try:
-            await self.stale_sets.note(stale, [])
-        except (redis.exceptions.RedisError, OSError) as error:
-            raise await self.connection.explained(error, badges=[], others=self.stale_sets.keys_of(stale)) from error
+            async with self.connection.lease() as client:
+                async for key in client.scan_iter(match=f"{_KEY_PREFIX}*", count=_SCANNED_AT_A_TIME):
+                    owner = owner_of(key if isinstance(key, bytes) else key.encode())
+                    if owner is not None:
+                        found.append(owner)
+                    if len(found) >= _SCANNED_AT_A_TIME:
+                        yield found
+                        found = []
+        except (redis.exceptions.RedisError, redis.exceptions.RedisClusterException, OSError) as error:
+            raise self.connection.away(error) from error
+        if found:
+            yield found
+
+    async def older(self, owners: Sequence[Owner], before_ms: int) -> list[Owner]:
+        """Those whose badges have no event since `before_ms`, Unix ms."""
+        return [owner for owner, is_old in await self._on_badges(self._expire, owners, [before_ms, "look"]) if is_old]
+
+    async def remove_older(self, owners: Sequence[Owner], before_ms: int) -> list[Owner]:
+        """Remove the badges that have no event since `before_ms`; whose those were."""
+        replies = await self._on_badges(self._expire, owners, [before_ms, "remove"])
+        gone = [owner for owner, is_old in replies if is_old]
+        await self.stale_sets.note_later([], gone)
+        return gone
+
+    async def relayout(self, owners: Sequence[Owner]) -> int:
+        """Write the badges anew that are stored in another layout; how many those were."""
+        return sum([changed for _, changed in await self._on_badges(self._relayout, owners, [])])
+
+    async def note_stale(self, owners: Sequence[Owner]) -> int:
+        """Put those whose badges are stale among the stale ones, where they are not; how many are stale."""
+        badges = await self.update({owner: [] for owner in owners})
+        stale = [Owner(badge.app_id, badge.account) for badge in badges if badge.stale]
+        await self.stale_sets.note_later(stale, [])
+        return len(stale)
+
+    async def export(self, owners: Sequence[Owner]) -> dict[Owner, PackedBadge]:
+        """Badges in the form that `merge` takes; those that are there."""
+        return {owner: packed for owner, packed in await self._on_badges(self._export, owners, []) if packed}
+
+    async def _on_badges(
+        self, run: LuaScript, owners: Sequence[Owner], arguments: list[Any]
+    ) -> list[tuple[Owner, Any]]:
+        groups = list((await self.by_slot(owners)).values())
+        calls: list[ScriptCall] = [(list(map(badge_key, group)), [self.layout, *arguments]) for group in groups]
+        if not calls:
+            return []
+        keys = [badge_key(owner) for owner in owners]
+        replies = await self.connection.run(lambda client: run.run_all(client, calls), badges=keys)
+        return list(zip(chain.from_iterable(groups), chain.from_iterable(replies), strict=True))
+
+    async def hold_expiry(self, *, for_s: float) -> bool:
+        """Take the right to let old badges go for some time; whether we have it now, and had it not before."""
+        key, arguments = _EXPIRING_KEY, [uuid.uuid4().hex, int(for_s * 1000)]
+        return bool(await self.connection.run(lambda client: self._hold.run(client, [key], arguments), others=[key]))
 
     async def hold_restoration(self) -> bool:
         """Take, or keep, the right to put badges back, which one process has at a time; whether we have it."""
@@ -308,7 +385,9 @@ class BadgeStore:
             return {WHOLE: []}
         return {slot: [] for slot in range(0, SLOTS, SLOTS // 64)}
 
-    def _call(self, slot: Slot, owners: Sequence[Owner], events: Mapping[Owner, Events], mode: UpdateMode) -> ScriptCall:
+    def _call(
+        self, slot: Slot, owners: Sequence[Owner], events: Mapping[Owner, Events], mode: UpdateMode
+    ) -> ScriptCall:
         known = self._states.get(slot, _NOTHING_LOST)
         keys: list[Key] = [_state_key(slot), *map(badge_key, owners)]
         packed = _encode([events[owner] for owner in owners])
@@ -340,7 +419,10 @@ class BadgeStore:
             await self.stale_sets.note(stale, fresh)
         if fresh:
             # Somebody else may have made one stale again before it was taken out.
-            calls = [self._call(slot, owners, dict.fromkeys(owners, []), "look") for slot, owners in (await self.by_slot(fresh)).items()]
+            calls = [
+                self._call(slot, owners, dict.fromkeys(owners, []), "look")
+                for slot, owners in (await self.by_slot(fresh)).items()
+            ]
             replies = await self.connection.attempt(lambda client: self._update.run_all(client, calls))
             order = list(chain.from_iterable((await self.by_slot(fresh)).values()))
             again = list(chain.from_iterable(_decode_reply(reply)[1] for reply in replies))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Iterable, Mapping, Sequence
+from typing import NoReturn
 
 from aiokafka import ConsumerRecord
 
@@ -19,6 +20,7 @@ from common.topic import Topic
 from common.tracing.context import TRACEPARENT
 from consumers.badges.badge_event import BadgeEvent, TracedBadgeEvent, collect, read_badge_event
 from consumers.badges.badge_topic import BadgeSource, BadgeTopic
+from consumers.badges.expiry import keep_expiring
 from consumers.badges.publishing import changed_badges, publish_badges, publish_latest
 from consumers.badges.restoration import Restoration
 from consumers.badges.store import Badge, BadgeStore, Events, Owner, Slot, StoreState, UpdateMode
@@ -41,6 +43,7 @@ class Badges(BaseWorker[BadgeEvent]):
         self._rebuilds = rebuilds
         """Whether it is given all events that there are, from the first."""
         self._told: StoreState | None = None
+        self._expiring: asyncio.Task[NoReturn] | None = None
 
     def topics(self, settings: ConsumersSettings) -> Sequence[Topic]:
         """The compacted topic of badges."""
@@ -86,6 +89,8 @@ class Badges(BaseWorker[BadgeEvent]):
             raise
         context.metrics.set_connected("redis", True)
         self._note_state()
+        if mode == "watch" and settings.badge_ttl_days and self._expiring is None:
+            self._expiring = asyncio.create_task(keep_expiring(context, self._store))
 
     async def handle(self, batch: Sequence[BadgeEvent]) -> None:
         """Bring the badges that the events are about up to date, first in Redis, then on the topic.
@@ -198,6 +203,9 @@ class Badges(BaseWorker[BadgeEvent]):
     async def stop(self) -> None:
         """Disconnect from Redis."""
         if hasattr(self, "_store"):
+            if self._expiring is not None:
+                self._expiring.cancel()
+                await asyncio.gather(self._expiring, return_exceptions=True)
             await self._restoration.stop()
             await self._store.close()
 

@@ -28,3 +28,26 @@ def rebuild() -> None:
     from consumers.commands.badge_rebuild import rebuild_badges
 
     rebuild_badges()
+
+
+@app.command()
+def expire() -> None:
+    """Let the badges go now that are older than CONSUMERS_BADGE_TTL_DAYS. The worker does it each hour."""
+    from consumers.commands.badge_upkeep import expire_now
+
+    expire_now()
+
+
+@app.command()
+def migrate(
+    source: Annotated[
+        str | None,
+        typer.Option(
+            "--from", help="Address of another Redis that has badges; one with a password: `-`, and type it in."
+        ),
+    ] = None,
+) -> None:
+    """Bring all badges into the layout and under the keys of the settings. Workers may run meanwhile."""
+    from consumers.commands.badge_upkeep import migrate_badges
+
+    migrate_badges(source)

@@ -62,7 +62,9 @@ class StaleBadges:
         self._run = store.connection.run
         self._layout = store.layout
         self._sets = store.stale_sets
-        self._lease, self._calls, self._postpone = map(_script, ("stale_lease.lua", "stale_calls.lua", "stale_postpone.lua"))
+        self._lease, self._calls, self._postpone = map(
+            _script, ("stale_lease.lua", "stale_calls.lua", "stale_postpone.lua")
+        )
         self._snapshot, self._resolve = map(_badge_script, ("badge_snapshot.lua", "stale_resolve.lua"))
 
     async def lease(

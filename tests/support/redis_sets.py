@@ -14,8 +14,8 @@ from bridge.devstack.embedded import redis_binary
 from consumers.badges.slots import SLOTS, slot_of
 from tests.support.ports import free_port
 from tests.support.process import Process
-from tests.support.server import Host
 from tests.support.redis import RedisServer
+from tests.support.server import Host
 from tests.support.waiting import wait_until
 
 _NODE_TIMEOUT_MS = 1500
@@ -131,8 +131,10 @@ class RedisCluster:
         for primary, replica in zip(self.nodes[:3], self.nodes[3:], strict=True):
             identity = primary.client.execute_command("CLUSTER", "MYID")
             wait_until(
-                lambda replica=replica, identity=identity: identity  # type: ignore[misc]
-                in str(replica.client.execute_command("CLUSTER NODES")),
+                lambda replica=replica, identity=identity: (
+                    identity  # type: ignore[misc]
+                    in str(replica.client.execute_command("CLUSTER NODES"))
+                ),
                 timeout=30,
                 what="nodes that know each other",
             )

@@ -197,7 +197,7 @@ async def test_a_proxy_before_a_cluster_is_noticed_and_given_keys_of_one_slot_at
 
 
 def test_a_tag_puts_a_key_into_its_slot() -> None:
-    from consumers.badges.slots import tag_of  # noqa: PLC0415
+    from consumers.badges.slots import tag_of
 
     for slot in (0, 1, 4242, SLOTS - 1):
         assert slot_of(f"im:badges:state:{{{tag_of(slot)}}}".encode()) == slot

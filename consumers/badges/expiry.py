@@ -1,0 +1,67 @@
+"""Lets badges go whose newest event is older than CONSUMERS_BADGE_TTL_DAYS: from Redis, and from the topic by a tombstone.
+
+The tombstone is written first. So a pass that breaks off is made again, and none leaves Redis and stays on the topic. A
+badge that an event changes meanwhile stays, and is written to the topic once more.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import time
+from typing import NoReturn
+
+from common.logs import fields
+from consumers.badges.publishing import publish_latest
+from consumers.badges.store import BadgeStore
+from consumers.errors import describe, is_passing
+from consumers.worker import Context, OutgoingRecord
+
+log = logging.getLogger(__name__)
+
+_DAY_MS = 86_400_000
+_PASS_EVERY_S = 3600.0
+_LOOK_EVERY_S = 300.0
+_PAUSE_S = 0.02
+"""After each portion of keys: a pass takes nothing from the events."""
+
+
+async def expire_badges(context: Context, store: BadgeStore, *, pause_s: float = 0.0) -> int:
+    """Let all badges go that are old enough; how many those were.
+
+    Args:
+        context: settings, and the producer.
+        store: the badges.
+        pause_s: after each portion of keys.
+
+    Raises:
+        RetryLater: Redis or Kafka is away.
+    """
+    before_ms = int(time.time() * 1000) - context.settings.badge_ttl_days * _DAY_MS
+    count = 0
+    async for owners in store.scan():
+        if old := await store.older(owners, before_ms):
+            tombstones = [OutgoingRecord(owner.key.encode(), None) for owner in old]
+            await context.producer.publish(context.settings.badges_topic, tombstones)
+            removed = set(await store.remove_older(old, before_ms))
+            if kept := [owner for owner in old if owner not in removed]:
+                await publish_latest(context, store, await store.update({owner: [] for owner in kept}))
+            count += len(removed)
+        await asyncio.sleep(pause_s)
+    return count
+
+
+async def keep_expiring(context: Context, store: BadgeStore) -> NoReturn:
+    """Make a pass each hour, for ever; one process of all."""
+    await asyncio.sleep(random.uniform(0, 2))  # noqa: S311 - no secret
+    while True:
+        try:
+            # It is not given back: whoever had it has made the pass of this hour.
+            if await store.hold_expiry(for_s=_PASS_EVERY_S):
+                count = await expire_badges(context, store, pause_s=_PAUSE_S)
+                log.info("%d old badges were let go", count, extra=fields("badges_expired", badges=count))
+        except Exception as error:
+            if not is_passing(error):
+                log.exception("old badges could not be let go", extra=fields("badges_wait", reason=describe(error)))
+        await asyncio.sleep(_LOOK_EVERY_S)

@@ -1,0 +1,49 @@
+"""Brings badges into the layout and under the keys of the settings, from the same Redis or from another, while workers run.
+
+Of each badge the newest of both places stays. So a migration that broke off is just begun anew, and events that are
+handled meanwhile are not lost, wherever they are handled.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from consumers.badges.store import BadgeStore
+
+
+@dataclass
+class MigrationProgress:
+    """How far a migration is, in badges."""
+
+    seen: int = 0
+    written: int = 0
+    stale: int = 0
+    """Accounts that were put among the stale ones under the keys of now."""
+    waiting_for: str | None = None
+    """What is away, while something is."""
+
+
+ReportMigration = Callable[[MigrationProgress], None]
+
+
+async def migrate(
+    store: BadgeStore, source: BadgeStore | None, progress: MigrationProgress, report: ReportMigration
+) -> None:
+    """Write every badge as the settings say; from `source`, if there is one, into `store`.
+
+    Raises:
+        RetryLater: Redis is away.
+        ForeignKeyError: a key of a badge holds something else.
+    """
+    progress.seen = progress.written = progress.stale = 0
+    async for owners in (source or store).scan():
+        progress.seen += len(owners)
+        if source is None:
+            progress.written += await store.relayout(owners)
+            progress.stale += await store.note_stale(owners)
+        else:
+            rows = await source.export(owners)
+            await store.merge(rows)
+            progress.written += len(rows)
+        report(progress)
