@@ -33,7 +33,7 @@ class OwnMetric(NamedTuple):
 
 
 BADGES_LOST = OwnMetric(
-    "badges_lost", "gauge", "1 from when Redis was found emptied until `consumers badge rebuild`, else 0."
+    "badges_lost", "gauge", "1 from when Redis was found to lack badges until they are put back, else 0."
 )
 FORWARD_WITHOUT_ORIGINAL = OwnMetric(
     "forward_without_original", "counter", "Events skipped for want of the original callback, see BRIDGE_KEEP_RAW."

@@ -1,7 +1,7 @@
-"""Lets badges go whose newest event is older than CONSUMERS_BADGE_TTL_DAYS: from Redis, and from the topic by a tombstone.
+"""Lets badges go whose newest event is older than CONSUMERS_BADGE_TTL_DAYS, from Redis and from the topic.
 
-The tombstone is written first. So a pass that breaks off is made again, and none leaves Redis and stays on the topic. A
-badge that an event changes meanwhile stays, and is written to the topic once more.
+The tombstone on the topic is written first. So a pass that breaks off is made again, and none leaves Redis and stays on
+the topic. A badge that an event changes meanwhile stays, and is written to the topic once more.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import time
 from typing import NoReturn
 
 from common.logs import fields
+from consumers.badges.bulk import BadgeBulk
 from consumers.badges.publishing import publish_latest
 from consumers.badges.store import BadgeStore
 from consumers.errors import describe, is_passing
@@ -38,13 +39,14 @@ async def expire_badges(context: Context, store: BadgeStore, *, pause_s: float =
     Raises:
         RetryLater: Redis or Kafka is away.
     """
+    bulk = BadgeBulk(store)
     before_ms = int(time.time() * 1000) - context.settings.badge_ttl_days * _DAY_MS
     count = 0
-    async for owners in store.scan():
-        if old := await store.older(owners, before_ms):
+    async for owners in bulk.scan():
+        if old := await bulk.older(owners, before_ms):
             tombstones = [OutgoingRecord(owner.key.encode(), None) for owner in old]
             await context.producer.publish(context.settings.badges_topic, tombstones)
-            removed = set(await store.remove_older(old, before_ms))
+            removed = set(await bulk.remove_older(old, before_ms))
             if kept := [owner for owner in old if owner not in removed]:
                 await publish_latest(context, store, await store.update({owner: [] for owner in kept}))
             count += len(removed)
@@ -54,11 +56,12 @@ async def expire_badges(context: Context, store: BadgeStore, *, pause_s: float =
 
 async def keep_expiring(context: Context, store: BadgeStore) -> NoReturn:
     """Make a pass each hour, for ever; one process of all."""
+    bulk = BadgeBulk(store)
     await asyncio.sleep(random.uniform(0, 2))  # noqa: S311 - no secret
     while True:
         try:
             # It is not given back: whoever had it has made the pass of this hour.
-            if await store.hold_expiry(for_s=_PASS_EVERY_S):
+            if await bulk.hold_expiry(for_s=_PASS_EVERY_S):
                 count = await expire_badges(context, store, pause_s=_PAUSE_S)
                 log.info("%d old badges were let go", count, extra=fields("badges_expired", badges=count))
         except Exception as error:

@@ -1,4 +1,4 @@
-"""Brings badges into the layout and under the keys of the settings, from the same Redis or from another, while workers run.
+"""Brings badges into the layout and under the keys of the settings, also from another Redis, while workers run.
 
 Of each badge the newest of both places stays. So a migration that broke off is just begun anew, and events that are
 handled meanwhile are not lost, wherever they are handled.
@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from consumers.badges.bulk import BadgeBulk
 from consumers.badges.store import BadgeStore
 
 
@@ -36,14 +37,15 @@ async def migrate(
         RetryLater: Redis is away.
         ForeignKeyError: a key of a badge holds something else.
     """
+    bulk = BadgeBulk(store)
     progress.seen = progress.written = progress.stale = 0
-    async for owners in (source or store).scan():
+    async for owners in BadgeBulk(source or store).scan():
         progress.seen += len(owners)
         if source is None:
-            progress.written += await store.relayout(owners)
-            progress.stale += await store.note_stale(owners)
+            progress.written += await bulk.relayout(owners)
+            progress.stale += await bulk.note_stale(owners)
         else:
-            rows = await source.export(owners)
-            await store.merge(rows)
+            rows = await BadgeBulk(source).export(owners)
+            await bulk.merge(rows)
             progress.written += len(rows)
         report(progress)

@@ -270,7 +270,7 @@ class RedisConnection:
         return kind
 
     async def information(self) -> dict[str, Any]:
-        """What INFO says of the server; nothing where it may not be asked for, as behind some proxies, nor of a cluster.
+        """What INFO says of the server; nothing where it may not be asked for, as behind some proxies.
 
         Raises:
             redis.exceptions.RedisError, OSError: it cannot be asked.

@@ -1,7 +1,7 @@
 """Notices that Redis has lost badges, or was put back to what it had before, and puts them back from their topic.
 
-What is on the topic was in Redis before it was written there. So a badge that Redis lacks, or has in an older state, was
-lost: by an emptied server, by a copy of the data from before, by a replica that took over and had not yet got all.
+What is on the topic was in Redis before it was written there. So a badge that Redis lacks, or has in an older state,
+was lost: by an emptied server, by a copy of the data from before, by a replica that took over and had not yet got all.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ import msgspec
 from common.logs import fields
 from common.retry import retry
 from consumers.badges.badge_topic import BadgeSource, PublishedBadge
-from consumers.badges.store import Badge, BadgeStore, Owner, PackedBadge, badge_order
+from consumers.badges.bulk import BadgeBulk, PackedBadge
+from consumers.badges.store import Badge, BadgeStore, Owner, badge_order
 from consumers.errors import RetryLater, is_passing
 
 log = logging.getLogger(__name__)
@@ -41,6 +42,7 @@ class Restoration:
 
     def __init__(self, store: BadgeStore, source: BadgeSource, *, topic: str, ttl_days: int) -> None:
         self._store = store
+        self._bulk = BadgeBulk(store)
         self._source = source
         self._topic = topic
         self._ttl_ms = ttl_days * _DAY_MS
@@ -110,7 +112,7 @@ class Restoration:
 
     async def _put_back_once(self) -> None:
         while losses := await self._store.losses():
-            if not await self._store.hold_restoration():
+            if not await self._bulk.hold_restoration():
                 await asyncio.sleep(_WAIT_FOR_OTHERS_S)  # Somebody else is at it.
                 continue
             try:
@@ -127,14 +129,14 @@ class Restoration:
                     self._nothing_found_at = max(state.lost_at_ms for state in losses.values())
                     return
             finally:
-                await self._store.release_restoration()
+                await self._bulk.release_restoration()
 
     async def _merge_all(self) -> int:
         count = 0
         async for badges in self._source.read():
             rows = {Owner(one.badge.app_id, one.badge.account): _row(one) for one in badges if self._must_be(one)}
-            await self._store.merge(rows)
-            await self._store.hold_restoration()
+            await self._bulk.merge(rows)
+            await self._bulk.hold_restoration()
             count += len(rows)
         return count
 
@@ -145,7 +147,7 @@ class Restoration:
         """Note a loss where Redis has less than these."""
         if not published:
             return
-        stored = await self._store.update(dict.fromkeys(published, []))
+        stored = await self._store.update({owner: [] for owner in published})
         if lacking := [
             owner
             for owner, after in zip(published, stored, strict=True)

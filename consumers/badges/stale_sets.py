@@ -1,4 +1,4 @@
-"""The keys under which it is kept, for each app, which badges are stale and who asks about them; see reconcile/stale.py.
+"""The keys under which it is kept which badges of an app are stale, and who asks about them; see reconcile/stale.py.
 
 A single server has one set an app. In a cluster the accounts of an app are spread over buckets, each of which has its
 keys in one slot, so that no node has them all.

@@ -1,9 +1,11 @@
-"""The badges in Redis: one key `im:badge:{app_id}:{account}` each. `badge_layout.lua` has their form, `badges.lua` the rule.
+"""The badges in Redis: one key `im:badge:{app_id}:{account}` each.
 
-Badges that are updated in one step must share a slot where Redis is a cluster, also with what is noted of them together,
-their state. So there is one step for each slot then, and a state for each slot; a single server has one of both. What
-is noted besides, the apps and the sets of stale badges, is written in a second step. A crash between the two is healed
-by the events, which come again.
+`badges.lua` has the rule by which they change, `badge_layout.lua` the form in which they are stored.
+
+Badges that are updated in one step must share a slot where Redis is a cluster, also with what is noted of them
+together, their state. So there is one step for each slot then, and a state for each slot; a single server has one of
+both. What is noted besides, the apps and the sets of stale badges, is written in a second step. A crash between the two
+is healed by the events, which come again.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ import redis.exceptions
 from common.timestamps import rfc3339
 from consumers.badges.owner import Owner
 from consumers.badges.redis_clients import Client
-from consumers.badges.redis_connection import ForeignKeyError, Key, LuaScript, RedisConnection, ScriptCall, ServerKind
+from consumers.badges.redis_connection import ForeignKeyError, Key, RedisConnection, ScriptCall, ServerKind
 from consumers.badges.scripts import badge_script, script
 from consumers.badges.slots import SLOTS, slot_of, tag_of
 from consumers.badges.stale_sets import StaleSets
@@ -27,13 +29,13 @@ from consumers.errors import WorkerRefusedError, describe, is_passing
 from consumers.settings import ConsumersSettings
 
 __all__ = [
+    "APPS_KEY",
     "NO_COUNT",
     "WHOLE",
     "Badge",
     "BadgeStore",
     "Events",
     "Owner",
-    "PackedBadge",
     "Slot",
     "StoreState",
     "UpdateMode",
@@ -48,13 +50,9 @@ REMEMBERED_IDS = 16
 NO_COUNT = -1
 """Stands for the count of an event that should have had one."""
 
-_APPS_KEY = "im:badges:apps"
+APPS_KEY = "im:badges:apps"
 _STATE_KEY = "im:badges:state"
-_KEY_PREFIX = "im:badge:"
-_EXPIRING_KEY = "im:badges:expiring"
-_SCANNED_AT_A_TIME = 500
-_RESTORING_KEY = "im:badges:restoring"
-_RESTORATION_LEASE_MS = 60_000
+KEY_PREFIX = "im:badge:"
 _BEGUN_KEY = "im:badges:begun"
 """Of a cluster: says that each slot has its state."""
 
@@ -92,11 +90,6 @@ class StoreState(msgspec.Struct, frozen=True, array_like=True):
     """How often the badges were updated. That it is less than before shows that Redis was put back."""
 
 
-PackedBadge = bytes
-"""A badge as `badges_merge.lua` takes it: MessagePack of unread, time in Unix ms and event of the newest count, False
-where there is none; time and event of the newest change that no event counted, the latter False where only its time is
-known; what is known of ids."""
-
 _Stored = tuple[int | bool, int | bool, str | bool, bool, bool]
 _NOTHING_LOST = StoreState(False, 0)
 _decode_reply = msgspec.msgpack.Decoder(tuple[StoreState, list[_Stored]]).decode
@@ -130,14 +123,9 @@ class BadgeStore:
         self._states: dict[Slot, StoreState] = {}
         self._lost: set[Slot] = set()
         self._noted_apps: set[str] = set()
-        self._holder = uuid.uuid4().hex
-        self._update, self._merge = map(badge_script, ("badges.lua", "badges_merge.lua"))
-        self._expire, self._export, self._relayout = map(
-            badge_script, ("badges_expire.lua", "badges_export.lua", "badges_relayout.lua")
-        )
-        self._hold = script("lease.lua")
-        self._begin, self._rebuilt, self._note_loss = map(
-            script, ("state_begin.lua", "state_rebuilt.lua", "state_lost.lua")
+        self._update = badge_script("badges.lua")
+        self._begin, self._rebuilt, self._note_loss = (
+            script(f"state_{name}.lua") for name in ("begin", "rebuilt", "lost")
         )
 
     @property
@@ -166,7 +154,7 @@ class BadgeStore:
 
     async def has_state(self) -> bool:
         """Whether Redis knows of badges: whether it has their state, or had badges before there was one."""
-        for key in (_STATE_KEY, _BEGUN_KEY, _APPS_KEY):
+        for key in (_STATE_KEY, _BEGUN_KEY, APPS_KEY):
             if await self.connection.run(lambda client, key=key: client.exists(key)):  # type: ignore[misc]
                 return True
         return False
@@ -234,98 +222,8 @@ class BadgeStore:
         except redis.exceptions.DataError:
             raise
         except (redis.exceptions.RedisError, OSError) as error:
-            others = [_APPS_KEY, _STATE_KEY, *self.stale_sets.keys_of(events)]
+            others = [APPS_KEY, _STATE_KEY, *self.stale_sets.keys_of(events)]
             raise await self.connection.explained(error, badges=list(map(badge_key, events)), others=others) from error
-
-    async def merge(self, rows: Mapping[Owner, PackedBadge]) -> None:
-        """Bring in badges from elsewhere: of each the newest of both stays."""
-        if not rows:
-            return
-        owners: list[Owner] = []
-        calls: list[ScriptCall] = []
-        for group in (await self.by_slot(rows)).values():
-            owners += group
-            calls.append((list(map(badge_key, group)), [self.layout, *(rows[owner] for owner in group)]))
-        keys = list(map(badge_key, owners))
-        replies = await self.connection.run(lambda client: self._merge.run_all(client, calls), badges=keys)
-        is_stale = list(chain.from_iterable(replies))
-        stale = [owner for owner, state in zip(owners, is_stale, strict=True) if state > 0]
-        apps = sorted({owner.app_id for owner in owners})
-        await self.connection.run(lambda client: client.sadd(_APPS_KEY, *apps), others=[_APPS_KEY])
-        await self.stale_sets.note_later(stale, [])
-
-    async def scan(self) -> AsyncIterator[list[Owner]]:
-        """Whose badges there are, some at a time; one that is there all the while comes once at least."""
-        found: list[Owner] = []
-        try:
-            async with self.connection.lease() as client:
-                async for key in client.scan_iter(match=f"{_KEY_PREFIX}*", count=_SCANNED_AT_A_TIME):
-                    owner = owner_of(key if isinstance(key, bytes) else key.encode())
-                    if owner is not None:
-                        found.append(owner)
-                    if len(found) >= _SCANNED_AT_A_TIME:
-                        yield found
-                        found = []
-        except (redis.exceptions.RedisError, redis.exceptions.RedisClusterException, OSError) as error:
-            raise self.connection.away(error) from error
-        if found:
-            yield found
-
-    async def older(self, owners: Sequence[Owner], before_ms: int) -> list[Owner]:
-        """Those whose badges have no event since `before_ms`, Unix ms."""
-        return [owner for owner, is_old in await self._on_badges(self._expire, owners, [before_ms, "look"]) if is_old]
-
-    async def remove_older(self, owners: Sequence[Owner], before_ms: int) -> list[Owner]:
-        """Remove the badges that have no event since `before_ms`; whose those were."""
-        replies = await self._on_badges(self._expire, owners, [before_ms, "remove"])
-        gone = [owner for owner, is_old in replies if is_old]
-        await self.stale_sets.note_later([], gone)
-        return gone
-
-    async def relayout(self, owners: Sequence[Owner]) -> int:
-        """Write the badges anew that are stored in another layout; how many those were."""
-        return sum([changed for _, changed in await self._on_badges(self._relayout, owners, [])])
-
-    async def note_stale(self, owners: Sequence[Owner]) -> int:
-        """Put those whose badges are stale among the stale ones, where they are not; how many are stale."""
-        badges = await self.update({owner: [] for owner in owners})
-        stale = [Owner(badge.app_id, badge.account) for badge in badges if badge.stale]
-        await self.stale_sets.note_later(stale, [])
-        return len(stale)
-
-    async def export(self, owners: Sequence[Owner]) -> dict[Owner, PackedBadge]:
-        """Badges in the form that `merge` takes; those that are there."""
-        return {owner: packed for owner, packed in await self._on_badges(self._export, owners, []) if packed}
-
-    async def _on_badges(
-        self, run: LuaScript, owners: Sequence[Owner], arguments: list[Any]
-    ) -> list[tuple[Owner, Any]]:
-        groups = list((await self.by_slot(owners)).values())
-        calls: list[ScriptCall] = [(list(map(badge_key, group)), [self.layout, *arguments]) for group in groups]
-        if not calls:
-            return []
-        keys = [badge_key(owner) for owner in owners]
-        replies = await self.connection.run(lambda client: run.run_all(client, calls), badges=keys)
-        return list(zip(chain.from_iterable(groups), chain.from_iterable(replies), strict=True))
-
-    async def hold_expiry(self, *, for_s: float) -> bool:
-        """Take the right to let old badges go for some time; whether we have it now, and had it not before."""
-        key, arguments = _EXPIRING_KEY, [uuid.uuid4().hex, int(for_s * 1000)]
-        return bool(await self.connection.run(lambda client: self._hold.run(client, [key], arguments), others=[key]))
-
-    async def hold_restoration(self) -> bool:
-        """Take, or keep, the right to put badges back, which one process has at a time; whether we have it."""
-        arguments = [self._holder, _RESTORATION_LEASE_MS]
-        held = await self.connection.run(
-            lambda client: self._hold.run(client, [_RESTORING_KEY], arguments), others=[_RESTORING_KEY]
-        )
-        return bool(held)
-
-    async def release_restoration(self) -> None:
-        """Give that right back, if we have it."""
-        await self.connection.run(
-            lambda client: self._hold.run(client, [_RESTORING_KEY], [self._holder, 0]), others=[_RESTORING_KEY]
-        )
 
     async def by_slot(self, owners: Iterable[Owner]) -> dict[Slot, list[Owner]]:
         """Owners whose badges one script call can have."""
@@ -411,7 +309,7 @@ class BadgeStore:
         if not touched:
             return
         if new_apps := {owner.app_id for owner in touched} - self._noted_apps:
-            await self.connection.attempt(lambda client: client.sadd(_APPS_KEY, *sorted(new_apps)))
+            await self.connection.attempt(lambda client: client.sadd(APPS_KEY, *sorted(new_apps)))
             self._noted_apps |= new_apps
         stale = [owner for owner in touched if rows[owner][3]]
         fresh = [owner for owner in touched if rows[owner][4] and not rows[owner][3]]
@@ -419,15 +317,13 @@ class BadgeStore:
             await self.stale_sets.note(stale, fresh)
         if fresh:
             # Somebody else may have made one stale again before it was taken out.
-            calls = [
-                self._call(slot, owners, dict.fromkeys(owners, []), "look")
-                for slot, owners in (await self.by_slot(fresh)).items()
-            ]
+            groups = await self.by_slot(fresh)
+            unread: dict[Owner, Events] = {owner: [] for owner in fresh}
+            calls = [self._call(slot, owners, unread, "look") for slot, owners in groups.items()]
             replies = await self.connection.attempt(lambda client: self._update.run_all(client, calls))
-            order = list(chain.from_iterable((await self.by_slot(fresh)).values()))
-            again = list(chain.from_iterable(_decode_reply(reply)[1] for reply in replies))
-            if stale_again := [owner for owner, row in zip(order, again, strict=True) if row[3]]:
-                await self.stale_sets.note(stale_again, [])
+            again = chain.from_iterable(_decode_reply(reply)[1] for reply in replies)
+            owners = chain.from_iterable(groups.values())
+            await self.stale_sets.note([owner for owner, row in zip(owners, again, strict=True) if row[3]], [])
 
     async def _run_on_states(self, run: Any, keys: Sequence[str], arguments: Sequence[Any]) -> None:
         calls: list[ScriptCall] = [([key], arguments) for key in keys]
@@ -457,13 +353,13 @@ class BadgeStore:
         )
 
     async def _apps(self) -> list[str]:
-        apps = await self.connection.run(lambda client: client.smembers(_APPS_KEY), others=[_APPS_KEY])
+        apps = await self.connection.run(lambda client: client.smembers(APPS_KEY), others=[APPS_KEY])
         return sorted(app.decode() if isinstance(app, bytes) else app for app in apps)
 
 
 def badge_key(owner: Owner) -> bytes:
     """Key of a badge; as bytes, which the client packs in half the time of text."""
-    return f"{_KEY_PREFIX}{owner.app_id}:{owner.account}".encode()
+    return f"{KEY_PREFIX}{owner.app_id}:{owner.account}".encode()
 
 
 def badge_order(badge: Badge) -> tuple[str, str]:
@@ -474,8 +370,8 @@ def badge_order(badge: Badge) -> tuple[str, str]:
 def owner_of(key: bytes) -> Owner | None:
     """Whose badge a key is; None where it is no key of a badge."""
     text = key.decode(errors="surrogateescape")
-    app_id, colon, account = text.removeprefix(_KEY_PREFIX).partition(":")
-    return Owner(app_id, account) if text.startswith(_KEY_PREFIX) and colon and app_id else None
+    app_id, colon, account = text.removeprefix(KEY_PREFIX).partition(":")
+    return Owner(app_id, account) if text.startswith(KEY_PREFIX) and colon and app_id else None
 
 
 def _state_key(slot: Slot) -> str:

@@ -42,9 +42,7 @@ def expire() -> None:
 def migrate(
     source: Annotated[
         str | None,
-        typer.Option(
-            "--from", help="Address of another Redis that has badges; one with a password: `-`, and type it in."
-        ),
+        typer.Option("--from", help="Address of another Redis that has badges; `-`: it is read from the input."),
     ] = None,
 ) -> None:
     """Bring all badges into the layout and under the keys of the settings. Workers may run meanwhile."""

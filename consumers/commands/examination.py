@@ -11,6 +11,7 @@ from common.finding import Finding, show_findings
 from common.kafka.examination import connection_problem, examine_kafka
 from common.terminal import plural
 from common.topic import Topic
+from consumers.badges.redis_examination import examine_redis
 from consumers.badges.store import BadgeStore
 from consumers.commands.execution import quiet_settings, run_to_end
 from consumers.errors import RetryLater, WorkerRefusedError
@@ -56,13 +57,16 @@ async def _redis(settings: ConsumersSettings) -> Finding:
     try:
         await store.check()
         is_lost = bool(store.state.lost_at_ms)
+        kind, problems = await examine_redis(store.connection)
     except (RetryLater, WorkerRefusedError) as error:
         return Finding(subject, False, f"{error}: see CONSUMERS_REDIS_URL (for `badges` and `reconcile`)")
     finally:
         await store.close()
     if is_lost:
-        return Finding(subject, False, "it has lost the badges: run `consumers badge rebuild`")
-    return Finding(subject, True, "answers, and can keep badges")
+        return Finding(subject, False, "it has lost badges: run `consumers run badges`, or `consumers badge rebuild`")
+    if problems:
+        return Finding(subject, False, f"{kind}; {'; '.join(problems)}")
+    return Finding(subject, True, f"{kind}, answers, and can keep badges")
 
 
 async def _forward(settings: ConsumersSettings) -> list[Finding]:

@@ -13,9 +13,9 @@ In the place of `…` stands the app. In a cluster the accounts of an app are sp
 `{APP/NUMBER}`: the keys of a bucket share a slot (`badges/stale_sets.py`).
 
 The worker of the badges puts an account into the first set after the step that makes its badge stale, and takes it out
-after the one that makes it fresh. It may die between the two: then the events come again, and with them the account; and
-one that stays there although its badge is fresh is looked at, and taken off. All times are of the clock of Redis. No key
-grows beyond the number of badges.
+after the one that makes it fresh. It may die between the two: then the events come again, and with them the account;
+and one that stays there although its badge is fresh is looked at, and taken off. All times are of the clock of Redis.
+No key grows beyond the number of badges.
 """
 
 from __future__ import annotations

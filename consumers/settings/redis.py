@@ -45,8 +45,8 @@ class RedisSettings(SettingsGroup):
         0,
         ge=0,
         le=36_500,
-        description="A badge whose newest event is older leaves Redis, and gets a tombstone on the topic; 0 = keep. The "
-        "platform itself counts nothing older than 7 days.",
+        description="A badge whose newest event is older leaves Redis, and gets a tombstone on the topic; 0 = keep. "
+        "The platform itself counts nothing older than 7 days.",
     )
 
     @field_validator("redis_url")

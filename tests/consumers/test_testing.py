@@ -60,7 +60,7 @@ async def test_the_harness_shows_what_was_handled_skipped_poison_and_published()
         ("not_an_event", "InvalidEventError"),
     ]
     [published] = harness.published["audit"]
-    assert orjson.loads(published.value)["data"] == {"to_account": "ann"}
+    assert orjson.loads(published.value or b"")["data"] == {"to_account": "ann"}
 
 
 async def test_the_harness_tries_again_while_something_is_away_and_gives_up_in_the_end() -> None:

@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import redis
 
@@ -29,6 +29,10 @@ class SetMember(RedisServer):
         self._options = options
         self._binary_path = binary or redis_binary()
         self.client = redis.Redis(port=self.port, decode_responses=True, socket_timeout=5)
+
+    def ask(self, *command: object) -> Any:
+        """What it answers to a command."""
+        return self.client.execute_command(*command)  # type: ignore[no-untyped-call]
 
     def close(self) -> None:
         """Kill it, and close the client of the test."""
@@ -83,7 +87,7 @@ class RedisCluster:
             if not node.running:
                 continue
             with contextlib.suppress(redis.RedisError):
-                for begin, end, primary, *_ in node.client.execute_command("CLUSTER SLOTS"):
+                for begin, end, primary, *_ in node.ask("CLUSTER SLOTS"):
                     if int(begin) <= slot <= int(end):
                         return next(one for one in self.nodes if one.port == int(primary[1]))
         raise AssertionError(f"no node has the slot {slot}")
@@ -91,18 +95,18 @@ class RedisCluster:
     def move_slot(self, slot: int, target: SetMember) -> Iterator[None]:
         """Move a slot key by key, as an operator's tool does; it goes on at each step of the iterator."""
         source = self.primary_of(slot)
-        source_id, target_id = (node.client.execute_command("CLUSTER", "MYID") for node in (source, target))
-        target.client.execute_command("CLUSTER", "SETSLOT", slot, "IMPORTING", source_id)
-        source.client.execute_command("CLUSTER", "SETSLOT", slot, "MIGRATING", target_id)
+        source_id, target_id = (node.ask("CLUSTER", "MYID") for node in (source, target))
+        target.ask("CLUSTER", "SETSLOT", slot, "IMPORTING", source_id)
+        source.ask("CLUSTER", "SETSLOT", slot, "MIGRATING", target_id)
         yield
-        while keys := source.client.execute_command("CLUSTER", "GETKEYSINSLOT", slot, 2):
-            source.client.execute_command("MIGRATE", "127.0.0.1", target.port, "", 0, 5000, "KEYS", *keys)
+        while keys := source.ask("CLUSTER", "GETKEYSINSLOT", slot, 2):
+            source.ask("MIGRATE", "127.0.0.1", target.port, "", 0, 5000, "KEYS", *keys)
             yield
         for node in (target, source):
-            node.client.execute_command("CLUSTER", "SETSLOT", slot, "NODE", target_id)
+            node.ask("CLUSTER", "SETSLOT", slot, "NODE", target_id)
         for node in self.nodes:
             if node.running and node.client.info("replication")["role"] == "master":
-                node.client.execute_command("CLUSTER", "SETSLOT", slot, "NODE", target_id)
+                node.ask("CLUSTER", "SETSLOT", slot, "NODE", target_id)
 
     def find(self, key: str) -> SetMember:
         """The node that has a key."""
@@ -111,11 +115,7 @@ class RedisCluster:
     def wait_whole(self) -> None:
         """Wait until every running node says that all slots are served."""
         wait_until(
-            lambda: all(
-                node.client.execute_command("CLUSTER INFO").get("cluster_state") == "ok"
-                for node in self.nodes
-                if node.running
-            ),
+            lambda: all(node.ask("CLUSTER INFO").get("cluster_state") == "ok" for node in self.nodes if node.running),
             timeout=60,
             what="a cluster that serves all slots",
         )
@@ -123,22 +123,22 @@ class RedisCluster:
     def _form(self) -> None:
         first = self.nodes[0].client
         for node in self.nodes[1:]:
-            bus = int(node.client.config_get("cluster-port")["cluster-port"])
+            bus = int(str(node.client.config_get("cluster-port")["cluster-port"]))
             first.execute_command("CLUSTER", "MEET", "127.0.0.1", node.port, bus)
         for number, node in enumerate(self.nodes[:3]):
             begin, end = SLOTS * number // 3, SLOTS * (number + 1) // 3
-            node.client.execute_command("CLUSTER", "ADDSLOTS", *range(begin, end))
+            node.ask("CLUSTER", "ADDSLOTS", *range(begin, end))
         for primary, replica in zip(self.nodes[:3], self.nodes[3:], strict=True):
-            identity = primary.client.execute_command("CLUSTER", "MYID")
+            identity = primary.ask("CLUSTER", "MYID")
             wait_until(
                 lambda replica=replica, identity=identity: (
                     identity  # type: ignore[misc]
-                    in str(replica.client.execute_command("CLUSTER NODES"))
+                    in str(replica.ask("CLUSTER NODES"))
                 ),
                 timeout=30,
                 what="nodes that know each other",
             )
-            replica.client.execute_command("CLUSTER", "REPLICATE", identity)
+            replica.ask("CLUSTER", "REPLICATE", identity)
         self.wait_whole()
         for replica in self.nodes[3:]:
             wait_until(
@@ -168,7 +168,7 @@ class SentinelSet:
     @property
     def primary(self) -> SetMember:
         """The server that the Sentinels name now."""
-        _, port = self.sentinels[0].client.execute_command("SENTINEL", "GET-MASTER-ADDR-BY-NAME", self.SERVICE)
+        _, port = self.sentinels[0].ask("SENTINEL", "GET-MASTER-ADDR-BY-NAME", self.SERVICE)
         return next(server for server in self.servers if server.port == int(port))
 
     def __enter__(self) -> Self:
@@ -201,7 +201,7 @@ class SentinelSet:
 
     def _all_known(self) -> bool:
         for sentinel in self.sentinels:
-            told = sentinel.client.execute_command("SENTINEL", "MASTER", self.SERVICE)
+            told = sentinel.ask("SENTINEL", "MASTER", self.SERVICE)
             row = told if isinstance(told, dict) else dict(zip(told[::2], told[1::2], strict=True))
             if (int(row["num-slaves"]), int(row["num-other-sentinels"])) != (1, 2):
                 return False
@@ -222,5 +222,5 @@ class _Sentinel(SetMember):
         (self.folder / "sentinel.conf").write_text("\n".join(lines) + "\n")
 
     def _create(self) -> Host:
-        command = [self._binary_path, self.folder / "sentinel.conf", "--sentinel"]
+        command: list[str | Path] = [self._binary_path, self.folder / "sentinel.conf", "--sentinel"]
         return Process(command, log=self.folder / "redis.log")

@@ -12,8 +12,8 @@ from typing import Self
 class RespProxy:
     """Listens on a port of its own within the block, in the test's event loop.
 
-    `answers` are the errors that it answers to commands by name instead of Redis, and `judge` is given the words of each
-    command for the same; `upstream` is the port of the server
+    `answers` are the errors that it answers to commands by name instead of Redis, and `judge` is given the words of
+    each command for the same; `upstream` is the port of the server
     behind, for connections that begin from then on.
     """
 

@@ -12,10 +12,10 @@ import msgspec
 import orjson
 import pytest
 import redis
-from redis.asyncio import Redis
 
 from consumers.badges import Badges
 from consumers.badges.badge_event import read_badge_event
+from consumers.badges.redis_clients import Client
 from consumers.badges.redis_connection import RedisConnection
 from consumers.badges.store import Badge, BadgeStore, Owner
 from consumers.errors import RetryLater
@@ -64,11 +64,12 @@ class BadgeWorker:
         while True:
             try:
                 await action()
-                return
             except RetryLater as error:
                 if "put back" not in str(error):
                     raise
                 await asyncio.sleep(0.01)
+            else:
+                return
 
     async def badge(self) -> Badge:
         [badge] = await self.worker._store.update({Owner(APP, "ann"): []})
@@ -165,7 +166,9 @@ async def test_the_loss_is_noticed_once_by_each_process_also_while_it_is_idle(
         await process.worker.stop()
 
 
-async def test_an_emptied_redis_is_filled_from_the_topic_before_the_worker_goes_on(own_redis: RedisServer) -> None:
+async def test_an_emptied_redis_is_filled_from_the_topic_before_the_worker_goes_on(
+    own_redis: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
     published: list[Badge] = []
     badges = await BadgeWorker(own_redis.url).start()
     first = now_ms(own_redis) - 60_000
@@ -174,7 +177,7 @@ async def test_an_emptied_redis_is_filled_from_the_topic_before_the_worker_goes_
     await badges.worker.update([])
     with redis.Redis(port=own_redis.port) as admin:
         admin.flushall()
-    badges.context.producer.publish = lambda _topic, records: take(published, records)  # type: ignore[method-assign]
+    monkeypatch.setattr(badges.context.producer, "publish", lambda _topic, records: take(published, records))
     assert await badges.handle("late", 3, first) == newest
     assert published == [newest], "an older badge was never written to the topic"
     assert badges.lost == 0
@@ -182,7 +185,7 @@ async def test_an_emptied_redis_is_filled_from_the_topic_before_the_worker_goes_
 
 
 async def take(published: list[Badge], records: list[OutgoingRecord]) -> None:
-    published += [msgspec.json.decode(record.value, type=Badge) for record in records]
+    published += [msgspec.json.decode(record.value or b"", type=Badge) for record in records]
 
 
 @pytest.mark.parametrize("restarted", [False, True], ids=["while the worker runs", "while it is stopped"])
@@ -322,7 +325,7 @@ async def test_a_task_that_is_cancelled_ends_also_when_the_client_loses_the_canc
     connection = RedisConnection(ConsumersSettings.model_validate({"redis_url": redis_server.url}))
     begun = asyncio.Event()
 
-    async def loses_it(client: Redis) -> str:
+    async def loses_it(client: Client) -> str:
         begun.set()
         with contextlib.suppress(asyncio.CancelledError):
             await asyncio.sleep(60)

@@ -9,6 +9,9 @@ from typing import Any
 
 import pytest
 
+from consumers.badges.bulk import BadgeBulk
+from consumers.badges.migration import MigrationProgress, migrate
+from consumers.badges.redis_examination import examine_redis
 from consumers.badges.slots import SLOTS, slot_of
 from consumers.badges.store import BadgeStore, Owner, badge_key
 from consumers.errors import RetryLater, WorkerRefusedError
@@ -93,6 +96,37 @@ async def test_badges_of_a_batch_in_many_slots_are_right(in_cluster: BadgeStore)
 
 
 @pytest.mark.slow
+async def test_an_examination_tells_of_slots_and_of_eviction(cluster: RedisCluster, in_cluster: BadgeStore) -> None:
+    assert await examine_redis(in_cluster.connection) == ("a cluster of 3 primaries", [])
+    node = cluster.nodes[0]
+    node.client.config_set("maxmemory", 10**9)
+    node.client.config_set("maxmemory-policy", "allkeys-lru")
+    _, problems = await examine_redis(in_cluster.connection)
+    node.client.config_set("maxmemory-policy", "noeviction")
+    node.client.config_set("maxmemory", 0)
+    assert len(problems) == 1
+    assert str(node.port) in problems[0]
+    assert "noeviction" in problems[0]
+
+
+@pytest.mark.slow
+async def test_badges_are_brought_into_a_cluster_and_let_go_there(
+    redis_server: RedisServer, in_cluster: BadgeStore
+) -> None:
+    traffic = BadgeTraffic("into-cluster")
+    source = BadgeStore(ConsumersSettings.model_validate({"redis_url": redis_server.url}))
+    await apply_through_trouble(source, traffic.make(200))
+    await migrate(in_cluster, source, MigrationProgress(), lambda _: None)
+    await assert_right(in_cluster, traffic)
+    bulk = BadgeBulk(in_cluster)
+    owners = [owner async for some in bulk.scan() for owner in some if owner.account.startswith("into-cluster")]
+    assert {owner.account for owner in owners} == expected(traffic.events).keys()
+    assert set(await bulk.remove_older(owners, NOON_MS * 2)) == set(owners)
+    assert await found(in_cluster, traffic.accounts) == {}
+    await source.close()
+
+
+@pytest.mark.slow
 async def test_a_node_that_is_named_as_a_single_server_is_used_as_the_cluster_that_it_is_of(
     cluster: RedisCluster,
 ) -> None:
@@ -128,7 +162,7 @@ async def test_badges_stay_right_when_a_node_dies_and_its_replica_takes_over(tmp
         await store.begin(lost=False)
         traffic = BadgeTraffic("failover")
         await apply_through_trouble(store, traffic.make(200))
-        cluster.nodes[0].client.execute_command("WAIT", 1, 5000)
+        cluster.nodes[0].ask("WAIT", 1, 5000)
         cluster.nodes[0].kill()
         assert await apply_through_trouble(store, traffic.make(200)) > 0
         await assert_right(store, traffic)
@@ -159,7 +193,7 @@ async def test_the_primary_that_sentinels_name_is_followed(tmp_path: Path) -> No
         traffic = BadgeTraffic("sentinel")
         await apply_through_trouble(store, traffic.make(200))
         first = watched.primary
-        first.client.execute_command("WAIT", 1, 5000)
+        first.ask("WAIT", 1, 5000)
         first.kill()
         assert await apply_through_trouble(store, traffic.make(200)) > 0
         await assert_right(store, traffic)
@@ -169,7 +203,7 @@ async def test_the_primary_that_sentinels_name_is_followed(tmp_path: Path) -> No
 
 async def test_a_single_server_given_as_a_cluster_is_refused_with_the_right_address(redis_server: RedisServer) -> None:
     store = make_store(redis_server.url.replace("redis://", "redis+cluster://"))
-    with pytest.raises(WorkerRefusedError, match="is no cluster.*redis://host:port"):
+    with pytest.raises(WorkerRefusedError, match=r"is no cluster.*redis://host:port"):
         await store.check()
     await store.close()
 
@@ -197,7 +231,10 @@ async def test_a_proxy_before_a_cluster_is_noticed_and_given_keys_of_one_slot_at
 
 
 def test_a_tag_puts_a_key_into_its_slot() -> None:
-    from consumers.badges.slots import tag_of
+    from consumers.badges.bulk import BadgeBulk
+from consumers.badges.migration import MigrationProgress, migrate
+from consumers.badges.redis_examination import examine_redis
+from consumers.badges.slots import tag_of
 
     for slot in (0, 1, 4242, SLOTS - 1):
         assert slot_of(f"im:badges:state:{{{tag_of(slot)}}}".encode()) == slot
@@ -209,8 +246,8 @@ def test_a_slot_is_that_of_the_specification() -> None:
     assert slot_of(b"a{}b") != slot_of(b"")
 
 
-async def test_events_wait_for_the_answers_of_a_cluster_that_changes(redis_server: RedisServer) -> None:
-    async with RespProxy(redis_server.port) as proxy:
+async def test_events_wait_for_the_answers_of_a_cluster_that_changes(own_redis: RedisServer) -> None:
+    async with RespProxy(own_redis.port) as proxy:
         store = make_store(proxy.url)
         await store.check()
         for answer in (

@@ -62,9 +62,9 @@ async def test_badges_without_an_event_for_so_long_leave_redis_and_get_a_tombsto
     store, topic, now = make_store(own_redis, badge_layout=layout), Topic(), int(time.time() * 1000)
     await apply_events(
         store,
-        badge_event("a", "old", 3, time=now - 9 * DAY_MS),
-        badge_event("b", "old-and-stale", time=now - 9 * DAY_MS),
-        badge_event("c", "new", 4, time=now - 7 * DAY_MS),
+        badge_event("a", "old", 3, time=now - 9 * DAY_MS, received=now),
+        badge_event("b", "old-and-stale", time=now - 9 * DAY_MS, received=now),
+        badge_event("c", "new", 4, time=now - 7 * DAY_MS, received=now),
     )
     assert await expire_badges(context_of(own_redis, topic, 8), store) == 2
     assert {record.key for record in topic.records} == {f"{APP}:old".encode(), f"{APP}:old-and-stale".encode()}
@@ -80,8 +80,8 @@ async def test_a_badge_that_an_event_changes_while_it_leaves_stays_and_is_publis
     own_redis: RedisServer,
 ) -> None:
     store, topic, now = make_store(own_redis), Topic(), int(time.time() * 1000)
-    await apply_events(store, badge_event("a", "ann", 3, time=now - 9 * DAY_MS))
-    topic.store, topic.meanwhile = store, [badge_event("b", "ann", 5, time=now)]
+    await apply_events(store, badge_event("a", "ann", 3, time=now - 9 * DAY_MS, received=now))
+    topic.store, topic.meanwhile = store, [badge_event("b", "ann", 5, time=now, received=now)]
     assert await expire_badges(context_of(own_redis, topic, 8), store) == 0
     assert [badge.unread for badge in await store.find("ann", APP)] == [5]
     assert topic.records[-1].value is not None

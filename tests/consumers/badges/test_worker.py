@@ -32,7 +32,7 @@ async def test_the_topic_ends_with_the_resolved_badge_although_the_worker_was_sl
             if not published:
                 stale = StaleBadges(store)
                 assert await stale.resolve(owner, await stale.snapshot(owner), 5)
-            published.extend(orjson.loads(record.value) for record in records)
+            published.extend(orjson.loads(record.value or b"") for record in records)
 
     worker = Badges(source=FakeTopic())
     settings = ConsumersSettings.model_validate({"redis_url": redis_server.url})

@@ -44,7 +44,7 @@ class ReconcileHarness:
         self._tasks: list[asyncio.Task[Any]] = []
 
     async def publish(self, _topic: str, records: list[OutgoingRecord]) -> None:
-        self.published += [orjson.loads(record.value) for record in records]
+        self.published += [orjson.loads(record.value or b"") for record in records]
 
     async def __aenter__(self) -> ReconcileHarness:
         self.store = BadgeStore(self._settings)

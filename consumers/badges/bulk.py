@@ -1,0 +1,132 @@
+"""What is done with all badges at once, some at a time: put them back, bring them over, let old ones go."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import AsyncIterator, Mapping, Sequence
+from itertools import chain
+from typing import Any
+
+import redis.exceptions
+
+from consumers.badges.redis_connection import LuaScript, ScriptCall
+from consumers.badges.scripts import badge_script, script
+from consumers.badges.store import APPS_KEY, KEY_PREFIX, BadgeStore, Owner, badge_key, owner_of
+
+_EXPIRING_KEY = "im:badges:expiring"
+_SCANNED_AT_A_TIME = 500
+_RESTORING_KEY = "im:badges:restoring"
+_RESTORATION_LEASE_MS = 60_000
+
+PackedBadge = bytes
+"""A badge as `badges_merge.lua` takes it: MessagePack of unread, time in Unix ms and event of the newest count, False
+where there is none; time and event of the newest change that no event counted, the latter False where only its time is
+known; what is known of ids."""
+
+
+class BadgeBulk:
+    """All badges, beside workers that change some of them.
+
+    Every method raises RetryLater when Redis cannot do it now, and ForeignKeyError when what is stored is no badge.
+
+    Args:
+        store: the badges.
+    """
+
+    def __init__(self, store: BadgeStore) -> None:
+        self._store = store
+        self._holder = uuid.uuid4().hex
+        self._expire, self._export, self._relayout, self._merge = (
+            badge_script(f"badges_{name}.lua") for name in ("expire", "export", "relayout", "merge")
+        )
+        self._hold = script("lease.lua")
+
+    async def merge(self, rows: Mapping[Owner, PackedBadge]) -> None:
+        """Bring in badges from elsewhere: of each the newest of both stays."""
+        if not rows:
+            return
+        owners: list[Owner] = []
+        calls: list[ScriptCall] = []
+        for group in (await self._store.by_slot(rows)).values():
+            owners += group
+            calls.append((list(map(badge_key, group)), [self._store.layout, *(rows[owner] for owner in group)]))
+        keys = list(map(badge_key, owners))
+        replies = await self._store.connection.run(lambda client: self._merge.run_all(client, calls), badges=keys)
+        is_stale = list(chain.from_iterable(replies))
+        stale = [owner for owner, state in zip(owners, is_stale, strict=True) if state > 0]
+        apps = sorted({owner.app_id for owner in owners})
+        await self._store.connection.run(lambda client: client.sadd(APPS_KEY, *apps), others=[APPS_KEY])
+        await self._store.stale_sets.note_later(stale, [])
+
+    async def scan(self) -> AsyncIterator[list[Owner]]:
+        """Whose badges there are, some at a time; one that is there all the while comes once at least."""
+        found: list[Owner] = []
+        try:
+            async with self._store.connection.lease() as client:
+                async for key in client.scan_iter(match=f"{KEY_PREFIX}*", count=_SCANNED_AT_A_TIME):
+                    owner = owner_of(key if isinstance(key, bytes) else key.encode())
+                    if owner is not None:
+                        found.append(owner)
+                    if len(found) >= _SCANNED_AT_A_TIME:
+                        yield found
+                        found = []
+        except (redis.exceptions.RedisError, redis.exceptions.RedisClusterException, OSError) as error:
+            raise self._store.connection.away(error) from error
+        if found:
+            yield found
+
+    async def older(self, owners: Sequence[Owner], before_ms: int) -> list[Owner]:
+        """Those whose badges have no event since `before_ms`, Unix ms."""
+        return [owner for owner, is_old in await self._on_badges(self._expire, owners, [before_ms, "look"]) if is_old]
+
+    async def remove_older(self, owners: Sequence[Owner], before_ms: int) -> list[Owner]:
+        """Remove the badges that have no event since `before_ms`; whose those were."""
+        replies = await self._on_badges(self._expire, owners, [before_ms, "remove"])
+        gone = [owner for owner, is_old in replies if is_old]
+        await self._store.stale_sets.note_later([], gone)
+        return gone
+
+    async def relayout(self, owners: Sequence[Owner]) -> int:
+        """Write the badges anew that are stored in another layout; how many those were."""
+        return sum([changed for _, changed in await self._on_badges(self._relayout, owners, [])])
+
+    async def note_stale(self, owners: Sequence[Owner]) -> int:
+        """Put those whose badges are stale among the stale ones, where they are not; how many are stale."""
+        badges = await self._store.update({owner: [] for owner in owners})
+        stale = [Owner(badge.app_id, badge.account) for badge in badges if badge.stale]
+        await self._store.stale_sets.note_later(stale, [])
+        return len(stale)
+
+    async def export(self, owners: Sequence[Owner]) -> dict[Owner, PackedBadge]:
+        """Badges in the form that `merge` takes; those that are there."""
+        return {owner: packed for owner, packed in await self._on_badges(self._export, owners, []) if packed}
+
+    async def _on_badges(
+        self, run: LuaScript, owners: Sequence[Owner], arguments: list[Any]
+    ) -> list[tuple[Owner, Any]]:
+        groups = list((await self._store.by_slot(owners)).values())
+        calls: list[ScriptCall] = [(list(map(badge_key, group)), [self._store.layout, *arguments]) for group in groups]
+        if not calls:
+            return []
+        keys = [badge_key(owner) for owner in owners]
+        replies = await self._store.connection.run(lambda client: run.run_all(client, calls), badges=keys)
+        return list(zip(chain.from_iterable(groups), chain.from_iterable(replies), strict=True))
+
+    async def hold_expiry(self, *, for_s: float) -> bool:
+        """Take the right to let old badges go for some time; whether we have it now, and had it not before."""
+        key, arguments = _EXPIRING_KEY, [uuid.uuid4().hex, int(for_s * 1000)]
+        return bool(
+            await self._store.connection.run(lambda client: self._hold.run(client, [key], arguments), others=[key])
+        )
+
+    async def hold_restoration(self) -> bool:
+        """Take, or keep, the right to put badges back, which one process has at a time; whether we have it."""
+        return await self._take(_RESTORING_KEY, self._holder, _RESTORATION_LEASE_MS)
+
+    async def release_restoration(self) -> None:
+        """Give that right back, if we have it."""
+        await self._take(_RESTORING_KEY, self._holder, 0)
+
+    async def _take(self, key: str, holder: str, for_ms: int) -> bool:
+        run = self._store.connection.run
+        return bool(await run(lambda client: self._hold.run(client, [key], [holder, for_ms]), others=[key]))
