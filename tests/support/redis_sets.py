@@ -121,10 +121,10 @@ class RedisCluster:
         )
 
     def _form(self) -> None:
-        first = self.nodes[0].client
+        first = self.nodes[0]
         for node in self.nodes[1:]:
             bus = int(str(node.client.config_get("cluster-port")["cluster-port"]))
-            first.execute_command("CLUSTER", "MEET", "127.0.0.1", node.port, bus)
+            first.ask("CLUSTER", "MEET", "127.0.0.1", node.port, bus)
         for number, node in enumerate(self.nodes[:3]):
             begin, end = SLOTS * number // 3, SLOTS * (number + 1) // 3
             node.ask("CLUSTER", "ADDSLOTS", *range(begin, end))

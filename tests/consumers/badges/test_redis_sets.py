@@ -12,7 +12,7 @@ import pytest
 from consumers.badges.bulk import BadgeBulk
 from consumers.badges.migration import MigrationProgress, migrate
 from consumers.badges.redis_examination import examine_redis
-from consumers.badges.slots import SLOTS, slot_of
+from consumers.badges.slots import SLOTS, slot_of, tag_of
 from consumers.badges.store import BadgeStore, Owner, badge_key
 from consumers.errors import RetryLater, WorkerRefusedError
 from consumers.reconcile.stale import StaleBadges
@@ -231,11 +231,6 @@ async def test_a_proxy_before_a_cluster_is_noticed_and_given_keys_of_one_slot_at
 
 
 def test_a_tag_puts_a_key_into_its_slot() -> None:
-    from consumers.badges.bulk import BadgeBulk
-from consumers.badges.migration import MigrationProgress, migrate
-from consumers.badges.redis_examination import examine_redis
-from consumers.badges.slots import tag_of
-
     for slot in (0, 1, 4242, SLOTS - 1):
         assert slot_of(f"im:badges:state:{{{tag_of(slot)}}}".encode()) == slot
 
