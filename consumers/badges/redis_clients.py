@@ -14,11 +14,11 @@ from redis.backoff import NoBackoff
 from common.redis_url import RedisAddress
 from consumers.badges.redis_packing import pack_fast
 
-Client = Redis | RedisCluster
+RedisClient = Redis | RedisCluster
 _OF_TLS = "ssl_"
 
 
-def make_client(address: RedisAddress, *, as_cluster: bool, timeout_s: float) -> Client:
+def make_client(address: RedisAddress, *, as_cluster: bool, timeout_s: float) -> RedisClient:
     """A client that connects at its first command.
 
     Args:
@@ -43,7 +43,7 @@ def make_client(address: RedisAddress, *, as_cluster: bool, timeout_s: float) ->
     return client
 
 
-async def close_client(client: Client) -> None:
+async def close_client(client: RedisClient) -> None:
     """Close its connections, those to Sentinels too."""
     pool = getattr(client, "connection_pool", None)
     try:

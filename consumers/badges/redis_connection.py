@@ -25,13 +25,13 @@ from typing import Any, Literal, TypeVar
 import redis.exceptions
 
 from common.redis_url import parse_redis_url
-from consumers.badges.redis_clients import Client, close_client, make_client
+from consumers.badges.redis_clients import RedisClient, close_client, make_client
 from consumers.errors import RetryLater, WorkerRefusedError, describe, is_passing, redis_code
 from consumers.settings import ConsumersSettings
 
 T = TypeVar("T")
 Key = bytes | str
-RedisCommand = Callable[[Client], Awaitable[T]]
+RedisCommand = Callable[[RedisClient], Awaitable[T]]
 ServerKind = Literal["single", "cluster", "proxy"]
 """`proxy`: before a cluster, whose commands it hides."""
 ScriptCall = tuple[Sequence[Key], Sequence[Any]]
@@ -79,14 +79,14 @@ class LuaScript:
         self._text = text
         self._sha = hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
 
-    async def run(self, client: Client, keys: Sequence[Key], arguments: Sequence[Any]) -> Any:
+    async def run(self, client: RedisClient, keys: Sequence[Key], arguments: Sequence[Any]) -> Any:
         """What it returns for these keys, which are of one slot, and arguments."""
         try:
             return await client.evalsha(self._sha, len(keys), *keys, *arguments)
         except redis.exceptions.NoScriptError:
             return await client.eval(self._text, len(keys), *keys, *arguments)
 
-    async def run_all(self, client: Client, calls: Sequence[ScriptCall]) -> list[Any]:
+    async def run_all(self, client: RedisClient, calls: Sequence[ScriptCall]) -> list[Any]:
         """What it returns for each call, all sent to their servers at once.
 
         Raises:
@@ -108,7 +108,7 @@ class LuaScript:
         return replies
 
 
-async def _pipelined(client: Client, name: str, script: str, calls: Sequence[ScriptCall]) -> list[Any]:
+async def _pipelined(client: RedisClient, name: str, script: str, calls: Sequence[ScriptCall]) -> list[Any]:
     async with client.pipeline(transaction=False) as pipeline:
         for keys, arguments in calls:
             pipeline.execute_command(name, script, len(keys), *keys, *arguments)
@@ -196,7 +196,7 @@ class RedisConnection:
                 await lease.close()
 
     @contextlib.asynccontextmanager
-    async def lease(self) -> AsyncIterator[Client]:
+    async def lease(self) -> AsyncIterator[RedisClient]:
         """The client, for several commands one after the other; it is not closed within the block.
 
         Raises:
@@ -297,7 +297,7 @@ class RedisConnection:
     async def _blame(self, badges: Sequence[Key], others: Sequence[Key]) -> RetryLater | ForeignKeyError:
         """Whose fault it is that a key is of the wrong type: an event's where it is that of its badge alone."""
 
-        async def types(client: Client) -> list[bytes]:
+        async def types(client: RedisClient) -> list[bytes]:
             async with client.pipeline(transaction=False) as pipeline:
                 for key in (*badges, *others):
                     pipeline.type(key)
@@ -324,7 +324,7 @@ class RedisConnection:
 class _ClientLease:
     """A client and how many commands use it; closed when it is over and the last of them has ended."""
 
-    def __init__(self, client: Client) -> None:
+    def __init__(self, client: RedisClient) -> None:
         self.client = client
         self.users = 0
         self.is_over = False

@@ -20,7 +20,7 @@ import redis.exceptions
 
 from common.timestamps import rfc3339
 from consumers.badges.owner import Owner
-from consumers.badges.redis_clients import Client
+from consumers.badges.redis_clients import RedisClient
 from consumers.badges.redis_connection import ForeignKeyError, Key, RedisConnection, ScriptCall, ServerKind
 from consumers.badges.scripts import badge_script, script
 from consumers.badges.slots import SLOTS, slot_of, tag_of
@@ -334,7 +334,7 @@ class BadgeStore:
         for start in range(0, len(wanted), _STATES_AT_A_TIME):
             part = wanted[start : start + _STATES_AT_A_TIME]
 
-            async def read(client: Client, part: list[Slot] = part) -> list[list[bytes | None]]:
+            async def read(client: RedisClient, part: list[Slot] = part) -> list[list[bytes | None]]:
                 async with client.pipeline(transaction=False) as pipeline:
                     for slot in part:
                         pipeline.hmget(_state_key(slot), ["id", "lost_at", "generation"])

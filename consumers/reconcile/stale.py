@@ -25,7 +25,7 @@ from typing import NamedTuple
 
 import redis.exceptions
 
-from consumers.badges.redis_clients import Client
+from consumers.badges.redis_clients import RedisClient
 from consumers.badges.redis_connection import ForeignKeyError, LuaScript
 from consumers.badges.scripts import badge_script, script
 from consumers.badges.stale_sets import stale_key
@@ -83,10 +83,10 @@ class StaleBadges:
         buckets = await self._buckets(app_id)
         random.shuffle(buckets)  # None of them is always the last, for which no call is left.
 
-        async def take(client: Client, count: int) -> int:
+        async def take(client: RedisClient, count: int) -> int:
             return int(await self._calls.run(client, [calls_key], [count, between]))
 
-        async def lease(client: Client, bucket: str, count: int) -> list[bytes]:
+        async def lease(client: RedisClient, bucket: str, count: int) -> list[bytes]:
             arguments = [count, int(delay_s * 1000), int(lease_s * 1000)]
             leased: list[bytes] = await self._lease.run(client, [stale_key(bucket), _asking_key(bucket)], arguments)
             return leased
@@ -108,7 +108,7 @@ class StaleBadges:
         """The buckets that may have an account to ask about, or one whose lease has ended."""
         keys = [key for bucket in buckets for key in (stale_key(bucket), _asking_key(bucket))]
 
-        async def lengths(client: Client) -> list[int]:
+        async def lengths(client: RedisClient) -> list[int]:
             async with client.pipeline(transaction=False) as pipeline:
                 for key in keys:
                     pipeline.zcard(key)
@@ -141,7 +141,7 @@ class StaleBadges:
         """End the lease of a badge that is fresh, and published."""
         bucket = await self._bucket(owner)
 
-        async def release(client: Client) -> None:
+        async def release(client: RedisClient) -> None:
             async with client.pipeline(transaction=False) as pipeline:
                 pipeline.hdel(_failed_key(bucket), owner.account)
                 pipeline.zrem(_asking_key(bucket), owner.account)
@@ -167,7 +167,7 @@ class StaleBadges:
         """How many badges of an app are stale, those that are asked about included."""
         keys = [make(bucket) for bucket in await self._buckets(app_id) for make in (stale_key, _asking_key)]
 
-        async def count(client: Client) -> int:
+        async def count(client: RedisClient) -> int:
             async with client.pipeline(transaction=False) as pipeline:
                 for key in keys:
                     pipeline.zcard(key)

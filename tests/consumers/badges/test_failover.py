@@ -15,7 +15,7 @@ import redis
 
 from consumers.badges import Badges
 from consumers.badges.badge_event import read_badge_event
-from consumers.badges.redis_clients import Client
+from consumers.badges.redis_clients import RedisClient
 from consumers.badges.redis_connection import RedisConnection
 from consumers.badges.store import Badge, BadgeStore, Owner
 from consumers.errors import RetryLater
@@ -325,7 +325,7 @@ async def test_a_task_that_is_cancelled_ends_also_when_the_client_loses_the_canc
     connection = RedisConnection(ConsumersSettings.model_validate({"redis_url": redis_server.url}))
     begun = asyncio.Event()
 
-    async def loses_it(client: Client) -> str:
+    async def loses_it(client: RedisClient) -> str:
         begun.set()
         with contextlib.suppress(asyncio.CancelledError):
             await asyncio.sleep(60)

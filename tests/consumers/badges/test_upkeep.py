@@ -36,7 +36,7 @@ def make_store(server: RedisServer, **settings: Any) -> BadgeStore:
     return BadgeStore(ConsumersSettings.model_validate({"redis_url": server.url, **settings}))
 
 
-class Topic:
+class TombstoneTopic:
     """Takes records, and does something while it is written to."""
 
     def __init__(self) -> None:
@@ -50,7 +50,7 @@ class Topic:
             await apply_events(self.store, self.meanwhile.pop())
 
 
-def context_of(server: RedisServer, topic: Topic, days: int) -> Context:
+def context_of(server: RedisServer, topic: TombstoneTopic, days: int) -> Context:
     settings = ConsumersSettings.model_validate({"redis_url": server.url, "badge_ttl_days": days})
     return Context(settings, topic, Metrics("badges"), alone=False)  # type: ignore[arg-type]
 
@@ -59,7 +59,7 @@ def context_of(server: RedisServer, topic: Topic, days: int) -> Context:
 async def test_badges_without_an_event_for_so_long_leave_redis_and_get_a_tombstone(
     own_redis: RedisServer, layout: str
 ) -> None:
-    store, topic, now = make_store(own_redis, badge_layout=layout), Topic(), int(time.time() * 1000)
+    store, topic, now = make_store(own_redis, badge_layout=layout), TombstoneTopic(), int(time.time() * 1000)
     await apply_events(
         store,
         badge_event("a", "old", 3, time=now - 9 * DAY_MS, received=now),
@@ -79,7 +79,7 @@ async def test_badges_without_an_event_for_so_long_leave_redis_and_get_a_tombsto
 async def test_a_badge_that_an_event_changes_while_it_leaves_stays_and_is_published_again(
     own_redis: RedisServer,
 ) -> None:
-    store, topic, now = make_store(own_redis), Topic(), int(time.time() * 1000)
+    store, topic, now = make_store(own_redis), TombstoneTopic(), int(time.time() * 1000)
     await apply_events(store, badge_event("a", "ann", 3, time=now - 9 * DAY_MS, received=now))
     topic.store, topic.meanwhile = store, [badge_event("b", "ann", 5, time=now, received=now)]
     assert await expire_badges(context_of(own_redis, topic, 8), store) == 0
