@@ -53,6 +53,10 @@ COMMANDS = {
     "tail": LazyCommand(
         "bridge.commands.tail:tail", "Show a topic live, one line a record: events, dead letters, badges."
     ),
+    "console": LazyCommand(
+        "bridge.console.command:console",
+        "Serve a page that shows what comes in, what became of it, and what to do about what did not.",
+    ),
     "drift": LazyCommand(
         "bridge.commands.drift:drift",
         "List what came differently from the platform's documentation: names and types, nothing that a user wrote.",

@@ -54,7 +54,7 @@ def run(chosen: DeadLetterFilter, *, rate: float | None, dry_run: bool) -> None:
     try:
         show_replay(
             "reading dead letters",
-            lambda report: uvloop.run(_replay(settings, chosen, rate=rate, dry_run=dry_run, report=report)),
+            lambda report: uvloop.run(replay(settings, chosen, rate=rate, dry_run=dry_run, report=report)),
             done="would become events" if dry_run else "became events",
             stay="cannot be read yet and stay",
             left_out=_why_left_out(),
@@ -74,9 +74,23 @@ def _why_left_out() -> str:
     )
 
 
-async def _replay(
+async def replay(
     settings: BridgeSettings, chosen: DeadLetterFilter, *, rate: float | None, dry_run: bool, report: ReportReplay
 ) -> ReplayProgress:
+    """Make events of letters of the ingress.
+
+    Args:
+        settings: connection and topics, and what events are like.
+        chosen: which letters.
+        rate: letters a second at most; None: as fast as it goes.
+        dry_run: only count.
+        report: told after each letter.
+
+    Raises:
+        LetterMissingError: one letter is meant, and is not there.
+        TopicsMissingError: there is no topic for markers and we may not make it.
+        KafkaError, OSError, TimeoutError: Kafka cannot be used.
+    """
     client = settings.kafka_client()
     progress = ReplayProgress()
     writer = None if dry_run else await EventWriter.connected(client, settings)

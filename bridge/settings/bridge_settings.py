@@ -10,6 +10,7 @@ from pydantic_settings import SettingsConfigDict
 
 from bridge.settings.access import AccessSettings
 from bridge.settings.audit import AuditSettings
+from bridge.settings.console import ConsoleSettings
 from bridge.settings.decisions import DecisionSettings
 from bridge.settings.events import EventSettings
 from bridge.settings.journal import JournalSettings
@@ -38,6 +39,7 @@ class BridgeSettings(
     StaleSettings,
     LimitSettings,
     TraceSettings,
+    ConsoleSettings,
     Settings,
 ):
     """Each field is the variable `BRIDGE_<NAME>`; `bridge settings` prints the table of all of them.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.errors import KafkaError
@@ -12,12 +12,16 @@ from aiokafka.errors import KafkaError
 from common.kafka.clients import MakeClientArguments
 from common.kafka.consumer import partitions_by_topic, stop_consumer
 from common.kafka.diagnosis import explain
+from common.kafka.light_records import make_light
 from common.retry import Backoff
 
 _ANSWER_S = 5.0
 _LOOK_S = 2.0
 _LOOK_FOR_MISSING_S = 0.3
 _FETCH_MS = 250
+
+Batches = Mapping[TopicPartition, Sequence[ConsumerRecord]]
+"""What came with one fetch, in the order of each partition."""
 
 
 class Follower:
@@ -28,6 +32,7 @@ class Follower:
         topics: names; a topic that does not exist yet is waited for.
         from_beginning: whether to read what is there already.
         report: told in one line of each change: Kafka is away, it is there, a topic does not exist.
+        latest: without `from_beginning`: how many of the last offsets of each partition are read first.
 
     Raises:
         OSError: a certificate cannot be read.
@@ -40,26 +45,45 @@ class Follower:
         *,
         from_beginning: bool,
         report: Callable[[str], None],
+        latest: int = 0,
     ) -> None:
         self._make_arguments = make_arguments
         self._servers = str(make_arguments()["bootstrap_servers"])
         self._topics = topics
         self._from_beginning = from_beginning
         self._report = report
+        self._latest = latest
         self._positions: dict[TopicPartition, int] = {}
         self._missing: set[str] = set()
         self._problem: str | None = None
         self._looked = False
 
+    @property
+    def problem(self) -> str | None:
+        """Why Kafka cannot be read now; None while it can, and before it was tried."""
+        return self._problem
+
+    @property
+    def missing(self) -> frozenset[str]:
+        """Topics that do not exist yet."""
+        return frozenset(self._missing)
+
     async def records(self) -> AsyncGenerator[ConsumerRecord, None]:
         """The records, those of a partition in their order. Ends never."""
+        async with contextlib.aclosing(self.batches()) as all_batches:
+            async for batches in all_batches:
+                for record in sorted((one for batch in batches.values() for one in batch), key=_timestamp):
+                    yield record
+
+    async def batches(self) -> AsyncGenerator[Batches, None]:
+        """The records as they are fetched, which costs little until somebody looks at one. Ends never."""
         waits = Backoff()
         while True:
             try:
                 async with contextlib.aclosing(self._session()) as session:
-                    async for record in session:
+                    async for batches in session:
                         waits.reset()
-                        yield record
+                        yield batches
             except (KafkaError, OSError, TimeoutError) as error:
                 self._lost(error)
             except asyncio.CancelledError as error:
@@ -70,7 +94,7 @@ class Follower:
                 self._lost(error)
             await asyncio.sleep(next(waits))
 
-    async def _session(self) -> AsyncGenerator[ConsumerRecord, None]:
+    async def _session(self) -> AsyncGenerator[Batches, None]:
         """Read until Kafka does not answer.
 
         Raises:
@@ -81,15 +105,17 @@ class Follower:
         try:
             async with asyncio.timeout(_ANSWER_S):
                 await consumer.start()
+            make_light(consumer)
             look_at = loop.time()
             while True:
                 if loop.time() >= look_at:
                     async with asyncio.timeout(_ANSWER_S):
                         await self._look(consumer)
                     look_at = loop.time() + (_LOOK_FOR_MISSING_S if self._missing else _LOOK_S)
-                for record in await self._fetch(consumer):
-                    self._positions[TopicPartition(record.topic, record.partition)] = record.offset + 1
-                    yield record
+                if batches := await self._fetch(consumer):
+                    for partition, batch in batches.items():
+                        self._positions[partition] = batch[-1].offset + 1
+                    yield batches
         finally:
             await stop_consumer(consumer)
 
@@ -110,14 +136,17 @@ class Follower:
         # What appears while we look on is new altogether.
         from_beginning = self._from_beginning or self._looked
         offsets = await (consumer.beginning_offsets if from_beginning else consumer.end_offsets)(sorted(new))
+        if self._latest and not from_beginning:
+            begins = await consumer.beginning_offsets(sorted(new))
+            offsets = {one: max(begins[one], end - self._latest) for one, end in offsets.items()}
         self._positions.update(offsets)
 
-    async def _fetch(self, consumer: AIOKafkaConsumer) -> list[ConsumerRecord]:
+    async def _fetch(self, consumer: AIOKafkaConsumer) -> Batches:
         if not consumer.assignment():
             await asyncio.sleep(_LOOK_FOR_MISSING_S)
-            return []
-        batches = await consumer.getmany(timeout_ms=_FETCH_MS)
-        return sorted((record for batch in batches.values() for record in batch), key=lambda record: record.timestamp)
+            return {}
+        fetched = await consumer.getmany(timeout_ms=_FETCH_MS)
+        return {partition: batch for partition, batch in fetched.items() if batch}
 
     def _found(self, missing: set[str]) -> None:
         if not self._looked or self._problem is not None:
@@ -136,6 +165,10 @@ class Follower:
                 "BRIDGE_KAFKA_BOOTSTRAP_SERVERS its address? Trying again until it is there"
             )
             self._problem = problem
+
+
+def _timestamp(record: ConsumerRecord) -> int:
+    return int(record.timestamp)
 
 
 def _explain(error: BaseException) -> str:

@@ -30,4 +30,8 @@ COMMANDS = {
     "dlq": LazyCommand(
         "consumers.commands.dlq:app", "Look at dead letters, give them to their worker again, or mark them as done."
     ),
+    "desk": LazyCommand(
+        "consumers.commands.desk:desk",
+        "Answer the page of `bridge console`, which starts it: badges, workers, replays; for nobody else.",
+    ),
 }

@@ -87,16 +87,29 @@ class WorkerStatus(msgspec.Struct):
 
 
 async def status_of(
-    worker: str, place: GroupPlace | None, settings: ConsumersSettings, urls: Sequence[str]
+    worker: str,
+    place: GroupPlace | None,
+    settings: ConsumersSettings,
+    urls: Sequence[str],
+    *,
+    counts_letters: bool = True,
 ) -> WorkerStatus:
-    """Ask Kafka of the group and its dead letters, and each process at its admin port."""
+    """Ask Kafka of the group and its dead letters, and each process at its admin port.
+
+    Args:
+        worker: its name.
+        place: its group and topic; None: it reads no topic.
+        settings: connection and topics.
+        urls: admin addresses.
+        counts_letters: whether to read the topic of the dead letters, which may be long.
+    """
     asked = await asyncio.gather(*(_ask(url) for url in urls))
     lag, letters, problem = None, None, ""
     try:
         if place is not None:
             lag = _summed(await lag_of(settings.kafka_client(), place.group, place.topic))
             problem = f"the topic {place.topic} does not exist" if lag is None else ""
-            letters = await _count_letters(settings, place.group)
+            letters = await _count_letters(settings, place.group) if counts_letters else None
     except (KafkaError, OSError, TimeoutError) as error:
         problem = f"Kafka at {settings.kafka_bootstrap_servers} cannot be asked: {describe(error) or 'no answer'}"
     return WorkerStatus(

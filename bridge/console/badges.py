@@ -1,0 +1,80 @@
+"""What the page shows of an account: its badge, the events that touched it, how it was before."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from bridge.console.desk import Desk, DeskError
+from bridge.console.live import Live
+from bridge.console.rows import Row, row_of
+from bridge.contract.record_line import content_of
+from bridge.settings import DeveloperSettings
+from common.kafka.recent import recent_records
+
+EVENT_OFFSETS = 20_000
+BADGE_OFFSETS = 20_000
+MOST_EVENTS = 50
+MOST_STEPS = 500
+TOUCHING = (
+    "im.c2c.message.sent",
+    "im.c2c.message.recalled",
+    "im.c2c.conversation.read",
+    "im.c2c.all_conversations.read",
+)
+"""Types of the events that the worker for badges looks at."""
+
+Json = dict[str, Any]
+
+
+class BadgeReport(msgspec.Struct):
+    """An account's badges."""
+
+    badges: list[Json]
+    """As `consumers badge get --json` has them, one for each app."""
+    lost_at_ms: int
+    problem: str
+    """Why the badges cannot be read, for people."""
+    events: list[Row]
+    """The last events about the account that may touch a badge, the latest first."""
+    events_are_all: bool
+    """Whether the topic was looked through to its beginning."""
+    history: list[tuple[str, str, int | None, bool]]
+    """App, time, count, stale: as the topic of badges still has it, in its order."""
+
+
+async def badges_of(settings: DeveloperSettings, live: Live, desk: Desk, account: str, app: str | None) -> BadgeReport:
+    """Look at an account's badges, in one app or (None) in all.
+
+    Raises:
+        KafkaError, OSError, TimeoutError: Kafka cannot be read.
+    """
+    report = BadgeReport([], 0, "", [], True, [])
+    try:
+        found: Json = await desk.ask({"do": "badge", "account": account, "app": app})
+        report.badges, report.lost_at_ms = found["badges"], found["lost_at_ms"]
+    except DeskError as error:
+        report.problem = str(error)
+    client = settings.kafka_client()
+    events = await recent_records(
+        client,
+        settings.topic,
+        account.encode(),
+        offsets=EVENT_OFFSETS,
+        at_most=MOST_EVENTS,
+        wanted=lambda record: content_of(record).get("type") in TOUCHING,
+    )
+    report.events = [row_of(record, live.hiding) for record in reversed(events.records)]
+    report.events_are_all = events.is_complete
+    for each in [app] if app else _apps(report):
+        key = f"{each}:{account}".encode()
+        steps = await recent_records(client, live.badges_topic, key, offsets=BADGE_OFFSETS, at_most=MOST_STEPS)
+        for badge in map(content_of, steps.records):
+            report.history.append((each, str(badge.get("time")), badge.get("unread"), bool(badge.get("stale"))))
+    return report
+
+
+def _apps(report: BadgeReport) -> list[str]:
+    named = [str(one["app_id"]) for one in report.badges] + [one.app for one in report.events]
+    return list(dict.fromkeys(one for one in named if one))

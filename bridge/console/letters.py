@@ -1,0 +1,139 @@
+"""What the page shows of the dead letters, read by the same code as `consumers dlq list`."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections import Counter, deque
+from collections.abc import AsyncIterator
+
+import msgspec
+import orjson
+
+from bridge.console.hiding import Hiding
+from bridge.console.record_detail import RecordDetail, whole_record
+from bridge.console.rows import time_of
+from bridge.settings import DeveloperSettings
+from common.dead_letter_filter import DeadLetterFilter
+from common.kafka.dead_letters import DeadLetter, open_letters
+
+MOST_LISTED = 200
+MOST_GROUPS = 200
+READ_S = 60.0
+MAX_DETAIL_CHARS = 300
+AT_A_TIME = 2
+
+
+class LetterRow(msgspec.Struct):
+    """What is listed of a letter."""
+
+    name: str
+    time: str
+    state: str
+    """`open`, `replayed`, `dropped`."""
+    group: str
+    reason: str
+    what: str
+    """Type of its event, else the command."""
+    subject: str
+    detail: str
+    original: str
+    """Where the record is that became the letter, as `topic-partition offset`; empty for a letter of the ingress."""
+
+
+class LetterList(msgspec.Struct):
+    """The letters that fit."""
+
+    letters: list[LetterRow]
+    """The latest of each partition that are kept here, at most MOST_LISTED."""
+    count: int
+    groups: list[tuple[str, str, int]]
+    """Group, reason and how many, the most first."""
+    is_complete: bool
+    """Whether the topic was read to its end in the time that there is."""
+
+
+class DeadLetterView:
+    """Reads the topic of the dead letters, for a few people at a time.
+
+    Args:
+        settings: connection and topic.
+        hiding: what is not shown.
+    """
+
+    def __init__(self, settings: DeveloperSettings, hiding: Hiding) -> None:
+        self._settings = settings
+        self._hiding = hiding
+        self._turns = asyncio.Semaphore(AT_A_TIME)
+
+    async def list(self, chosen: DeadLetterFilter, *, done_too: bool) -> LetterList:
+        """The letters that fit.
+
+        Raises:
+            KafkaError, OSError, TimeoutError: Kafka cannot be read.
+        """
+        latest: deque[LetterRow] = deque(maxlen=MOST_LISTED)
+        groups: Counter[tuple[str, str]] = Counter()
+        is_complete = False
+        with contextlib.suppress(TimeoutError):
+            async with self._turns, asyncio.timeout(READ_S):
+                async for letter in self._letters(chosen, done_too=done_too):
+                    latest.append(_row(letter))
+                    groups[letter.group, letter.reason[:100]] += 1
+                is_complete = True
+        rows = sorted(latest, key=lambda row: row.time, reverse=True)
+        counted = [(group, reason, count) for (group, reason), count in groups.most_common(MOST_GROUPS)]
+        return LetterList(rows, sum(groups.values()), counted, is_complete)
+
+    async def find(self, name: str) -> tuple[LetterRow, RecordDetail] | None:
+        """A letter whole; None where there is none of this name.
+
+        Raises:
+            KafkaError, OSError, TimeoutError: Kafka cannot be read.
+        """
+        async with self._turns, asyncio.timeout(READ_S):
+            async for letter in self._letters(DeadLetterFilter(name=name), done_too=True):
+                return _row(letter), whole_record(letter.record, self._hiding)
+        return None
+
+    async def export(self, chosen: DeadLetterFilter, *, done_too: bool) -> AsyncIterator[bytes]:
+        """The letters that fit, a JSON object a line.
+
+        Raises:
+            KafkaError, OSError, TimeoutError: Kafka cannot be read.
+        """
+        async with self._turns:
+            async for letter in self._letters(chosen, done_too=done_too):
+                whole = msgspec.to_builtins(whole_record(letter.record, self._hiding))
+                row = msgspec.to_builtins(_row(letter))
+                yield orjson.dumps(row | {"headers": whole["headers"], "key": whole["key"]} | _value(whole)) + b"\n"
+
+    async def _letters(self, chosen: DeadLetterFilter, *, done_too: bool) -> AsyncIterator[DeadLetter]:
+        settings = self._settings
+        letters = open_letters(settings.kafka_client(), settings.dlq_topic, chosen, done_too=done_too)
+        async with contextlib.aclosing(letters):
+            async for letter in letters:
+                yield letter
+
+
+def _value(whole: dict[str, object]) -> dict[str, object]:
+    for name in ("base64", "text"):
+        if whole[name]:
+            return {f"value_{name}": whole[name]}
+    return {"value": whole["value"]}
+
+
+def _row(letter: DeadLetter) -> LetterRow:
+    headers = letter.headers
+    topic, partition, offset = (headers.get(f"original-{name}") for name in ("topic", "partition", "offset"))
+    return LetterRow(
+        name=letter.name,
+        time=time_of(letter.record),
+        state=letter.outcome or "open",
+        group=letter.group,
+        reason=letter.reason,
+        what=letter.type or letter.command,
+        subject=letter.subject[:MAX_DETAIL_CHARS],
+        detail=headers.get("detail", "")[:MAX_DETAIL_CHARS],
+        original=f"{topic}-{partition} offset {offset}" if topic is not None else "",
+    )

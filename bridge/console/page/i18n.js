@@ -1,0 +1,40 @@
+// The words of the page, in English and in Chinese.
+import {words as en} from "./words.en.js";
+import {words as zh} from "./words.zh.js";
+
+const LANGUAGES = {en, "zh-CN": zh};
+const STORED = "im-bridge-language";
+
+let chosen = stored() ?? (navigator.languages ?? [navigator.language]).map(meant).find(Boolean) ?? "en";
+document.documentElement.lang = chosen;
+
+function stored() {
+  try {
+    const found = localStorage.getItem(STORED);
+    return found in LANGUAGES ? found : null;
+  } catch {
+    return null;
+  }
+}
+
+function meant(tag) {
+  const lower = String(tag).toLowerCase();
+  return lower.startsWith("zh") ? "zh-CN" : lower.startsWith("en") ? "en" : null;
+}
+
+export const language = () => chosen;
+
+export function speak(tag) {
+  chosen = tag;
+  document.documentElement.lang = tag;
+  try {
+    localStorage.setItem(STORED, tag);
+  } catch {
+    // It is asked for again at the next visit.
+  }
+}
+
+export function t(key, values = {}) {
+  const text = LANGUAGES[chosen][key] ?? en[key] ?? key;
+  return text.replace(/\{(\w+)\}/g, (_, name) => String(values[name] ?? ""));
+}

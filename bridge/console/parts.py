@@ -1,0 +1,57 @@
+"""What the console consists of, wired together and running."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from bridge.console.desk import Desk, DeskError
+from bridge.console.health import Health
+from bridge.console.hiding import Hiding
+from bridge.console.jobs import Jobs
+from bridge.console.live import Live
+from bridge.settings import DeveloperSettings
+
+BADGES_TOPIC = "im.badges"
+"""Where the workers' program does not tell."""
+
+
+@dataclass(frozen=True)
+class ConsoleParts:
+    """The parts that answer."""
+
+    settings: DeveloperSettings
+    live: Live
+    health: Health
+    desk: Desk
+    jobs: Jobs
+
+
+@asynccontextmanager
+async def running_parts(settings: DeveloperSettings) -> AsyncIterator[ConsoleParts]:
+    """Start the parts, and end them with the block."""
+    desk = Desk()
+    try:
+        try:
+            badges_topic: str = (await desk.ask({"do": "topics"}))["badges"]
+        except DeskError:
+            badges_topic = BADGES_TOPIC
+        topics = list(dict.fromkeys((settings.topic, settings.dlq_topic, badges_topic)))
+        hiding = Hiding(settings.hidden_fields)
+        live = Live(settings.kafka_client, topics, hiding, badges_topic=badges_topic)
+        health = Health(settings, live, desk)
+        jobs = Jobs(settings, desk, health.count_letters_soon)
+        tasks = [asyncio.create_task(live.run()), asyncio.create_task(health.run())]
+        try:
+            yield ConsoleParts(settings, live, health, desk, jobs)
+        finally:
+            for viewer in list(live.viewers):
+                viewer.drop()
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            await jobs.stop()
+    finally:
+        await desk.stop()

@@ -1,0 +1,110 @@
+"""A record of a topic as the page lists it: one line of it, bounded, with nothing that is to be hidden."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import msgspec
+import orjson
+from aiokafka import ConsumerRecord
+
+from bridge.console.hiding import Hiding
+from bridge.contract.record_line import content_of, key_of
+from common.kafka.dead_letters import DeadLetter
+from common.timestamps import rfc3339
+
+MAX_VALUE_CHARS = 120
+MAX_NAME_CHARS = 60
+MAX_FIELDS = 12
+
+RowKind = Literal["event", "badge", "letter", "record"]
+
+
+class Row(msgspec.Struct, omit_defaults=True):
+    """What the page lists of a record."""
+
+    kind: RowKind
+    topic: str
+    partition: int
+    offset: int
+    time: str
+    """When it happened, RFC 3339: of the event or the badge, else of the record."""
+    received: str
+    """When the bridge received it, or who wrote the record did."""
+    type: str
+    """Of an event; of a dead letter its reason."""
+    subject: str
+    app: str
+    fields: list[tuple[str, str]]
+    """The first of its fields: names, and values as text that is cut."""
+    id: str = ""
+    decision: str = ""
+    decision_code: int | None = None
+
+
+def row_of(record: ConsumerRecord, hiding: Hiding) -> Row:
+    """The row of a record, whatever that is."""
+    content = content_of(record)
+    kind = kind_of(record, content)
+    data: Any = content.get("data") if kind == "event" else content
+    time = content.get("time") if kind in {"event", "badge"} else None
+    row = Row(
+        kind=kind,
+        topic=record.topic,
+        partition=record.partition,
+        offset=record.offset,
+        time=_cut(time) if isinstance(time, str) else time_of(record),
+        received=time_of(record),
+        type=_cut(content.get("type", "")),
+        subject=_cut(content.get("subject") or content.get("account") or key_of(record)),
+        app=_cut(str(content.get("source", "")).rpartition("/")[2] or content.get("app_id", "")),
+        fields=_fields(hiding.shown(data)),
+        id=_cut(content.get("id") or content.get("event_id") or ""),
+    )
+    if kind == "event":
+        row.decision = _cut(content.get("decision", ""))
+        code = content.get("decisioncode")
+        row.decision_code = code if isinstance(code, int) else None
+    elif kind == "letter":
+        _tell_of_letter(row, DeadLetter(record))
+    return row
+
+
+def time_of(record: ConsumerRecord) -> str:
+    """When the bridge received it, or who wrote the record did, RFC 3339; empty for a time that there cannot be."""
+    try:
+        return rfc3339(int(record.timestamp))
+    except OverflowError:
+        return ""
+
+
+def kind_of(record: ConsumerRecord, content: dict[str, Any]) -> RowKind:
+    """What a record is, by its form: topics may have any names."""
+    if any(name == "reason" for name, _ in record.headers):
+        return "letter"
+    if "specversion" in content:
+        return "event"
+    return "badge" if "unread" in content else "record"
+
+
+def _tell_of_letter(row: Row, letter: DeadLetter) -> None:
+    row.type = _cut(letter.reason)
+    row.subject = _cut(letter.subject)
+    told = (("group", letter.group), ("what", letter.type or letter.command), ("detail", letter.headers.get("detail")))
+    row.fields = [(name, _cut(value)) for name, value in told if value]
+
+
+def _fields(data: Any) -> list[tuple[str, str]]:
+    if not isinstance(data, dict):
+        return [("value", _text(data))] if data is not None else []
+    some = list(data.items())[:MAX_FIELDS]
+    return [(name[:MAX_NAME_CHARS], _text(value)) for name, value in some if value is not None]
+
+
+def _text(value: Any) -> str:
+    return _cut(value if isinstance(value, str) else orjson.dumps(value).decode())
+
+
+def _cut(value: Any) -> str:
+    text = str(value)
+    return text if len(text) <= MAX_VALUE_CHARS else f"{text[: MAX_VALUE_CHARS - 1]}…"

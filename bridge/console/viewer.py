@@ -1,0 +1,76 @@
+"""One browser that follows what comes in: what waits for it is bounded, and who reads too slowly is dropped."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+
+from aiohttp import web
+
+from bridge.console.live_filter import LiveFilter
+
+MAX_BEHIND_BYTES = 512 * 1024
+"""So much may wait for a browser, besides what the kernel holds."""
+KEEP_ALIVE_S = 10.0
+RETRY_MS = 1000
+
+
+class Viewer:
+    """What waits for one browser.
+
+    Args:
+        chosen: what it wants to see.
+    """
+
+    def __init__(self, chosen: LiveFilter) -> None:
+        self.chosen = chosen
+        self.is_dropped = False
+        self._waiting: deque[bytes] = deque()
+        self._waiting_bytes = 0
+        self._changed = asyncio.Event()
+
+    def push(self, message: bytes) -> None:
+        """Have a message sent, or drop the viewer, if it is too far behind."""
+        if self._waiting_bytes + len(message) > MAX_BEHIND_BYTES:
+            self.drop()
+        if not self.is_dropped:
+            self._waiting.append(message)
+            self._waiting_bytes += len(message)
+            self._changed.set()
+
+    def drop(self) -> None:
+        """Send nothing more, and forget what waits."""
+        self.is_dropped = True
+        self._waiting.clear()
+        self._waiting_bytes = 0
+        self._changed.set()
+
+    async def send(self, response: web.StreamResponse) -> None:
+        """Send what comes until the viewer is dropped, or is gone.
+
+        Raises:
+            OSError: it is gone.
+        """
+        await response.write(b"retry: %d\n\n" % RETRY_MS)
+        while not self.is_dropped:
+            try:
+                async with asyncio.timeout(KEEP_ALIVE_S):
+                    await self._changed.wait()
+            except TimeoutError:
+                await response.write(b": still here\n\n")
+                continue
+            self._changed.clear()
+            while self._waiting:
+                message = self._waiting.popleft()
+                self._waiting_bytes -= len(message)
+                await response.write(message)
+
+
+def sse(event: str, data: bytes) -> bytes:
+    """A message of server-sent events.
+
+    Args:
+        event: its kind.
+        data: JSON without ends of lines.
+    """
+    return b"event: %s\ndata: %s\n\n" % (event.encode(), data)
