@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import re
+import secrets
 import shlex
 
 import orjson
@@ -12,13 +13,14 @@ import typer
 
 from bridge.contract.record_line import describe_record
 from bridge.contract.samples import RECALLED
+from bridge.devstack.console_service import ConsoleService
 from bridge.devstack.embedded import NotInstalledError
 from bridge.devstack.foreground import run_in_foreground, why_not_here
 from bridge.devstack.inherited import InheritedSettings, inherited_settings
 from bridge.devstack.ports import is_free
 from bridge.devstack.posting import credentials, signed_url
 from bridge.devstack.service import Service, ServiceError
-from bridge.devstack.stack import BADGES, DEAD_LETTERS, EVENTS, Stack, running_stack
+from bridge.devstack.stack import BADGES, DEAD_LETTERS, EVENTS, STOP_TIMEOUT_S, Stack, running_stack
 from bridge.settings import DEV_APP, DeveloperSettings
 from common import logs
 from common.kafka import diagnosis
@@ -86,12 +88,23 @@ async def _run_stack(settings: DeveloperSettings, output: Output, *, host: str, 
         async with running_stack(settings.apps, host=host, port=port, inherited=inherited) as stack:
             _introduce(stack, settings, output)
             _tell_of_settings(inherited, output)
-            await stack.while_running(_watch(stack, output))
+            console = _console(stack, settings, inherited)
+            try:
+                await stack.while_running(_watch(stack, console, settings, output))
+            finally:
+                await console.stop(STOP_TIMEOUT_S)
     finally:
         output.line("Stopped; nothing is left of it.", "dim")
 
 
-async def _watch(stack: Stack, output: Output) -> None:
+def _console(stack: Stack, settings: DeveloperSettings, inherited: InheritedSettings) -> ConsoleService:
+    """The page that shows it, which is not started yet."""
+    token = settings.console_token.get_secret_value() if settings.console_token else secrets.token_urlsafe(16)
+    port = settings.console_port if "console_port" in settings.model_fields_set else None
+    return ConsoleService(stack, settings.apps, token, port=port, inherited={**inherited.ingress, **inherited.worker})
+
+
+async def _watch(stack: Stack, console: ConsoleService, settings: DeveloperSettings, output: Output) -> None:
     """Show everything. Ends never."""
     topics = [EVENTS, DEAD_LETTERS, BADGES]
     follower = Follower(stack.kafka_client, topics, from_beginning=True, report=lambda _: None)
@@ -101,6 +114,7 @@ async def _watch(stack: Stack, output: Output) -> None:
             for service in (stack.ingress, stack.worker):
                 group.create_task(_show_log(service, output))
             group.create_task(_announce(stack, output))
+            group.create_task(_show_console(console, settings, output))
     except* ServiceError as errors:
         raise errors.exceptions[0] from None
 
@@ -114,6 +128,21 @@ async def _show_records(follower: Follower, output: Output) -> None:
 async def _announce(stack: Stack, output: Output) -> None:
     await stack.ready(stack.worker)
     output.line("The worker has joined its group: badges follow their events from now on.", "dim")
+
+
+async def _show_console(console: ConsoleService, settings: DeveloperSettings, output: Output) -> None:
+    """Start the page and tell its address; the rest goes on without it."""
+    try:
+        await console.start()
+        await console.ready()
+        # Behind the # it is sent to nobody; one of somebody's own is not printed.
+        signed_in = "" if settings.console_token else f"#token={console.token}"
+        output.line(f"Look at it in a browser: {console.url}{signed_in}", "bold green")
+        status = await console.ended()
+        output.line(f"The page has ended with exit status {status}; all else goes on.", "yellow")
+    except ServiceError as error:
+        output.line(f"There is no page to look at: {error}", "yellow")
+    output.show_log(console.name, console.tail())
 
 
 async def _show_log(service: Service, output: Output) -> None:

@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
+from aiokafka.errors import KafkaError
 
 from bridge.console.desk import Desk, DeskError
 from bridge.console.live import Live
 from bridge.console.rows import Row, row_of
 from bridge.contract.record_line import content_of
 from bridge.settings import DeveloperSettings
+from common.dead_letter_commands import unusable
 from common.kafka.recent import recent_records
 
 EVENT_OFFSETS = 20_000
@@ -40,22 +42,33 @@ class BadgeReport(msgspec.Struct):
     """The last events about the account that may touch a badge, the latest first."""
     events_are_all: bool
     """Whether the topic was looked through to its beginning."""
+    events_problem: str
+    """Why Kafka cannot be read, for people: then events and history are not known."""
     history: list[tuple[str, str, int | None, bool]]
     """App, time, count, stale: as the topic of badges still has it, in its order."""
 
 
 async def badges_of(settings: DeveloperSettings, live: Live, desk: Desk, account: str, app: str | None) -> BadgeReport:
-    """Look at an account's badges, in one app or (None) in all.
-
-    Raises:
-        KafkaError, OSError, TimeoutError: Kafka cannot be read.
-    """
-    report = BadgeReport([], 0, "", [], True, [])
+    """Look at an account's badges, in one app or (None) in all. What cannot be asked says so, and lacks alone."""
+    report = BadgeReport([], 0, "", [], True, "", [])
     try:
         found: Json = await desk.ask({"do": "badge", "account": account, "app": app})
         report.badges, report.lost_at_ms = found["badges"], found["lost_at_ms"]
     except DeskError as error:
         report.problem = str(error)
+    try:
+        await _read(settings, live, report, account, app)
+    except (KafkaError, OSError, TimeoutError) as error:
+        report.events_problem = unusable(error, settings.kafka_bootstrap_servers, "BRIDGE_KAFKA_BOOTSTRAP_SERVERS")
+    return report
+
+
+async def _read(settings: DeveloperSettings, live: Live, report: BadgeReport, account: str, app: str | None) -> None:
+    """Add what Kafka has.
+
+    Raises:
+        KafkaError, OSError, TimeoutError: it cannot be read.
+    """
     client = settings.kafka_client()
     events = await recent_records(
         client,
@@ -72,7 +85,6 @@ async def badges_of(settings: DeveloperSettings, live: Live, desk: Desk, account
         steps = await recent_records(client, live.badges_topic, key, offsets=BADGE_OFFSETS, at_most=MOST_STEPS)
         for badge in map(content_of, steps.records):
             report.history.append((each, str(badge.get("time")), badge.get("unread"), bool(badge.get("stale"))))
-    return report
 
 
 def _apps(report: BadgeReport) -> list[str]:

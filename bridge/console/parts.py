@@ -7,15 +7,12 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from bridge.console.desk import Desk, DeskError
+from bridge.console.desk import Desk
 from bridge.console.health import Health
 from bridge.console.hiding import Hiding
 from bridge.console.jobs import Jobs
 from bridge.console.live import Live
 from bridge.settings import DeveloperSettings
-
-BADGES_TOPIC = "im.badges"
-"""Where the workers' program does not tell."""
 
 
 @dataclass(frozen=True)
@@ -34,10 +31,7 @@ async def running_parts(settings: DeveloperSettings) -> AsyncIterator[ConsolePar
     """Start the parts, and end them with the block."""
     desk = Desk()
     try:
-        try:
-            badges_topic: str = (await desk.ask({"do": "topics"}))["badges"]
-        except DeskError:
-            badges_topic = BADGES_TOPIC
+        badges_topic = settings.console_badges_topic
         topics = list(dict.fromkeys((settings.topic, settings.dlq_topic, badges_topic)))
         hiding = Hiding(settings.hidden_fields)
         live = Live(settings.kafka_client, topics, hiding, badges_topic=badges_topic)

@@ -43,6 +43,10 @@ class Stack:
     admin_url: str
     worker_admin_url: str
     journal_dir: Path
+    ingress_settings: Mapping[str, str]
+    """Environment variables of the ingress."""
+    worker_settings: Mapping[str, str]
+    """Those of the worker."""
 
     def kafka_client(self) -> ClientArguments:
         """Arguments for every Kafka client."""
@@ -75,7 +79,7 @@ class Stack:
         """Run a command `consumers …` to its end; its exit status, standard output and standard error."""
         settings = {"CONSUMERS_KAFKA_BOOTSTRAP_SERVERS": self.broker.bootstrap, "CONSUMERS_REDIS_URL": self.redis.url}
         process = await asyncio.create_subprocess_exec(
-            *_command("consumers", *arguments),
+            *command("consumers", *arguments),
             env=environment(settings),
             cwd=self.workspace.folder,
             stdin=asyncio.subprocess.DEVNULL,
@@ -185,12 +189,14 @@ def _stack(
         workspace=workspace,
         broker=broker,
         redis=redis,
-        ingress=Service("ingress", _command("bridge", "serve"), workspace, ingress),
-        worker=Service("worker", _command("consumers", "run", "badges"), workspace, worker),
+        ingress=Service("ingress", command("bridge", "serve"), workspace, ingress),
+        worker=Service("worker", command("consumers", "run", "badges"), workspace, worker),
         url=f"http://{reachable(host)}:{port}/",
         admin_url=f"http://127.0.0.1:{ingress_admin}",
         worker_admin_url=f"http://127.0.0.1:{worker_admin}",
         journal_dir=journal_dir,
+        ingress_settings=ingress,
+        worker_settings=worker,
     )
 
 
@@ -201,7 +207,8 @@ def reachable(host: str) -> str:
     return f"[{host}]" if ":" in host else host
 
 
-def _command(name: str, *arguments: str) -> list[str]:
+def command(name: str, *arguments: str) -> list[str]:
+    """How one of our programs, `bridge` or `consumers`, is started with these arguments."""
     # The scripts of the package may not be on the PATH, nor beside the interpreter.
     return [sys.executable, "-c", f"from {name}.cli import main; main()", *arguments]
 

@@ -11,7 +11,7 @@ from pydantic import Field, SecretStr, field_validator
 from bridge.events import names
 from common.admin_address import admin_page
 from common.http_url import check_http_url
-from common.settings import SettingsGroup
+from common.settings import SettingsGroup, check_topic
 
 SHORTEST_TOKEN = 12
 
@@ -49,6 +49,9 @@ class ConsoleSettings(SettingsGroup):
         description="""Workers that the page asks, by the names that `consumers run` takes, and their admin addresses,
         as `{"badges":["http://badges:9090"]}`; without one that of CONSUMERS_ADMIN_PORT on this machine.""",
     )
+    console_badges_topic: str = Field(
+        "im.badges", description="Topic of the badges, as CONSUMERS_BADGES_TOPIC says it to the workers."
+    )
     console_send_url: str = Field(
         "",
         description="""Where the page posts samples, as `http://127.0.0.1:8080/`: for development. They are signed with
@@ -69,6 +72,11 @@ class ConsoleSettings(SettingsGroup):
             if not re.fullmatch(r"[A-Za-z0-9._:\[\]-]+", host) or "//" in host:
                 raise ValueError(f"{host!r} is no name of a host: write it as console.example.com")
         return [host.lower() for host in hosts]
+
+    @field_validator("console_badges_topic")
+    @classmethod
+    def _check_badges_topic(cls, name: str) -> str:
+        return check_topic(name)
 
     @field_validator("console_ingress")
     @classmethod

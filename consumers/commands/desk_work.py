@@ -82,7 +82,6 @@ class Desk:
         self._settings = settings
         self._store = BadgeStore(settings)
         self._work: dict[str, Callable[[Json, Tell], Awaitable[Any]]] = {
-            "topics": self._topics,
             "badge": self._badge,
             "workers": self._workers,
             "replay": self._replay,
@@ -109,10 +108,6 @@ class Desk:
             tell({"error": describe(error)})
         else:
             tell({"result": result})
-
-    async def _topics(self, _request: Json, _tell: Tell) -> Json:
-        """Names of the topics that only the workers know."""
-        return {"badges": self._settings.badges_topic}
 
     async def _badge(self, request: Json, _tell: Tell) -> Json:
         """The badges of `account`, in the app `app` or (null) in all; when Redis lost badges, Unix ms or 0."""

@@ -1,5 +1,5 @@
 export const words = {
-  live: "Live", health: "Health", badges: "Badges", letters: "Dead letters", send: "Send",
+  live: "Live", letter_column: "Letter", health: "Health", badges: "Badges", letters: "Dead letters", send: "Send",
   views: "Views", language: "Language", theme: "Theme", theme_auto: "as the system", theme_light: "light", theme_dark: "dark",
   sign_in: "Sign in", sign_out: "Sign out", token: "Token", token_hint: "What BRIDGE_CONSOLE_TOKEN of the console is set to.",
   sign_in_to_look: "Sign in to look.", sign_in_to_change: "Sign in to change something.", cancel: "Cancel",

@@ -1,5 +1,5 @@
 export const words = {
-  live: "实时", health: "健康", badges: "角标", letters: "死信", send: "发送",
+  live: "实时", letter_column: "死信", health: "健康", badges: "角标", letters: "死信", send: "发送",
   views: "视图", language: "语言", theme: "主题", theme_auto: "跟随系统", theme_light: "浅色", theme_dark: "深色",
   sign_in: "登录", sign_out: "退出", token: "令牌", token_hint: "控制台的 BRIDGE_CONSOLE_TOKEN 的值。",
   sign_in_to_look: "请登录后查看。", sign_in_to_change: "修改内容前请登录。", cancel: "取消",

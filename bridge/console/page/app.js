@@ -1,0 +1,118 @@
+// The frame around the views: who is signed in, which view, which language, which colours.
+import {html, render, useCallback, useEffect, useState} from "./html.js";
+import {get, post, remove} from "./api.js";
+import {language, speak, t} from "./i18n.js";
+import {Problem, told} from "./parts.js";
+import {LiveView} from "./live.js";
+import {HealthView} from "./health.js";
+import {BadgesView} from "./badges.js";
+import {LettersView} from "./letters.js";
+import {SendView} from "./send.js";
+import {SignIn} from "./sign_in.js";
+
+const VIEWS = {live: LiveView, health: HealthView, badges: BadgesView, letters: LettersView, send: SendView};
+const THEMES = ["auto", "light", "dark"];
+
+// "#/badges?account=ann" is the view "badges" with that parameter.
+function place() {
+  const [path, parameters] = location.hash.replace(/^#\/?/, "").split("?");
+  const [view, ...rest] = path.split("/");
+  return {view: view in VIEWS ? view : "live", rest: rest.map(decodeURIComponent), given: Object.fromEntries(new URLSearchParams(parameters))};
+}
+
+// The address that `bridge dev` prints has the token behind the #, which browsers send to nobody.
+async function signInByAddress() {
+  const token = new URLSearchParams(location.hash.slice(1)).get("token");
+  if (!token) return;
+  history.replaceState(null, "", `${location.pathname}#/live`);
+  await post("api/session", {token}).catch(() => {});
+}
+
+function useTheme() {
+  const [theme, setTheme] = useState(() => {
+    try {
+      return localStorage.getItem("im-bridge-theme") ?? "auto";
+    } catch {
+      return "auto";
+    }
+  });
+  useEffect(() => {
+    if (theme === "auto") document.documentElement.removeAttribute("data-theme");
+    else document.documentElement.setAttribute("data-theme", theme);
+    try {
+      localStorage.setItem("im-bridge-theme", theme);
+    } catch {
+      // It is chosen again at the next visit.
+    }
+  }, [theme]);
+  return [theme, setTheme];
+}
+
+function App() {
+  const [access, setAccess] = useState(null);
+  const [error, setError] = useState(null);
+  const [at, setAt] = useState(place);
+  const [, setSpoken] = useState(language());
+  const [theme, setTheme] = useTheme();
+  const [signing, setSigning] = useState(false);
+
+  const refresh = useCallback(async () => {
+    try {
+      setAccess(await get("api/access"));
+      setError(null);
+    } catch (failure) {
+      setError(failure);
+    }
+  }, []);
+  useEffect(() => {
+    signInByAddress().then(refresh);
+    const timer = setInterval(refresh, 15_000);
+    const moved = () => setAt(place());
+    const keyed = (event) => {
+      if (event.target.matches("input, textarea, select") || event.ctrlKey || event.metaKey || event.altKey) return;
+      const view = Object.keys(VIEWS)[Number(event.key) - 1];
+      if (view) location.hash = `#/${view}`;
+    };
+    addEventListener("hashchange", moved);
+    addEventListener("keydown", keyed);
+    return () => {
+      clearInterval(timer);
+      removeEventListener("hashchange", moved);
+      removeEventListener("keydown", keyed);
+    };
+  }, []);
+
+  const signOut = async () => {
+    await remove("api/session").catch(() => {});
+    refresh();
+  };
+  const View = VIEWS[at.view];
+  const mayChange = access?.right === "change";
+  return html`
+    <header class="bar">
+      <a class="name" href="#/live"><img src="assets/icon.svg" alt="" width="24" height="24"/>im-bridge</a>
+      <nav aria-label=${t("views")}>
+        ${Object.keys(VIEWS).map((view) => html`<a key=${view} href=${`#/${view}`} aria-current=${view === at.view ? "page" : undefined}>${t(view)}</a>`)}
+      </nav>
+      <span class="tools">
+        <select aria-label=${t("language")} value=${language()} onChange=${(event) => { speak(event.target.value); setSpoken(event.target.value); }}>
+          <option value="en">English</option><option value="zh-CN">中文</option>
+        </select>
+        <select aria-label=${t("theme")} value=${theme} onChange=${(event) => setTheme(event.target.value)}>
+          ${THEMES.map((one) => html`<option key=${one} value=${one}>${t(`theme_${one}`)}</option>`)}
+        </select>
+        ${access && html`<span class="right">${t(mayChange ? "may_change" : "read_only")}</span>`}
+        ${mayChange && html`<button type="button" class="small secondary" onClick=${signOut}>${t("sign_out")}</button>`}
+        ${access?.has_token && access.right === "look" && html`<button type="button" class="small" onClick=${() => setSigning(true)}>${t("sign_in")}</button>`}
+      </span>
+    </header>
+    <main>
+      ${error && html`<${Problem}>${told(error)}<//>`}
+      ${access?.right === "none" && html`<${SignIn} access=${access} onDone=${refresh} why=${t("sign_in_to_look")}/>`}
+      ${access && access.right !== "none" && html`<${View} key=${at.view} access=${access} at=${at} onSignIn=${() => setSigning(true)}/>`}
+      ${signing && access?.right === "look" && html`<${SignIn} access=${access} dialog why=${t("sign_in_to_change")} onClose=${() => setSigning(false)} onDone=${() => { setSigning(false); refresh(); }}/>`}
+    </main>
+    <footer><small>${access?.version && `im-bridge ${access.version} · `}${t("help")}: ${t("help_text")}${access?.hidden?.length ? ` · ${t("hidden_fields", {names: access.hidden.join(", ")})}` : ""}</small></footer>`;
+}
+
+render(html`<${App}/>`, document.getElementById("app"));

@@ -1,0 +1,51 @@
+// A small chart of uPlot, in the colours of the page, as wide as there is room.
+import {html, useEffect, useRef} from "./html.js";
+
+const HEIGHT = 150;
+const COLOURS = ["--chart-1", "--chart-2", "--chart-3"];
+
+const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim() || "gray";
+
+export function Chart({title, names, data, steps = false}) {
+  const place = useRef();
+  const plot = useRef(null);
+  const make = () => {
+    plot.current?.destroy();
+    const axis = {stroke: colour("--pico-color"), grid: {stroke: colour("--chart-grid"), width: 1}, ticks: {show: false}, font: "11px system-ui"};
+    const options = {
+      width: Math.max(200, place.current.clientWidth),
+      height: HEIGHT,
+      cursor: {drag: {x: false, y: false}},
+      legend: {show: names.length > 1 || steps},
+      axes: [{...axis}, {...axis, size: 52}],
+      scales: {y: {range: (_, low, high) => [Math.min(0, low ?? 0), Math.max(1, (high ?? 1) * 1.1)]}},
+      series: [{}, ...names.map((label, at) => ({
+        label, stroke: colour(COLOURS[at]), width: 2, points: {show: steps && data[0].length < 60}, spanGaps: false,
+        ...(steps ? {paths: window.uPlot.paths.stepped({align: 1})} : {}),
+      }))],
+    };
+    plot.current = new window.uPlot(options, data, place.current);
+  };
+  useEffect(() => {
+    if (plot.current && plot.current.series.length === names.length + 1) plot.current.setData(data);
+    else make();
+  }, [data]);
+  useEffect(() => {
+    const observer = new ResizeObserver(() => plot.current?.setSize({width: Math.max(200, place.current.clientWidth), height: HEIGHT}));
+    observer.observe(place.current);
+    const dark = matchMedia("(prefers-color-scheme: dark)");
+    dark.addEventListener("change", make);
+    const theme = new MutationObserver(make);
+    theme.observe(document.documentElement, {attributeFilter: ["data-theme", "lang"]});
+    return () => {
+      observer.disconnect();
+      theme.disconnect();
+      dark.removeEventListener("change", make);
+      plot.current?.destroy();
+      plot.current = null;
+    };
+  }, []);
+  const last = data.slice(1).map((values) => values.at(-1));
+  return html`<figure class="chart"><figcaption>${title}</figcaption>
+    <div ref=${place} role="img" aria-label=${`${title}: ${names.map((name, at) => `${name} ${last[at] ?? "–"}`).join(", ")}`}></div></figure>`;
+}
