@@ -65,6 +65,8 @@ def row_of(record: ConsumerRecord, hiding: Hiding) -> Row:
         row.decision = _cut(content.get("decision", ""))
         code = content.get("decisioncode")
         row.decision_code = code if isinstance(code, int) else None
+    elif kind == "badge":
+        row.fields = [one for one in row.fields if one[0] not in {"app_id", "account"}]
     elif kind == "letter":
         _tell_of_letter(row, DeadLetter(record))
     return row

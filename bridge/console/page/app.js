@@ -69,7 +69,7 @@ function App() {
     const timer = setInterval(refresh, 15_000);
     const moved = () => setAt(place());
     const keyed = (event) => {
-      if (event.target.matches("input, textarea, select") || event.ctrlKey || event.metaKey || event.altKey) return;
+      if (event.target.matches("input, textarea, select") || document.querySelector("dialog[open]") || event.ctrlKey || event.metaKey || event.altKey) return;
       const view = Object.keys(VIEWS)[Number(event.key) - 1];
       if (view) location.hash = `#/${view}`;
     };

@@ -1,8 +1,23 @@
 // A small chart of uPlot, in the colours of the page, as wide as there is room.
 import {html, useEffect, useRef} from "./html.js";
+import {t} from "./i18n.js";
 
 const HEIGHT = 150;
 const COLOURS = ["--chart-1", "--chart-2", "--chart-3"];
+
+const two = (number) => String(number).padStart(2, "0");
+
+function time(at, withSeconds) {
+  const moment = new Date(at * 1000);
+  return `${two(moment.getHours())}:${two(moment.getMinutes())}${withSeconds ? `:${two(moment.getSeconds())}` : ""}`;
+}
+
+// Of days when the chart spans some, with seconds where it spans a minute or two.
+function times(plot, splits) {
+  const span = splits.at(-1) - splits[0];
+  const day = (at) => `${two(new Date(at * 1000).getMonth() + 1)}-${two(new Date(at * 1000).getDate())}`;
+  return splits.map((at) => (span > 172_800 ? day(at) : time(at, span < 600)));
+}
 
 const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim() || "gray";
 
@@ -10,6 +25,7 @@ export function Chart({title, names, data, steps = false}) {
   const place = useRef();
   const plot = useRef(null);
   const make = () => {
+    if (!place.current) return;
     plot.current?.destroy();
     const axis = {stroke: colour("--pico-color"), grid: {stroke: colour("--chart-grid"), width: 1}, ticks: {show: false}, font: "11px system-ui"};
     const options = {
@@ -17,10 +33,10 @@ export function Chart({title, names, data, steps = false}) {
       height: HEIGHT,
       cursor: {drag: {x: false, y: false}},
       legend: {show: names.length > 1 || steps},
-      axes: [{...axis}, {...axis, size: 52}],
+      axes: [{...axis, values: times}, {...axis, size: 52}],
       scales: {y: {range: (_, low, high) => [Math.min(0, low ?? 0), Math.max(1, (high ?? 1) * 1.1)]}},
-      series: [{}, ...names.map((label, at) => ({
-        label, stroke: colour(COLOURS[at]), width: 2, points: {show: steps && data[0].length < 60}, spanGaps: false,
+      series: [{label: t("time"), value: (_, at) => (at === null ? "–" : time(at, true))}, ...names.map((label, at) => ({
+        label, stroke: colour(COLOURS[at]), width: 2, points: {show: steps && data[0].length < 60}, spanGaps: true,
         ...(steps ? {paths: window.uPlot.paths.stepped({align: 1})} : {}),
       }))],
     };
@@ -31,7 +47,7 @@ export function Chart({title, names, data, steps = false}) {
     else make();
   }, [data]);
   useEffect(() => {
-    const observer = new ResizeObserver(() => plot.current?.setSize({width: Math.max(200, place.current.clientWidth), height: HEIGHT}));
+    const observer = new ResizeObserver(() => place.current && plot.current?.setSize({width: Math.max(200, place.current.clientWidth), height: HEIGHT}));
     observer.observe(place.current);
     const dark = matchMedia("(prefers-color-scheme: dark)");
     dark.addEventListener("change", make);

@@ -14,8 +14,7 @@ export function HealthView() {
   if (!health) return html`<h1 class="hidden">${t("health")}</h1>${error && html`<${Problem}>${told(error)}<//>`}`;
   const well = !health.kafka_problem && health.ingress?.well && !health.workers_problem && health.workers.every((one) => one.well);
   return html`
-    <h1 class="verdict"><span class=${well ? "dot good" : "dot bad"} aria-hidden="true"></span>${t(well ? "all_well" : "not_well")}
-      <small>${t("as_of", {time: clock(health.time_s * 1000)})}</small></h1>
+    <h1 class="verdict"><span class=${well ? "dot good" : "dot bad"} aria-hidden="true"></span>${t(well ? "all_well" : "not_well")}${" "}<small>${t("as_of", {time: clock(health.time_s * 1000)})}</small></h1>
     ${error && html`<${Problem}>${told(error)}<//>`}
     ${health.kafka_problem && html`<${Problem}>${t("kafka_away", {why: health.kafka_problem})}<//>`}
     <section aria-label=${t("ingress")}><h2>${t("ingress")}</h2><${Ingress} ingress=${health.ingress} problem=${health.ingress_problem} latest=${health.latest}/></section>

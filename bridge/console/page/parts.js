@@ -43,7 +43,7 @@ export function Dialog({title, onClose, children}) {
   return html`<dialog ref=${dialog} aria-label=${title} onClose=${onClose}>
     <article class="whole">
       <header>
-        <button type="button" aria-label=${t("close")} class="close" onClick=${() => dialog.current.close()}>✕</button>
+        <button type="button" aria-label=${t("close")} class="shut" onClick=${() => dialog.current.close()}>✕</button>
         <h2>${title}</h2>
       </header>
       ${children}
