@@ -13,6 +13,7 @@ import orjson
 from aiokafka import ConsumerRecord
 
 from bridge.console.hiding import Hiding
+from bridge.devstack.posting import as_named_for
 from bridge.events import registry
 from bridge.events.base import EventTimePages, Part
 from bridge.events.introspection import fields_of, is_part, item_type
@@ -55,6 +56,7 @@ def callback_of(record: ConsumerRecord, event: Json, hiding: Hiding, *, url: str
         "ClientIP": str(event.get("clientip", "")),
         "OptPlatform": str(event.get("platform", "")),
     }
+    query = as_named_for(command, {name: value for name, value in query.items() if value})
     raw = next((value for name, value in record.headers if name == "raw-body"), None)
     body = _json_or_text(raw) if raw is not None else _body(command, event)
     shown = hiding.shown(body) if not isinstance(body, str) or not hiding.is_active else "…"
@@ -64,7 +66,7 @@ def callback_of(record: ConsumerRecord, event: Json, hiding: Hiding, *, url: str
     send = f"bridge send {shlex.quote(command)} --body - --url {shlex.quote(url)} <<'END'\n{text}\nEND"
     return RebuiltCallback(
         command=command,
-        query={name: value for name, value in query.items() if value},
+        query=query,
         body=shown,
         is_original=raw is not None,
         is_whole=is_whole,
@@ -108,6 +110,6 @@ def _value(value: Any, declared: Any) -> Any:
 
 def _curl(query: dict[str, str], body: str, url: str) -> str:
     """Signs when it is run, so that no token stands in it and it works tomorrow."""
-    given = "&".join(f"{name}={quote(value, safe='')}" for name, value in query.items() if value)
+    given = "&".join(f"{name}={quote(value, safe='')}" for name, value in query.items())
     signed = 'RequestTime=$T&Sign=$(printf %s "$TOKEN$T" | sha256sum | cut -c1-64)'
     return f'T=$(date +%s); curl -sS -d {shlex.quote(body)} {shlex.quote(f"{url}?{given}&")}"{signed}"'

@@ -103,13 +103,19 @@ def signed_url(url: str, signer: Credentials, command: str, *, client_ip: str = 
         "ClientIP": client_ip,
         "OptPlatform": "iOS",
     }
-    if registry.wants_error_message(command):  # The old webhooks, whose parameters have other names.
-        query = {"command" if name == "CallbackCommand" else name.lower(): value for name, value in query.items()}
+    query = as_named_for(command, query)
     if signer.token is not None:
         now = str(int(time.time()))
         query |= {"Sign": sign(signer.token, now), "RequestTime": now}
     own = f"{parts.query}&" if parts.query else ""
     return parts._replace(path=parts.path or "/", query=own + urlencode(query)).geturl()
+
+
+def as_named_for(command: str, query: dict[str, str]) -> dict[str, str]:
+    """The parameters of a callback's URL by the names that they have for this command: the old webhooks have others."""
+    if not registry.wants_error_message(command):
+        return query
+    return {"command" if name == "CallbackCommand" else name.lower(): value for name, value in query.items()}
 
 
 async def post(url: str, body: bytes) -> CallbackReply:

@@ -1,0 +1,247 @@
+"""Who may look, and who may change something: by the answers of the application itself."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from http import HTTPStatus
+from typing import Any
+
+import aiohttp
+import pytest
+from aiohttp.test_utils import TestServer
+from yarl import URL
+
+from bridge.console.access import is_loopback
+from bridge.console.application import make_application
+from bridge.console.desk import Desk
+from bridge.console.health import Health
+from bridge.console.hiding import Hiding
+from bridge.console.jobs import Jobs
+from bridge.console.live import Live
+from bridge.console.page_files import PageFiles
+from bridge.console.parts import ConsoleParts
+from bridge.settings import DeveloperSettings
+
+TOKEN = "the-token-of-the-console"
+OURS = {"X-Im-Bridge-Console": "1", "Content-Type": "application/json"}
+CHANGES = ("/api/letters/replay", "/api/letters/drop", "/api/send")
+LOOKS = (
+    "/api/health",
+    "/api/history",
+    "/api/letters",
+    "/api/badge?account=ann",
+    "/api/live",
+    "/api/commands",
+    "/api/x",
+)
+
+
+def parts_of(settings: DeveloperSettings) -> ConsoleParts:
+    """The parts, none of which runs: nothing is asked that is not let through."""
+    live = Live(settings.kafka_client, ["im.events"], Hiding(()), badges_topic="im.badges")
+    desk = Desk()
+    return ConsoleParts(settings, live, Health(settings, live, desk), desk, Jobs(settings, desk, lambda: None))
+
+
+class Site:
+    """The console as a browser finds it; by default at its own address, with no cookie."""
+
+    def __init__(self, server: TestServer, session: aiohttp.ClientSession) -> None:
+        self._server = server
+        self._session = session
+        self.port = server.port
+
+    async def ask(self, method: str, path: str, **arguments: Any) -> aiohttp.ClientResponse:
+        """The answer, read."""
+        url = f"http://127.0.0.1:{self._server.port}{path}"
+        async with self._session.request(method, url, **arguments) as response:
+            if response.content_type != "text/event-stream":
+                await response.read()
+            return response
+
+    async def sign_in(self, token: str = TOKEN, **headers: str) -> aiohttp.ClientResponse:
+        """Sign in; the session is kept."""
+        return await self.ask("POST", "/api/session", json={"token": token}, headers=OURS | headers)
+
+
+@pytest.fixture
+async def site() -> AsyncIterator[Site]:
+    """A console with a token, which may post samples to nobody."""
+    settings = DeveloperSettings.model_validate(
+        {"console_token": TOKEN, "console_hosts": ["console.example.com"], "kafka_bootstrap_servers": "127.0.0.1:1"}
+    )
+    async with served(settings) as one:
+        yield one
+
+
+@pytest.fixture
+async def read_only() -> AsyncIterator[Site]:
+    """A console without a token."""
+    async with served(DeveloperSettings.model_validate({"kafka_bootstrap_servers": "127.0.0.1:1"})) as one:
+        yield one
+
+
+class served:  # noqa: N801 - used as `async with`
+    """A console for some settings, while the block lasts."""
+
+    def __init__(self, settings: DeveloperSettings) -> None:
+        self._server = TestServer(make_application(parts_of(settings)))
+        self._session = aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True))
+
+    async def __aenter__(self) -> Site:
+        await self._server.start_server()
+        return Site(self._server, self._session)
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._session.close()
+        await self._server.close()
+
+
+async def test_this_machine_may_look_and_not_change_without_a_token(read_only: Site) -> None:
+    assert (await read_only.ask("GET", "/api/health")).status == HTTPStatus.OK
+    for path in CHANGES:
+        refused = await read_only.ask("POST", path, json={}, headers=OURS)
+        assert refused.status == HTTPStatus.FORBIDDEN
+        assert "BRIDGE_CONSOLE_TOKEN" in (await refused.json())["error"]
+    assert (await read_only.sign_in("")).status == HTTPStatus.FORBIDDEN
+
+
+@pytest.mark.parametrize("path", LOOKS)
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"X-Forwarded-For": "203.0.113.7"},
+        {"Forwarded": "for=203.0.113.7"},
+        {"Via": "1.1 proxy"},
+        {"Host": "console.example.com"},
+    ],
+    ids=str,
+)
+async def test_whoever_comes_past_a_proxy_or_by_another_name_may_not_even_look(
+    site: Site, path: str, headers: dict[str, str]
+) -> None:
+    refused = await site.ask("GET", path, headers=headers)
+    assert refused.status == HTTPStatus.UNAUTHORIZED
+    assert "BRIDGE_CONSOLE_TOKEN" in (await refused.json())["error"]
+
+
+async def test_whoever_has_signed_in_may_change_things_from_anywhere_until_he_signs_out(site: Site) -> None:
+    forwarded = {"X-Forwarded-For": "203.0.113.7"}
+    assert (await site.sign_in(**forwarded)).status == HTTPStatus.OK
+    assert (await site.ask("GET", "/api/health", headers=forwarded)).status == HTTPStatus.OK
+    allowed = await site.ask("POST", "/api/letters/drop", json={}, headers=OURS | forwarded)
+    assert (await allowed.json())["error"].startswith("say which")
+    assert (await site.ask("DELETE", "/api/session", headers=OURS)).status == HTTPStatus.OK
+    assert (await site.ask("GET", "/api/health", headers=forwarded)).status == HTTPStatus.UNAUTHORIZED
+
+
+async def test_the_session_that_was_signed_out_is_over_for_whoever_kept_its_cookie(site: Site) -> None:
+    cookie = (await site.sign_in()).cookies[f"im_bridge_console_{site.port}"]
+    await site.ask("DELETE", "/api/session", headers=OURS)
+    kept = {"X-Forwarded-For": "203.0.113.7", "Cookie": f"{cookie.key}={cookie.value}"}
+    assert (await site.ask("GET", "/api/health", headers=kept)).status == HTTPStatus.UNAUTHORIZED
+
+
+async def test_the_cookie_is_for_this_site_alone_and_for_no_script(site: Site) -> None:
+    cookie = (await site.sign_in()).cookies[f"im_bridge_console_{site.port}"]
+    assert (cookie["samesite"], cookie["httponly"], cookie["path"], cookie["secure"]) == ("Strict", True, "/", "")
+    assert TOKEN not in cookie.value
+    secure = (await site.sign_in(**{"X-Forwarded-Proto": "https"})).cookies
+    assert next(iter(secure.values()))["secure"] is True
+
+
+@pytest.mark.parametrize("token", ["", "wrong", TOKEN[:-1], f"{TOKEN} ", TOKEN.upper(), "\ud800"], ids=ascii)
+async def test_a_wrong_token_opens_nothing(site: Site, token: str) -> None:
+    refused = await site.ask("POST", "/api/session", data=json.dumps({"token": token}), headers=OURS)
+    assert refused.status in {HTTPStatus.FORBIDDEN, HTTPStatus.BAD_REQUEST}
+    assert not refused.cookies
+    assert (await (await site.ask("GET", "/api/access")).json())["right"] == "look"
+
+
+@pytest.mark.parametrize("path", ["/", "/api/access", "/api/health", "/assets/app.js", "/healthz", "/nothing"])
+@pytest.mark.parametrize(
+    "host", ["evil.example", "127.0.0.1.evil.example", "evil.example:{port}", "", "[::1", "a@b", "x/"]
+)
+async def test_a_page_elsewhere_whose_name_leads_here_is_refused(site: Site, path: str, host: str) -> None:
+    refused = await site.ask("GET", path, headers={"Host": host.format(port=site.port)})
+    assert refused.status in {HTTPStatus.MISDIRECTED_REQUEST, HTTPStatus.BAD_REQUEST}
+
+
+@pytest.mark.parametrize("path", [*CHANGES, "/api/session"])
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Content-Type": "application/json"},
+        {"X-Im-Bridge-Console": "1", "Content-Type": "text/plain"},
+        {"X-Im-Bridge-Console": "1", "Content-Type": "application/x-www-form-urlencoded"},
+        OURS | {"Origin": "http://evil.example"},
+        OURS | {"Origin": "null"},
+        OURS | {"Origin": "http://127.0.0.1:1"},
+        OURS | {"Sec-Fetch-Site": "cross-site"},
+        OURS | {"Sec-Fetch-Site": "same-site"},
+    ],
+    ids=str,
+)
+async def test_a_page_elsewhere_can_change_nothing_in_the_name_of_who_is_signed_in(
+    site: Site, path: str, headers: dict[str, str]
+) -> None:
+    await site.sign_in()
+    refused = await site.ask("POST", path, data=b'{"every":true,"dry_run":false,"token":"x"}', headers=headers)
+    assert refused.status == HTTPStatus.FORBIDDEN
+    assert (await refused.json())["error"].startswith("only the page itself")
+
+
+@pytest.mark.parametrize("path", ["/", "/assets/app.js", "/api/health", "/api/nothing", "/assets/nothing.js"])
+async def test_every_answer_carries_the_policy_that_lets_no_foreign_script_run(site: Site, path: str) -> None:
+    answered = await site.ask("GET", path)
+    policy = answered.headers["Content-Security-Policy"]
+    assert "unsafe" not in policy
+    assert {"default-src 'none'", "script-src 'self'", "style-src 'self'", "connect-src 'self'"} <= set(
+        policy.split("; ")
+    )
+    assert answered.headers["X-Content-Type-Options"] == "nosniff"
+    assert "Access-Control-Allow-Origin" not in answered.headers
+
+
+@pytest.mark.parametrize(
+    "path", ["/assets/../application.py", "/assets/%2e%2e/access.py", "/assets//etc/passwd", "/assets/"]
+)
+async def test_nothing_but_the_files_of_the_page_can_be_had(site: Site, path: str) -> None:
+    url = URL(f"http://127.0.0.1:{site.port}{path}", encoded=True)
+    async with aiohttp.ClientSession() as session, session.get(url) as found:
+        assert found.status == HTTPStatus.NOT_FOUND
+
+
+async def test_the_page_names_no_other_origin_and_has_no_script_or_style_of_its_own() -> None:
+    files = PageFiles()._files
+    index = files["index.html"].decode()
+    assert "<style" not in index
+    assert "style=" not in index
+    assert "<script>" not in index
+    for name, content in files.items():
+        if not name.startswith("vendor/") and name != "icon.svg":
+            text = content.decode()
+            assert "innerHTML" not in text
+            assert "dangerouslySetInnerHTML" not in text
+            assert "http://" not in text
+            assert "https://" not in text
+
+
+@pytest.mark.parametrize(
+    ("host", "expected"),
+    [
+        ("127.0.0.1", True),
+        ("127.8.9.1", True),
+        ("::1", True),
+        ("::ffff:127.0.0.1", True),
+        ("localhost", True),
+        ("0.0.0.0", False),
+        ("::", False),
+        ("10.0.0.7", False),
+        ("console.example.com", False),
+        ("", False),
+    ],
+)
+def test_what_is_of_this_machine_alone(host: str, expected: bool) -> None:
+    assert is_loopback(host) is expected
