@@ -155,6 +155,7 @@ class Live:
 
     async def _tell(self) -> None:
         was_quiet = False
+        self._arrivals.append((time.monotonic(), 0))
         while True:
             await asyncio.sleep(TICK_S)
             records, self._pending = self._pending, []
