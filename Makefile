@@ -10,7 +10,7 @@ CHECKED = { command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) cannot be found
 # Without the user's own packages and PYTHON… variables.
 INSTALL = $(CHECKED) requirements.install
 
-.PHONY: help setup demo test test-slow model-test compose-test chart chart-test torture bench instructions outage soak \
+.PHONY: help setup demo test test-slow model-test compose-test chart chart-test console-test console-assets torture bench instructions outage soak \
 	examples lint metrics rules-test observe-test format wheel sbom lock clean
 help:           ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 16
@@ -28,6 +28,9 @@ $(VENV)/.bench: $(VENV)/.development bench/requirements.txt
 
 $(VENV)/.chart: $(VENV)/.development tests/deploy/requirements.txt
 	@$(INSTALL) $@ tests/deploy/requirements.txt
+
+$(VENV)/.console: $(VENV)/.development tests/console/requirements.txt
+	@$(INSTALL) $@ tests/console/requirements.txt
 
 demo: $(VENV)/.embedded ## the whole path once, on an embedded broker and Redis: posts a recall, shows the event and the badge
 	$(VENV)/bin/bridge demo
@@ -52,6 +55,19 @@ chart: setup    ## what of the Helm chart is generated: the schema of its values
 
 chart-test: $(VENV)/.chart ## the Helm chart: what it makes of many values is valid, a pod that goes loses nothing; needs Go and npm
 	$(VENV)/bin/python -m tests.deploy $(ARGS)
+
+# Where it cannot be installed, the tests say so.
+CHROMIUM = command -v chromium >/dev/null || ! command -v apt-get >/dev/null || { \
+	root=$$([ "$$(id -u)" = 0 ] || echo sudo); $$root apt-get update -qq \
+	&& $$root env DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends \
+		chromium fonts-wqy-microhei >/dev/null; }
+
+console-test: $(VENV)/.console ## the page of bridge console in a real browser, which it takes from Debian; ARGS=--pictures for those of docs
+	@$(CHROMIUM) || true
+	$(VENV)/bin/python -m tests.console $(ARGS)
+
+console-assets: setup ## what the page of bridge console is made of, from npm, as bridge/console/page/vendor/versions.json says
+	$(VENV)/bin/python -m requirements.console_assets
 
 torture: setup  ## kill, freeze, fill and cut off everything under load, then compare; ARGS="--minutes 10 --seed 7"
 	$(VENV)/bin/python -m tests.torture $(ARGS)
@@ -95,6 +111,7 @@ lint: setup     ## ruff, mypy --strict, the direction of imports, and whether sc
 	$(VENV)/bin/bridge settings --page docs/settings.md --check
 	$(VENV)/bin/consumers settings --page docs/settings.md --check
 	$(VENV)/bin/python -m deploy --check
+	$(VENV)/bin/python -m requirements.console_assets --check
 
 metrics: setup  ## docs/metrics.md and the dashboard deploy/grafana/im-bridge.json, from what the code declares
 	$(VENV)/bin/python -m deploy
