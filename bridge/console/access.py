@@ -1,7 +1,7 @@
 """Who may look, and who may change something.
 
 - A request must name a host of ours (`Host`): a page elsewhere whose name leads here by DNS is refused.
-- From this machine, asked under one of its names and past no proxy, whoever asks may look.
+- From this machine (or BRIDGE_CONSOLE_LOOK_FROM), under one of its names and past no proxy, whoever asks may look.
 - Whoever has signed in with BRIDGE_CONSOLE_TOKEN may look from anywhere, and change things. The cookie is sent by
   pages of this origin only (SameSite=Strict), and no script reads it (HttpOnly).
 - What changes something must say that a page of ours sent it: by `Origin` where there is one, by a header that no form
@@ -17,10 +17,13 @@ import ipaddress
 import secrets
 import time
 from collections import OrderedDict
+from collections.abc import Sequence
 from typing import Literal
 from urllib.parse import urlsplit
 
 from aiohttp import web
+
+from common.networks import Address, IPNetwork, unmapped
 
 SESSION_S = 12 * 3600
 MOST_SESSIONS = 100
@@ -45,11 +48,13 @@ class Access:
     Args:
         token: of whoever may change things; None: nobody may.
         hosts: names of ours besides those of loopback, in lower case.
+        look_from: networks from which one may look without a token.
     """
 
-    def __init__(self, token: str | None, hosts: frozenset[str]) -> None:
+    def __init__(self, token: str | None, hosts: frozenset[str], look_from: Sequence[IPNetwork]) -> None:
         self._token = None if token is None else _digest(token)
         self._hosts = hosts | _LOOPBACK_NAMES
+        self._look_from = look_from
         self._sessions: OrderedDict[bytes, float] = OrderedDict()
         """Digest of a cookie → until when it is good, in monotonic time."""
         self._signing_in = 0
@@ -68,8 +73,12 @@ class Access:
         if self._is_session(request.cookies.get(_cookie_name(request), "")):
             return "change"
         is_direct = not any(name in request.headers for name in _FORWARDED)
-        is_local = _host_of(request) in _LOOPBACK_NAMES and is_loopback(_peer(request))
+        is_local = _host_of(request) in _LOOPBACK_NAMES and self._may_look_from(_peer(request))
         return "look" if is_direct and is_local else "none"
+
+    def _may_look_from(self, peer: str) -> bool:
+        address = _address(peer)
+        return address is not None and any(address in network for network in self._look_from)
 
     async def sign_in(self, token: str) -> str | None:
         """The value of a new cookie; None for a wrong token, some time later.
@@ -125,12 +134,16 @@ def is_from_our_page(request: web.Request) -> bool:
 
 def is_loopback(host: str) -> bool:
     """Whether an address is of this machine alone; a name is not known to be."""
+    address = _address(host)
+    return host == "localhost" if address is None else address.is_loopback
+
+
+def _address(text: str) -> Address | None:
     try:
-        address = ipaddress.ip_address(host.strip("[]"))
+        address = ipaddress.ip_address(text.strip("[]"))
     except ValueError:
-        return host == "localhost"
-    mapped = getattr(address, "ipv4_mapped", None)
-    return bool((mapped or address).is_loopback)
+        return None
+    return unmapped(address)
 
 
 def _cookie_name(request: web.Request) -> str:

@@ -33,7 +33,7 @@ def make_application(parts: ConsoleParts) -> web.Application:
     """The application that serves the page."""
     settings = parts.settings
     token = settings.console_token.get_secret_value() if settings.console_token else None
-    access = Access(token, frozenset(settings.console_hosts))
+    access = Access(token, frozenset(settings.console_hosts), settings.console_look_from)
     paths = Paths(parts, access)
     application = web.Application(
         middlewares=[guard(access, settings.kafka_bootstrap_servers)], client_max_size=MAX_REQUEST_BYTES

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import msgspec
 from aiokafka.errors import KafkaError
 
-from bridge.console.desk import Desk, DeskError
+from bridge.console.desk import DeskClient, DeskError
 from bridge.console.live import Live
-from bridge.console.rows import Row, row_of
+from bridge.console.rows import PageRow, row_of
+from bridge.contract.json_schema import Json
 from bridge.contract.record_line import content_of
 from bridge.settings import DeveloperSettings
 from common.dead_letter_commands import unusable
@@ -27,8 +26,6 @@ TOUCHING = (
 )
 """Types of the events that the worker for badges looks at."""
 
-Json = dict[str, Any]
-
 
 class BadgeReport(msgspec.Struct):
     """An account's badges."""
@@ -38,7 +35,7 @@ class BadgeReport(msgspec.Struct):
     lost_at_ms: int
     problem: str
     """Why the badges cannot be read, for people."""
-    events: list[Row]
+    events: list[PageRow]
     """The last events about the account that may touch a badge, the latest first."""
     events_are_all: bool
     """Whether the topic was looked through to its beginning."""
@@ -48,7 +45,9 @@ class BadgeReport(msgspec.Struct):
     """App, time, count, stale: as the topic of badges still has it, in its order."""
 
 
-async def badges_of(settings: DeveloperSettings, live: Live, desk: Desk, account: str, app: str | None) -> BadgeReport:
+async def badges_of(
+    settings: DeveloperSettings, live: Live, desk: DeskClient, account: str, app: str | None
+) -> BadgeReport:
     """Look at an account's badges, in one app or (None) in all. What cannot be asked says so, and lacks alone."""
     report = BadgeReport([], 0, "", [], True, "", [])
     try:

@@ -11,7 +11,8 @@ from typing import Any
 
 import msgspec
 
-Json = dict[str, Any]
+from bridge.contract.json_schema import Json
+
 ShowDeskProgress = Callable[[Json], None]
 
 ANSWER_S = 30.0
@@ -25,7 +26,7 @@ class DeskError(Exception):
     """The child process could not do it. The message says why, for people."""
 
 
-class Desk:
+class DeskClient:
     """Asks a child process, which lives as long as it is asked; used from one event loop."""
 
     def __init__(self) -> None:

@@ -16,9 +16,10 @@ from yarl import URL
 from bridge.commands.ingress_status import IngressStatus
 from bridge.commands.status_of_addresses import status_of_addresses
 from bridge.commands.status_of_folder import status_of
-from bridge.console.desk import Desk, DeskError
+from bridge.console.desk import DeskClient, DeskError
 from bridge.console.ingress_metrics import MetricSums, quantile_s, rate, sums_of
 from bridge.console.live import Live
+from bridge.contract.json_schema import Json
 from bridge.settings import DeveloperSettings
 from common.admin_address import admin_page, asked_host
 
@@ -26,10 +27,8 @@ LOOK_EVERY_S = 3.0
 REMEMBERED_S = 3600
 COUNT_LETTERS_EVERY_S = 60.0
 
-Json = dict[str, Any]
 
-
-class Sample(msgspec.Struct, array_like=True):
+class ChartedMoment(msgspec.Struct, array_like=True):
     """What is charted of one look; None where it is not known."""
 
     at_s: int
@@ -57,7 +56,7 @@ class HealthReport(msgspec.Struct):
     workers_problem: str = ""
     kafka_problem: str = ""
     """Why the page itself cannot read Kafka."""
-    latest: Sample | None = None
+    latest: ChartedMoment | None = None
 
 
 class Health:
@@ -69,9 +68,9 @@ class Health:
         desk: asks the workers.
     """
 
-    def __init__(self, settings: DeveloperSettings, live: Live, desk: Desk) -> None:
+    def __init__(self, settings: DeveloperSettings, live: Live, desk: DeskClient) -> None:
         self.report = HealthReport()
-        self.history: deque[Sample] = deque(maxlen=int(REMEMBERED_S / LOOK_EVERY_S))
+        self.history: deque[ChartedMoment] = deque(maxlen=int(REMEMBERED_S / LOOK_EVERY_S))
         self._settings = settings
         self._live = live
         self._desk = desk
@@ -147,8 +146,8 @@ class Health:
             one["dead_letters"] = self._letters.get(one["worker"])
         return found, ""
 
-    def _sample(self, report: HealthReport, sums: MetricSums | None) -> Sample:
-        sample = Sample(int(report.time_s))
+    def _sample(self, report: HealthReport, sums: MetricSums | None) -> ChartedMoment:
+        sample = ChartedMoment(int(report.time_s))
         before, now = self._sums, time.monotonic()
         self._sums = None if sums is None else (now, sums)
         if before is not None and sums is not None:

@@ -1,4 +1,4 @@
-"""Work on dead letters that goes on while the browser looks at how far it is."""
+"""LetterWork on dead letters that goes on while the browser looks at how far it is."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ import msgspec
 from aiokafka.errors import KafkaError
 
 from bridge.commands.dlq_replay import replay as replay_of_ingress
-from bridge.console.desk import Desk, DeskError
+from bridge.console.desk import DeskClient, DeskError
+from bridge.contract.json_schema import Json
 from bridge.settings import DeveloperSettings
 from common.dead_letter_commands import unusable
 from common.dead_letter_filter import INGRESS, DeadLetterFilter
@@ -21,9 +22,7 @@ from common.kafka.topics import TopicsMissingError
 
 MOST_REMEMBERED = 50
 MOST_RUNNING = 2
-
-Json = dict[str, Any]
-Work = Callable[[Callable[[Any], None]], Awaitable[Any]]
+LetterWork = Callable[[Callable[[Any], None]], Awaitable[Any]]
 
 
 class BusyError(Exception):
@@ -52,7 +51,7 @@ class Jobs:
         finished: called after each that may have changed something.
     """
 
-    def __init__(self, settings: DeveloperSettings, desk: Desk, finished: Callable[[], None]) -> None:
+    def __init__(self, settings: DeveloperSettings, desk: DeskClient, finished: Callable[[], None]) -> None:
         self._settings = settings
         self._desk = desk
         self._finished = finished
@@ -93,10 +92,10 @@ class Jobs:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    def _asking(self, request: Json) -> Work:
+    def _asking(self, request: Json) -> LetterWork:
         async def work(report: Callable[[Any], None]) -> Any:
             # A process of its own: a worker may be of anybody's making, and may fail in any way.
-            desk = Desk()
+            desk = DeskClient()
             try:
                 return await desk.ask(request, within_s=None, show=report)
             finally:
@@ -104,7 +103,7 @@ class Jobs:
 
         return work
 
-    def _start(self, kind: str, work: Work, *, dry_run: bool) -> Job:
+    def _start(self, kind: str, work: LetterWork, *, dry_run: bool) -> Job:
         if len(self._tasks) >= MOST_RUNNING:
             raise BusyError("something is being replayed or dropped already: wait until it has ended")
         job = Job(secrets.token_hex(8), kind, dry_run)
@@ -116,7 +115,7 @@ class Jobs:
         task.add_done_callback(self._tasks.discard)
         return job
 
-    async def _run(self, job: Job, work: Work) -> None:
+    async def _run(self, job: Job, work: LetterWork) -> None:
         def report(progress: Any) -> None:
             job.progress = msgspec.to_builtins(progress)
 

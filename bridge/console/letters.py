@@ -24,7 +24,7 @@ MAX_DETAIL_CHARS = 300
 AT_A_TIME = 2
 
 
-class LetterRow(msgspec.Struct):
+class ListedLetter(msgspec.Struct):
     """What is listed of a letter."""
 
     name: str
@@ -44,7 +44,7 @@ class LetterRow(msgspec.Struct):
 class LetterList(msgspec.Struct):
     """The letters that fit."""
 
-    letters: list[LetterRow]
+    letters: list[ListedLetter]
     """The latest of each partition that are kept here, at most MOST_LISTED."""
     count: int
     groups: list[tuple[str, str, int]]
@@ -72,7 +72,7 @@ class DeadLetterView:
         Raises:
             KafkaError, OSError, TimeoutError: Kafka cannot be read.
         """
-        latest: deque[LetterRow] = deque(maxlen=MOST_LISTED)
+        latest: deque[ListedLetter] = deque(maxlen=MOST_LISTED)
         groups: Counter[tuple[str, str]] = Counter()
         is_complete = False
         with contextlib.suppress(TimeoutError):
@@ -85,7 +85,7 @@ class DeadLetterView:
         counted = [(group, reason, count) for (group, reason), count in groups.most_common(MOST_GROUPS)]
         return LetterList(rows, sum(groups.values()), counted, is_complete)
 
-    async def find(self, name: str) -> tuple[LetterRow, RecordDetail] | None:
+    async def find(self, name: str) -> tuple[ListedLetter, RecordDetail] | None:
         """A letter whole; None where there is none of this name.
 
         Raises:
@@ -123,10 +123,10 @@ def _value(whole: dict[str, object]) -> dict[str, object]:
     return {"value": whole["value"]}
 
 
-def _row(letter: DeadLetter) -> LetterRow:
+def _row(letter: DeadLetter) -> ListedLetter:
     headers = letter.headers
     topic, partition, offset = (headers.get(f"original-{name}") for name in ("topic", "partition", "offset"))
-    return LetterRow(
+    return ListedLetter(
         name=letter.name,
         time=time_of(letter.record),
         state=letter.outcome or "open",

@@ -19,7 +19,7 @@ from aiokafka import ConsumerRecord
 
 from bridge.console.hiding import Hiding
 from bridge.console.live_filter import LiveFilter
-from bridge.console.rows import Row, row_of
+from bridge.console.rows import PageRow, row_of
 from bridge.console.viewer import Viewer, sse
 from common.kafka.clients import MakeClientArguments
 from common.kafka.follower import Follower
@@ -42,7 +42,7 @@ _encode = msgspec.json.Encoder().encode
 class Tick(msgspec.Struct):
     """What a browser is told at once."""
 
-    rows: list[Row]
+    rows: list[PageRow]
     per_s: float
     """Records of all kinds that come now."""
     left_out: int = 0

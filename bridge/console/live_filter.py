@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import fnmatch
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
 import orjson
@@ -33,7 +34,7 @@ class LiveFilter:
     @classmethod
     def of_query(cls, query: Mapping[str, str]) -> LiveFilter:
         """The filter in the query of a request; what is longer than any name is cut."""
-        return cls(**{one.name: query.get(one.name, "").strip()[:MAX_FILTER_CHARS] for one in fields(cls)})
+        return cls(**{one.name: query.get(one.name, "").strip()[:MAX_FILTER_CHARS] for one in dataclasses.fields(cls)})
 
     @property
     def admits_all(self) -> bool:

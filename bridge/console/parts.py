@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from bridge.console.desk import Desk
+from bridge.console.desk import DeskClient
 from bridge.console.health import Health
 from bridge.console.hiding import Hiding
 from bridge.console.jobs import Jobs
@@ -22,14 +22,14 @@ class ConsoleParts:
     settings: DeveloperSettings
     live: Live
     health: Health
-    desk: Desk
+    desk: DeskClient
     jobs: Jobs
 
 
 @asynccontextmanager
 async def running_parts(settings: DeveloperSettings) -> AsyncIterator[ConsoleParts]:
     """Start the parts, and end them with the block."""
-    desk = Desk()
+    desk = DeskClient()
     try:
         badges_topic = settings.console_badges_topic
         topics = list(dict.fromkeys((settings.topic, settings.dlq_topic, badges_topic)))

@@ -13,13 +13,12 @@ import orjson
 from aiokafka import ConsumerRecord
 
 from bridge.console.hiding import Hiding
+from bridge.contract.json_schema import Json
 from bridge.devstack.posting import as_named_for
 from bridge.events import registry
 from bridge.events.base import EventTimePages, Part
 from bridge.events.introspection import fields_of, is_part, item_type
 from common.timestamps import unix_ms
-
-Json = dict[str, Any]
 
 
 class RebuiltCallback(msgspec.Struct):

@@ -14,12 +14,11 @@ from bridge.console.hiding import HIDDEN, Hiding
 from bridge.console.live import Kept, Live
 from bridge.console.rebuilt_callback import RebuiltCallback, callback_of
 from bridge.console.rows import kind_of, time_of
+from bridge.contract.json_schema import Json
 from bridge.contract.record_line import content_of, key_of
 from bridge.events import registry
 from bridge.settings import DeveloperSettings
 from common.kafka.recent import recent_records, record_at
-
-Json = dict[str, Any]
 
 FRESH_MS = 60_000
 """What was read later than this after its receipt tells nothing of how fast Kafka was."""

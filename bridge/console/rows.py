@@ -20,7 +20,7 @@ MAX_FIELDS = 12
 RowKind = Literal["event", "badge", "letter", "record"]
 
 
-class Row(msgspec.Struct, omit_defaults=True):
+class PageRow(msgspec.Struct, omit_defaults=True):
     """What the page lists of a record."""
 
     kind: RowKind
@@ -42,13 +42,13 @@ class Row(msgspec.Struct, omit_defaults=True):
     decision_code: int | None = None
 
 
-def row_of(record: ConsumerRecord, hiding: Hiding) -> Row:
+def row_of(record: ConsumerRecord, hiding: Hiding) -> PageRow:
     """The row of a record, whatever that is."""
     content = content_of(record)
     kind = kind_of(record, content)
     data: Any = content.get("data") if kind == "event" else content
     time = content.get("time") if kind in {"event", "badge"} else None
-    row = Row(
+    row = PageRow(
         kind=kind,
         topic=record.topic,
         partition=record.partition,
@@ -89,7 +89,7 @@ def kind_of(record: ConsumerRecord, content: dict[str, Any]) -> RowKind:
     return "badge" if "unread" in content else "record"
 
 
-def _tell_of_letter(row: Row, letter: DeadLetter) -> None:
+def _tell_of_letter(row: PageRow, letter: DeadLetter) -> None:
     row.type = _cut(letter.reason)
     row.subject = _cut(letter.subject)
     told = (("group", letter.group), ("what", letter.type or letter.command), ("detail", letter.headers.get("detail")))

@@ -10,9 +10,10 @@ import msgspec
 import orjson
 
 from bridge.console.live import Live
-from bridge.console.rows import Row, row_of
+from bridge.console.rows import PageRow, row_of
 from bridge.contract.examples import body_of
 from bridge.contract.fresh import fresh
+from bridge.contract.json_schema import Json
 from bridge.contract.record_line import content_of
 from bridge.contract.wording import what_happened
 from bridge.devstack.posting import UsageError, credentials, post, signed_url
@@ -23,8 +24,6 @@ from bridge.settings import DeveloperSettings
 EVENT_WITHIN_S = 3.0
 POLL_S = 0.05
 MAX_BODY_BYTES = 256 * 1024
-
-Json = dict[str, Any]
 
 
 class FormField(msgspec.Struct):
@@ -60,7 +59,7 @@ class PostedSample(msgspec.Struct):
     reply: str
     accepted: bool
     took_ms: float
-    event: Row | None
+    event: PageRow | None
     """What it became, where that was seen in time."""
 
 
@@ -107,7 +106,7 @@ async def post_sample(
     return PostedSample(reply.status, reply.reason, text, reply.is_accepted, round(reply.seconds * 1000, 1), event)
 
 
-async def _event_since(live: Live, topic: str, command: str, began_ms: int) -> Row | None:
+async def _event_since(live: Live, topic: str, command: str, began_ms: int) -> PageRow | None:
     until = time.monotonic() + EVENT_WITHIN_S
     while time.monotonic() < until:
         for kept in reversed(live.kept(topic)):

@@ -36,7 +36,8 @@ def run(*, host: str | None, port: int | None) -> None:
     logging.getLogger("aiohttp.access").disabled = True
     diagnosis.watch()
     output = Output()
-    if settings.console_token is None and not is_loopback(settings.console_host):
+    says_who_may_look = "console_look_from" in settings.model_fields_set
+    if settings.console_token is None and not says_who_may_look and not is_loopback(settings.console_host):
         output.error(
             f"others than this machine may come to {settings.console_host}, and there is no token: set"
             " BRIDGE_CONSOLE_TOKEN, or BRIDGE_CONSOLE_HOST to 127.0.0.1"

@@ -11,9 +11,11 @@ from pydantic import Field, SecretStr, field_validator
 from bridge.events import names
 from common.admin_address import admin_page
 from common.http_url import check_http_url
+from common.networks import Network
 from common.settings import SettingsGroup, check_topic
 
 SHORTEST_TOKEN = 12
+LOOPBACK = ("127.0.0.0/8", "::1/128")
 
 
 class ConsoleSettings(SettingsGroup):
@@ -33,6 +35,13 @@ class ConsoleSettings(SettingsGroup):
         [],
         description="""Names under which browsers reach the page, besides those of this machine, as
         `["console.example.com"]`; others are refused, so that no page of somebody else's can pretend to be it.""",
+    )
+    console_look_from: list[Network] = Field(
+        list(LOOPBACK),
+        validate_default=True,
+        description="""Networks from which one may look without a token, under a name of this machine such as
+        `127.0.0.1`, and past no proxy. For a container whose port is published on 127.0.0.1 alone: there one comes from
+        an address of the container engine's.""",
     )
     console_hide: str = Field(
         "",

@@ -1,6 +1,6 @@
 """`consumers desk`: does for another program what the commands do for people, a JSON object a line.
 
-A request is `{"id": …, "do": "badge", …}`; what there is to do, and with what, `desk_work.Desk` says.
+A request is `{"id": …, "do": "badge", …}`; what there is to do, and with what, `desk_work.DeskWork` says.
 Answers carry its `id` and `progress`, any number of times, then `result`, or `error`, which is for people. It ends when
 its standard input does.
 """

@@ -30,8 +30,8 @@ from consumers.settings import ConsumersSettings
 
 MAX_REQUEST_BYTES = 1024 * 1024
 
-Json = dict[str, Any]
-Tell = Callable[[Json], None]
+DeskMessage = dict[str, Any]
+Tell = Callable[[DeskMessage], None]
 
 
 def run() -> None:
@@ -47,11 +47,11 @@ async def _serve(settings: ConsumersSettings, answers: io.RawIOBase) -> None:
     requests = asyncio.StreamReader(limit=MAX_REQUEST_BYTES)
     loop = asyncio.get_running_loop()
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(requests), sys.stdin)
-    desk = Desk(settings)
+    desk = DeskWork(settings)
     running: set[asyncio.Task[None]] = set()
     try:
         while line := await requests.readline():
-            request: Json = msgspec.json.decode(line)
+            request: DeskMessage = msgspec.json.decode(line)
             task = asyncio.create_task(desk.answer(request, _teller(request, answers)))
             running.add(task)
             task.add_done_callback(running.discard)
@@ -62,8 +62,8 @@ async def _serve(settings: ConsumersSettings, answers: io.RawIOBase) -> None:
         await desk.close()
 
 
-def _teller(request: Json, answers: io.RawIOBase) -> Tell:
-    def tell(answer: Json) -> None:
+def _teller(request: DeskMessage, answers: io.RawIOBase) -> Tell:
+    def tell(answer: DeskMessage) -> None:
         left = memoryview(msgspec.json.encode({"id": request.get("id")} | answer) + b"\n")
         while left:  # Unbuffered: a write to a pipe may take a part only.
             left = left[answers.write(left) or 0 :]
@@ -71,7 +71,7 @@ def _teller(request: Json, answers: io.RawIOBase) -> Tell:
     return tell
 
 
-class Desk:
+class DeskWork:
     """Answers requests.
 
     Args:
@@ -81,7 +81,7 @@ class Desk:
     def __init__(self, settings: ConsumersSettings) -> None:
         self._settings = settings
         self._store = BadgeStore(settings)
-        self._work: dict[str, Callable[[Json, Tell], Awaitable[Any]]] = {
+        self._work: dict[str, Callable[[DeskMessage, Tell], Awaitable[Any]]] = {
             "badge": self._badge,
             "workers": self._workers,
             "replay": self._replay,
@@ -92,7 +92,7 @@ class Desk:
         """Disconnect."""
         await self._store.close()
 
-    async def answer(self, request: Json, tell: Tell) -> None:
+    async def answer(self, request: DeskMessage, tell: Tell) -> None:
         """Do what a request wants, and tell what came of it."""
         settings = self._settings
         try:
@@ -109,12 +109,12 @@ class Desk:
         else:
             tell({"result": result})
 
-    async def _badge(self, request: Json, _tell: Tell) -> Json:
+    async def _badge(self, request: DeskMessage, _tell: Tell) -> DeskMessage:
         """The badges of `account`, in the app `app` or (null) in all; when Redis lost badges, Unix ms or 0."""
         found = await self._store.find(request["account"], request.get("app"))
         return {"badges": found, "lost_at_ms": self._store.state.lost_at_ms}
 
-    async def _workers(self, request: Json, _tell: Tell) -> list[WorkerStatus]:
+    async def _workers(self, request: DeskMessage, _tell: Tell) -> list[WorkerStatus]:
         """How each of `workers` (name → admin addresses) is; with `letters` its dead letters are counted."""
         return list(
             await asyncio.gather(
@@ -129,16 +129,16 @@ class Desk:
         place = None if worker is None else GroupPlace(settings.group or worker.name, worker.topic(settings))
         return await status_of(name, place, settings, urls or ([own] if own else []), counts_letters=letters)
 
-    async def _replay(self, request: Json, tell: Tell) -> Json:
+    async def _replay(self, request: DeskMessage, tell: Tell) -> DeskMessage:
         """Give letters (`chosen`, the fields of a DeadLetterFilter) to `worker`; with `dry_run` only count them."""
         worker = _made(request["worker"])
         return _told(await self._on_letters(request, tell).replay(worker, self._settings.group or worker.name))
 
-    async def _drop(self, request: Json, tell: Tell) -> Json:
+    async def _drop(self, request: DeskMessage, tell: Tell) -> DeskMessage:
         """Mark letters as done."""
         return _told(await self._on_letters(request, tell).drop())
 
-    def _on_letters(self, request: Json, tell: Tell) -> Replay:
+    def _on_letters(self, request: DeskMessage, tell: Tell) -> Replay:
         chosen = msgspec.convert(request["chosen"], DeadLetterFilter)
         return Replay(
             self._settings,
@@ -161,6 +161,6 @@ def _made(name: str) -> Any:
         raise _UnusableWorkerError(said.getvalue().strip().removeprefix("error: ")) from None
 
 
-def _told(progress: ReplayProgress) -> Json:
-    told: Json = msgspec.to_builtins(progress)
+def _told(progress: ReplayProgress) -> DeskMessage:
+    told: DeskMessage = msgspec.to_builtins(progress)
     return told

@@ -14,7 +14,7 @@ from yarl import URL
 
 from bridge.console.access import is_loopback
 from bridge.console.application import make_application
-from bridge.console.desk import Desk
+from bridge.console.desk import DeskClient
 from bridge.console.health import Health
 from bridge.console.hiding import Hiding
 from bridge.console.jobs import Jobs
@@ -40,7 +40,7 @@ LOOKS = (
 def parts_of(settings: DeveloperSettings) -> ConsoleParts:
     """The parts, none of which runs: nothing is asked that is not let through."""
     live = Live(settings.kafka_client, ["im.events"], Hiding(()), badges_topic="im.badges")
-    desk = Desk()
+    desk = DeskClient()
     return ConsoleParts(settings, live, Health(settings, live, desk), desk, Jobs(settings, desk, lambda: None))
 
 

@@ -35,14 +35,11 @@ def test_every_setting_can_be_set(settings_class: type[BridgeSettings | Consumer
 
 def test_the_chart_knows_which_settings_are_secrets() -> None:
     """Those that may hold a secret, but need not, it judges by their value."""
-    named = {"APPS", "IM_APPS", "KAFKA_SASL_PASSWORD", "FORWARD_SECRET"}
+    named = ("APPS", "IM_APPS", "KAFKA_SASL_PASSWORD", "FORWARD_SECRET", "CONSOLE_TOKEN")
     template = (generated.CHART / "templates" / "_settings.tpl").read_text()
-    assert (
-        "list " + " ".join(f'"{name}"' for name in ("APPS", "IM_APPS", "KAFKA_SASL_PASSWORD", "FORWARD_SECRET"))
-        in template
-    )
+    assert "list " + " ".join(f'"{name}"' for name in named) in template
     found = secret_settings(BridgeSettings) | secret_settings(ConsumersSettings)
-    assert {name.split("_", 1)[1] for name in found} - named == {"DECISION_URLS", "REDIS_URL"}
+    assert {name.split("_", 1)[1] for name in found} - set(named) == {"DECISION_URLS", "REDIS_URL"}
 
 
 def test_rules_and_dashboards_are_copied_and_what_has_no_origin_goes(

@@ -19,6 +19,9 @@ export function LettersView({access, at, onSignIn}) {
   const [work, setWork] = useState(null);
   const name = at.rest[0];
   useEffect(() => {
+    if (Object.keys(at.given).length) setFilter({...NO_FILTER, ...at.given});
+  }, [JSON.stringify(at.given)]);
+  useEffect(() => {
     let over = false;
     let timer = 0;
     const look = async () => {

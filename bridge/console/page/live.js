@@ -86,6 +86,9 @@ export function LiveView({access, at, onSignIn}) {
   const {rows, connected, tick, held, left} = useLive(filter, paused);
 
   useEffect(() => {
+    if (Object.keys(at.given).length) setTyped({...NO_FILTER, ...at.given});
+  }, [JSON.stringify(at.given)]);
+  useEffect(() => {
     const timer = setTimeout(() => setFilter(typed), 300);
     return () => clearTimeout(timer);
   }, [typed]);

@@ -25,7 +25,7 @@ from tests.support.ports import free_port
 from tests.support.process import Process
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Browser, ConsoleMessage, Dialog, Page, Request
 
 # With the other tests they are not looked for: `make console-test` brings what they need.
 collect_ignore_glob = [] if find_spec("playwright") and chromium() else ["test_*.py"]
@@ -162,13 +162,22 @@ def open_page(browser: Browser, stack: DevStack, complaints: Complaints) -> Iter
 
 
 def _listen(page: Page, own: str, tell: Callable[[str], None]) -> None:
+    def on_console(message: ConsoleMessage) -> None:
+        if message.type == "error":
+            tell(f"error: {message.text}")
+
+    def on_dialog(dialog: Dialog) -> None:
+        tell(f"dialog: {dialog.message}")
+        dialog.dismiss()
+
+    def on_request(request: Request) -> None:
+        if urlsplit(request.url).netloc != urlsplit(own).netloc:
+            tell(f"asked {request.url}")
+
     page.on("pageerror", lambda error: tell(f"error: {error}"))
-    page.on("console", lambda message: tell(f"{message.type}: {message.text}") if message.type == "error" else None)
-    page.on("dialog", lambda dialog: (tell(f"dialog: {dialog.message}"), dialog.dismiss()))
-    page.on(
-        "request",
-        lambda request: None if urlsplit(request.url).netloc == urlsplit(own).netloc else tell(f"asked {request.url}"),
-    )
+    page.on("console", on_console)
+    page.on("dialog", on_dialog)
+    page.on("request", on_request)
 
 
 @pytest.fixture

@@ -170,7 +170,7 @@ and which variable names it.
 {{- if and (or $kafka.tls.caSecret $kafka.tls.certSecret) (not (hasSuffix "SSL" $kafka.securityProtocol)) -}}
 {{- fail (printf "\n\nkafka.tls has no effect while kafka.securityProtocol is %s: set that to SSL or SASL_SSL, or remove caSecret and certSecret\n" $kafka.securityProtocol) -}}
 {{- end -}}
-{{- range $name := list "APPS" "IM_APPS" "KAFKA_SASL_PASSWORD" "FORWARD_SECRET" -}}
+{{- range $name := list "APPS" "IM_APPS" "KAFKA_SASL_PASSWORD" "FORWARD_SECRET" "CONSOLE_TOKEN" -}}
 {{- $name = print $prefix $name -}}
 {{- if hasKey $config.settings $name -}}
 {{- fail (printf "\n\n%s.settings.%s is a secret, and would be readable in the pod: put it into a Secret, and name that in %s.secretSettings.%s\n" $place $name $place $name) -}}

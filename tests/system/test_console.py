@@ -1,0 +1,81 @@
+"""`bridge console` as a process: where it starts, what it says while nothing else is there, how it ends."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import orjson
+import pytest
+
+from tests.support import leftovers
+from tests.support.commands import BRIDGE, run_bridge
+from tests.support.http import request
+from tests.support.ports import free_port
+from tests.support.process import Process
+from tests.support.waiting import wait_until
+
+NOBODY = "127.0.0.1:9"
+
+
+@pytest.fixture
+def console(tmp_path: Path) -> Iterator[Process]:
+    """The page of a stack of which nothing runs."""
+    settings = {
+        "BRIDGE_KAFKA_BOOTSTRAP_SERVERS": NOBODY,
+        "CONSUMERS_KAFKA_BOOTSTRAP_SERVERS": NOBODY,
+        "CONSUMERS_REDIS_URL": "redis://127.0.0.1:9/0",
+        "BRIDGE_JOURNAL_DIR": str(tmp_path / "journal"),
+        "BRIDGE_ADMIN_PORT": str(free_port()),
+        "TMPDIR": str(tmp_path),
+    }
+    process = Process([BRIDGE, "console", "--port", "0"], log=tmp_path / "console.log", env=settings)
+    yield process
+    process.close()
+
+
+def test_without_a_token_it_is_not_started_for_other_machines() -> None:
+    ended = run_bridge("console", "--host", "0.0.0.0", "--port", str(free_port()))
+    assert ended.returncode == 2
+    assert "BRIDGE_CONSOLE_TOKEN" in ended.stderr
+
+
+def test_a_port_that_is_taken_is_told() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        ended = run_bridge("console", "--port", str(taken.getsockname()[1]))
+    assert ended.returncode == 1
+    assert "it is taken" in ended.stderr
+    assert "BRIDGE_CONSOLE_PORT" in ended.stderr
+
+
+def test_a_token_that_can_be_guessed_is_refused() -> None:
+    ended = run_bridge("console", BRIDGE_CONSOLE_TOKEN="short")
+    assert ended.returncode == 2
+    assert "openssl rand" in ended.stderr
+
+
+def test_each_view_says_what_it_lacks_and_the_process_ends_with_its_child(console: Process, tmp_path: Path) -> None:
+    console.start()
+    url = console.wait_for_log(r"^The page is at (http://127\.0\.0\.1:\d+)/$", timeout=60)[1]
+    assert b"<!doctype html>" in request("GET", f"{url}/").body
+
+    def problems() -> dict[str, str]:
+        health = orjson.loads(request("GET", f"{url}/api/health").body)
+        return {name: value for name, value in health.items() if name.endswith("_problem") and value}
+
+    wait_until(lambda: {"ingress_problem", "kafka_problem"} <= problems().keys(), timeout=60, what="all that lacks")
+    assert "BRIDGE_CONSOLE_INGRESS" in problems()["ingress_problem"]
+    badge = request("GET", f"{url}/api/badge?account=ann")
+    assert badge.status == 200
+    report = orjson.loads(badge.body)
+    assert "Redis at redis://127.0.0.1:9/0 cannot be used" in report["problem"]
+    assert NOBODY in report["events_problem"]
+    letters = request("GET", f"{url}/api/letters")
+    assert letters.status == 503
+    assert "BRIDGE_KAFKA_BOOTSTRAP_SERVERS" in orjson.loads(letters.body)["error"]
+    assert any(" desk" in line for line in leftovers.processes(tmp_path))
+    os.kill(console.pid, signal.SIGKILL)
+    wait_until(lambda: not leftovers.processes(tmp_path), timeout=20, what="the end of its child")
