@@ -265,13 +265,16 @@ def test_it_speaks_the_language_of_the_browser_and_the_one_that_is_chosen(stack:
 def test_pictures_of_it_can_be_made(
     stack: DevStack, open_page: OpenPage, picture: Callable[[Page, str], None], locale: str, suffix: str
 ) -> None:
-    page = open_page(f"live?account=Mona{suffix}", locale=locale)
+    page = open_page(locale=locale)
+    stack.post("C2C.CallbackAfterSendMsg", b"no json")
     for unread in (2, 3, 5):
         stack.recall(f"Mona{suffix}", unread)
         page.locator("tr.badge", has_text=f"unread={unread}").first.wait_for()
     stack.post("C2C.CallbackBeforeSendMsg", {"From_Account": "bob", "To_Account": f"Mona{suffix}", "MsgBody": []})
-    row(page, "Mona", "requested").wait_for()
+    stack.post("C2C.CallbackAfterSendMsg", {"From_Account": "bob", "To_Account": f"Mona{suffix}", "MsgBody": []})
+    row(page, f"Mona{suffix}", "requested").wait_for()
+    row(page, f"Mona{suffix}", "sent").wait_for()
     picture(page, f"page-live{suffix}")
-    row(page, "unread_total=5").click()
+    row(page, f"Mona{suffix}").click()
     page.get_by_text(re.compile("Mona.*3 → 5")).wait_for()
     picture(page, f"page-event{suffix}")
