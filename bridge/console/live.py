@@ -55,7 +55,7 @@ class Tick(msgspec.Struct):
     """Topics that do not exist yet."""
 
 
-class Kept(NamedTuple):
+class KeptRecord(NamedTuple):
     """A record that is remembered."""
 
     seen_ms: int
@@ -89,7 +89,7 @@ class Live:
         self._follower = Follower(
             make_arguments, topics, from_beginning=False, report=lambda _: None, latest=LATEST_OF_PARTITION
         )
-        self._kept: dict[str, deque[Kept]] = {topic: deque() for topic in topics}
+        self._kept: dict[str, deque[KeptRecord]] = {topic: deque() for topic in topics}
         self._kept_bytes = dict.fromkeys(topics, 0)
         self._pending: list[ConsumerRecord] = []
         self._skipped = 0
@@ -121,14 +121,14 @@ class Live:
         """Tell a viewer nothing more."""
         self.viewers.discard(viewer)
 
-    def find(self, topic: str, partition: int, offset: int) -> Kept | None:
+    def find(self, topic: str, partition: int, offset: int) -> KeptRecord | None:
         """A record that came lately; None where it is not remembered."""
         place = (offset, partition)
         return next(
             (one for one in reversed(self.kept(topic)) if (one.record.offset, one.record.partition) == place), None
         )
 
-    def kept(self, topic: str) -> Sequence[Kept]:
+    def kept(self, topic: str) -> Sequence[KeptRecord]:
         """What is remembered of a topic, in the order in which it came."""
         return self._kept.get(topic, ())
 
@@ -147,7 +147,7 @@ class Live:
         kept, size = self._kept[topic], self._kept_bytes[topic]
         seen_ms = int(time.time() * 1000)
         for record in batch:
-            kept.append(Kept(seen_ms, record))
+            kept.append(KeptRecord(seen_ms, record))
             size += len(record.value or b"")
         while len(kept) > MAX_KEPT or size > MAX_KEPT_BYTES:
             size -= len(kept.popleft().record.value or b"")

@@ -11,7 +11,7 @@ from aiokafka import ConsumerRecord
 
 from bridge.console.health import HealthReport
 from bridge.console.hiding import HIDDEN, Hiding
-from bridge.console.live import Kept, Live
+from bridge.console.live import KeptRecord, Live
 from bridge.console.rebuilt_callback import RebuiltCallback, callback_of
 from bridge.console.rows import kind_of, time_of
 from bridge.contract.json_schema import Json
@@ -75,7 +75,7 @@ async def detail_of(
     if detail.kind == "event":
         url = settings.console_send_url or f"http://127.0.0.1:{settings.port}/"
         detail.callback = callback_of(record, event, live.hiding, url=url)
-        detail.way = await _way(settings, live, health, Kept(kept.seen_ms if kept else 0, record))
+        detail.way = await _way(settings, live, health, KeptRecord(kept.seen_ms if kept else 0, record))
     return detail
 
 
@@ -120,7 +120,7 @@ def _header(name: str, value: bytes, hiding: Hiding) -> str:
     return value.decode(errors="backslashreplace")
 
 
-async def _way(settings: DeveloperSettings, live: Live, health: HealthReport, kept: Kept) -> list[WayStep]:
+async def _way(settings: DeveloperSettings, live: Live, health: HealthReport, kept: KeptRecord) -> list[WayStep]:
     record = kept.record
     event = content_of(record)
     received = str(event.get("receivedtime", ""))
@@ -147,7 +147,7 @@ def _answered(event: Json) -> WayStep:
     return WayStep("answered", facts=facts)
 
 
-def _durable(settings: DeveloperSettings, kept: Kept) -> WayStep:
+def _durable(settings: DeveloperSettings, kept: KeptRecord) -> WayStep:
     """Whether Kafka was faster than the disk is asked. No record says it: it follows from when Kafka gave it to us."""
     took_ms = kept.seen_ms - int(kept.record.timestamp)
     disk_after_ms = settings.gather_ms + settings.sync_after_ms
