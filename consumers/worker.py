@@ -58,6 +58,11 @@ class OutgoingRecord(msgspec.Struct, frozen=True, gc=False):
     """None: a tombstone, which removes the key from a compacted topic."""
     headers: Sequence[tuple[str, bytes]] = ()
 
+    @property
+    def size(self) -> int:
+        """Bytes of key and value."""
+        return len(self.key) + len(self.value or b"")
+
 
 class RecordProducer(Protocol):
     """Writes records to Kafka. The runtime connects it and ends it."""

@@ -96,9 +96,9 @@ def _portions(records: Sequence[OutgoingRecord]) -> list[list[OutgoingRecord]]:
     portions: list[list[OutgoingRecord]] = []
     size = 0
     for record in records:
-        if not portions or len(portions[-1]) >= MAX_RECORDS or size + len(record.value) > MAX_BYTES:
+        if not portions or len(portions[-1]) >= MAX_RECORDS or size + record.size > MAX_BYTES:
             portions.append([])
             size = 0
         portions[-1].append(record)
-        size += len(record.value)
+        size += record.size
     return portions

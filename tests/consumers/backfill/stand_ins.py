@@ -54,6 +54,12 @@ def callback_event(line: dict[str, Any], **changes: Any) -> bytes:
     return record.value
 
 
+def value_of(record: OutgoingRecord) -> bytes:
+    """The value of a record that is no tombstone."""
+    assert record.value is not None
+    return record.value
+
+
 class Archive:
     """The archive of an app, with one hour."""
 
@@ -136,13 +142,13 @@ class PublishedTopic:
         if self.errors:
             raise self.errors.pop(0)
         some = list(records)
-        if any(len(one.value) > self.max_bytes for one in some):
+        if any(len(value_of(one)) > self.max_bytes for one in some):
             raise MessageSizeTooLargeError
         self.records += some
 
     @property
     def events(self) -> list[dict[str, Any]]:
-        return [orjson.loads(record.value) for record in self.records]
+        return [orjson.loads(value_of(record)) for record in self.records]
 
 
 @contextlib.contextmanager

@@ -17,6 +17,7 @@ from common.timestamps import rfc3339
 from consumers.archive.message import ArchivedChat, ArchivedMessage, read_message
 from consumers.backfill.event import EventMaker
 from consumers.backfill.identity import DOCUMENTED, CallbackForm
+from tests.consumers.backfill.stand_ins import value_of
 from tests.support.callbacks import APP_ID
 from tests.support.events import checked_event, event_of
 
@@ -43,8 +44,8 @@ def message(line: dict[str, Any], chat: ArchivedChat) -> ArchivedMessage:
 def made(line: dict[str, Any], chat: ArchivedChat, form: CallbackForm = DOCUMENTED, **settings: Any) -> Event:
     """The event of a line, as whoever reads the topic has it."""
     record = EventMaker(schema_base=SCHEMA_BASE, **settings).record(message(line, chat), form, now_ms=NOW_MS)
-    checked_event(Record("im.events", record.key, record.value, list(record.headers), NOW_MS))
-    event = parse_event(record.value)
+    checked_event(Record("im.events", record.key, value_of(record), list(record.headers), NOW_MS))
+    event = parse_event(value_of(record))
     assert record.key.decode() == event.subject
     return event
 
@@ -134,7 +135,7 @@ def test_numbers_that_not_every_reader_takes_become_text() -> None:
     raw = b'{"From_Account":"a","To_Account":"b","MsgSeq":1,"MsgRandom":2,"MsgTimestamp":3,"MsgBody":[%s]}'
     body = b"123456789012345678901234567890,9223372036854775807,1.5"
     record = EventMaker(schema_base=SCHEMA_BASE).record(read_message(raw % body, "c2c", APP_ID), DOCUMENTED, now_ms=1)
-    event = parse_event(record.value)
+    event = parse_event(value_of(record))
     assert event.data.msg_body == ["123456789012345678901234567890", 9223372036854775807, 1.5]
 
 
@@ -144,8 +145,8 @@ def test_fields_that_must_not_reach_the_topic_do_not() -> None:
     record = EventMaker(schema_base=SCHEMA_BASE, drop_fields=["msgbody", "CloudCustomData", "MsgKey"]).record(
         message({**line, **content}, "c2c"), DOCUMENTED, now_ms=1
     )
-    assert b"secret" not in record.value
-    event = parse_event(record.value)
+    assert b"secret" not in value_of(record)
+    event = parse_event(value_of(record))
     assert (event.data.msg_body, event.data.msg_key, event.data.unknown) == (None, None, {"Other": {}})
 
 

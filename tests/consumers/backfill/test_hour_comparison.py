@@ -30,6 +30,7 @@ from tests.consumers.backfill.stand_ins import (
     callback_event,
     group_line,
     index_in,
+    value_of,
 )
 from tests.support.callbacks import APP_ID
 
@@ -88,7 +89,7 @@ async def test_a_second_run_publishes_nothing(index: Index) -> None:
     lines = [*map(c2c_line, range(5))]
     topic = PublishedTopic()
     await compare(index, Archive(lines), topic=topic)
-    index.add(record.value for record in topic.records)
+    index.add(value_of(record) for record in topic.records)
     again = await compare(index, Archive(lines), topic=topic)
     assert numbers(again) == {"archived": 5, "there": 5}
     assert len(topic.records) == 5
@@ -142,7 +143,7 @@ async def test_a_one_to_one_line_without_random_is_known_by_what_it_has(index: I
     count = await compare(index, Archive(lines), topic=topic)
     assert numbers(count) == {"archived": 2, "there": 1, "missing": 1, "published": 1}
     assert [event["weakidentity"] for event in topic.events] == [True]
-    index.add(record.value for record in topic.records)
+    index.add(value_of(record) for record in topic.records)
     assert (await compare(index, Archive(lines), topic=topic)).there == 2
 
 
@@ -183,7 +184,7 @@ async def test_a_group_message_whose_line_has_random_has_the_callbacks_id(index:
 async def test_a_file_that_tells_random_later_finds_what_was_published_without(index: Index) -> None:
     topic = PublishedTopic()
     await compare(index, Archive([group_line(1)], chat="group"), "group", topic)
-    index.add(record.value for record in topic.records)
+    index.add(value_of(record) for record in topic.records)
     again = await compare(index, Archive([group_line(1, MsgRandom=31)], chat="group"), "group", topic)
     assert numbers(again) == {"archived": 1, "there": 1}
 
