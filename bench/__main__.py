@@ -67,14 +67,14 @@ def scaling(
         found = scalings.scale(Path(folder), kafka, rounds=rounds, seconds=seconds, say=console.print)
     out.mkdir(parents=True, exist_ok=True)
     (out / "scaling.json").write_bytes(msgspec.json.encode(found))
-    console.print(f"A process with a core for itself takes {found.per_core:,.0f} callbacks/s.")
+    console.print(f"A core that one process keeps busy takes {found.per_core:,.0f} callbacks/s.")
     for processes in found.quarters:
         ratios = found.ratios(processes)
         console.print(
             f"{processes} with a quarter each: {statistics.median(ratios):.2f} x what one does "
-            f"({min(ratios):.2f}-{max(ratios):.2f}), {found.error(processes):+.0%} of the share of a core"
+            f"({min(ratios):.2f}-{max(ratios):.2f}); by CPU time {found.error(processes):+.0%}"
         )
-    console.print(f"{found.disturbed} of {len(found.others)} measurements were disturbed")
+    console.print(f"{found.disturbed} of {len(found.measurements)} measurements were disturbed")
 
 
 @app.command()
