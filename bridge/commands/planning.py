@@ -60,7 +60,11 @@ def rows(demand: Demand, sizing: Sizing, assumed: Assumed) -> list[tuple[str, st
             f"{sizing.ingress:,}",
             f"{MEASURED.callbacks_per_core:,.0f} callbacks/s and core, {busy}, a tenth more as spare",
         ),
-        ("their memory", byte_size(sizing.ingress_memory), f"{MEASURED.ingress_mib:.0f} MiB each"),
+        (
+            "their memory",
+            byte_size(sizing.ingress_memory),
+            f"{MEASURED.ingress_mib:.0f} MiB each, and up to twice BRIDGE_READ_AHEAD_BYTES in an outage",
+        ),
         (
             "connections at a time",
             f"{sizing.connections:,.0f} or more",

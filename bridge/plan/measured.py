@@ -12,25 +12,25 @@ from typing import NamedTuple
 class Measured(NamedTuple):
     """Figures of one machine: its cores are those of the table in docs/performance.md."""
 
-    callbacks_per_core: float = 20_000
+    callbacks_per_core: float = 26_000
     """Callbacks a second of an ingress process that has a core for itself, saturated."""
-    ingress_mib: float = 133
+    ingress_mib: float = 131
     """Resident memory of an ingress process, MiB, after a load at saturation."""
-    badge_events_per_core: float = 39_000
+    badge_events_per_core: float = 54_000
     """Events a second of a process of `consumers run badges`, from a full topic."""
-    worker_mib: float = 75
+    worker_mib: float = 164
     """Resident memory of such a process, MiB."""
-    redis_updates_per_core: float = 100_000
+    redis_updates_per_core: float = 43_000
     """Badge events a second that keep one core of Redis busy."""
-    record_overhead_bytes: float = 75
+    record_overhead_bytes: float = 110
     """What a record takes on the topic beside its event, bytes: key, headers, the form of Kafka."""
-    journal_overhead_bytes: float = 130
+    journal_overhead_bytes: float = 160
     """What it takes in the journal beside its event, bytes."""
-    badge_bytes: float = 200
+    badge_bytes: float = 173
     """What a badge takes in Redis, bytes."""
-    drain_share: float = 0.25
+    drain_share: float = 0.23
     """How long a backlog drains, as a share of the outage that made it, while callbacks come as before."""
-    reply_s: float = 0.005
+    reply_s: float = 0.002
     """How long a reply takes, seconds."""
 
 
