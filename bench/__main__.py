@@ -135,7 +135,10 @@ def soak(
         console.print(problem, style="bold red")
     if soaked.problems:
         raise typer.Exit(1)
-    console.print("Nothing grew, as much arrived as was acknowledged, the journal is empty.", style="bold green")
+    console.print(
+        "Nothing grew, as much arrived as was acknowledged, the audit proves it, the journal is empty.",
+        style="bold green",
+    )
 
 
 @app.command()

@@ -11,10 +11,12 @@ from typing import Any
 import msgspec
 from confluent_kafka import Consumer, TopicPartition
 
+from bench.cores import OTHERS, pinned
 from bench.kafkas import real_kafka
 from bench.load.generator import LoadGenerator
 from bench.resident import Resident, resident
 from bench.rows import PARTITIONS, start_ingress
+from tests.support.audit_judge import AuditProcess, wait_for_audit_of
 from tests.support.broker import Broker
 from tests.support.commands import IngressProcess
 from tests.support.topic import Topics, create_topic
@@ -22,6 +24,7 @@ from tests.support.topic import Topics, create_topic
 SAMPLE_S = 2.0
 AWAY_S = 10.0
 DRAIN_TIMEOUT_S = 60.0
+AUDIT_READY_S, AUDIT_TIMEOUT_S = 30.0, 30.0
 MEGABYTE = 1e6
 DRAINED_BYTES = 100_000
 """What the journal may hold of callbacks that have just come, when a backlog has drained."""
@@ -73,8 +76,10 @@ class Soaked(msgspec.Struct):
     samples: list[SoakSample]
     load: dict[str, Any]
     published: int
-    """Records on the topic, repeated ones too: whether each acknowledged one is there is for `make torture` to say."""
+    """Records on the topic, repeated ones too: whether each one is there that should be, the audit says."""
     drained: bool
+    unproven: list[str]
+    """Why the audit does not say that all is there."""
     problems: list[str]
 
     @property
@@ -100,10 +105,15 @@ def soak(folder: Path, *, minutes: float, rate: float, every: float, say: Callab
         create_topic(broker.bootstrap, topics.events, partitions=PARTITIONS, config=SMALL_TOPIC)
         create_topic(broker.bootstrap, topics.dlq, partitions=1)
         ingress = start_ingress(folder, broker.bootstrap, topics)
+        audit = AuditProcess(folder, broker.bootstrap, topics)
         try:
+            with pinned(OTHERS):
+                audit.start_ready(AUDIT_READY_S)
             soaked = _run(ingress, broker, minutes=minutes, rate=rate, every=every, say=say)
             soaked.published = _count(broker.bootstrap, topics.events)
+            soaked.unproven = wait_for_audit_of(broker.bootstrap, topics, timeout=AUDIT_TIMEOUT_S).complaints
         finally:
+            audit.close()
             ingress.close()
     soaked.problems = problems(soaked)
     return soaked
@@ -136,7 +146,7 @@ def _run(
     if not broker.running:
         broker.start()
     drained = _drained(ingress, samples, began)
-    return Soaked(rate, minutes, every, restarts, samples, load.result(), 0, drained, [])
+    return Soaked(rate, minutes, every, restarts, samples, load.result(), 0, drained, [], [])
 
 
 def _is_settled(samples: Sequence[SoakSample]) -> bool:
@@ -254,6 +264,7 @@ def problems(soaked: Soaked) -> list[str]:
     acknowledged = soaked.load["replies"] - soaked.load["refused"]
     if soaked.published < acknowledged:
         found.append(f"{acknowledged:,} were acknowledged, and {soaked.published:,} are on the topic")
+    found += [f"the audit: {one}" for one in soaked.unproven]
     if unanswered := soaked.load["scheduled"] - soaked.load["in_time"]:
         found.append(f"{unanswered:,} of {soaked.load['scheduled']:,} callbacks had no good answer within 2 s")
     return found

@@ -44,6 +44,7 @@ def soaked(after_drains: Sequence[float], **changes: Any) -> Soaked:
         load=load,
         published=10,
         drained=True,
+        unproven=[],
         problems=[],
     )
 
@@ -79,6 +80,12 @@ def test_memory_is_not_judged_by_one_drain() -> None:
 )
 def test_whatever_else_grows_is_told(changes: dict[str, Any], problem: str) -> None:
     assert problems(soaked([80, 80, 80, 80], **changes)) == [problem]
+
+
+def test_what_the_audit_cannot_prove_is_a_problem() -> None:
+    run = soaked([80, 80, 80, 80])
+    run.unproven = ["2 are missing: a/7 im.events 3-4"]
+    assert problems(run) == ["the audit: 2 are missing: a/7 im.events 3-4"]
 
 
 SMAPS = """\

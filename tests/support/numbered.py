@@ -129,13 +129,18 @@ def wait_for_audit(
     told: list[AuditReport | None] = [None]
 
     def holds() -> bool:
-        found = asyncio.run(find_ledgers({"bootstrap_servers": bootstrap}, audit_topic)).latest
-        told[0] = None if found is None else summarize(found, found.time_ms)
+        told[0] = read_audit(bootstrap, audit_topic)
         return told[0] is not None and bool(condition(told[0]))
 
     wait_until(holds, timeout=timeout, what=lambda: f"what is expected of the audit, which says {told[0]}", every=0.2)
     assert told[0] is not None
     return told[0]
+
+
+def read_audit(bootstrap: str, audit_topic: str) -> AuditReport | None:
+    """What the ledger says now; None where there is none."""
+    found = asyncio.run(find_ledgers({"bootstrap_servers": bootstrap}, audit_topic)).latest
+    return None if found is None else summarize(found, found.time_ms)
 
 
 def missing(told: AuditReport) -> list[tuple[str, int, int, int]]:

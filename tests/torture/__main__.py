@@ -25,7 +25,7 @@ def main(
     rate: Annotated[float, typer.Option(help="Callbacks per second.")] = 600,
     keep: Annotated[Path | None, typer.Option(help="Folder to keep all logs and data in; it must not exist.")] = None,
 ) -> None:
-    """Hurt everything at random under load, then compare what was acknowledged with the topic and the badges."""
+    """Hurt everything at random under load, then compare what was acknowledged with topic, audit and badges."""
     seed = random.randrange(1_000_000) if seed is None else seed
     if brokers not in {1, 3}:
         raise typer.BadParameter("1 or 3", param_hint="--brokers")
@@ -39,7 +39,7 @@ def main(
     if not report.ok:
         console.print(f"FAILED. The same faults again: {again}", style="bold red")
         raise typer.Exit(1)
-    console.print("Nothing lost, nothing in disorder, every badge right.", style="bold green")
+    console.print("Nothing lost, by both judges, nothing in disorder, every badge right.", style="bold green")
 
 
 def show(report: Report) -> None:
@@ -48,6 +48,8 @@ def show(report: Report) -> None:
     for name, value in _rows(report):
         table.add_row(name, value)
     console.print(table)
+    for complaint in report.audit.complaints:
+        console.print(f"The audit: {complaint}", style="bold red", markup=False)
     recovered = Table("fault", "times", "median", "slowest", title="Seconds to recover", title_justify="left")
     for fault, seconds in sorted(report.recovered.items()):
         values = sorted(seconds)
@@ -88,6 +90,7 @@ def _rows(report: Report) -> list[tuple[str, str]]:
         ("journals empty after", "never" if report.drained_after is None else f"{report.drained_after:.1f} s"),
         ("badges right after", "never" if report.badges_after is None else f"{report.badges_after:.1f} s"),
         ("LOST", _bad(len(delivery.lost))),
+        ("NOT PROVEN TO BE THERE by the audit", _bad(len(report.audit.complaints))),
         ("OUT OF ORDER", _bad(len(delivery.out_of_order))),
         ("UNDER TWO IDS", _bad(len(delivery.two_ids))),
         ("WRONG BADGES in Redis", _bad(len(report.wrong_in_redis))),

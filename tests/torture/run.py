@@ -100,12 +100,14 @@ def _judge(stage: Stage, load: Traffic, seed: int) -> Report:
         pass
     events = verdict.read_events(stage)
     delivery = verdict.judge_delivery(load.sent, events, stage)
+    audit = verdict.judge_by_audit(stage)
     since = time.monotonic()
     in_redis, on_topic = verdict.wrong_badges(stage, events)
     return Report(
         seed=seed,
         sent=load.sent,
         delivery=delivery,
+        audit=audit,
         wrong_in_redis=in_redis,
         wrong_on_topic=on_topic,
         damaged_journals=len(list(stage.journal_dir.glob("*.damaged"))),

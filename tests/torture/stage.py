@@ -1,4 +1,4 @@
-"""The whole system, as it is hurt: brokers, Redis, the ingress and a worker, each a process of its own."""
+"""The whole system, as it is hurt: brokers, Redis, the ingress, a worker and the audit, each a process of its own."""
 
 from __future__ import annotations
 
@@ -14,12 +14,13 @@ from typing import NamedTuple, Self
 
 from bridge.journal.lock import lock_holder
 from tests.support import strace
+from tests.support.audit_judge import OFTEN_S, AuditProcess
 from tests.support.broker import Broker
 from tests.support.cluster import Cluster
 from tests.support.commands import IngressProcess, WorkerProcess
 from tests.support.disk import can_mount, mount, unmount
 from tests.support.redis import RedisServer
-from tests.support.topic import Topics
+from tests.support.topic import Topics, create_topic
 from tests.support.waiting import wait_until
 from tests.torture.schedule import Fault
 
@@ -53,7 +54,7 @@ class Stage:
         self.kafka: Broker | Cluster = Broker(folder / "broker") if brokers == 1 else Cluster(folder / "brokers")
         self.redis = RedisServer(folder / "redis")
         self.disk = folder / "disk"
-        for name in ("disk", "ingress", "worker", "tmp"):
+        for name in ("disk", "ingress", "worker", "audit", "tmp"):
             (folder / name).mkdir(parents=True)
         self.ingress = IngressProcess(
             folder / "ingress",
@@ -61,6 +62,7 @@ class Stage:
             self.topics,
             BRIDGE_JOURNAL_DIR=str(self.disk / "journal"),
             BRIDGE_ADOPT_INTERVAL_S="2",
+            BRIDGE_AUDIT_INTERVAL_S=OFTEN_S,
             BRIDGE_KAFKA_STALL_S="5",
             BRIDGE_REPLY_DEADLINE_MS="500",
             TMPDIR=str(folder / "tmp"),  # A killed supervisor leaves its folder there.
@@ -75,6 +77,7 @@ class Stage:
             CONSUMERS_SESSION_TIMEOUT_MS="6000",
             CONSUMERS_GROUP_INSTANCE_ID="torture",
         )
+        self.audit = AuditProcess(folder / "audit", self.kafka.bootstrap, self.topics)
         self.phases: list[tuple[float, int]] = []
         """When the ingress was started (monotonic clock) with how many processes; `RELOADED` from a reload on."""
         self.cut_bytes = 0
@@ -172,11 +175,14 @@ class Stage:
         self._stack.enter_context(self.kafka)
         self._stack.enter_context(self.redis)
         self.topics.create(self.kafka.bootstrap, replicas=len(self.brokers))
-        for command in (self.ingress, self.worker):
+        compact = {"cleanup.policy": "compact"}
+        create_topic(self.kafka.bootstrap, self.topics.audit, partitions=1, replicas=len(self.brokers), config=compact)
+        for command in (self.ingress, self.worker, self.audit):
             self._stack.callback(command.close)
         self.start_ingress()
         self.ingress.wait_ready()
         self.worker.start_ready()
+        self.audit.start_ready()
         sampler = threading.Thread(target=self._sample, daemon=True)
         sampler.start()
         self._stack.callback(sampler.join)

@@ -1,4 +1,4 @@
-"""What a run has shown: replies against the topic, the topic against the badges."""
+"""What a run has shown: replies against the topic, the topic against the badges, and what the audit says of it."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from tests.support.audit_judge import AuditVerdict, wait_for_audit_of
 from tests.support.badge_model import expected
 from tests.support.badges import badges_in_redis, badges_on_topic
 from tests.support.load import SentCallback
@@ -19,6 +20,7 @@ from tests.torture.standstill import StandstillWatch
 
 DEADLINE_S = 0.5
 BADGES_TIMEOUT_S = 90.0
+AUDIT_TIMEOUT_S = 25.0
 
 
 @dataclass
@@ -28,6 +30,7 @@ class Report:
     seed: int
     sent: Sequence[SentCallback]
     delivery: DeliveryVerdict
+    audit: AuditVerdict
     wrong_in_redis: list[str]
     wrong_on_topic: list[str]
     damaged_journals: int
@@ -51,10 +54,10 @@ class Report:
 
     @property
     def ok(self) -> bool:
-        """Whether nothing was lost, nothing in disorder, and every badge is right. Late replies break no promise here:
-        other programs on the machine can cause them."""
+        """Whether nothing was lost, by both judges, nothing in disorder, and every badge is right. Late replies break
+        no promise here: other programs on the machine can cause them."""
         wrong = self.wrong_in_redis or self.wrong_on_topic or self.damaged_journals
-        return self.delivery.ok and not wrong and self.drained_after is not None
+        return self.delivery.ok and self.audit.ok and not wrong and self.drained_after is not None
 
     def later_than(self, seconds: float) -> list[SentCallback]:
         """Replies that took longer."""
@@ -98,6 +101,11 @@ def judge_delivery(sent: Iterable[SentCallback], events: Iterable[Mapping[str, A
 def read_events(stage: Stage) -> list[dict[str, Any]]:
     """All events on the topic, by partition and offset."""
     return [message.event for message in read_all(stage.kafka.bootstrap, stage.topics.events, timeout=120)]
+
+
+def judge_by_audit(stage: Stage) -> AuditVerdict:
+    """What the audit says, when it had its time."""
+    return wait_for_audit_of(stage.kafka.bootstrap, stage.topics, timeout=AUDIT_TIMEOUT_S)
 
 
 def wrong_badges(stage: Stage, events: Sequence[Mapping[str, Any]]) -> tuple[list[str], list[str]]:
