@@ -10,20 +10,20 @@ All functions here touch the disk.
 
 from __future__ import annotations
 
-import contextlib
 import fcntl
 import logging
 import os
 import secrets
 import time
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import msgspec
 
-from bridge.audit.marks import SHARED_MEMORY, LifeMarks
+from bridge.audit.folder import FOLDER, find_folder_id, locked_folder
+from bridge.audit.marks import NAME, SHARED_MEMORY, LifeMarks
 from bridge.journal.numbering import SetAsideNumbers
 from bridge.journal.own_file import ForeignError, own_status
 from bridge.journal.record import Record
@@ -34,9 +34,7 @@ from common.logs import fields
 
 log = logging.getLogger(__name__)
 
-FOLDER = "audit"
 LEDGER, ENDS = ".ledger", ".ends"
-FOLDER_ID = "folder.id"
 ID_BYTES = 4
 MAX_LEDGER_BYTES = 1 << 20
 
@@ -86,9 +84,7 @@ class LifeLedger:
             OSError: the disk does not take it.
         """
         path = folder / f"{secrets.token_hex(ID_BYTES)}{LEDGER}"
-        descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600)
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        return cls(path, descriptor)
+        return cls(path, _new_file(path))
 
     @classmethod
     def take(cls, path: Path) -> LifeLedger | None:
@@ -108,6 +104,26 @@ class LifeLedger:
     def close(self) -> None:
         """Give it back."""
         os.close(self._descriptor)
+
+    @property
+    def is_in_place(self) -> bool:
+        """Whether others find it under its path."""
+        try:
+            return self.path.stat().st_ino == self._inode
+        except FileNotFoundError:
+            return False
+
+    def put_back(self) -> None:
+        """Go on in a new, empty file, where the one that we have open was removed.
+
+        Raises:
+            FileExistsError: somebody has put another one there.
+            OSError: the disk does not take it.
+        """
+        descriptor = _new_file(self.path)
+        os.dup2(descriptor, self._descriptor, inheritable=False)
+        os.close(descriptor)
+        self._inode = os.fstat(self._descriptor).st_ino
 
     def read(self) -> Entry | None:
         """What it holds; None where it is empty or damaged."""
@@ -172,7 +188,7 @@ class LifeLedger:
 
     def marks_path(self, folder: str) -> Path:
         """Where the marks of its lives are. That a copy of a ledger has others, its inode sees to."""
-        return SHARED_MEMORY / f"im-bridge-{folder}-{self.process}-{self._inode}"
+        return SHARED_MEMORY / f"{NAME}-{folder}-{self.process}-{self._inode}"
 
 
 class Claim(NamedTuple):
@@ -203,8 +219,8 @@ def claim(journal_dir: Path, template: Statement, ring_size: int, refused: Refus
     folder = journal_dir / FOLDER
     journal_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     folder.mkdir(mode=0o700, exist_ok=True)
-    with _locked(folder):
-        folder_id = _folder_id(folder)
+    with locked_folder(folder):
+        folder_id = find_folder_id(folder, secrets.token_hex(2 * ID_BYTES))
         free = _free(folder)
         own = next((one for one in free if not one.is_copy), None)
         others = [one for one in free if one is not own]
@@ -213,7 +229,7 @@ def claim(journal_dir: Path, template: Statement, ring_size: int, refused: Refus
             ends = _take_ends(folder_id, own, [own, *others], refused)
             before = own.read()
             life = Life(own.process, _next_epoch(before))
-            marks = _marks(own.marks_path(folder_id), life, list(template.topics), ring_size)
+            marks = _marks(own, folder_id, life, list(template.topics), ring_size)
             previous = _previous(before)
             begun = msgspec.structs.replace(
                 template, process=life.process, epoch=life.epoch, folder=folder_id, previous=previous
@@ -233,7 +249,7 @@ def take_ends(own: LifeLedger, folder_id: str, refused: Refused) -> Ends:
         OSError: the disk does not take it.
     """
     folder = own.path.parent
-    with _locked(folder):
+    with locked_folder(folder):
         return _take_ends(folder_id, own, _free(folder), refused)
 
 
@@ -308,9 +324,9 @@ def _topic_end(last: Statement, topic: str, marks: LifeMarks) -> TopicStatement:
     )
 
 
-def _marks(path: Path, life: Life, topics: Sequence[str], ring_size: int) -> LifeMarks:
+def _marks(ledger: LifeLedger, folder_id: str, life: Life, topics: Sequence[str], ring_size: int) -> LifeMarks:
     try:
-        return LifeMarks.create(path, life, topics, ring_size)
+        return LifeMarks.create(ledger.marks_path(folder_id), life, topics, ring_size, ledger.path.absolute())
     except OSError as error:
         log.warning(
             "there is no room for marks in shared memory (%s): should this process be killed, it cannot be said exactly"
@@ -346,26 +362,10 @@ def _free(folder: Path) -> list[LifeLedger]:
     return [ledger for ledger in found if ledger is not None]
 
 
-def _folder_id(folder: Path) -> str:
-    path = folder / FOLDER_ID
-    with contextlib.suppress(OSError, UnicodeDecodeError):
-        if (found := path.read_text().strip()).isalnum():
-            return found
-    made = secrets.token_hex(2 * ID_BYTES)
-    with os.fdopen(os.open(path, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600), "w") as file:
-        file.write(f"{made}\n")
-    return made
-
-
-@contextlib.contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    """Within the block nobody else begins a life, or looks for those that have ended."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)
+def _new_file(path: Path) -> int:
+    descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600)
+    fcntl.flock(descriptor, fcntl.LOCK_EX)
+    return descriptor
 
 
 def _checksum(encoded: bytes) -> bytes:

@@ -7,9 +7,11 @@ up the event loop where it hangs. So it is lost with the machine, and with a con
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import stat
 from collections.abc import Mapping, Sequence
+from functools import cache
 from mmap import PAGESIZE, mmap
 from pathlib import Path
 
@@ -19,6 +21,8 @@ from bridge.journal.numbering import LARGEST_RING, LEAST_RING, TAIL_BYTES, Ring,
 from common.audit.header import Life
 
 SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - only a file of ours is taken
+NAME = "im-bridge"
+"""What the names of files of marks begin with."""
 DESCRIPTION_BYTES = PAGESIZE
 """Two names of topics have a fraction of it."""
 
@@ -31,6 +35,10 @@ class Description(msgspec.Struct, frozen=True):
     size: int
     """How many numbers the ring of a topic spans."""
     topics: list[str]
+    ledger: str = ""
+    """Path of the ledger that they belong to; empty: of an older version, or a very long one."""
+    mounts: str = ""
+    """Where that path means something: see `mounts`."""
 
 
 class LifeMarks:
@@ -54,17 +62,21 @@ class LifeMarks:
         return cls(description, [bytearray(size + TAIL_BYTES) for _ in topics], None)
 
     @classmethod
-    def create(cls, path: Path, life: Life, topics: Sequence[str], size: int) -> LifeMarks:
+    def create(cls, path: Path, life: Life, topics: Sequence[str], size: int, ledger: Path | None = None) -> LifeMarks:
         """New ones in a file, in the place of what is there of the life before.
 
         Raises:
             OSError: the memory cannot be had.
         """
-        description = Description(life.process, life.epoch, size, list(topics))
+        description = Description(life.process, life.epoch, size, list(topics), str(ledger or ""), mounts())
         encoded = msgspec.json.encode(description)
+        if len(encoded) > DESCRIPTION_BYTES:
+            encoded = msgspec.json.encode(msgspec.structs.replace(description, ledger=""))
         path.unlink(missing_ok=True)
         descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         try:
+            # For as long as we have them mapped: so others see that somebody is alive.
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             # Reserved at once: to find later that there is none left would end the process.
             os.posix_fallocate(descriptor, 0, _length(description))
             os.pwrite(descriptor, encoded, 0)
@@ -86,15 +98,14 @@ class LifeMarks:
             status = os.fstat(descriptor)
             if not stat.S_ISREG(status.st_mode) or status.st_uid != os.geteuid() or status.st_nlink != 1:
                 return None
-            found = os.pread(descriptor, DESCRIPTION_BYTES, 0).rstrip(b"\0")
-            description = msgspec.json.decode(found, type=Description)
-            if (description.process, description.epoch) != life:
+            description = read_description(descriptor)
+            if description is None or (description.process, description.epoch) != life:
                 return None
             size = description.size
             if not LEAST_RING <= size <= LARGEST_RING or size & (size - 1) or status.st_size < _length(description):
                 return None
             return cls(description, _mapped(descriptor, description), path)
-        except (OSError, ValueError, msgspec.DecodeError):
+        except (OSError, ValueError):
             return None
         finally:
             os.close(descriptor)
@@ -108,11 +119,35 @@ class LifeMarks:
         """Of each topic."""
         return self._rings
 
+    def move(self, path: Path) -> None:
+        """Give the file another name, if there is one. Where that fails, an end is stated without them."""
+        if self.path is not None:
+            with contextlib.suppress(OSError):
+                self.path.rename(path)
+                self.path = path
+
     def remove(self) -> None:
         """Nobody needs them any more."""
         if self.path is not None:
             with contextlib.suppress(OSError):
                 self.path.unlink()
+
+
+def read_description(descriptor: int) -> Description | None:
+    """What a file begins with, if it is one of marks."""
+    try:
+        return msgspec.json.decode(os.pread(descriptor, DESCRIPTION_BYTES, 0).rstrip(b"\0"), type=Description)
+    except (OSError, msgspec.DecodeError):
+        return None
+
+
+@cache
+def mounts() -> str:
+    """The mount namespace of this process: where it is the same, so are the files under a path. Empty: not known."""
+    try:
+        return str(Path("/proc/self/ns/mnt").readlink())
+    except OSError:
+        return ""
 
 
 def _ring_bytes(description: Description) -> int:

@@ -24,7 +24,9 @@ import msgspec
 from bridge import metrics
 from bridge.audit.ledger import Claim, Ends, Refused, claim, random_life, take_ends
 from bridge.audit.marks import LifeMarks
+from bridge.audit.restoring import restore
 from bridge.audit.statement_producer import NotStatedError, StatementProducer
+from bridge.audit.strays import remove_strays
 from bridge.journal.files import LeftByOthers
 from bridge.journal.numbering import Counters, Numbering, SetAsideNumbers, ring_size
 from bridge.journal.writer import FileThread
@@ -260,21 +262,27 @@ class Stating:
             if counted == self._kept or self._claim is None:
                 continue
             self._kept = counted
-            try:
-                await self._thread.call(partial(self._claim.ledger.write, self._now()))
-            except OSError as error:
-                if self._throttle.admits(f"ledger: {error}"):
-                    log.warning(
-                        "the ledger %s cannot be written (%s); it is tried again",
-                        self._claim.ledger.path,
-                        error,
-                        extra=fields("audit_ledger_missing", folder=str(self._journal_dir), reason=str(error)),
-                    )
+            await self._write_ledger(self._claim)
+
+    async def _write_ledger(self, held: Claim) -> None:
+        try:
+            folder = await self._thread.call(partial(_write_ledger, held, self._now(), dict(self._ends)))
+            self._claim = held._replace(folder=folder)
+        except OSError as error:
+            if self._throttle.admits(f"ledger: {error}"):
+                log.warning(
+                    "the ledger %s cannot be written (%s); it is tried again",
+                    held.ledger.path,
+                    error,
+                    extra=fields("audit_ledger_missing", folder=str(self._journal_dir), reason=str(error)),
+                )
 
     async def _look(self) -> None:
         """Look now and then for lives that have ended, and that nobody else states."""
+        await self._thread.call(remove_strays)
         while self._claim is not None:
             await asyncio.sleep(self._settings.adopt_interval_s)
+            await self._write_ledger(self._claim)
             look = partial(take_ends, self._claim.ledger, self._claim.folder, self._refused)
             async with self._ends_changing:
                 with contextlib.suppress(OSError):
@@ -289,6 +297,13 @@ class Stating:
         self._claim.ledger.write_end(end)
         self._claim.marks.remove()
         return ends
+
+
+def _write_ledger(held: Claim, statement: Statement, ends: Ends) -> str:
+    """Write it, in its place again if it was removed; the id of the folder. In the thread."""
+    folder = restore(held, statement, ends)
+    held.ledger.write(statement)
+    return folder
 
 
 def _closed(claim: Claim) -> Iterator[None]:

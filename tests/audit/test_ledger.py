@@ -2,37 +2,21 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
 import pytest
 
 from bridge.audit import ledger as ledger_module
-from bridge.audit.ledger import ENDS, FOLDER, LEDGER, Claim, claim, take_ends
+from bridge.audit.folder import FOLDER
+from bridge.audit.ledger import ENDS, LEDGER, Claim, take_ends
 from bridge.audit.marks import SHARED_MEMORY
-from bridge.journal.groups import Group
-from bridge.journal.numbering import LEAST_RING
 from bridge.journal.record import Record
 from common.audit.statement import Previous, Statement, TopicStatement
-
-TOPIC = "im.events"
-TEMPLATE = Statement(
-    process="",
-    epoch=0,
-    folder="",
-    host="here",
-    pid=1,
-    version="0.1.0",
-    started_ms=1,
-    time_ms=1,
-    interval_s=10.0,
-    topics={TOPIC: TopicStatement(given=0)},
-)
+from tests.audit.claims import TEMPLATE, TOPIC, begin, killed, nothing, take
 
 
 @pytest.fixture(autouse=True)
@@ -41,26 +25,6 @@ def _no_memory_left_behind() -> Iterator[None]:
     yield
     for path in set(SHARED_MEMORY.glob("im-bridge-*")) - before:
         path.unlink(missing_ok=True)
-
-
-def nothing() -> list[Record]:
-    return []
-
-
-def begin(folder: Path, refused: Callable[[], list[Record]] = nothing) -> Claim:
-    return claim(folder, TEMPLATE, LEAST_RING, refused)
-
-
-def take(claimed: Claim, count: int, *durable: int) -> list[Record]:
-    """Give numbers to so many records, of which these become durable."""
-    group = Group(TOPIC, 0.0)
-    for _ in range(count):
-        group.add(Record(TOPIC, b"", b"", [], 0), None)
-    numbers = claimed.marks.numbering()[TOPIC]
-    numbers.number(group.records)
-    for number in durable:
-        numbers.ring.marks[number] = 1
-    return [pending.record for pending in group.records]
 
 
 def statement_of(claimed: Claim, *, given: int, confirmed_through: int = 0, durable_through: int = 0) -> Statement:
@@ -72,16 +36,6 @@ def statement_of(claimed: Claim, *, given: int, confirmed_through: int = 0, dura
         folder=claimed.folder,
         topics={TOPIC: topic},
     )
-
-
-def killed(live: Callable[[], object]) -> None:
-    """Have a process live so, and be killed."""
-    if (child := os.fork()) == 0:
-        try:
-            live()
-        finally:
-            os.kill(os.getpid(), signal.SIGKILL)
-    os.waitpid(child, 0)
 
 
 def test_a_life_follows_the_one_before_under_the_same_name(tmp_path: Path) -> None:

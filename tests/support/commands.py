@@ -10,6 +10,8 @@ import orjson
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.samples import Sample
 
+from bridge.audit.folder import FOLDER, read_folder_id
+from bridge.audit.marks import NAME, SHARED_MEMORY
 from bridge.devstack.service import environment
 from tests.support.callbacks import APP_ID, TOKEN, PostedCallback
 from tests.support.http import HttpReply, request
@@ -84,7 +86,7 @@ class IngressProcess(Command):
         self.port = free_port()
         admin_port = free_port()
         self.topics = topics
-        self.journal_dir = folder / "journal"
+        self.journal_dir = Path(settings.get("BRIDGE_JOURNAL_DIR", folder / "journal"))
         env = {
             "BRIDGE_APPS": orjson.dumps({APP_ID: [TOKEN]}).decode(),
             "BRIDGE_HOST": "127.0.0.1",
@@ -98,6 +100,12 @@ class IngressProcess(Command):
             "BRIDGE_REPLY_DEADLINE_MS": PATIENT_MS,
         }
         super().__init__("bridge", "serve", log=folder / "bridge.log", env={**env, **settings}, admin_port=admin_port)
+
+    def close(self) -> None:
+        """Leave nothing behind: neither processes nor the memory of those that were killed."""
+        super().close()
+        for path in marks_of(self.journal_dir):
+            path.unlink(missing_ok=True)
 
     @property
     def server_pid(self) -> int:
@@ -131,6 +139,12 @@ class IngressProcess(Command):
     def post_raw(self, query: str, body: bytes, *, timeout: float = 30) -> HttpReply:
         """Post exactly these bytes under exactly this query (with its `?`)."""
         return request("POST", self.url + query, body, timeout=timeout)
+
+
+def marks_of(journal_dir: Path) -> list[Path]:
+    """Memory in which processes of a folder mark what they acknowledge, and which outlives them."""
+    folder_id = read_folder_id(journal_dir / FOLDER)
+    return sorted(SHARED_MEMORY.glob(f"{NAME}-{folder_id}-*")) if folder_id else []
 
 
 class WorkerProcess(Command):

@@ -144,9 +144,9 @@ class Stage:
             return False
 
     def holds_removed_journals(self) -> bool:
-        """Whether a process has journals open that are not in their folder any more."""
+        """Whether a process has journals, or its ledger, open that are not in their folder any more."""
         return any(
-            target.startswith(f"{self.journal_dir}/") and target.endswith(".journal (deleted)")
+            target.startswith(f"{self.journal_dir}/") and target.endswith((".journal (deleted)", ".ledger (deleted)"))
             for pid in self.processes
             for target in _open_files(pid)
         )

@@ -1,0 +1,73 @@
+"""Marks in memory that nobody will ever read are removed, and no others."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from bridge.audit import marks
+from bridge.audit.folder import FOLDER
+from bridge.audit.marks import LifeMarks
+from bridge.audit.strays import remove_strays
+from bridge.journal.numbering import LEAST_RING
+from common.audit.header import Life
+from tests.audit.claims import begin, killed, take
+
+
+@pytest.fixture
+def memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    folder = tmp_path / "memory"
+    folder.mkdir()
+    monkeypatch.setattr("bridge.audit.ledger.SHARED_MEMORY", folder)
+    return folder
+
+
+def test_of_a_killed_process_whose_folder_is_gone_they_are_removed(memory: Path, tmp_path: Path) -> None:
+    for _ in range(3):
+        killed(lambda: take(begin(tmp_path / "journal"), 5))
+        shutil.rmtree(tmp_path / "journal")
+    assert len(list(memory.iterdir())) == 3
+    assert remove_strays(memory) == 3
+    assert not list(memory.iterdir())
+
+
+def test_so_are_those_of_a_ledger_that_is_another_by_now(memory: Path, tmp_path: Path) -> None:
+    killed(lambda: take(begin(tmp_path / "journal"), 5))
+    (ledger,) = (tmp_path / "journal" / FOLDER).glob("*.ledger")
+    ledger.rename(tmp_path / "kept")  # So that its inode is not given again.
+    ledger.write_bytes(b"")
+    assert remove_strays(memory) == 1
+
+
+def test_those_that_a_successor_will_read_stay(memory: Path, tmp_path: Path) -> None:
+    killed(lambda: take(begin(tmp_path / "journal"), 5, 1))
+    assert remove_strays(memory) == 0
+    (end,) = begin(tmp_path / "journal").ends.values()
+    assert end.topics["im.events"].is_exact
+
+
+def test_those_of_a_process_that_lives_stay_though_its_folder_is_gone(memory: Path, tmp_path: Path) -> None:
+    claimed = begin(tmp_path / "journal")
+    shutil.rmtree(tmp_path / "journal")
+    assert remove_strays(memory) == 0
+    assert claimed.marks.path is not None
+    assert claimed.marks.path.exists()
+
+
+def test_those_of_a_process_that_sees_other_files_stay(memory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A container has other files under the same paths, and may share the memory."""
+    with monkeypatch.context() as elsewhere:
+        elsewhere.setattr(marks, "mounts", lambda: "mnt:[1]")
+        LifeMarks.create(memory / "im-bridge-f-a-1", Life("a", 1), ["im.events"], LEAST_RING, Path("/nowhere/a.ledger"))
+    assert remove_strays(memory) == 0
+
+
+@pytest.mark.parametrize("content", [b"", b"{}", b"\0" * 9000], ids=["empty", "JSON", "zeros"])
+def test_what_is_none_of_ours_stays(memory: Path, content: bytes) -> None:
+    (memory / "im-bridge-f-a-1").write_bytes(content)
+    (memory / "other").write_bytes(content)
+    (memory / "im-bridge-a-link").symlink_to(memory / "other")
+    assert remove_strays(memory) == 0
+    assert len(list(memory.iterdir())) == 3
