@@ -127,7 +127,10 @@ def _ingress() -> Schema:
 def _worker() -> Schema:
     return _closed(
         enabled=BOOLEAN,
-        worker={"type": "string", "description": "badges, reconcile, forward, audit, or package.module:Class."},
+        worker={
+            "type": "string",
+            "description": "badges, reconcile, forward, audit, backfill, or package.module:Class.",
+        },
         image=_image(),
         replicas=_integer(0),
         **_component(ConsumersSettings),
@@ -143,6 +146,8 @@ def _worker() -> Schema:
             triggers=OBJECTS,
         ),
         strategy=OBJECT,
+        publish={"type": "boolean", "description": "Of backfill alone: whether it publishes what is missing."},
+        archive=_closed(size=QUANTITY, existingClaim=STRING),
     )
 
 

@@ -78,6 +78,36 @@ def test_a_worker_has_its_own_kafka_where_one_is_given_and_settings_by_its_name(
 
 
 @pytest.mark.parametrize("name", MATRIX)
+def test_what_the_ingress_marks_outlives_its_container_but_not_its_pod(name: str) -> None:
+    ingress = one(render(name), "StatefulSet")
+    volumes = {one["name"]: one for one in ingress["spec"]["template"]["spec"]["volumes"]}
+    assert volumes["marks"]["emptyDir"]["medium"] == "Memory"
+    assert {"name": "marks", "mountPath": "/dev/shm"} in container(ingress)["volumeMounts"]
+
+
+def test_the_audit_and_the_backfill_are_started_as_what_they_are() -> None:
+    documents = render("everything")
+    audit = one(documents, "Deployment", "im-im-bridge-audit")
+    assert container(audit)["args"] == ["consumers", "run", "audit"]
+    backfill = one(documents, "Deployment", "im-im-bridge-backfill")
+    assert container(backfill)["args"] == ["consumers", "backfill", "--watch", "--publish"]
+    assert backfill["spec"]["replicas"] == 1
+    assert backfill["spec"]["strategy"] == {"type": "Recreate"}, "two would publish the same twice"
+    folder = environment_of(backfill)["CONSUMERS_ARCHIVE_DIR"]
+    assert {"name": "archive", "mountPath": folder} in container(backfill)["volumeMounts"]
+    (volume,) = [one for one in backfill["spec"]["template"]["spec"]["volumes"] if one["name"] == "archive"]
+    assert volume["emptyDir"] == {"sizeLimit": "20Gi"}
+
+
+def test_the_backfill_only_compares_unless_told_and_keeps_its_place_in_a_claim() -> None:
+    backfill = {"enabled": True, "existingSecret": "a", "archive": {"existingClaim": "archive"}}
+    found = one(render("smallest", values={"workers": {"backfill": backfill}}), "Deployment", "im-im-bridge-backfill")
+    assert container(found)["args"] == ["consumers", "backfill", "--watch"]
+    (volume,) = [one for one in found["spec"]["template"]["spec"]["volumes"] if one["name"] == "archive"]
+    assert volume["persistentVolumeClaim"] == {"claimName": "archive"}
+
+
+@pytest.mark.parametrize("name", MATRIX)
 def test_every_file_that_a_setting_names_is_mounted(name: str) -> None:
     for document in render(name):
         if document["kind"] not in {"StatefulSet", "Deployment", "Job"}:

@@ -86,6 +86,18 @@ BAD: dict[str, tuple[dict[str, Any], list[str]]] = {
         {"workers": {"badges": {"settings": {"CONSUMERS_REDIS_URL": None}}}},
         ["workers.badges", "CONSUMERS_REDIS_URL"],
     ),
+    "the audit scaled by a lag that it has not": (
+        {"workers": {"audit": {"enabled": True, "autoscaling": {"enabled": True}}}},
+        ["workers.audit.autoscaling.enabled", "replicas"],
+    ),
+    "two that backfill": (
+        {"workers": {"backfill": {"enabled": True, "existingSecret": "a", "replicas": 2}}},
+        ["workers.backfill.replicas", "must be 1"],
+    ),
+    "backfill without the keys of an app": (
+        {"workers": {"backfill": {"enabled": True, "secretSettings": {"CONSUMERS_IM_APPS": None}}}},
+        ["workers.backfill", "CONSUMERS_IM_APPS"],
+    ),
     "forward without a handler": (
         {"workers": {"forward": {"enabled": True}}},
         ["workers.forward", "CONSUMERS_FORWARD_URL"],

@@ -59,6 +59,8 @@ takes what is false, 0 or empty for absent.
 {{- if eq .component "ingress" -}}
 {{- $_ := set $settings "BRIDGE_PORT" 8080 -}}
 {{- $_ := set $settings "BRIDGE_JOURNAL_DIR" "/var/lib/bridge" -}}
+{{- else if eq (.worker | default "") "backfill" -}}
+{{- $_ := set $settings "CONSUMERS_ARCHIVE_DIR" "/var/lib/archive" -}}
 {{- end -}}
 {{- $_ := set $settings (print $prefix "KAFKA_BOOTSTRAP_SERVERS") $kafka.bootstrapServers -}}
 {{- $_ := set $settings (print $prefix "KAFKA_SECURITY_PROTOCOL") $kafka.securityProtocol -}}
