@@ -51,12 +51,14 @@ class Message(msgspec.Struct, frozen=True, gc=False):
 
 
 class OutgoingRecord(msgspec.Struct, frozen=True, gc=False):
-    """A record to write. Its partition is that of its key."""
+    """A record to write."""
 
     key: bytes
     value: bytes | None
     """None: a tombstone, which removes the key from a compacted topic."""
     headers: Sequence[tuple[str, bytes]] = ()
+    partition: int | None = None
+    """None: that of its key."""
 
     @property
     def size(self) -> int:

@@ -6,13 +6,20 @@ Unix milliseconds of the process's clock, for people to read: nothing is conclud
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 
 from common.audit.header import Life
 
-Ranges = list[tuple[int, int]]
+MAX_NUMBER = 10**18 - 1
+"""What has room in the header, 18 digits."""
+MAX_TIME_MS = 253_402_300_799_999
+"""The end of the year 9999, beyond which no time can be told."""
+
+Number = Annotated[int, msgspec.Meta(ge=0, le=MAX_NUMBER)]
+TimeMs = Annotated[int, msgspec.Meta(ge=0, le=MAX_TIME_MS)]
+Ranges = list[tuple[Number, Number]]
 """Numbers, as ascending ranges that do not touch; both ends belong to a range."""
 SetAside = dict[str, dict[str, Ranges]]
 """Name of a life → topic → numbers."""
@@ -21,11 +28,11 @@ SetAside = dict[str, dict[str, Ranges]]
 class TopicStatement(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     """What a process says of its records of one topic."""
 
-    given: int
+    given: Number
     """The last number that it gave. A record under a higher one may be on the topic already: it was taken since."""
-    confirmed_through: int = 0
+    confirmed_through: Number = 0
     """Kafka has confirmed all numbers up to this one, but for those that were set aside or are `never_durable`."""
-    durable_through: int = 0
+    durable_through: Number = 0
     """All numbers up to this one became durable, by Kafka or the disk, but for those that were set aside or are
     `never_durable`."""
     never_durable: Ranges = []
@@ -39,8 +46,8 @@ class TopicStatement(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=Tr
 class Previous(msgspec.Struct, frozen=True, kw_only=True):
     """The life before, which this one follows."""
 
-    epoch: int
-    given: dict[str, int]
+    epoch: Number
+    given: dict[str, Number]
     """Topic → the last number of it that was given in that life."""
 
 
@@ -48,16 +55,16 @@ class Statement(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     """What a process says of itself and of what it holds."""
 
     process: str
-    epoch: int
+    epoch: Number
     folder: str
     """Id of the folder of its journals: what a process leaves there, any other of the same folder takes over."""
     host: str
-    pid: int
+    pid: Number
     version: str
-    started_ms: int
-    time_ms: int
+    started_ms: TimeMs
+    time_ms: TimeMs
     """When this was true."""
-    interval_s: float
+    interval_s: Annotated[float, msgspec.Meta(gt=0, le=86_400)]
     """How often it makes a statement."""
     topics: dict[str, TopicStatement]
     """Each topic that it writes numbered records to, also those of which it took none."""
@@ -66,10 +73,10 @@ class Statement(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     found it dead says so."""
     previous: Previous | None = None
     """None where it is the first under its id."""
-    looks: int = 0
+    looks: Number = 0
     """How often it has looked through the folder and found no journal without an owner but those that it took over. The
     first time is at its start."""
-    taken_over: int = 0
+    taken_over: Number = 0
     """How many records of other lives, from journals that it took over, wait for Kafka."""
     set_aside: SetAside = {}
     """Records that Kafka refuses for good, of whatever life, which it has put where operators find them: they do not

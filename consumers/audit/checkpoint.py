@@ -19,6 +19,9 @@ FORGET_KEYS = b"forget:"
 MAX_CHECKPOINT_BYTES = 900_000
 """Below what a topic takes where nobody says otherwise, 1 MiB."""
 
+MAX_UNPACKED_BYTES = 64 * 1024 * 1024
+"""A ledger of ten thousand lives has a tenth of it; whoever may write to the topic could have one that has a GiB."""
+
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(AuditLedger)
 
@@ -57,7 +60,11 @@ def decode_ledger(value: bytes) -> AuditLedger:
         UnknownFormatError: it is none that this version reads.
     """
     try:
-        ledger = _decoder.decode(zlib.decompress(value))
+        unpacking = zlib.decompressobj()
+        unpacked = unpacking.decompress(value, MAX_UNPACKED_BYTES)
+        if not unpacking.eof:
+            raise UnknownFormatError("it is cut, or larger than a ledger can be")
+        ledger = _decoder.decode(unpacked)
     except (zlib.error, msgspec.DecodeError) as error:
         raise UnknownFormatError(str(error)) from error
     if ledger.format != FORMAT:

@@ -98,7 +98,10 @@ def _is_about_to_state(life: AuditedLife, now_ms: int) -> bool:
     """Whether it has taken records lately and is not known otherwise: nobody can say what else it holds."""
     since_ms = now_ms - UNKNOWN_FOR_MS
     is_unknown = life.latest is None and not life.is_forgotten
-    return is_unknown and any(one.seen.last_ms[-1] > since_ms for one in life.streams.values() if len(one.seen))
+    # A time that is far ahead is of no clock, and whoever made it up must not hold up all others for so long.
+    until_ms = now_ms + UNKNOWN_FOR_MS
+    times_ms = [one.seen.last_ms[-1] for one in life.streams.values() if len(one.seen)]
+    return is_unknown and any(since_ms < time_ms <= until_ms for time_ms in times_ms)
 
 
 def _is_settled(lives: list[AuditedLife], unclean_end: int) -> bool:
@@ -110,7 +113,7 @@ def _is_settled(lives: list[AuditedLife], unclean_end: int) -> bool:
         if life.due is None:
             return False
         statement = life.due.statement
-        has_looked = life.looks_before is not None and statement.looks >= life.looks_before + LOOKS_SINCE_END
+        has_looked = statement.looks >= life.looks_before + LOOKS_SINCE_END
         is_witness = life.due.offset > unclean_end and has_looked and not statement.taken_over
         if not is_witness and not statement.ended:
             return False

@@ -84,7 +84,7 @@ class Leadership(ConsumerRebalanceListener):  # type: ignore[misc]
     async def on_partitions_assigned(self, assigned: set[TopicPartition]) -> None:
         """Called by the consumer when it has got them."""
         await self._end()
-        is_active = bool(assigned)
+        is_active = any(one.partition == 0 for one in assigned)  # Of more only the first is read.
         if is_active:
             log.info("keeping the ledger", extra=fields("audit_active"))
             self._task = asyncio.create_task(self._work())

@@ -96,22 +96,19 @@ class AuditLedger(msgspec.Struct, kw_only=True):
         """
         offset, statement = stated.offset, stated.statement
         life = self.life(statement.life)
-        is_new = life.latest is None
+        before = life.latest
         forgotten = self.forgotten.get(statement.process)
         if forgotten is not None and offset > forgotten.offset and not statement.ended:
             del self.forgotten[statement.process]
         life.hear(stated, heard_ms)
-        if is_new:
+        if before is None:
             # Where the topic was compacted it may have looked long before the last unclean end, and not since.
             life.looks_before = 0 if self.has_caught_up else statement.looks
-        elif life.looks_before is None:
+        elif before.offset <= self.unclean_ends.get(statement.folder, -1):
             life.looks_before = statement.looks
         self._set_aside(statement)
         if is_unclean(statement):
             self.unclean_ends[statement.folder] = offset
-            for other in self.lives.values():
-                if other.latest is not None and other.latest.statement.folder == statement.folder:
-                    other.looks_before = None
 
     def make_due(self, statements: Iterable[Stated]) -> None:
         """Note that all records were read that were on the topics when these statements had been read."""
@@ -128,7 +125,6 @@ class AuditLedger(msgspec.Struct, kw_only=True):
         for life in self.lives.values():
             if life.latest is not None:
                 life.latest = Stated(-1, life.latest.statement)
-                life.looks_before = None
             if life.due is not None:
                 life.due = Stated(-1, life.due.statement)
 
@@ -180,8 +176,13 @@ class AuditLedger(msgspec.Struct, kw_only=True):
         settled = [one for one in self.lives.values() if one.is_settled and one.latest is not None]
         unstated = [one for one in self.lives.values() if one.latest is None]
         surplus = sorted(settled, key=lambda one: one.latest.offset if one.latest else 0)[: -MAX_LIVES or None]
-        for life in [*surplus, *unstated[:-MAX_UNSTATED_LIVES]]:
+        scattered = [one for one in unstated[-MAX_UNSTATED_LIVES:] if _intervals(one) > MAX_INTERVALS]
+        for life in [*surplus, *unstated[:-MAX_UNSTATED_LIVES], *scattered]:
             self.retired.lives += 1
             for topic, stream in life.streams.items():
                 self.retired.counts.add(stream.count(life.given.get(topic, 0)))
             del self.lives[life.life.name]
+
+
+def _intervals(life: AuditedLife) -> int:
+    return sum(len(stream.seen) for stream in life.streams.values())

@@ -37,9 +37,10 @@ class AuditedLife(msgspec.Struct, kw_only=True):
     durable: dict[str, int] = {}
     heard_ms: int = 0
     """When the last one was read, by the auditor's clock; of an older one when it was made."""
-    looks_before: int | None = 0
+    looks_before: int = 0
     """How often it had looked for journals in its first statement behind that of the last unclean end of its folder; of
-    a life that began behind it 0, for it looks first when it begins. None: there is no such statement yet."""
+    a life that began behind it 0, for it looks first when it begins. Without meaning while there is no such
+    statement."""
     given_at: list[tuple[int, dict[str, int]]] = []
     """Time of former statements, and what had been given then by topic: those of which not all is confirmed."""
     proven_ms: int = 0

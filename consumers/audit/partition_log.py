@@ -139,7 +139,11 @@ class PartitionLog(msgspec.Struct):
         )
         del self.samples[at:]
         self.position = end
-        self.last_offset, self.last_ms = self.samples[-1] if self.samples else (-1, 0)
+        self.last_offset, self.last_ms = -1, 0
+        if self.samples:
+            self.last_offset, self.last_ms = self.samples[-1]
+        else:  # All that was read is gone, so nothing of what is there now was read: the topic was made anew.
+            self.begin = self.position = 0
         return lost
 
     def begin_anew(self) -> None:

@@ -17,6 +17,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError, OffsetOutOfRangeError
 
 from common.audit.header import HEADER, parse_number
+from common.audit.statement import MAX_TIME_MS
 from common.kafka.clients import MakeClientArguments
 from common.kafka.consumer import partitions_by_topic, stop_consumer
 from common.kafka.light_records import LightRecord, RecordStamp, make_light
@@ -34,6 +35,8 @@ ORIGINAL = "original-topic"
 """A header of the copies that workers write of records that they give up: their numbers are those of the originals."""
 LOOK_S = 2.0
 JUDGE_S = 5.0
+REST_PER_JUDGING = 9
+"""So many times as long as the last judging took is read before the next: with ten thousand lives one takes seconds."""
 WINDOW_MARGIN_MS = 60_000
 MAX_SKEW_MS = 5000
 """So far one partition may be read ahead of another, by the time of the records."""
@@ -112,21 +115,29 @@ class TopicReading:
                 await self._look(consumer)
             self._audit_end = self._ends.get(self._audit, 0)
             self._ledger.listening_ms = now_ms()
-            look_at = judge_at = time.monotonic()
+            look_at = judge_at = rested_at = time.monotonic()
+            is_due = False
             while not (until_due and self._statements.due_batches):
                 if time.monotonic() >= look_at:
                     async with asyncio.timeout(_ANSWER_S):
                         await self._look(consumer)
                     look_at = time.monotonic() + LOOK_S
                 await self._fetch(consumer)
-                if await self._make_due(consumer, may_be_none=until_due) or time.monotonic() >= judge_at:
-                    if self._window is not None:
-                        self._ledger.begin_at(self._window.begin_ms)
-                    judge(self._ledger, now_ms())
-                    await self._after_judging()
+                is_due |= await self._make_due(consumer, may_be_none=until_due)
+                began = time.monotonic()
+                if (is_due and (until_due or began >= rested_at)) or began >= max(judge_at, rested_at):
+                    await self._judge()
+                    is_due = False
                     judge_at = time.monotonic() + JUDGE_S
+                    rested_at = time.monotonic() + REST_PER_JUDGING * (time.monotonic() - began)
         finally:
             await stop_consumer(consumer)
+
+    async def _judge(self) -> None:
+        if self._window is not None:
+            self._ledger.begin_at(self._window.begin_ms)
+        judge(self._ledger, now_ms())
+        await self._after_judging()
 
     @property
     def is_at_tail(self) -> bool:
@@ -186,13 +197,13 @@ class TopicReading:
         if is_initial and self._window is not None:
             at = (await consumer.offsets_for_times({one: self._window.begin_ms})).get(one)
             log_of_partition.position = self._ends[one] if at is None else max(log_of_partition.position, at.offset)
-        self._check_end(one, log_of_partition)
+        self._check_end(one, log_of_partition, begin)
         if is_new and log_of_partition.begin <= log_of_partition.last_offset < self._ends[one]:
             self._unverified.add(one)
         if log_of_partition.position != position:
             self._seek(consumer, one)
 
-    def _check_end(self, one: TopicPartition, found: PartitionLog) -> None:
+    def _check_end(self, one: TopicPartition, found: PartitionLog, begin: int) -> None:
         if self._ends[one] >= found.position:
             self._short.pop(one, None)
             return
@@ -200,6 +211,8 @@ class TopicReading:
         if self._short[one] < SHORT_LOOKS:
             return
         lost = found.ends_at(self._ends[one], now_ms())
+        if 0 <= begin <= found.last_offset:
+            self._unverified.add(one)  # It may be another topic of that name, of which nothing was read yet.
         if lost is not None:
             self._ledger.note_lost(lost)
             log.error(
@@ -269,7 +282,7 @@ class TopicReading:
 
     def _read_records(self, consumer: AIOKafkaConsumer, one: TopicPartition, records: Sequence[LightRecord]) -> None:
         found = self._log(one)
-        stamps = [record.stamp() for record in records]
+        stamps = [_tellable(record.stamp()) for record in records]
         if one in self._unverified:
             self._unverified.discard(one)
             first = stamps[0]
@@ -329,6 +342,13 @@ class TopicReading:
 
     def _log(self, one: TopicPartition) -> PartitionLog:
         return self._ledger.logs[f"{one.topic}/{one.partition}"]
+
+
+def _tellable(stamp: RecordStamp) -> RecordStamp:
+    """A stamp, its time within those that can be told: whoever writes a record chooses it."""
+    if 0 <= stamp.timestamp_ms <= MAX_TIME_MS:
+        return stamp
+    return stamp._replace(timestamp_ms=min(max(0, stamp.timestamp_ms), MAX_TIME_MS))
 
 
 def now_ms() -> int:

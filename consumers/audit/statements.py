@@ -60,7 +60,7 @@ class PendingStatements:
                 else:
                     ledger.forget(process, offset, record.timestamp)
             elif record.value is not None and parse_life(key.decode(errors="replace")) is not None:
-                self._read_statement(offset, record.value, now_ms)
+                self._read_statement(offset, key, record.value, now_ms)
 
     def want_ends(self, *, may_be_none: bool) -> bool:
         """Whether `note_ends` is due.
@@ -83,7 +83,7 @@ class PendingStatements:
         self._pending, self.ends = [], None
         self.due_batches += 1
 
-    def _read_statement(self, offset: int, value: bytes, now_ms: int | None) -> None:
+    def _read_statement(self, offset: int, key: bytes, value: bytes, now_ms: int | None) -> None:
         try:
             statement = decode_statement(value)
         except msgspec.DecodeError as error:
@@ -91,6 +91,13 @@ class PendingStatements:
                 "a record of the topic for the audit is no statement, offset %d: %s",
                 *(offset, error),
                 extra=fields("statement_unreadable", offset=offset, reason=str(error)),
+            )
+            return
+        if statement.key != key:
+            log.warning(
+                "a statement on the topic for the audit lies under another key than its own, offset %d: %r",
+                *(offset, key),
+                extra=fields("statement_unreadable", offset=offset, reason="another key"),
             )
             return
         stated = Stated(offset, statement)

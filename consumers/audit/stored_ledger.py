@@ -10,7 +10,14 @@ from typing import NamedTuple
 from common.kafka.clients import ClientArguments
 from common.kafka.reader import TopicReader
 from common.logs import fields
-from consumers.audit.checkpoint import LEDGER_KEYS, UnknownFormatError, decode_ledger, encode_ledger, ledger_key
+from consumers.audit.checkpoint import (
+    LEDGER_KEYS,
+    MAX_CHECKPOINT_BYTES,
+    UnknownFormatError,
+    decode_ledger,
+    encode_ledger,
+    ledger_key,
+)
 from consumers.audit.ledger import AuditLedger
 from consumers.worker import OutgoingRecord, RecordProducer
 
@@ -81,15 +88,32 @@ class StoredLedger:
         self.ledger = found.latest or AuditLedger(begun_ms=now_ms)
         self.ledger.term += 1
         self.ledger.sequence = 0
+        self._is_too_large = False
 
     async def save(self) -> None:
         """Write it as it is, and wait until that is confirmed. What former auditors wrote is emptied then.
+
+        One that is too large for a record is not written: a restart goes on from the one before, which says how far
+        was read then.
 
         Raises:
             RetryLater: Kafka is away.
         """
         self.ledger.sequence += 1
-        await self._producer.publish(self._topic, [OutgoingRecord(self._key, encode_ledger(self.ledger))])
+        value = encode_ledger(self.ledger)
+        was_too_large, self._is_too_large = self._is_too_large, len(value) > MAX_CHECKPOINT_BYTES
+        if self._is_too_large:
+            if not was_too_large:
+                log.warning(
+                    "the ledger is too large to be written, %d bytes: very many records wait between others that are"
+                    " there. It is kept in memory until they have come; see the ingress for what keeps them",
+                    len(value),
+                    extra=fields("ledger_too_large", bytes=len(value)),
+                )
+            return
+        await self._producer.publish(self._topic, [OutgoingRecord(self._key, value, partition=0)])
         if self._former:
-            await self._producer.publish(self._topic, [OutgoingRecord(key, b"") for key in self._former])
+            former = [OutgoingRecord(key, b"") for key in self._former]
+            former += [OutgoingRecord(key, b"", partition=0) for key in self._former]
+            await self._producer.publish(self._topic, former)
             self._former = set()

@@ -47,6 +47,6 @@ async def _write(settings: ConsumersSettings, process: str) -> None:
     producer = Producer(settings.kafka_client)
     value = msgspec.json.encode({"process": process, "time_ms": int(time.time() * 1000)})
     try:
-        await producer.publish(settings.audit_topic, [OutgoingRecord(forget_key(process), value)])
+        await producer.publish(settings.audit_topic, [OutgoingRecord(forget_key(process), value, partition=0)])
     finally:
         await producer.stop()

@@ -104,7 +104,7 @@ async def _send(client: AIOKafkaProducer, topic: str, records: Iterable[Outgoing
     records = list(records)
     by_partition: dict[int, list[OutgoingRecord]] = {}
     for record, at in zip(records, partitions_of([one.key for one in records], len(partitions)), strict=True):
-        by_partition.setdefault(partitions[at], []).append(record)
+        by_partition.setdefault(partitions[at] if record.partition is None else record.partition, []).append(record)
     # All of them end before an error is reported: none may write on while its records are already written again.
     outcomes = await asyncio.gather(
         *(_send_to(client, topic, *entry) for entry in by_partition.items()), return_exceptions=True

@@ -105,7 +105,7 @@ class NumberedIngress:
             taken_over=taken_over,
             set_aside=set_aside or {},
         )
-        self._producer.produce(self._audit_topic, statement.encode(), statement.key)
+        self._producer.produce(self._audit_topic, statement.encode(), statement.key, partition=0)
         assert self._producer.flush(60) == 0
 
 

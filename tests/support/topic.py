@@ -19,7 +19,15 @@ from confluent_kafka import (
     KafkaException,
     TopicPartition,
 )
-from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, NewTopic, ResourceType
+from confluent_kafka.admin import (
+    AdminClient,
+    AlterConfigOpType,
+    ConfigEntry,
+    ConfigResource,
+    NewPartitions,
+    NewTopic,
+    ResourceType,
+)
 
 from tests.support.waiting import PATIENCE, wait_until
 
@@ -126,6 +134,22 @@ def create_topic(
         if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
             raise
     wait_until(lambda: _led(admin, topic), timeout=20, what=f"a leader of each partition of {topic}")
+
+
+def delete_topic(bootstrap: str, topic: str) -> None:
+    """Delete a topic, and return when the broker knows it no more. Raises KafkaException."""
+    admin = _admin(bootstrap)
+    admin.delete_topics([topic])[topic].result(timeout=ANSWERS_WITHIN_S)
+    wait_until(
+        lambda: topic not in admin.list_topics(timeout=ANSWERS_WITHIN_S).topics, timeout=20, what=f"{topic} to be gone"
+    )
+
+
+def add_partitions(bootstrap: str, topic: str, count: int) -> None:
+    """Give a topic more partitions, so that it has so many. Raises KafkaException."""
+    admin = _admin(bootstrap)
+    admin.create_partitions([NewPartitions(topic, count)])[topic].result(timeout=ANSWERS_WITHIN_S)
+    wait_until(lambda: partition_count(bootstrap, topic) == count, timeout=20, what=f"partitions of {topic}")
 
 
 def topic_config(bootstrap: str, topic: str) -> dict[str, str | None]:

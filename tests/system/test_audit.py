@@ -13,7 +13,7 @@ from consumers.audit.summary import AuditReport
 from tests.support.broker import Broker
 from tests.support.commands import Command
 from tests.support.numbered import NumberedIngress, delete_records, missing, run_audit, wait_for_audit
-from tests.support.topic import Topics, configure, create_topic
+from tests.support.topic import Topics, add_partitions, configure, create_topic, delete_topic
 from tests.support.workers import StartWorker
 
 StartAudit = Callable[..., Command]
@@ -129,6 +129,42 @@ def test_records_that_are_deleted_before_they_are_read_are_missing(stage: AuditS
     assert told.counts.expired == 0
     gone = [(one.partition, one.first_offset, one.last_offset, one.was_read) for one in told.gone]
     assert gone == [(1, 0, 99, True), (1, 100, 149, False)]
+
+
+@pytest.mark.slow
+def test_of_a_topic_that_is_made_anew_while_it_is_read_all_is_read_and_nothing_false_is_told(
+    stage: AuditStage,
+) -> None:
+    stage.start()
+    ingress = stage.ingress()
+    ingress.take(400)
+    ingress.state()
+    stage.wait(lambda told: told.counts.arrived == 400)
+    delete_topic(stage.bootstrap, stage.topics.events)
+    create_topic(stage.bootstrap, stage.topics.events)
+    ingress.take(100, without=[450])
+    ingress.state()
+    told = wait_for_audit(stage.bootstrap, stage.audit_topic, lambda told: told.counts.missing, timeout=60)
+    told = wait_for_audit(stage.bootstrap, stage.audit_topic, lambda told: told.counts.arrived == 499, timeout=60)
+    assert missing(told) == [("a", 1, 450, 450)]
+    assert sum(one.count for one in told.gone) >= 300, "what had been read is gone"
+
+
+@pytest.mark.slow
+def test_whoever_may_write_can_not_end_the_audit_nor_split_it(stage: AuditStage) -> None:
+    add_partitions(stage.bootstrap, stage.audit_topic, 3)
+    processes = [stage.start(), stage.start()]
+    ingress = stage.ingress()
+    ingress.take(100)
+    ingress.state(given=2**62)
+    ingress.state(interval_s=1e300)
+    ingress.state()
+    told = stage.wait(lambda told: told.counts.arrived == 100 and told.complete_until)
+    assert told.counts.acknowledged == 100
+    states = sorted(process.metric("consumers_audit_active") for process in processes)
+    assert states == [0, 1]
+    for process in processes:
+        assert process.terminate() == 0
 
 
 def test_records_that_are_deleted_before_the_audit_began_are_missing_where_retention_cannot_have_taken_them(

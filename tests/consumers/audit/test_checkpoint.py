@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
+import zlib
+from collections.abc import Iterable
+from random import Random
+
 import msgspec
 import pytest
 
 from common.audit.header import Life, RecordNumber
 from common.audit.statement import Statement, TopicStatement
-from consumers.audit.checkpoint import MAX_CHECKPOINT_BYTES, UnknownFormatError, decode_ledger, encode_ledger
+from consumers.audit.checkpoint import (
+    MAX_CHECKPOINT_BYTES,
+    MAX_UNPACKED_BYTES,
+    UnknownFormatError,
+    decode_ledger,
+    encode_ledger,
+)
 from consumers.audit.judging import judge
 from consumers.audit.ledger import FORMAT, MAX_INTERVALS, AuditLedger
 from consumers.audit.life import Stated
 from consumers.audit.partition_log import PartitionLog, Retention
+from consumers.audit.stored_ledger import FoundLedgers, StoredLedger
 from consumers.audit.summary import summarize
+from consumers.worker import OutgoingRecord
 
 NOW_MS = 1_800_000_000_000
 
@@ -69,3 +81,42 @@ def test_a_ledger_of_another_version_is_refused() -> None:
     other = msgspec.structs.replace(ledger_with(range(1, 3), 2), format=FORMAT + 1)
     with pytest.raises(UnknownFormatError, match=f"its format is {FORMAT + 1}"):
         decode_ledger(encode_ledger(other))
+
+
+def test_what_unpacks_to_more_than_a_ledger_can_be_is_refused() -> None:
+    with pytest.raises(UnknownFormatError, match="larger than a ledger can be"):
+        decode_ledger(zlib.compress(bytes(MAX_UNPACKED_BYTES + 1)))
+
+
+class Written:
+    """Stands in for a producer, and keeps what it is given."""
+
+    def __init__(self) -> None:
+        self.sizes: list[int] = []
+
+    async def publish(self, _topic: str, records: Iterable[OutgoingRecord]) -> None:
+        """See `RecordProducer.publish`."""
+        self.sizes += [len(one.value or b"") for one in records]
+
+
+async def test_a_ledger_with_more_holes_that_may_be_filled_than_fit_a_record_is_kept_and_written_when_they_are(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    producer = Written()
+    stored = StoredLedger("im.audit", producer, FoundLedgers(ledger_with(range(1), 0), set(), ""), NOW_MS)
+    await stored.save()
+    random = Random(1)
+    holes = range(3, 400_000, 3)
+    for number in range(1, 400_000):
+        if number % 3:
+            stored.ledger.note_record("im.events", RecordNumber("a", 1, number), NOW_MS + random.randrange(10**9))
+    judge(stored.ledger, NOW_MS)
+    await stored.save()
+    await stored.save()
+    assert len(producer.sizes) == 1, "Kafka does not take it"
+    assert [one.message.split(",")[0] for one in caplog.records] == ["the ledger is too large to be written"]
+    for number in holes:
+        stored.ledger.note_record("im.events", RecordNumber("a", 1, number), NOW_MS)
+    await stored.save()
+    assert len(producer.sizes) == 2
+    assert max(producer.sizes) < MAX_CHECKPOINT_BYTES

@@ -10,7 +10,7 @@ from common.audit.header import RecordNumber
 from common.audit.statement import Statement, TopicStatement
 from consumers.audit.judging import judge
 from consumers.audit.ledger import AuditLedger
-from consumers.audit.life import Stated
+from consumers.audit.life import AuditedLife, Stated
 from consumers.audit.partition_log import PartitionLog, Retention
 from consumers.audit.stream import GapKind
 from consumers.audit.summary import AuditReport, summarize
@@ -225,6 +225,42 @@ def test_a_process_whose_records_are_seen_before_its_statements_may_hold_a_journ
     assert scene.report.counts.missing == 0
     scene.state("new/1", 1, 1, looks=2)
     assert scene.report.counts.missing == 4
+
+
+def test_a_record_of_the_far_future_by_a_process_that_nobody_knows_holds_nothing_up(scene: Scene) -> None:
+    killed_with_a_journal(scene)
+    scene.ledger.note_record(TOPIC, RecordNumber("forged", 1, 1), NOW_MS + 86_400_000)
+    scene.state("b/1", 0, looks=5)
+    scene.state("b/1", 0, looks=7)
+    assert scene.report.counts.missing == 4
+
+
+class Uncounted(dict[str, AuditedLife]):
+    """Lives that must not be gone through one by one."""
+
+    def values(self) -> Any:
+        """What costs more the more lives there are."""
+        raise AssertionError("a statement costs as much as there are lives")
+
+
+def test_a_statement_costs_the_same_however_many_lives_there_are(scene: Scene) -> None:
+    killed_with_a_journal(scene)
+    scene.ledger.lives = Uncounted(scene.ledger.lives)
+    end = Statement(
+        process="c",
+        epoch=1,
+        folder="f",
+        host="host",
+        pid=1,
+        version="1",
+        started_ms=NOW_MS,
+        time_ms=NOW_MS,
+        interval_s=10,
+        topics={TOPIC: TopicStatement(given=5)},
+        ended="killed",
+    )
+    scene.ledger.read_statement(Stated(100, end), NOW_MS)
+    assert scene.ledger.unclean_ends == {"f": 100}
 
 
 def test_a_process_of_another_folder_says_nothing_of_a_journal(scene: Scene) -> None:

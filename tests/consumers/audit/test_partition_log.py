@@ -86,3 +86,12 @@ def test_memory_is_bounded_and_recent_times_are_known_better_than_old_ones() -> 
         log.begins_at(50_000 + begin * 10, DAY, NOW_MS, is_initial=False)
     assert len(log.jumps) <= 8
     assert sum(jump.unexplained for jump in log.jumps) == 990
+
+
+def test_of_a_topic_that_was_made_anew_while_it_was_read_all_is_to_be_read() -> None:
+    log = PartitionLog("im.events", 0)
+    log.begins_at(500, DAY, NOW_MS, is_initial=True)
+    log.read((500, NOW_MS - 1000), (999, NOW_MS))
+    lost = log.ends_at(10, NOW_MS)
+    assert lost is not None
+    assert (log.position, log.last_offset, log.begin) == (0, -1, 0), "none of the ten is one that was read"

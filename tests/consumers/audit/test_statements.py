@@ -1,0 +1,77 @@
+"""Statements that cannot be true cost themselves: whoever may write to the topic does not end the audit with one."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import msgspec
+import pytest
+
+from consumers.audit.checkpoint import decode_ledger, encode_ledger
+from consumers.audit.judging import judge
+from consumers.audit.ledger import AuditLedger
+from consumers.audit.statements import PendingStatements
+from consumers.audit.summary import summarize
+
+NOW_MS = 1_800_000_000_000
+TOPIC = "im.events"
+TRUE = {
+    "process": "a",
+    "epoch": 1,
+    "folder": "f",
+    "host": "h",
+    "pid": 1,
+    "version": "1",
+    "started_ms": NOW_MS - 10_000,
+    "time_ms": NOW_MS,
+    "interval_s": 10.0,
+    "topics": {TOPIC: {"given": 5, "confirmed_through": 3}},
+}
+
+
+def read(*statements: dict[str, Any], key: str = "a/1") -> AuditLedger:
+    """What is known when records with these values were read, judged, told, written and read again."""
+    ledger = AuditLedger(begun_ms=NOW_MS - 100_000, has_caught_up=True)
+    pending = PendingStatements(ledger)
+    records: list[Any] = [
+        SimpleNamespace(key=key.encode(), value=msgspec.json.encode(one), offset=at, timestamp=NOW_MS)
+        for at, one in enumerate(statements)
+    ]
+    pending.read(records, NOW_MS)
+    pending.note_ends({})
+    pending.make_due()
+    judge(ledger, NOW_MS)
+    summarize(ledger, NOW_MS)
+    return decode_ledger(encode_ledger(ledger))
+
+
+@pytest.mark.parametrize(
+    "untrue",
+    [
+        {"topics": {TOPIC: {"given": -1}}},
+        {"topics": {TOPIC: {"given": 2**63}}},
+        {"topics": {TOPIC: {"given": 5, "never_durable": [[-4, 2]]}}},
+        {"set_aside": {"a/1": {TOPIC: [[1, 2**70]]}}},
+        {"time_ms": 2**62},
+        {"time_ms": 253_402_300_800_000},
+        {"started_ms": -(10**15)},
+        {"interval_s": 1e308},
+        {"interval_s": 0},
+        {"epoch": 2},
+        {"process": "x" * 500_000},
+        {"looks": 10**30},
+    ],
+    ids=lambda untrue: next(iter(untrue)),
+)
+def test_a_statement_that_cannot_be_true_is_passed_over(untrue: dict[str, Any]) -> None:
+    ledger = read(TRUE, {**TRUE, **untrue})
+    assert list(ledger.lives) == ["a/1"]
+    latest = ledger.lives["a/1"].latest
+    assert latest is not None
+    assert latest.offset == 0
+    assert summarize(ledger, NOW_MS).counts.missing == 3
+
+
+def test_a_statement_under_the_key_of_another_life_is_passed_over() -> None:
+    assert not read(TRUE, key="b/7").lives
