@@ -33,10 +33,10 @@ class OutageLog:
         now = time.monotonic()
         self._seen_at = None if kafka.state == "confirming" else self._seen_at if self._seen_at is not None else now
         if self._seen_at is not None:
-            self._lasted_s = kafka.since_s
-            if now - self._seen_at >= TOLD_AFTER_S and (
-                self._told_at is None or self._is_draining or now - self._told_at >= TOLD_EVERY_S
-            ):
+            is_worth_telling = now - self._seen_at >= TOLD_AFTER_S
+            if is_worth_telling or self._told_at is None:  # Else a relapse so short is part of the one that was told.
+                self._lasted_s = kafka.since_s
+            if is_worth_telling and (self._told_at is None or self._is_draining or now - self._told_at >= TOLD_EVERY_S):
                 self._told_at, self._is_draining = now, False
                 _tell_outage(kafka, waiting, disk)
         elif self._told_at is not None:

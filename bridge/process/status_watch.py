@@ -62,6 +62,7 @@ class StatusWatch:
         self._confirms = self._has_confirmed = False
         self._mark = OutageMark(journal.folder)
         self._samples: deque[_Sample] = deque(maxlen=SAMPLES)
+        self._taken_over = 0
         self._free_bytes: int | None = None
         self._outage_log = OutageLog()
 
@@ -92,6 +93,10 @@ class StatusWatch:
             self._has_confirmed = True  # Now, or before this.
             self._changed = time.time()
             self._samples.clear()  # What grew until now drains from now on, or the other way.
+        taken_over = self._journal.left_by_others.waiting
+        if taken_over > self._taken_over:
+            self._samples.clear()  # What a dead process left came at once: nothing grows like that.
+        self._taken_over = taken_over
         if not self._samples or now - self._samples[-1].at >= SAMPLE_INTERVAL_S:
             state = self._journal.state
             self._samples.append(_Sample(now, state.waiting_events, state.waiting_bytes))

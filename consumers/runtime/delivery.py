@@ -215,7 +215,11 @@ class Delivery(Generic[M]):
         def report(error: Exception) -> None:
             took_too_long = isinstance(error, TimeoutError) and not str(error) and timeout_s is not None
             place = place_of(error) if timeout_s is not None and not isinstance(error, RetryLater | KafkaError) else ""
-            reason = f"no end within {timeout_s:g} s" if took_too_long else describe(error)
+            reason = (
+                f"the worker was not done within {timeout_s:g} s (CONSUMERS_HANDLE_TIMEOUT_S)"
+                if took_too_long
+                else describe(error)
+            )
             reason += f" (at {place})" if place else ""
             self._waiting.begin(run.partition, reason)
             self._metrics.retried("waiting")

@@ -81,3 +81,24 @@ def test_an_outage_that_began_before_the_process_is_told_when_it_lasts_and_not_w
     clock[0] += 5
     log.tell(kafka(3605), waiting(3), disk())
     assert "Kafka has confirmed nothing for 60 min" in caplog.text
+
+
+def test_a_relapse_of_a_moment_is_part_of_the_outage_that_was_told_and_a_long_one_is_an_outage_of_its_own(
+    clock: list[float], caplog: pytest.LogCaptureFixture
+) -> None:
+    log = OutageLog()
+    with caplog.at_level(logging.INFO):
+        for second in range(7):
+            clock[0] = 1000.0 + second
+            log.tell(kafka(360 + second), waiting(3), disk())
+        log.tell(kafka(0, state="confirming"), waiting(2), disk())
+        log.tell(kafka(0.5), waiting(2), disk())
+        log.tell(kafka(0, state="confirming"), waiting(), disk())
+        assert "after an outage of 6 min" in caplog.messages[-1]
+
+        caplog.clear()
+        for second in range(7):
+            clock[0] = 2000.0 + second
+            log.tell(kafka(second), waiting(3), disk())
+        log.tell(kafka(0, state="confirming"), waiting(), disk())
+        assert "after an outage of 6 s" in caplog.messages[-1]

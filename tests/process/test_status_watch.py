@@ -11,6 +11,7 @@ from typing import Any, cast
 import pytest
 
 from bridge.journal.budget import DiskBudget
+from bridge.journal.files import LeftByOthers
 from bridge.journal.journal import Journal
 from bridge.process.outage_mark import NAME, OutageMark
 from bridge.process.status_watch import StatusWatch
@@ -32,6 +33,7 @@ class WatchedParts:
             file_names=[],
             oldest_ms=None,
             on_disk=self.on_disk,
+            left_by_others=LeftByOthers(looks=0, waiting=0),
         )
         self.publisher: Any = SimpleNamespace(
             topic="im.events",
@@ -112,6 +114,22 @@ def test_of_a_moment_no_growth_is_told_and_of_standing_still_no_end(parts: Watch
     parts.pass_seconds(70)
     waiting = parts.watch.waiting()
     assert (waiting.bytes_per_s, waiting.full_at, waiting.drained_at) == (0.0, None, None)
+
+
+def test_what_a_dead_process_left_is_no_growth(parts: WatchedParts) -> None:
+    parts.lose_kafka()
+    parts.pass_seconds(3, growth=1000)
+    parts.hold(500_000)
+    parts.journal.left_by_others = LeftByOthers(looks=1, waiting=500)
+    parts.pass_seconds(1, growth=1000)
+    assert parts.watch.waiting().full_at is None, "of a moment no growth is told"
+    parts.pass_seconds(10, growth=1000)
+    waiting = parts.watch.waiting()
+    assert (waiting.bytes_per_s, waiting.full_in_s) == (1000.0, 489.0)
+
+    parts.journal.left_by_others = LeftByOthers(looks=1, waiting=400)
+    parts.pass_seconds(1, growth=1000)
+    assert parts.watch.waiting().bytes_per_s == 1000.0, "what Kafka takes of it has no effect"
 
 
 def test_a_process_that_begins_in_an_outage_tells_since_when_that_is(parts: WatchedParts) -> None:
