@@ -26,11 +26,12 @@ REFUSALS = ("reason", "times", "last (UTC)", "reply", "app", "address")
 JOURNALS = ("journal", "owner", "size", "written")
 NOT_LOST = (
     "nothing that was acknowledged is lost. Bring Kafka back: what waits leaves by itself then. A restart loses nothing"
-    " either, and gains nothing. Do not remove the folder, its files or its disk, and do not scale this ingress in"
+    " either, and gains nothing. Do not remove the folder, its files or its disk (of containers: the volume), and do"
+    " not scale this ingress in"
 )
 MORE_TIME = (
     "For more time raise BRIDGE_JOURNAL_MAX_BYTES, as far as the disk has room for it in each process, and run"
-    f" {command_line('bridge')} reload"
+    f" {command_line('bridge')} reload; where it is a variable of the environment, as in containers, start them anew"
 )
 BOTH_AWAY = (
     "callbacks are refused, and the platform does not send them again. Bring Kafka or the disk back, what is faster."
@@ -170,8 +171,12 @@ def _kafka_line(kafka: KafkaStatus) -> str:
 def _waiting_line(found: IngressStatus) -> str:
     total = found.total
     if not total.events:
-        if found.silent or found.left_behind:
-            return "waiting  nothing, of what those processes hold that answer: for the rest see below"
+        if found.left_behind:
+            left = byte_size(sum(one.bytes for one in found.left_behind))
+            journals = plural(len(found.left_behind), "journal")
+            return f"waiting  nothing in the processes that answer; {left} in {journals} besides, see below"
+        if found.silent:
+            return "waiting  nothing in the processes that answer; for the others see below"
         return "waiting  nothing: all that was acknowledged is in Kafka"
     oldest = f", the oldest since {_second(total.oldest)} UTC ({duration(total.oldest_s)})" if total.oldest else ""
     return f"waiting  {plural(total.events, 'event')} ({byte_size(total.bytes)}){oldest}; {_growth(total)}"
@@ -222,8 +227,12 @@ def _show_left_behind(found: IngressStatus, output: Output) -> None:
         if one.problem:
             output.remark(printable(f"{one.name}: {one.problem}"))
     if any(one.owner_pid is None for one in found.left_behind):
-        by_hand = f"start an ingress on this folder, or publish them by hand: {command_line('bridge')} journal drain"
-        adopted = "a process on this folder publishes them within a minute or two" if found.processes else by_hand
+        by_hand = f"start an ingress on this folder, or publish it by hand: {command_line('bridge')} journal drain"
+        adopted = (
+            "a process on this folder takes it over within a minute or two, and publishes it when Kafka confirms"
+            if found.processes
+            else by_hand
+        )
         output.remark(f"what those hold whose owner is gone is not lost: {adopted}")
     output.remark(f"to see what they hold: {command_line('bridge')} journal list {found.folder}", "dim")
 

@@ -48,6 +48,7 @@ def test_all_is_in_kafka_only_where_nobody_left_a_journal(capsys: pytest.Capture
     assert "all that was acknowledged is in Kafka" in shown(capsys, WELL)
     told = shown(capsys, WELL, left=[NOBODYS])
     assert "all that was acknowledged is in Kafka" not in told
+    assert "nothing in the processes that answer; 12.0 KiB in 1 journal besides" in told
     assert "1.journal" in told
 
 
@@ -86,6 +87,15 @@ def test_whoever_has_no_more_time_than_that_is_told_what_then_happens_and_how_to
     assert "full at 2026-01-02 03:04:05 UTC (in 10 min)" in told
     assert "from then on callbacks are refused, and lost" in told
     assert "For more time raise BRIDGE_JOURNAL_MAX_BYTES" in told
+    assert "where it is a variable of the environment, as in containers, start them anew" in told
     told = shown(capsys, AWAY)
     assert "For more time" not in told, "it does not fill up"
     assert "gains nothing. Do not remove the folder" in told
+
+
+def test_what_a_dead_process_left_is_taken_over_at_once_and_published_when_kafka_is_back(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    status_display._show(IngressStatus("/j", TIME, False, Total(), [AWAY], [], [NOBODYS]), Output())
+    told = " ".join(capsys.readouterr().err.split())
+    assert "takes it over within a minute or two, and publishes it when Kafka confirms" in told
