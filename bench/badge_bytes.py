@@ -8,6 +8,7 @@ the growth of `used_memory` for each badge, its key and the server's own table i
 from __future__ import annotations
 
 import argparse
+import base64
 import hashlib
 import struct
 import subprocess
@@ -22,6 +23,7 @@ from bridge.devstack.embedded import redis_binary
 from tests.support.ports import free_port
 
 _CHUNK = 2000
+_KNOWN_FIELD = 56
 _NOON_MS = 1_790_000_000_000
 Row = dict[str, str | bytes | int] | bytes
 
@@ -47,6 +49,12 @@ def _digests(number: int, seen: int) -> bytes:
     return b"".join(hashlib.sha1(_id(number + at).encode()).digest()[:6] for at in range(seen))
 
 
+def _known(number: int, seen: int) -> dict[str, str | bytes | int]:
+    text = base64.b64encode(_digests(number, seen))
+    parts = [text[start : start + _KNOWN_FIELD] for start in range(0, len(text), _KNOWN_FIELD)]
+    return dict(zip("klm", parts, strict=False))
+
+
 def _named(number: int, *, stale: bool, seen: int) -> dict[str, str | bytes | int]:
     row: dict[str, str | bytes | int] = {
         "unread": number % 120,
@@ -56,24 +64,14 @@ def _named(number: int, *, stale: bool, seen: int) -> dict[str, str | bytes | in
     }
     if stale:
         row["S"] = f"{_NOON_MS + number} {_id(number + 1)}"
-    digests = _digests(number, seen)
-    if digests:
-        row["k"] = digests[:60]
-    if digests[60:]:
-        row["l"] = digests[60:]
-    return row
+    return row | _known(number, seen)
 
 
 def _short(number: int, *, stale: bool, seen: int) -> dict[str, str | bytes | int]:
     row: dict[str, str | bytes | int] = {"u": number % 120, "t": _NOON_MS + number, "e": _id(number)}
     if stale:
         row["S"] = f"{_NOON_MS + number} {_id(number + 1)}"
-    digests = _digests(number, seen)
-    if digests:
-        row["k"] = digests[:60]
-    if digests[60:]:
-        row["l"] = digests[60:]
-    return row
+    return row | _known(number, seen)
 
 
 def _packed(number: int, *, stale: bool, seen: int) -> bytes:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from importlib.resources import files
 from typing import Any
 
 import msgspec
@@ -12,6 +11,8 @@ from redis.asyncio import Redis
 
 from bridge.events import parse_event
 from consumers.badges.badge_event import collect, read_badge_event
+from consumers.badges.scripts import badge_script
+from consumers.badges.store import REMEMBERED_IDS, badge_key
 
 TOPIC, BADGES = os.environ["CONSUMERS_TOPIC"], os.environ["CONSUMERS_BADGES_TOPIC"]
 GROUP, BOOTSTRAP = os.environ["CONSUMERS_GROUP"], os.environ["CONSUMERS_KAFKA_BOOTSTRAP_SERVERS"]
@@ -21,8 +22,8 @@ class BadgeWork:
     """Applies single events, by the rule and the script of the worker."""
 
     def __init__(self) -> None:
-        redis = Redis.from_url(os.environ["CONSUMERS_REDIS_URL"])
-        self._update = redis.register_script(files("consumers.badges").joinpath("badges.lua").read_text())
+        self._redis = Redis.from_url(os.environ["CONSUMERS_REDIS_URL"])
+        self._update = badge_script("badges.lua")
 
     async def apply(self, value: bytes) -> tuple[bytes, bytes] | None:
         """Key and value of the badge's record; None for an event that changes none."""
@@ -34,9 +35,9 @@ class BadgeWork:
         if not events:
             return None
         [(owner, of_owner)] = events.items()
-        keys = ["im:badges:apps", "im:badges:state", f"im:badges:stale:{owner.app_id}", f"im:badge:{owner.key}"]
-        packed = msgspec.msgpack.encode(([owner.app_id], [1], [of_owner]))
-        reply = await self._update(keys=keys, args=[16, packed, "look", ""])
-        _, [(unread, time, event_id, stale)] = msgspec.msgpack.decode(reply)
+        keys = [b"im:badges:state", badge_key(owner)]
+        packed = msgspec.msgpack.encode([of_owner])
+        reply = await self._update.run(self._redis, keys, ["hash", REMEMBERED_IDS, packed, "look"])
+        _, [(unread, time, event_id, stale, _)] = msgspec.msgpack.decode(reply)
         badge = {"app_id": owner.app_id, "account": owner.account, "unread": unread, "time": time}
         return owner.key.encode(), orjson.dumps({**badge, "event_id": event_id, "stale": stale})

@@ -7,16 +7,18 @@
 --   unread, time, event_id    newest count, its time in Unix milliseconds, its event; absent while no count is known
 --   stale                     1 if an event newer than that should have had a count and had none, else 0
 --   S                         "time id" of the newest such event, absent while stale is 0
---   k, l                      six bytes of SHA-1 of each of the last ids of events that were ordered by their receipt,
---                             oldest first; in two fields, since Redis keeps short ones far smaller
+--   k, l, m                   six bytes of SHA-1, in Base64, of each of the last ids of events that were ordered by their
+--                             receipt, oldest first; in several fields, since Redis keeps short ones far smaller. All is
+--                             text: most clients decode what they read
 -- `packed`: a string, "b1" and MessagePack of
 --   {unread, time, event_id, stale time, stale id, known ids}; false for what is not there, an id of 32 hexadecimal
---   digits as its 16 bytes
+--   digits as its 16 bytes, known ids as their bytes
 --
 -- In a script a badge is a table of unread, time, id, stale_time, stale_id, seen; `exists`, and `old` where it is stored
 -- in another layout.
 
-local LAYOUT, DIGEST, FIRST_FIELD = ARGV[1], 6, 60
+local LAYOUT, DIGEST, SEEN_FIELDS, SEEN_FIELD = ARGV[1], 8, { 'k', 'l', 'm' }, 56
+local BASE64 = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/'
 local PACKED = 'b1'
 
 local function text(number)
@@ -43,8 +45,31 @@ local function bytes_of(hex)
   return (hex:gsub('%x%x', function(pair) return string.char(tonumber(pair, 16)) end))
 end
 
+local function base64(number)
+  return BASE64:sub(number + 1, number + 1)
+end
+
 local function digest(id)
-  return bytes_of(redis.sha1hex(id):sub(1, 2 * DIGEST))
+  return (redis.sha1hex(id):sub(1, 12):gsub('%x%x%x', function(digits)
+    local number = tonumber(digits, 16)
+    return base64(math.floor(number / 64)) .. base64(number % 64)
+  end))
+end
+
+local function raw_digests(seen)
+  return (seen:gsub('....', function(four)
+    local number = 0
+    for at = 1, 4 do number = number * 64 + BASE64:find(four:sub(at, at), 1, true) - 1 end
+    return string.char(math.floor(number / 65536), math.floor(number / 256) % 256, number % 256)
+  end))
+end
+
+local function digests_of(raw)
+  return (raw:gsub('...', function(three)
+    local a, b, c = three:byte(1, 3)
+    return base64(math.floor(a / 4)) .. base64(a % 4 * 16 + math.floor(b / 16)) ..
+      base64(b % 16 * 4 + math.floor(c / 64)) .. base64(c % 64)
+  end))
 end
 
 local function knows(seen, known)
@@ -79,22 +104,23 @@ local function unpack_badge(raw)
   if not is_read or type(row) ~= 'table' then return nil end
   return {
     unread = row[1] or nil, time = row[2] or nil, id = full_id(row[3]),
-    stale_time = row[4] or nil, stale_id = full_id(row[5]), seen = row[6] or '',
+    stale_time = row[4] or nil, stale_id = full_id(row[5]), seen = digests_of(row[6] or ''),
   }
 end
 
 local function read_hash(key)
-  local row = redis.call('HMGET', key, 'unread', 'time', 'event_id', 'stale', 'S', 'k', 'l', 'stale_time', 'stale_id', 'seen')
+  local row = redis.call('HMGET', key, 'unread', 'time', 'event_id', 'stale', 'S', 'stale_time', 'stale_id', 'seen',
+    unpack(SEEN_FIELDS))
   local badge = {
     unread = tonumber(row[1]), time = tonumber(row[2]), id = row[3] or nil,
-    seen = (row[6] or '') .. (row[7] or ''), exists = row[4] and true or false, old = LAYOUT ~= 'hash',
+    seen = (row[9] or '') .. (row[10] or '') .. (row[11] or ''), exists = row[4] and true or false, old = LAYOUT ~= 'hash',
   }
   if row[5] then
     badge.stale_time, badge.stale_id = tonumber(row[5]:match('^%-?%d+')), row[5]:match('^%-?%d+ (.*)$')
   end
-  if row[8] or row[9] or row[10] then  -- A version before this has written it, and knows nothing of the fields above.
-    badge.stale_time, badge.stale_id, badge.old = tonumber(row[8]), row[9], true
-    for id in (row[10] or ''):gmatch('[^ ]+') do badge.seen = badge.seen .. digest(id) end
+  if row[6] or row[7] or row[8] then  -- A version before this has written it, and knows nothing of the fields above.
+    badge.stale_time, badge.stale_id, badge.old = tonumber(row[6]), row[7], true
+    for id in (row[8] or ''):gmatch('[^ ]+') do badge.seen = badge.seen .. digest(id) end
   end
   return badge
 end
@@ -109,10 +135,18 @@ local function read_badge(key)
   return badge
 end
 
+-- All of a badge, as badges_merge.lua takes it.
+local function pack_badge(badge)
+  return cmsgpack.pack({
+    badge.unread or false, badge.time or false, badge.id or false,
+    badge.stale_time or false, badge.stale_id or false, badge.seen,
+  })
+end
+
 local function write_packed(key, badge)
   redis.call('SET', key, PACKED .. cmsgpack.pack({
     badge.unread or false, badge.time or false, packed_id(badge.id),
-    badge.stale_time or false, packed_id(badge.stale_id), badge.seen,
+    badge.stale_time or false, packed_id(badge.stale_id), raw_digests(badge.seen),
   }))
 end
 
@@ -128,8 +162,10 @@ local function write_hash(key, badge)
     add('event_id', badge.id)
   end
   if badge.stale_time then add('S', text(badge.stale_time) .. ' ' .. badge.stale_id) end
-  if #badge.seen > 0 then add('k', badge.seen:sub(1, FIRST_FIELD)) end
-  if #badge.seen > FIRST_FIELD then add('l', badge.seen:sub(FIRST_FIELD + 1)) end
+  for number, name in ipairs(SEEN_FIELDS) do
+    local part = badge.seen:sub((number - 1) * SEEN_FIELD + 1, number * SEEN_FIELD)
+    if #part > 0 then add(name, part) end
+  end
   if badge.old then
     redis.call('DEL', key)
   elseif badge.exists and not badge.stale_time then

@@ -5,9 +5,6 @@
 local result = {}
 for i, key in ipairs(KEYS) do
   local badge = read_badge(key)
-  result[i] = badge and badge.exists and cmsgpack.pack({
-    badge.unread or false, badge.time or false, badge.id or false,
-    badge.stale_time or false, badge.stale_id or false, badge.seen,
-  }) or ''
+  result[i] = badge and badge.exists and pack_badge(badge) or ''
 end
 return result

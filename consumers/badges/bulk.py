@@ -75,14 +75,14 @@ class BadgeBulk:
         if found:
             yield found
 
-    async def older(self, owners: Sequence[Owner], before_ms: int) -> list[Owner]:
-        """Those whose badges have no event since `before_ms`, Unix ms."""
-        return [owner for owner, is_old in await self._on_badges(self._expire, owners, [before_ms, "look"]) if is_old]
+    async def older(self, owners: Sequence[Owner], before_ms: int) -> dict[Owner, PackedBadge]:
+        """Those whose badges have no event since `before_ms`, Unix ms, and what these badges are."""
+        return {owner: packed for owner, packed in await self._on_badges(self._expire, owners, [before_ms]) if packed}
 
-    async def remove_older(self, owners: Sequence[Owner], before_ms: int) -> list[Owner]:
-        """Remove the badges that have no event since `before_ms`; whose those were."""
-        replies = await self._on_badges(self._expire, owners, [before_ms, "remove"])
-        gone = [owner for owner, is_old in replies if is_old]
+    async def remove_older(self, found: Mapping[Owner, PackedBadge], before_ms: int) -> list[Owner]:
+        """Remove badges that `older` has found and that are still what they were; whose those were."""
+        replies = await self._on_badges(self._expire, list(found), [before_ms], of_each=found)
+        gone = [owner for owner, packed in replies if packed]
         await self._store.stale_sets.note_later([], gone)
         return gone
 
@@ -101,11 +101,23 @@ class BadgeBulk:
         """Badges in the form that `merge` takes; those that are there."""
         return {owner: packed for owner, packed in await self._on_badges(self._export, owners, []) if packed}
 
+    async def forget_former_sets(self) -> None:
+        """Remove the sets of stale badges under the keys that a server of another kind has."""
+        for app in await self._store.apps():
+            await self._store.stale_sets.forget_former(app)
+
     async def _on_badges(
-        self, run: LuaScript, owners: Sequence[Owner], arguments: list[Any]
+        self,
+        run: LuaScript,
+        owners: Sequence[Owner],
+        arguments: list[Any],
+        of_each: Mapping[Owner, Any] | None = None,
     ) -> list[tuple[Owner, Any]]:
         groups = list((await self._store.by_slot(owners)).values())
-        calls: list[ScriptCall] = [(list(map(badge_key, group)), [self._store.layout, *arguments]) for group in groups]
+        calls: list[ScriptCall] = []
+        for group in groups:
+            own = [of_each[owner] for owner in group] if of_each is not None else []
+            calls.append((list(map(badge_key, group)), [self._store.layout, *arguments, *own]))
         if not calls:
             return []
         keys = [badge_key(owner) for owner in owners]

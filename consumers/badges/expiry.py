@@ -1,7 +1,7 @@
 """Lets badges go whose newest event is older than CONSUMERS_BADGE_TTL_DAYS, from Redis and from the topic.
 
 The tombstone on the topic is written first. So a pass that breaks off is made again, and none leaves Redis and stays on
-the topic. A badge that an event changes meanwhile stays, and is written to the topic once more.
+the topic. A badge that an event changes meanwhile, be it an old one, stays, and is written to the topic once more.
 """
 
 from __future__ import annotations
@@ -47,6 +47,7 @@ async def expire_badges(context: Context, store: BadgeStore, *, pause_s: float =
             tombstones = [OutgoingRecord(owner.key.encode(), None) for owner in old]
             await context.producer.publish(context.settings.badges_topic, tombstones)
             removed = set(await bulk.remove_older(old, before_ms))
+            # Of an event that came between, the worker may have written the badge after our tombstone.
             if kept := [owner for owner in old if owner not in removed]:
                 await publish_latest(context, store, await store.update({owner: [] for owner in kept}))
             count += len(removed)

@@ -49,3 +49,5 @@ async def migrate(
             await bulk.merge(rows)
             progress.written += len(rows)
         report(progress)
+    if source is None:
+        await bulk.forget_former_sets()

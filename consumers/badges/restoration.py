@@ -15,6 +15,7 @@ import msgspec
 
 from common.logs import fields
 from common.retry import retry
+from common.timestamps import rfc3339
 from consumers.badges.badge_topic import BadgeSource, PublishedBadge
 from consumers.badges.bulk import BadgeBulk, PackedBadge
 from consumers.badges.store import Badge, BadgeStore, Owner, badge_order
@@ -26,6 +27,8 @@ LOOKED_AT = 100
 """Of the last badges of each partition that a process begins with, and of those that it has written."""
 _WAIT_FOR_OTHERS_S = 1.0
 _DAY_MS = 86_400_000
+_LET_GO_EARLY_MS = 3_600_000
+"""So long before a badge is old enough it may be missing: the clocks of several machines differ."""
 
 _encode = msgspec.msgpack.Encoder().encode
 
@@ -61,7 +64,7 @@ class Restoration:
             return
         published: dict[Owner, Badge] = {}
         async for badges in self._source.read(last=LOOKED_AT):
-            published |= {Owner(one.badge.app_id, one.badge.account): one.badge for one in badges if self._must_be(one)}
+            published |= {Owner(one.badge.app_id, one.badge.account): one.badge for one in badges}
         await self._compare(published)
         self._seen_topic = True
 
@@ -134,17 +137,21 @@ class Restoration:
     async def _merge_all(self) -> int:
         count = 0
         async for badges in self._source.read():
-            rows = {Owner(one.badge.app_id, one.badge.account): _row(one) for one in badges if self._must_be(one)}
+            rows = {Owner(one.badge.app_id, one.badge.account): _row(one) for one in badges if self._may_be(one)}
             await self._bulk.merge(rows)
             await self._bulk.hold_restoration()
             count += len(rows)
         return count
 
-    def _must_be(self, one: PublishedBadge) -> bool:
+    def _may_be(self, one: PublishedBadge) -> bool:
         return not self._ttl_ms or max(one.time_ms or 0, one.written_ms) > time.time() * 1000 - self._ttl_ms
 
     async def _compare(self, published: dict[Owner, Badge]) -> None:
-        """Note a loss where Redis has less than these."""
+        """Note a loss where Redis has less than these, but for those that are so old that they were let go."""
+        if self._ttl_ms:
+            # By the count alone: which event has made a badge stale, and when that was, is not on the topic.
+            oldest = rfc3339(int(time.time() * 1000) - self._ttl_ms + _LET_GO_EARLY_MS)
+            published = {owner: badge for owner, badge in published.items() if (badge.time or "") > oldest}
         if not published:
             return
         stored = await self._store.update({owner: [] for owner in published})

@@ -12,6 +12,7 @@ from collections.abc import Iterable
 import redis.exceptions
 
 from consumers.badges.owner import Owner
+from consumers.badges.redis_clients import RedisClient
 from consumers.badges.redis_connection import RedisConnection, ScriptCall, ServerKind
 from consumers.badges.scripts import script
 
@@ -40,7 +41,7 @@ class StaleSets:
         self._kind = await self._connection.kind()
         if self._kind == "single":
             return [app_id]
-        return [_bucket_name(app_id, number) for number in range(BUCKETS)]
+        return _cluster_buckets(app_id)
 
     async def bucket(self, owner: Owner) -> str:
         """What stands behind the names of the keys that an account is kept under; raises as `buckets` does."""
@@ -76,6 +77,24 @@ class StaleSets:
             keys = self.keys_of([*stale, *fresh])
             raise await self._connection.explained(error, badges=[], others=keys) from error
 
+    async def forget_former(self, app_id: str) -> None:
+        """Remove the keys that an app would have if the server were of another kind: a cluster, or none.
+
+        Raises:
+            RetryLater: Redis cannot do it.
+        """
+
+        async def remove(client: RedisClient) -> None:
+            async with client.pipeline(transaction=False) as pipeline:
+                for key in keys:
+                    pipeline.delete(key)
+                await pipeline.execute()
+
+        kind = await self._connection.run(lambda _: self._connection.kind())
+        former = _cluster_buckets(app_id) if kind == "single" else [app_id]
+        keys = [make(bucket) for bucket in former for make in (stale_key, asking_key, failed_key)]
+        await self._connection.run(remove, others=keys)
+
     def keys_of(self, owners: Iterable[Owner]) -> list[str]:
         """The keys of the sets that these are kept in, as far as it is known where."""
         if self._kind == "single":
@@ -86,6 +105,20 @@ class StaleSets:
 def stale_key(bucket: str) -> str:
     """Key of the sorted set of accounts whose badges are stale."""
     return f"im:badges:stale:{bucket}"
+
+
+def asking_key(bucket: str) -> str:
+    """Key of the sorted set of accounts that somebody asks about."""
+    return f"im:badges:asking:{bucket}"
+
+
+def failed_key(bucket: str) -> str:
+    """Key of the hash of how often asking about an account has failed."""
+    return f"im:badges:failed:{bucket}"
+
+
+def _cluster_buckets(app_id: str) -> list[str]:
+    return [_bucket_name(app_id, number) for number in range(BUCKETS)]
 
 
 def _number(owner: Owner) -> int:

@@ -238,9 +238,14 @@ class BadgeStore:
 
     async def find(self, account: str, app_id: str | None) -> list[Badge]:
         """The badges that an account has in one app, or (None) in all apps."""
-        apps = [app_id] if app_id is not None else await self._apps()
+        apps = [app_id] if app_id is not None else await self.apps()
         badges = await self.update({Owner(app, account): [] for app in apps}) if apps else []
         return [badge for badge in badges if badge.unread is not None or badge.stale]
+
+    async def apps(self) -> list[str]:
+        """The apps that have badges."""
+        apps = await self.connection.run(lambda client: client.smembers(APPS_KEY), others=[APPS_KEY])
+        return sorted(app.decode() if isinstance(app, bytes) else app for app in apps)
 
     async def close(self) -> None:
         """Disconnect."""
@@ -351,10 +356,6 @@ class BadgeStore:
             f"the key {', '.join(wrong[:3])} in Redis at {self.connection.shown_url} holds what is no badge: "
             "delete that key"
         )
-
-    async def _apps(self) -> list[str]:
-        apps = await self.connection.run(lambda client: client.smembers(APPS_KEY), others=[APPS_KEY])
-        return sorted(app.decode() if isinstance(app, bytes) else app for app in apps)
 
 
 def badge_key(owner: Owner) -> bytes:

@@ -28,7 +28,7 @@ import redis.exceptions
 from consumers.badges.redis_clients import RedisClient
 from consumers.badges.redis_connection import ForeignKeyError, LuaScript
 from consumers.badges.scripts import badge_script, script
-from consumers.badges.stale_sets import stale_key
+from consumers.badges.stale_sets import asking_key, failed_key, stale_key
 from consumers.badges.store import BadgeStore, Owner, badge_key
 
 _UNKNOWN_ACCOUNT_WAIT_S = 3600.0
@@ -88,7 +88,7 @@ class StaleBadges:
 
         async def lease(client: RedisClient, bucket: str, count: int) -> list[bytes]:
             arguments = [count, int(delay_s * 1000), int(lease_s * 1000)]
-            leased: list[bytes] = await self._lease.run(client, [stale_key(bucket), _asking_key(bucket)], arguments)
+            leased: list[bytes] = await self._lease.run(client, [stale_key(bucket), asking_key(bucket)], arguments)
             return leased
 
         due = await self._filled(buckets)
@@ -96,7 +96,7 @@ class StaleBadges:
         found: list[bytes] = []
         try:
             for bucket in due:
-                keys = [stale_key(bucket), _asking_key(bucket)]
+                keys = [stale_key(bucket), asking_key(bucket)]
                 left = free - len(found)
                 found += await self._run(lambda client: lease(client, bucket, left), others=keys)  # noqa: B023
         finally:
@@ -106,7 +106,7 @@ class StaleBadges:
 
     async def _filled(self, buckets: list[str]) -> list[str]:
         """The buckets that may have an account to ask about, or one whose lease has ended."""
-        keys = [key for bucket in buckets for key in (stale_key(bucket), _asking_key(bucket))]
+        keys = [key for bucket in buckets for key in (stale_key(bucket), asking_key(bucket))]
 
         async def lengths(client: RedisClient) -> list[int]:
             async with client.pipeline(transaction=False) as pipeline:
@@ -143,11 +143,11 @@ class StaleBadges:
 
         async def release(client: RedisClient) -> None:
             async with client.pipeline(transaction=False) as pipeline:
-                pipeline.hdel(_failed_key(bucket), owner.account)
-                pipeline.zrem(_asking_key(bucket), owner.account)
+                pipeline.hdel(failed_key(bucket), owner.account)
+                pipeline.zrem(asking_key(bucket), owner.account)
                 await pipeline.execute()
 
-        await self._run(release, others=[_asking_key(bucket), _failed_key(bucket)])
+        await self._run(release, others=[asking_key(bucket), failed_key(bucket)])
 
     async def postpone(self, owner: Owner, *, jitter: float, long: bool = False) -> None:
         """End the lease of a badge that is still stale: it is leased again after 1, 2, 4, … s, five minutes at most.
@@ -158,14 +158,14 @@ class StaleBadges:
             long: wait for an hour instead.
         """
         bucket = await self._bucket(owner)
-        keys = [stale_key(bucket), _asking_key(bucket), _failed_key(bucket)]
+        keys = [stale_key(bucket), asking_key(bucket), failed_key(bucket)]
         min_wait_ms = int(_UNKNOWN_ACCOUNT_WAIT_S * 1000) if long else 0
         arguments = [owner.account, jitter, min_wait_ms]
         await self._run(lambda client: self._postpone.run(client, keys, arguments), others=keys)
 
     async def count(self, app_id: str) -> int:
         """How many badges of an app are stale, those that are asked about included."""
-        keys = [make(bucket) for bucket in await self._buckets(app_id) for make in (stale_key, _asking_key)]
+        keys = [make(bucket) for bucket in await self._buckets(app_id) for make in (stale_key, asking_key)]
 
         async def count(client: RedisClient) -> int:
             async with client.pipeline(transaction=False) as pipeline:
@@ -194,11 +194,3 @@ def _script(name: str) -> LuaScript:
 
 def _badge_script(name: str) -> LuaScript:
     return badge_script(name, "consumers.reconcile")
-
-
-def _asking_key(bucket: str) -> str:
-    return f"im:badges:asking:{bucket}"
-
-
-def _failed_key(bucket: str) -> str:
-    return f"im:badges:failed:{bucket}"

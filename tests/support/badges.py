@@ -7,10 +7,11 @@ import random
 from collections.abc import AsyncIterator, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
-from typing import Any
+from typing import Any, Protocol
 
 import orjson
 import redis
+from redis.exceptions import RedisClusterException
 
 from consumers.badges.badge_event import collect, read_badge_event
 from consumers.badges.badge_topic import PublishedBadge
@@ -97,13 +98,20 @@ def apply_events_elsewhere(server: RedisServer, *events: dict[str, Any]) -> None
         pool.submit(asyncio.run, apply()).result()
 
 
-def badges_in_redis(server: RedisServer, accounts: Iterable[str]) -> dict[str, dict[str, Any]]:
+class BadgeHome(Protocol):
+    """Where badges are: a server, a cluster, or whoever the Sentinels name."""
+
+    def connect(self) -> Any:
+        """A client, whose answers are text. Raises RedisError, RedisClusterException."""
+
+
+def badges_in_redis(home: BadgeHome, accounts: Iterable[str]) -> dict[str, dict[str, Any]]:
     """Account → its badge in Redis, in the form of the model; empty while Redis is away."""
-    with redis.Redis(port=server.port, decode_responses=True) as client:
-        try:
+    try:
+        with home.connect() as client:
             stored = {account: client.hgetall(f"im:badge:{APP}:{account}") for account in accounts}
-        except redis.ConnectionError:
-            return {}
+    except (redis.RedisError, RedisClusterException):
+        return {}
     return {
         account: {
             "unread": int(badge["unread"]) if "unread" in badge else None,
@@ -132,7 +140,7 @@ def badges_on_topic(bootstrap: str, topics: Topics, accounts: Iterable[str]) -> 
 
 
 def assert_badges_converge(
-    traffic: BadgeTraffic, bootstrap: str, server: RedisServer, topics: Topics, worker: Command
+    traffic: BadgeTraffic, bootstrap: str, server: BadgeHome, topics: Topics, worker: Command
 ) -> None:
     """Wait until the badges in Redis and on the topic are those of the model. Raises TimeoutError."""
     right = expected(traffic.events)

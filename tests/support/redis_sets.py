@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 import redis
+from redis.cluster import ClusterNode
 
 from bridge.devstack.embedded import redis_binary
+from bridge.devstack.ports import is_free
 from consumers.badges.slots import SLOTS, slot_of
 from tests.support.ports import free_port
 from tests.support.process import Process
@@ -19,20 +22,36 @@ from tests.support.server import Host
 from tests.support.waiting import wait_until
 
 _NODE_TIMEOUT_MS = 1500
+_BUS_OFFSET = 10_000
 
 
 class SetMember(RedisServer):
     """A server of a set, always a process: the addresses that they tell of each other are those of the machine."""
 
     def __init__(self, folder: Path, *options: str, binary: Path | None = None) -> None:
-        super().__init__(folder)
+        super().__init__(folder, binary=binary or redis_binary())
         self._options = options
-        self._binary_path = binary or redis_binary()
         self.client = redis.Redis(port=self.port, decode_responses=True, socket_timeout=5)
 
     def ask(self, *command: object) -> Any:
         """What it answers to a command."""
         return self.client.execute_command(*command)  # type: ignore[no-untyped-call]
+
+    @property
+    def _program(self) -> Path:
+        assert self._binary is not None
+        return self._binary
+
+    def kill_in_step(self) -> None:
+        """Kill a primary whose replicas have all that it has confirmed: it takes no write meanwhile."""
+        self.ask("CLIENT", "PAUSE", 30_000, "WRITE")
+        wait_until(self._is_in_step, timeout=30, what="replicas in step")
+        self.kill()
+
+    def _is_in_step(self) -> bool:
+        told: dict[str, Any] = self.client.info("replication")
+        replicas = [value for name, value in told.items() if name.removeprefix("slave").isdigit()]
+        return bool(replicas) and all(one["offset"] == told["master_repl_offset"] for one in replicas)
 
     def close(self) -> None:
         """Kill it, and close the client of the test."""
@@ -42,7 +61,17 @@ class SetMember(RedisServer):
     def _create(self) -> Host:
         self.folder.mkdir(parents=True, exist_ok=True)
         own = ["--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(self.folder), "--save", ""]
-        return Process([self._binary_path, *own, *self._options], log=self.folder / "redis.log")
+        return Process([self._program, *own, *self._options], log=self.folder / "redis.log")
+
+
+def _cluster_node(folder: Path, *options: str, binary: Path | None) -> SetMember:
+    """A node with a port for the others that is free; before version 7 that cannot be chosen."""
+    told = subprocess.run([binary or redis_binary(), "--version"], capture_output=True, text=True, check=True).stdout
+    if " v=6." not in told:
+        return SetMember(folder, *options, "--cluster-port", str(free_port()), binary=binary)
+    while not is_free("127.0.0.1", (node := SetMember(folder, *options, binary=binary)).port + _BUS_OFFSET):
+        node.close()
+    return node
 
 
 class RedisCluster:
@@ -51,10 +80,7 @@ class RedisCluster:
     def __init__(self, folder: Path, *, binary: Path | None = None) -> None:
         options = ["--cluster-enabled", "yes", "--cluster-node-timeout", str(_NODE_TIMEOUT_MS), "--appendonly", "yes"]
         options += ["--cluster-replica-validity-factor", "0", "--repl-diskless-sync-delay", "0"]
-        self.nodes = [
-            SetMember(folder / f"node-{number}", *options, "--cluster-port", str(free_port()), binary=binary)
-            for number in range(6)
-        ]
+        self.nodes = [_cluster_node(folder / f"node-{number}", *options, binary=binary) for number in range(6)]
 
     @property
     def url(self) -> str:
@@ -80,6 +106,11 @@ class RedisCluster:
         """Kill all."""
         for node in self.nodes:
             node.close()
+
+    def connect(self) -> redis.RedisCluster:
+        """A client, whose answers are text. Raises RedisClusterException while it is not whole."""
+        nodes = [ClusterNode("127.0.0.1", node.port) for node in self.nodes]  # type: ignore[no-untyped-call]
+        return redis.RedisCluster(startup_nodes=nodes, decode_responses=True)
 
     def primary_of(self, slot: int) -> SetMember:
         """The node that has a slot now."""
@@ -123,7 +154,7 @@ class RedisCluster:
     def _form(self) -> None:
         first = self.nodes[0]
         for node in self.nodes[1:]:
-            bus = int(str(node.client.config_get("cluster-port")["cluster-port"]))
+            bus = int(node.client.config_get("cluster-port").get("cluster-port") or node.port + _BUS_OFFSET)
             first.ask("CLUSTER", "MEET", "127.0.0.1", node.port, bus)
         for number, node in enumerate(self.nodes[:3]):
             begin, end = SLOTS * number // 3, SLOTS * (number + 1) // 3
@@ -164,6 +195,10 @@ class SentinelSet:
     def url(self) -> str:
         """The address of the settings."""
         return f"redis+sentinel://{','.join(f'127.0.0.1:{one.port}' for one in self.sentinels)}/{self.SERVICE}"
+
+    def connect(self) -> redis.Redis:
+        """A client of the primary, whose answers are text."""
+        return self.primary.connect()
 
     @property
     def primary(self) -> SetMember:
@@ -222,5 +257,5 @@ class _Sentinel(SetMember):
         (self.folder / "sentinel.conf").write_text("\n".join(lines) + "\n")
 
     def _create(self) -> Host:
-        command: list[str | Path] = [self._binary_path, self.folder / "sentinel.conf", "--sentinel"]
+        command: list[str | Path] = [self._program, self.folder / "sentinel.conf", "--sentinel"]
         return Process(command, log=self.folder / "redis.log")

@@ -8,6 +8,8 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
+from consumers.badges.slots import slot_of
+
 
 class RespProxy:
     """Listens on a port of its own within the block, in the test's event loop.
@@ -63,6 +65,14 @@ class RespProxy:
         finally:
             await _close(writer)
             self._connections.discard(task)
+
+
+def refuse_several_slots(words: list[bytes]) -> str | None:
+    """A `judge`: what a proxy before a cluster answers to a script on keys of several slots."""
+    if words[0].upper() not in {b"EVAL", b"EVALSHA"}:
+        return "ERR unknown command 'cluster'" if words[0].upper() == b"CLUSTER" else None
+    slots = {slot_of(key) for key in words[3 : 3 + int(words[2])]}
+    return "ERR 'EVAL' command keys must in same slot" if len(slots) > 1 else None
 
 
 async def _close(writer: asyncio.StreamWriter) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 import orjson
 import redis
 
-from tests.support.badge_model import APP, NOON_MS, badge_event, produce
+from tests.support.badge_model import APP, NOON_MS, badge_event, expected, produce
 from tests.support.badges import SHORT_SESSION, BadgeTraffic, assert_badges_converge, badges_in_redis
 from tests.support.broker import Broker
 from tests.support.ports import free_port
@@ -59,12 +59,16 @@ def test_a_badge_is_on_the_topic_although_the_worker_died_between_redis_and_kafk
 ) -> None:
     consumers = worker(own_broker, own_redis, CONSUMERS_GROUP_INSTANCE_ID="only", **SHORT_SESSION)
     traffic = BadgeTraffic(topics.events)
+    produce(own_broker.bootstrap, topics.events, traffic.make(10))
+    # It has seen then that Redis has what is on the topic of badges, which it must before its first batch.
+    assert_badges_converge(traffic, own_broker.bootstrap, own_redis, topics, consumers)
     own_redis.freeze()
     produce(own_broker.bootstrap, topics.events, traffic.make(100))
     consumers.wait_for(lambda: consumers.metric("consumers_oldest_unhandled_seconds") > 0, what="a batch in work")
     own_broker.freeze()
     own_redis.thaw()
-    consumers.wait_for(lambda: badges_in_redis(own_redis, traffic.accounts), what="badges in Redis")
+    right = expected(traffic.events)
+    consumers.wait_for(lambda: badges_in_redis(own_redis, traffic.accounts) == right, what="badges in Redis")
     consumers.kill()
     own_broker.thaw()
     consumers.start()

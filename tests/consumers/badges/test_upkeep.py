@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import time
 from typing import Any
 
@@ -10,14 +12,16 @@ import redis
 
 from consumers.badges.expiry import expire_badges
 from consumers.badges.migration import MigrationProgress, migrate
+from consumers.badges.restoration import Restoration
 from consumers.badges.store import BadgeStore, Owner
 from consumers.metrics import Metrics
 from consumers.reconcile.stale import StaleBadges
 from consumers.settings import ConsumersSettings
 from consumers.worker import Context, OutgoingRecord
-from tests.support.badge_model import APP, badge_event, expected
-from tests.support.badges import BadgeTraffic, apply_events
+from tests.support.badge_model import APP, NOON_MS, badge_event, expected
+from tests.support.badges import BadgeTraffic, FakeTopic, apply_events
 from tests.support.redis import RedisServer
+from tests.support.resp_proxy import RespProxy, refuse_several_slots
 
 DAY_MS = 86_400_000
 BEFORE = {
@@ -85,6 +89,74 @@ async def test_a_badge_that_an_event_changes_while_it_leaves_stays_and_is_publis
     assert await expire_badges(context_of(own_redis, topic, 8), store) == 0
     assert [badge.unread for badge in await store.find("ann", APP)] == [5]
     assert topic.records[-1].value is not None
+    await store.close()
+
+
+async def test_a_badge_that_an_old_event_changes_while_it_leaves_stays_until_the_next_pass(
+    own_redis: RedisServer,
+) -> None:
+    store, topic, now = make_store(own_redis), TombstoneTopic(), int(time.time() * 1000)
+    context = context_of(own_redis, topic, 8)
+    await apply_events(store, badge_event("a", "ann", 3, time=now - 10 * DAY_MS, received=now))
+    topic.store, topic.meanwhile = store, [badge_event("b", "ann", 5, time=now - 9 * DAY_MS, received=now)]
+    assert await expire_badges(context, store) == 0
+    assert [badge.unread for badge in await store.find("ann", APP)] == [5]
+    assert await expire_badges(context, store) == 1
+    assert await store.find("ann", APP) == []
+    assert [record.value is None for record in topic.records] == [True, False, True], "Redis and the topic are the same"
+    await store.close()
+
+
+async def test_a_badge_that_was_let_go_is_no_loss(own_redis: RedisServer) -> None:
+    store, now = make_store(own_redis), int(time.time() * 1000)
+    restoration = Restoration(store, FakeTopic(), topic="im.badges", ttl_days=8)
+    await apply_events(store, badge_event("a", "ann", 3, time=now - 9 * DAY_MS, received=now))
+    await apply_events(store, badge_event("b", "bob", 3, time=now - 7 * DAY_MS, received=now))
+    restoration.written([*await store.find("ann", APP), *await store.find("bob", APP)])
+    assert await expire_badges(context_of(own_redis, TombstoneTopic(), 8), store) == 1
+    await restoration.look_again()
+    assert await store.losses() == {}
+    with redis.Redis(port=own_redis.port) as admin:
+        admin.delete(f"im:badge:{APP}:bob")
+    await restoration.look_again()
+    assert await store.losses() != {}
+    await store.close()
+
+
+async def test_a_migration_leaves_no_sets_of_stale_badges_as_a_server_of_another_kind_has_them(
+    own_redis: RedisServer,
+) -> None:
+    async with RespProxy(own_redis.port) as proxy:
+        proxy.judge = refuse_several_slots
+        as_proxy = BadgeStore(ConsumersSettings.model_validate({"redis_url": proxy.url}))
+        as_single = make_store(own_redis)
+        await apply_events(as_single, badge_event("a", "ann", time=NOON_MS, received=NOON_MS + 1))
+        for store in (as_proxy, as_single):
+            await migrate(store, None, MigrationProgress(), lambda _: None)
+            with redis.Redis(port=own_redis.port) as admin:
+                assert len(admin.keys("im:badges:stale:*")) == 1
+            assert await StaleBadges(store).count(APP) == 1
+            await StaleBadges(store).postpone(Owner(APP, "ann"), jitter=1)
+        with redis.Redis(port=own_redis.port) as admin:
+            assert admin.keys("im:badges:failed:*") == [f"im:badges:failed:{APP}".encode()]
+        await as_proxy.close()
+        await as_single.close()
+
+
+async def test_a_badge_can_be_read_by_clients_that_take_all_for_text(own_redis: RedisServer) -> None:
+    store = make_store(own_redis)
+    events = [badge_event(f"e{number}", "ann", number, received=NOON_MS + number) for number in range(20)]
+    await apply_events(store, *events)
+    with redis.Redis(port=own_redis.port, decode_responses=True) as client:
+        stored = client.hgetall(f"im:badge:{APP}:ann")
+    known = "".join(stored.pop(name) for name in "klm")
+    assert (
+        known
+        == b"".join(
+            base64.b64encode(hashlib.sha1(event["id"].encode()).digest()[:6]) for event in events[-16:]
+        ).decode()
+    )
+    assert stored == {"unread": "19", "time": str(NOON_MS + 19), "event_id": "e19", "stale": "0"}
     await store.close()
 
 

@@ -59,7 +59,7 @@ async def test_the_record_of_a_badge_belongs_to_the_trace_of_the_event_that_it_w
 
     trace = [("traceparent", b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"), ("tracestate", b"a=b")]
     older = ("traceparent", b"00-1af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")
-    worker = Badges()
+    worker = Badges(source=FakeTopic())
     settings = ConsumersSettings.model_validate({"redis_url": redis_server.url})
     await worker.start(Context(settings, Kafka(), Metrics("badges")))  # type: ignore[arg-type]
     records = [record(0, "traced", older), record(1, "traced", *trace), record(2, "other", ("traceparent", b"none"))]
