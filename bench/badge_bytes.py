@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import base64
 import hashlib
+import socket
 import struct
 import subprocess
 import tempfile
@@ -101,18 +102,30 @@ _LAYOUTS: dict[str, Callable[..., Row]] = {
 _KINDS = {"fresh": (False, 0), "stale": (True, 0), "16 ids known": (False, 16)}
 
 
-def _fill(client: redis.Redis, layout: Callable[..., Row], badges: int, *, stale: bool, seen: int) -> float:
+def _command(*words: str | bytes | int) -> bytes:
+    raw = [word if isinstance(word, bytes) else str(word).encode() for word in words]
+    return b"*%d\r\n" % len(raw) + b"".join(b"$%d\r\n%b\r\n" % (len(word), word) for word in raw)
+
+
+def _fill(client: redis.Redis, port: int, layout: Callable[..., Row], badges: int, *, stale: bool, seen: int) -> float:
     empty = int(client.info("memory")["used_memory"])
-    for start in range(0, badges, _CHUNK):
-        with client.pipeline(transaction=False) as pipeline:
+    # Without answers, and not packed by the client: it takes a fifth of the time.
+    with socket.create_connection(("127.0.0.1", port)) as connection:
+        connection.sendall(_command("CLIENT", "REPLY", "OFF"))
+        for start in range(0, badges, _CHUNK):
+            commands = []
             for number in range(start, min(start + _CHUNK, badges)):
                 key = f"im:badge:1400000000:user{number:08}"
                 row = layout(number, stale=stale, seen=seen)
                 if isinstance(row, bytes):
-                    pipeline.set(key, row)
+                    commands.append(_command("SET", key, row))
                 else:
-                    pipeline.hset(key, items=[part for pair in row.items() for part in pair])
-            pipeline.execute()
+                    commands.append(_command("HSET", key, *(part for pair in row.items() for part in pair)))
+            connection.sendall(b"".join(commands))
+        while int(client.dbsize()) < badges:
+            time.sleep(0.05)
+    while client.info("clients")["connected_clients"] > 1:
+        time.sleep(0.05)  # Its buffers are no badges.
     return (int(client.info("memory")["used_memory"]) - empty) / badges
 
 
@@ -133,7 +146,7 @@ def _measure(
                 except redis.ConnectionError:
                     time.sleep(0.05)
             name = f"{told.get('server_name', 'redis')} {told.get('valkey_version', told['redis_version'])}"
-            return name, _fill(client, layout, badges, stale=stale, seen=seen)
+            return name, _fill(client, port, layout, badges, stale=stale, seen=seen)
         finally:
             client.close()
             server.terminate()

@@ -144,9 +144,11 @@ def measure(  # noqa: PLR0917
 ) -> WorkerMeasurement:
     """One run of one worker, with a group and a topic of badges of its own."""
     run = new_run(broker)
+    commits = Commits(broker.bootstrap, topic, run)
+    commits.count()  # Its first answer takes so long that a worker may have handled all by then.
     process = start(folder, row, broker, redis, topic, run)
     try:
-        return observe(process, Commits(broker.bootstrap, topic, run), seconds)
+        return observe(process, commits, seconds)
     finally:
         process.close()
 
@@ -251,7 +253,7 @@ def observe(process: Process, commits: Commits, seconds: float) -> WorkerMeasure
         assert process.running, process.tail()
         time.sleep(0.05)
     commits.close()
-    assert first is not None and last[0] > first[0], f"nothing was measured\n{process.tail()}"  # noqa: PT018
+    assert first is not None and last[0] > first[0], f"too few events to measure: {last[0]} at once\n{process.tail()}"  # noqa: PT018
     return WorkerMeasurement(last[0] - first[0], last[1] - first[1], last[2] - first[2])
 
 

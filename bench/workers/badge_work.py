@@ -41,3 +41,7 @@ class BadgeWork:
         _, [(unread, time, event_id, stale, _)] = msgspec.msgpack.decode(reply)
         badge = {"app_id": owner.app_id, "account": owner.account, "unread": unread, "time": time}
         return owner.key.encode(), orjson.dumps({**badge, "event_id": event_id, "stale": stale})
+
+    async def close(self) -> None:
+        """Disconnect."""
+        await self._redis.aclose()
