@@ -17,7 +17,7 @@ class _Placeholder(TyperCommand):
     """Stands for a command in the help of the program, and becomes it when it is used."""
 
     def __init__(self, name: str, command: LazyCommand) -> None:
-        super().__init__(name, short_help=command.summary)
+        super().__init__(name, short_help=command.summary, hidden=command.is_for_programs)
         self._place = command.place
 
     def make_context(self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any) -> Any:

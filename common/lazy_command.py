@@ -12,3 +12,5 @@ class LazyCommand(NamedTuple):
     """Where it is: `package.module:name` of a function, or of a `typer.Typer` with commands of its own."""
     summary: str
     """What it does, in the words of its own help."""
+    is_for_programs: bool = False
+    """Whether no person calls it: then the help of the program does not list it."""

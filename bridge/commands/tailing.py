@@ -11,7 +11,7 @@ from typing import Any
 import typer
 from aiokafka import ConsumerRecord
 
-from bridge.contract.record_line import content_of, describe_record, json_line, key_of
+from bridge.contract.record_line import MAX_DEPTH, content_of, describe_record, json_line, key_of
 from bridge.devstack.foreground import run_in_foreground
 from bridge.settings import DeveloperSettings
 from common import logs
@@ -76,15 +76,17 @@ def _names(record: ConsumerRecord, content: dict[str, Any]) -> set[str]:
     return names | set(_accounts(content.get("data", content)))
 
 
-def _accounts(value: Any) -> Iterator[str]:
-    """Every account and group that the data names, however deep."""
+def _accounts(value: Any, depth: int = MAX_DEPTH) -> Iterator[str]:
+    """Every account and group that the data names."""
+    if not depth:
+        return
     if isinstance(value, list):
         for item in value:
-            yield from _accounts(item)
+            yield from _accounts(item, depth - 1)
     elif isinstance(value, dict):
         for name, item in value.items():
             if isinstance(item, str):
                 if name.lower().endswith(("account", "groupid", "group_id")):
                     yield item
             else:
-                yield from _accounts(item)
+                yield from _accounts(item, depth - 1)

@@ -122,6 +122,11 @@ class Access:
         return until is not None and time.monotonic() < until
 
 
+def is_asked_by_us(request: web.Request) -> bool:
+    """Whether no page elsewhere asks, as far as browsers tell: it could not read the answer, but make us work for it."""
+    return request.headers.get("Sec-Fetch-Site", "none") in {"same-origin", "none"}
+
+
 def is_from_our_page(request: web.Request) -> bool:
     """Whether a request that changes something was sent by our own page, as far as browsers tell."""
     origin = request.headers.get("Origin")

@@ -138,7 +138,7 @@ class Paths:
         try:
             with contextlib.suppress(ConnectionError):
                 await response.prepare(request)
-                await viewer.send(response)
+                await viewer.send(response, lambda: self._access.right_of(request) != "none")
         finally:
             self._parts.live.leave(viewer)
         if request.transport is not None:
@@ -256,7 +256,7 @@ async def _content(request: web.Request) -> dict[str, Any]:
     """
     try:
         return msgspec.json.decode(await request.read(), type=dict[str, Any])
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, RecursionError) as error:
         raise ValueError(f"the request is no JSON object: {error}") from None
 
 

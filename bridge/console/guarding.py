@@ -9,7 +9,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 from aiokafka.errors import KafkaError
 
-from bridge.console.access import Access, is_from_our_page
+from bridge.console.access import Access, is_asked_by_us, is_from_our_page
 from bridge.console.desk import DeskError
 from bridge.console.jobs import BusyError
 from bridge.console.live import TooManyViewersError
@@ -61,6 +61,8 @@ def _refused(request: web.Request, access: Access) -> web.Response | None:
         )
     if request.method not in _SAFE and not is_from_our_page(request):
         return refusal(HTTPStatus.FORBIDDEN, "only the page itself may change something: reload it")
+    if request.path.startswith("/api/") and not is_asked_by_us(request):
+        return refusal(HTTPStatus.FORBIDDEN, "only the page itself may ask this, no page of somebody else")
     if request.path in OPEN_TO_ALL or request.path.startswith("/assets/"):
         return None
     right = access.right_of(request)

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import Any
 
 import orjson
 
+from bridge.contract.record_line import MAX_DEPTH
 from bridge.events import registry
 from bridge.events.base import Part
 from bridge.events.introspection import fields_of, is_part, item_type
 
 HIDDEN = "…"
 """Stands for a value that is not shown."""
+_FREE_HEADERS = frozenset({"detail", "traceback", "query"})
+"""Headers of dead letters in which anything may stand."""
+_ERROR = re.compile(r"[A-Za-z_][\w.]*(?:Error|Exception|Warning|Exit|Interrupt)(?=:|$)")
+_FRAME = re.compile(r'  File "[^"]*", line \d+, in [\w<>.]+')
 
 
 class Hiding:
@@ -28,14 +34,33 @@ class Hiding:
         self.is_active = bool(given)
 
     def shown(self, value: Any) -> Any:
-        """What of a value may be seen."""
-        if not self.is_active:
+        """What of a value may be seen; nothing of what lies deeper than MAX_DEPTH."""
+        return self._shown(value, MAX_DEPTH) if self.is_active else value
+
+    def shown_header(self, name: str, value: bytes) -> str:
+        """What of a header of a record may be seen.
+
+        Who failed at a record may have quoted it: of its words the kind of the error stays, and where it was raised.
+        """
+        if self.is_active and name == "raw-body":
+            shown = self.shown_json(value)
+            return HIDDEN if shown is None else shown.decode(errors="replace")
+        text = value.decode(errors="backslashreplace")
+        if not self.is_active or name not in _FREE_HEADERS:
+            return text
+        return _without_words(text) if name == "traceback" else _kind_of_error(text)
+
+    def _shown(self, value: Any, depth: int) -> Any:
+        if not isinstance(value, dict | list):
             return value
-        if isinstance(value, dict):
-            return {name: HIDDEN if name.lower() in self._names else self.shown(item) for name, item in value.items()}
+        if not depth:
+            return HIDDEN
         if isinstance(value, list):
-            return [self.shown(item) for item in value]
-        return value
+            return [self._shown(item, depth - 1) for item in value]
+        return {
+            name: HIDDEN if name.lower() in self._names else self._shown(item, depth - 1)
+            for name, item in value.items()
+        }
 
     def shown_json(self, value: bytes) -> bytes | None:
         """The same of JSON; None where it is none, so that nobody knows what is in it."""
@@ -45,6 +70,22 @@ class Hiding:
             return orjson.dumps(self.shown(orjson.loads(value)))
         except orjson.JSONDecodeError:
             return None
+
+
+def _kind_of_error(text: str) -> str:
+    kind = _ERROR.match(text)
+    return f"{kind[0]}: {HIDDEN}" if kind else HIDDEN
+
+
+def _without_words(traceback: str) -> str:
+    """The places of a traceback and the kinds of its errors, without a line of what these say or quote."""
+    found: list[str] = []
+    for line in traceback.splitlines():
+        if _FRAME.fullmatch(line):
+            found.append(line)
+        elif kind := _ERROR.match(line):
+            found.append(f"{kind[0]}: {HIDDEN}")
+    return "\n".join(found) or HIDDEN
 
 
 def _our_names(given: set[str]) -> set[str]:

@@ -12,7 +12,7 @@ import orjson
 
 from bridge.console.hiding import Hiding
 from bridge.console.record_detail import RecordDetail, whole_record
-from bridge.console.rows import time_of
+from bridge.console.rows import detail_of_letter, time_of
 from bridge.settings import DeveloperSettings
 from common.dead_letter_filter import DeadLetterFilter
 from common.kafka.dead_letters import DeadLetter, open_letters
@@ -78,7 +78,7 @@ class DeadLetterView:
         with contextlib.suppress(TimeoutError):
             async with self._turns, asyncio.timeout(READ_S):
                 async for letter in self._letters(chosen, done_too=done_too):
-                    latest.append(_row(letter))
+                    latest.append(_row(letter, self._hiding))
                     groups[letter.group, letter.reason[:100]] += 1
                 is_complete = True
         rows = sorted(latest, key=lambda row: row.time, reverse=True)
@@ -93,7 +93,7 @@ class DeadLetterView:
         """
         async with self._turns, asyncio.timeout(READ_S):
             async for letter in self._letters(DeadLetterFilter(name=name), done_too=True):
-                return _row(letter), whole_record(letter.record, self._hiding)
+                return _row(letter, self._hiding), whole_record(letter.record, self._hiding)
         return None
 
     async def export(self, chosen: DeadLetterFilter, *, done_too: bool) -> AsyncIterator[bytes]:
@@ -105,7 +105,7 @@ class DeadLetterView:
         async with self._turns:
             async for letter in self._letters(chosen, done_too=done_too):
                 whole = msgspec.to_builtins(whole_record(letter.record, self._hiding))
-                row = msgspec.to_builtins(_row(letter))
+                row = msgspec.to_builtins(_row(letter, self._hiding))
                 yield orjson.dumps(row | {"headers": whole["headers"], "key": whole["key"]} | _value(whole)) + b"\n"
 
     async def _letters(self, chosen: DeadLetterFilter, *, done_too: bool) -> AsyncIterator[DeadLetter]:
@@ -123,7 +123,7 @@ def _value(whole: dict[str, object]) -> dict[str, object]:
     return {"value": whole["value"]}
 
 
-def _row(letter: DeadLetter) -> ListedLetter:
+def _row(letter: DeadLetter, hiding: Hiding) -> ListedLetter:
     headers = letter.headers
     topic, partition, offset = (headers.get(f"original-{name}") for name in ("topic", "partition", "offset"))
     return ListedLetter(
@@ -134,6 +134,6 @@ def _row(letter: DeadLetter) -> ListedLetter:
         reason=letter.reason,
         what=letter.type or letter.command,
         subject=letter.subject[:MAX_DETAIL_CHARS],
-        detail=headers.get("detail", "")[:MAX_DETAIL_CHARS],
+        detail=detail_of_letter(letter, hiding)[:MAX_DETAIL_CHARS],
         original=f"{topic}-{partition} offset {offset}" if topic is not None else "",
     )

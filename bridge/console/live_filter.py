@@ -8,12 +8,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import orjson
 from aiokafka import ConsumerRecord
 
 from bridge.console.hiding import Hiding
 from bridge.console.rows import kind_of
-from bridge.contract.record_line import content_of, key_of
+from bridge.contract.record_line import MAX_DEPTH, NOT_WRITTEN, content_of, json_text, key_of
 
 MAX_FILTER_CHARS = 200
 
@@ -76,26 +75,26 @@ def _names(record: ConsumerRecord, content: dict[str, Any]) -> set[str]:
     return names | set(_accounts(content.get("data", content)))
 
 
-def _accounts(value: Any) -> Iterator[str]:
+def _accounts(value: Any, depth: int = MAX_DEPTH) -> Iterator[str]:
+    if not depth:
+        return
     if isinstance(value, list):
         for item in value:
-            yield from _accounts(item)
+            yield from _accounts(item, depth - 1)
     elif isinstance(value, dict):
         for name, item in value.items():
             if name.lower().endswith(("account", "account_list", "groupid", "group_id", "userid", "user_id")):
                 yield from map(str, item if isinstance(item, list) else [item])
             if not isinstance(item, str):
-                yield from _accounts(item)
+                yield from _accounts(item, depth - 1)
 
 
 def _whole(record: ConsumerRecord, content: dict[str, Any], hiding: Hiding) -> str:
-    headers = " ".join(
-        f"{name} {(value or b'').decode(errors='replace')}"
-        for name, value in record.headers
-        if name != "raw-body" or not hiding.is_active
-    )
+    headers = " ".join(f"{name} {hiding.shown_header(name, value or b'')}" for name, value in record.headers)
     if content:
         # Written anew, so that what JSON may write in several ways is found in each.
-        return f"{key_of(record)} {headers} {orjson.dumps(hiding.shown(content)).decode()}"
+        written = json_text(hiding.shown(content))
+        if written != NOT_WRITTEN:
+            return f"{key_of(record)} {headers} {written}"
     shown = "" if hiding.is_active else (record.value or b"").decode(errors="replace")
     return f"{key_of(record)} {headers} {shown}"

@@ -14,6 +14,7 @@ from aiokafka import ConsumerRecord
 
 from bridge.console.hiding import Hiding
 from bridge.contract.json_schema import Json
+from bridge.contract.record_line import NOT_WRITTEN, json_text
 from bridge.devstack.posting import as_named_for
 from bridge.events import registry
 from bridge.events.base import EventTimePages, Part
@@ -58,6 +59,8 @@ def callback_of(record: ConsumerRecord, event: Json, hiding: Hiding, *, url: str
     query = as_named_for(command, {name: value for name, value in query.items() if value})
     raw = next((value for name, value in record.headers if name == "raw-body"), None)
     body = _json_or_text(raw) if raw is not None else _body(command, event)
+    if json_text(body) == NOT_WRITTEN:
+        body = NOT_WRITTEN
     shown = hiding.shown(body) if not isinstance(body, str) or not hiding.is_active else "…"
     is_whole = shown == body
     is_json = not isinstance(body, str)

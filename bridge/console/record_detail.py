@@ -85,7 +85,9 @@ def whole_record(record: ConsumerRecord, hiding: Hiding) -> RecordDetail:
     content, text, as_base64 = None, "", ""
     try:
         content = hiding.shown(orjson.loads(value))
-    except orjson.JSONDecodeError:
+        orjson.dumps(content)  # What goes too deep to be written is shown as the text that it is.
+    except (orjson.JSONDecodeError, orjson.JSONEncodeError):
+        content = None
         text, as_base64 = _not_json(value, hiding)
     return RecordDetail(
         kind=kind_of(record, content_of(record)),
@@ -94,7 +96,7 @@ def whole_record(record: ConsumerRecord, hiding: Hiding) -> RecordDetail:
         offset=record.offset,
         time=time_of(record),
         key=key_of(record),
-        headers=[(name, _header(name, given or b"", hiding)) for name, given in record.headers],
+        headers=[(name, hiding.shown_header(name, given or b"")) for name, given in record.headers],
         value=content,
         text=text,
         size=len(value),
@@ -111,13 +113,6 @@ def _not_json(value: bytes, hiding: Hiding) -> tuple[str, str]:
         return value.decode(), ""
     except UnicodeDecodeError:
         return value.decode(errors="backslashreplace"), b64encode(value).decode()
-
-
-def _header(name: str, value: bytes, hiding: Hiding) -> str:
-    if name == "raw-body":
-        shown = hiding.shown_json(value)
-        return HIDDEN if shown is None else shown.decode(errors="replace")
-    return value.decode(errors="backslashreplace")
 
 
 async def _way(settings: DeveloperSettings, live: Live, health: HealthReport, kept: KeptRecord) -> list[WayStep]:

@@ -9,7 +9,7 @@ import orjson
 from aiokafka import ConsumerRecord
 
 from bridge.console.hiding import Hiding
-from bridge.contract.record_line import content_of, key_of
+from bridge.contract.record_line import content_of, json_text, key_of
 from common.kafka.dead_letters import DeadLetter
 from common.timestamps import rfc3339
 
@@ -68,8 +68,13 @@ def row_of(record: ConsumerRecord, hiding: Hiding) -> PageRow:
     elif kind == "badge":
         row.fields = [one for one in row.fields if one[0] not in {"app_id", "account"}]
     elif kind == "letter":
-        _tell_of_letter(row, DeadLetter(record))
+        _tell_of_letter(row, DeadLetter(record), hiding)
     return row
+
+
+def detail_of_letter(letter: DeadLetter, hiding: Hiding) -> str:
+    """What was said of why it is one, as far as that may be seen."""
+    return hiding.shown_header("detail", letter.headers.get("detail", "").encode())
 
 
 def time_of(record: ConsumerRecord) -> str:
@@ -89,10 +94,10 @@ def kind_of(record: ConsumerRecord, content: dict[str, Any]) -> RowKind:
     return "badge" if "unread" in content else "record"
 
 
-def _tell_of_letter(row: PageRow, letter: DeadLetter) -> None:
+def _tell_of_letter(row: PageRow, letter: DeadLetter, hiding: Hiding) -> None:
     row.type = _cut(letter.reason)
     row.subject = _cut(letter.subject)
-    told = (("group", letter.group), ("what", letter.type or letter.command), ("detail", letter.headers.get("detail")))
+    told = (("group", letter.group), ("what", letter.type or letter.command), ("detail", detail_of_letter(letter, hiding)))
     row.fields = [(name, _cut(value)) for name, value in told if value]
 
 
@@ -104,7 +109,7 @@ def _fields(data: Any) -> list[tuple[str, str]]:
 
 
 def _text(value: Any) -> str:
-    return _cut(value if isinstance(value, str) else orjson.dumps(value).decode())
+    return _cut(value if isinstance(value, str) else json_text(value))
 
 
 def _cut(value: Any) -> str:

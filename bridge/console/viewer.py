@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Callable
 
 from aiohttp import web
 
@@ -45,14 +46,14 @@ class Viewer:
         self._waiting_bytes = 0
         self._changed.set()
 
-    async def send(self, response: web.StreamResponse) -> None:
-        """Send what comes until the viewer is dropped, or is gone.
+    async def send(self, response: web.StreamResponse, may_look: Callable[[], bool]) -> None:
+        """Send what comes until the viewer is dropped, is gone, or may not look any more, as its session has ended.
 
         Raises:
             OSError: it is gone.
         """
         await response.write(b"retry: %d\n\n" % RETRY_MS)
-        while not self.is_dropped:
+        while not self.is_dropped and may_look():
             try:
                 async with asyncio.timeout(KEEP_ALIVE_S):
                     await self._changed.wait()
@@ -60,7 +61,7 @@ class Viewer:
                 await response.write(b": still here\n\n")
                 continue
             self._changed.clear()
-            while self._waiting:
+            while self._waiting and may_look():
                 message = self._waiting.popleft()
                 self._waiting_bytes -= len(message)
                 await response.write(message)

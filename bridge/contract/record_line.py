@@ -17,6 +17,12 @@ from common.text import printable
 MAX_VALUE_CHARS = 80
 MAX_TEXT_CHARS = 200
 
+MAX_DEPTH = 100
+"""Objects and lists within one another that are looked into: what nobody means goes deeper."""
+
+NOT_WRITTEN = "…"
+"""Stands for a value that goes deeper than JSON can be written."""
+
 _LINE_ENDS = re.compile(r"[\r\n]+")
 """Of JSON, whose strings have none."""
 
@@ -71,6 +77,14 @@ def content_of(record: ConsumerRecord) -> dict[str, Any]:
     except orjson.JSONDecodeError:
         return {}
     return content if isinstance(content, dict) else {}
+
+
+def json_text(value: Any) -> str:
+    """A value as JSON; NOT_WRITTEN for one that goes deeper than can be written."""
+    try:
+        return orjson.dumps(value, default=str).decode()
+    except TypeError:
+        return NOT_WRITTEN
 
 
 def key_of(record: ConsumerRecord) -> str:
@@ -129,7 +143,7 @@ def _clock(time: Any) -> str:
 
 
 def _value(value: Any) -> str:
-    text = value if isinstance(value, str) else orjson.dumps(value, default=str).decode()
+    text = value if isinstance(value, str) else json_text(value)
     text = printable(_cut(text, MAX_VALUE_CHARS if not isinstance(value, str) else MAX_TEXT_CHARS))
     return json.dumps(text, ensure_ascii=False) if isinstance(value, str) and (" " in text or not text) else text
 

@@ -33,5 +33,6 @@ COMMANDS = {
     "desk": LazyCommand(
         "consumers.commands.desk:desk",
         "Answer the page of `bridge console`, which starts it: badges, workers, replays; for nobody else.",
+        is_for_programs=True,
     ),
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import AsyncIterator
 from http import HTTPStatus
@@ -21,7 +22,9 @@ from bridge.console.jobs import Jobs
 from bridge.console.live import Live
 from bridge.console.page_files import PageFiles
 from bridge.console.parts import ConsoleParts
+from bridge.console.viewer import sse
 from bridge.settings import DeveloperSettings
+from tests.support.http import until
 
 TOKEN = "the-token-of-the-console"
 OURS = {"X-Im-Bridge-Console": "1", "Content-Type": "application/json"}
@@ -47,7 +50,8 @@ def parts_of(settings: DeveloperSettings) -> ConsoleParts:
 class Site:
     """The console as a browser finds it; by default at its own address, with no cookie."""
 
-    def __init__(self, server: TestServer, session: aiohttp.ClientSession) -> None:
+    def __init__(self, server: TestServer, session: aiohttp.ClientSession, live: Live) -> None:
+        self.live = live
         self._server = server
         self._session = session
         self.port = server.port
@@ -59,6 +63,10 @@ class Site:
             if response.content_type != "text/event-stream":
                 await response.read()
             return response
+
+    def following(self, headers: dict[str, str]) -> Any:
+        """What comes, as it comes."""
+        return self._session.get(f"http://127.0.0.1:{self._server.port}/api/live", headers=headers)
 
     async def sign_in(self, token: str = TOKEN, **headers: str) -> aiohttp.ClientResponse:
         """Sign in; the session is kept."""
@@ -86,12 +94,14 @@ class served:  # noqa: N801 - used as `async with`
     """A console for some settings, while the block lasts."""
 
     def __init__(self, settings: DeveloperSettings) -> None:
-        self._server = TestServer(make_application(parts_of(settings)))
+        parts = parts_of(settings)
+        self._live = parts.live
+        self._server = TestServer(make_application(parts))
         self._session = aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True))
 
     async def __aenter__(self) -> Site:
         await self._server.start_server()
-        return Site(self._server, self._session)
+        return Site(self._server, self._session, self._live)
 
     async def __aexit__(self, *_: object) -> None:
         await self._session.close()
@@ -245,3 +255,44 @@ async def test_the_page_names_no_other_origin_and_has_no_script_or_style_of_its_
 )
 def test_what_is_of_this_machine_alone(host: str, expected: bool) -> None:
     assert is_loopback(host) is expected
+
+
+@pytest.mark.parametrize("asked_by", ["cross-site", "same-site"])
+@pytest.mark.parametrize("path", LOOKS)
+async def test_a_page_elsewhere_cannot_make_us_work_nor_follow(read_only: Site, path: str, asked_by: str) -> None:
+    refused = await read_only.ask("GET", path, headers={"Sec-Fetch-Site": asked_by})
+    assert refused.status == HTTPStatus.FORBIDDEN
+    assert "Access-Control-Allow-Origin" not in refused.headers
+
+
+async def test_who_follows_is_cut_off_when_the_session_ends(site: Site) -> None:
+    elsewhere = {"X-Forwarded-For": "203.0.113.7"}
+    await site.sign_in(**elsewhere)
+    async with site.following(elsewhere) as response:
+        assert response.status == HTTPStatus.OK
+        assert (await response.content.readline()).startswith(b"retry")
+        await site.ask("DELETE", "/api/session", headers=OURS | elsewhere)
+        (viewer,) = site.live.viewers
+        viewer.push(sse("tick", b'"a secret"'))
+        with contextlib.suppress(aiohttp.ClientError):
+            assert b"a secret" not in await response.read()
+    await until(lambda: not site.live.viewers)
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        (b"[" * 100_000, HTTPStatus.BAD_REQUEST),
+        (b'{"x":' * 5000 + b"1" + b"}" * 5000, HTTPStatus.BAD_REQUEST),
+        (b'"' + b"x" * 1_000_000 + b'"', HTTPStatus.REQUEST_ENTITY_TOO_LARGE),
+        (b"\xff\x00", HTTPStatus.BAD_REQUEST),
+        (b"", HTTPStatus.BAD_REQUEST),
+    ],
+    ids=["lists", "objects", "huge", "no text", "nothing"],
+)
+async def test_a_body_that_is_no_request_is_refused_with_a_reason(site: Site, body: bytes, status: int) -> None:
+    await site.sign_in()
+    for path in ("/api/session", "/api/letters/replay", "/api/letters/drop"):
+        refused = await site.ask("POST", path, data=body, headers=OURS)
+        assert refused.status == status
+        assert (await refused.json())["error"]

@@ -170,7 +170,7 @@ async def test_a_browser_that_does_not_read_is_cut_off_and_others_are_not() -> N
         viewers.append(Viewer(LiveFilter()))
         response = web.StreamResponse()
         await response.prepare(request)
-        await viewers[-1].send(response)
+        await viewers[-1].send(response, lambda: True)
         assert request.transport is not None
         request.transport.abort()
         return response

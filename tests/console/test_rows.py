@@ -8,8 +8,11 @@ import pytest
 
 from bridge.console.hiding import HIDDEN, Hiding
 from bridge.console.live_filter import LiveFilter
+from bridge.console.rebuilt_callback import callback_of
 from bridge.console.record_detail import whole_record
-from bridge.console.rows import row_of
+from bridge.console.rows import detail_of_letter, row_of
+from bridge.contract.record_line import content_of
+from common.kafka.dead_letters import DeadLetter
 from tests.console.records import event_record, record
 
 SENT = "C2C.CallbackAfterSendMsg"
@@ -87,6 +90,60 @@ def test_what_is_no_json_is_not_shown_where_something_is_hidden() -> None:
 def test_bytes_that_are_no_text_are_given_whole_as_base64() -> None:
     detail = whole_record(record(b"\xff\x00"), NOTHING)
     assert (detail.base64, detail.text) == ("/wA=", "\\xff\x00")
+
+
+TRACEBACK = f"""Traceback (most recent call last):
+  File "/opt/worker.py", line 7, in handle
+    send(text)
+  File "<string>", line 1, in <module>
+shop.errors.TextError: {SECRET}
+  File "{SECRET}
+{SECRET}
+
+During handling of the above exception, another exception occurred:
+
+KeyError: '{SECRET}'"""
+QUOTING = (
+    ("reason", b"poison"),
+    ("group", b"badges"),
+    ("detail", f"TextError: {SECRET}".encode()),
+    ("traceback", TRACEBACK.encode()),
+    ("query", f"CallbackCommand=x&Extra={SECRET}".encode()),
+)
+
+
+def test_what_a_worker_says_of_a_record_quotes_nothing_that_is_hidden() -> None:
+    hiding = Hiding(["MsgBody"])
+    letter = record(orjson.dumps({"data": {}}), *QUOTING)
+    headers = dict(whole_record(letter, hiding).headers)
+    assert SECRET not in str(headers) + str(row_of(letter, hiding))
+    assert SECRET not in detail_of_letter(DeadLetter(letter), hiding)
+    assert not LiveFilter(text=SECRET).admits(letter, hiding)
+    assert headers["detail"] == f"TextError: {HIDDEN}"
+    assert headers["traceback"].splitlines() == [
+        '  File "/opt/worker.py", line 7, in handle',
+        '  File "<string>", line 1, in <module>',
+        f"shop.errors.TextError: {HIDDEN}",
+        f"KeyError: {HIDDEN}",
+    ]
+    assert headers["reason"] == "poison"
+    assert dict(whole_record(letter, NOTHING).headers)["traceback"] == TRACEBACK
+
+
+@pytest.mark.parametrize("depth", [150, 300, 1000, 5000])
+@pytest.mark.parametrize("hiding", [NOTHING, Hiding(["MsgBody"])], ids=["all shown", "some hidden"])
+@pytest.mark.parametrize("opening", [("[", "]"), ('{"x_account":', "}")], ids=["lists", "objects"])
+def test_a_record_that_is_nested_however_deep_is_listed_opened_and_filtered(
+    depth: int, hiding: Hiding, opening: tuple[str, str]
+) -> None:
+    nested = f"{opening[0] * depth}1{opening[1] * depth}"
+    body = f'{{"specversion":"1.0","callbackcommand":"x","subject":"ann","data":{{"deep":{nested}}}}}'.encode()
+    for deep in (record(body), record(body, ("reason", b"too_deep")), record(body, ("raw-body", nested.encode()))):
+        assert msgspec.json.encode(row_of(deep, hiding))
+        assert msgspec.json.encode(whole_record(deep, hiding))
+        assert msgspec.json.encode(callback_of(deep, content_of(deep), hiding, url="http://127.0.0.1:1/"))
+        LiveFilter(account="bob", text="x").admits(deep, hiding)
+        assert LiveFilter(text="deep").admits(deep, NOTHING)
 
 
 @pytest.mark.parametrize(

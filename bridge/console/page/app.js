@@ -11,6 +11,7 @@ import {SendView} from "./send.js";
 import {SignIn} from "./sign_in.js";
 
 const VIEWS = {live: LiveView, health: HealthView, badges: BadgesView, letters: LettersView, send: SendView};
+const ATTEMPTS = 4;
 const THEMES = ["auto", "light", "dark"];
 
 // "#/badges?account=ann" is the view "badges" with that parameter.
@@ -25,7 +26,14 @@ async function signInByAddress() {
   const token = new URLSearchParams(location.hash.slice(1)).get("token");
   if (!token) return;
   history.replaceState(null, "", `${location.pathname}#/live`);
-  await post("api/session", {token}).catch(() => {});
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await post("api/session", {token});
+    } catch (failure) {
+      if (failure.status === 403 || attempt === ATTEMPTS) throw failure;
+      await new Promise((done) => setTimeout(done, 500));
+    }
+  }
 }
 
 function useTheme() {
@@ -51,6 +59,7 @@ function useTheme() {
 function App() {
   const [access, setAccess] = useState(null);
   const [error, setError] = useState(null);
+  const [unsigned, setUnsigned] = useState(null);
   const [at, setAt] = useState(place);
   const [, setSpoken] = useState(language());
   const [theme, setTheme] = useTheme();
@@ -65,7 +74,7 @@ function App() {
     }
   }, []);
   useEffect(() => {
-    signInByAddress().then(refresh);
+    signInByAddress().catch(setUnsigned).then(refresh);
     const timer = setInterval(refresh, 15_000);
     const moved = () => setAt(place());
     const keyed = (event) => {
@@ -108,6 +117,7 @@ function App() {
     </header>
     <main>
       ${error && html`<${Problem}>${told(error)}<//>`}
+      ${unsigned && !mayChange && html`<${Problem}>${told(unsigned)}<//>`}
       ${access?.right === "none" && html`<${SignIn} access=${access} onDone=${refresh} why=${t("sign_in_to_look")}/>`}
       ${access && access.right !== "none" && html`<${View} key=${at.view} access=${access} at=${at} onSignIn=${() => setSigning(true)}/>`}
       ${signing && access?.right === "look" && html`<${SignIn} access=${access} dialog why=${t("sign_in_to_change")} onClose=${() => setSigning(false)} onDone=${() => { setSigning(false); refresh(); }}/>`}
