@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import Protocol
 
 from rich.console import Console, ConsoleOptions, RenderableType
+from rich.live import Live
 from rich.progress import (
     BarColumn,
     DownloadColumn,
@@ -58,6 +59,10 @@ class Output:
     def clear(self) -> None:
         """Empty the screen, where standard output is one."""
         self._out.clear()
+
+    def screen(self) -> Live:
+        """The whole screen, as long as its block lasts, for something that is drawn again and again."""
+        return Live(console=self._out, screen=True, auto_refresh=False, redirect_stdout=False, redirect_stderr=False)
 
     def remark(self, text: str, style: str = "yellow") -> None:
         """A line on standard error."""

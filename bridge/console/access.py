@@ -123,7 +123,7 @@ class Access:
 
 
 def is_asked_by_us(request: web.Request) -> bool:
-    """Whether no page elsewhere asks, as far as browsers tell: it could not read the answer, but make us work for it."""
+    """Whether no page elsewhere asks, as far as browsers tell: it could read no answer, but make us work for it."""
     return request.headers.get("Sec-Fetch-Site", "none") in {"same-origin", "none"}
 
 

@@ -59,10 +59,8 @@ def _refused(request: web.Request, access: Access) -> web.Response | None:
             "this page does not go by that name: open it as http://127.0.0.1:PORT/, or put the name into"
             " BRIDGE_CONSOLE_HOSTS",
         )
-    if request.method not in _SAFE and not is_from_our_page(request):
-        return refusal(HTTPStatus.FORBIDDEN, "only the page itself may change something: reload it")
-    if request.path.startswith("/api/") and not is_asked_by_us(request):
-        return refusal(HTTPStatus.FORBIDDEN, "only the page itself may ask this, no page of somebody else")
+    if foreign := _why_foreign(request):
+        return refusal(HTTPStatus.FORBIDDEN, foreign)
     if request.path in OPEN_TO_ALL or request.path.startswith("/assets/"):
         return None
     right = access.right_of(request)
@@ -71,6 +69,15 @@ def _refused(request: web.Request, access: Access) -> web.Response | None:
     if request.method not in _SAFE and right != "change":
         return refusal(HTTPStatus.FORBIDDEN, _how_to_change(access))
     return None
+
+
+def _why_foreign(request: web.Request) -> str:
+    """Why a request is not one of our own page; empty where it may be."""
+    if request.method not in _SAFE and not is_from_our_page(request):
+        return "only the page itself may change something: reload it"
+    if request.path.startswith("/api/") and not is_asked_by_us(request):
+        return "only the page itself may ask this, no page of somebody else"
+    return ""
 
 
 def _how_to_look(access: Access) -> str:

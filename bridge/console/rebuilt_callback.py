@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import shlex
-from datetime import datetime
 from typing import Any
 from urllib.parse import quote
 
@@ -14,12 +12,9 @@ from aiokafka import ConsumerRecord
 
 from bridge.console.hiding import Hiding
 from bridge.contract.json_schema import Json
+from bridge.contract.rebuilt_body import body_of_record
 from bridge.contract.record_line import NOT_WRITTEN, json_text
 from bridge.devstack.posting import as_named_for
-from bridge.events import registry
-from bridge.events.base import EventTimePages, Part
-from bridge.events.introspection import fields_of, is_part, item_type
-from common.timestamps import unix_ms
 
 
 class RebuiltCallback(msgspec.Struct):
@@ -57,8 +52,7 @@ def callback_of(record: ConsumerRecord, event: Json, hiding: Hiding, *, url: str
         "OptPlatform": str(event.get("platform", "")),
     }
     query = as_named_for(command, {name: value for name, value in query.items() if value})
-    raw = next((value for name, value in record.headers if name == "raw-body"), None)
-    body = _json_or_text(raw) if raw is not None else _body(command, event)
+    body, is_original = body_of_record(record, event)
     if json_text(body) == NOT_WRITTEN:
         body = NOT_WRITTEN
     shown = hiding.shown(body) if not isinstance(body, str) or not hiding.is_active else "…"
@@ -70,44 +64,11 @@ def callback_of(record: ConsumerRecord, event: Json, hiding: Hiding, *, url: str
         command=command,
         query=query,
         body=shown,
-        is_original=raw is not None,
+        is_original=is_original,
         is_whole=is_whole,
         curl=_curl(query, text, url) if is_whole else "",
         bridge_send=send if is_whole and is_json else "",
     )
-
-
-def _json_or_text(value: bytes) -> Any:
-    try:
-        return orjson.loads(value)
-    except orjson.JSONDecodeError:
-        return value.decode(errors="replace")
-
-
-def _body(command: str, event: Json) -> Any:
-    data = event.get("data")
-    entry = registry.find(command)
-    if entry is None or not isinstance(data, dict) or event.get("type") != entry.callback.type:
-        return data
-    body = {"CallbackCommand": event.get("bodycommand", command)} | _fields(data, entry.data)
-    if entry.callback.event_time is not EventTimePages.NONE and event.get("time") != event.get("receivedtime"):
-        with contextlib.suppress(ValueError, TypeError):
-            body["EventTime"] = unix_ms(datetime.fromisoformat(str(event.get("time"))))
-    return {entry.callback.batch: [body]} if entry.callback.batch else body
-
-
-def _fields(data: Json, part: type[Part]) -> Json:
-    found = {field.tencent: _value(data[field.name], field.type) for field in fields_of(part) if field.name in data}
-    unknown = data.get("unknown")
-    return found | (unknown if isinstance(unknown, dict) else {})
-
-
-def _value(value: Any, declared: Any) -> Any:
-    if (item := item_type(declared)) and isinstance(value, list):
-        return [_value(one, item) for one in value]
-    if is_part(declared) and isinstance(value, dict):
-        return _fields(value, declared)
-    return value
 
 
 def _curl(query: dict[str, str], body: str, url: str) -> str:

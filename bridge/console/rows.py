@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any, Literal
 
 import msgspec
-import orjson
 from aiokafka import ConsumerRecord
 
 from bridge.console.hiding import Hiding
@@ -97,7 +96,8 @@ def kind_of(record: ConsumerRecord, content: dict[str, Any]) -> RowKind:
 def _tell_of_letter(row: PageRow, letter: DeadLetter, hiding: Hiding) -> None:
     row.type = _cut(letter.reason)
     row.subject = _cut(letter.subject)
-    told = (("group", letter.group), ("what", letter.type or letter.command), ("detail", detail_of_letter(letter, hiding)))
+    detail = detail_of_letter(letter, hiding)
+    told = (("group", letter.group), ("what", letter.type or letter.command), ("detail", detail))
     row.fields = [(name, _cut(value)) for name, value in told if value]
 
 

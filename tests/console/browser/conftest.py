@@ -148,7 +148,7 @@ def open_page(browser: Browser, stack: DevStack, complaints: Complaints) -> Iter
         contexts.append(context)
         context.set_default_timeout(WAIT_MS)
         page = context.new_page()
-        _listen(page, stack.page_url, complaints.told.append)
+        listen(page, stack.page_url, complaints.told.append)
         if signed_in:
             page.goto(f"{stack.page_url}#token={stack.token}")
             page.get_by_role("button", name="Sign out").or_(page.get_by_role("button", name="退出")).wait_for()
@@ -161,7 +161,7 @@ def open_page(browser: Browser, stack: DevStack, complaints: Complaints) -> Iter
     assert complaints.unexpected == []
 
 
-def _listen(page: Page, own: str, tell: Callable[[str], None]) -> None:
+def listen(page: Page, own: str, tell: Callable[[str], None]) -> None:
     def on_console(message: ConsoleMessage) -> None:
         if message.type == "error":
             tell(f"error: {message.text}")
