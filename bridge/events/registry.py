@@ -11,6 +11,7 @@ from __future__ import annotations
 import typing
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any
 
 import msgspec
@@ -89,10 +90,11 @@ def _decoder(body: type[Body], time: str) -> Callable[[bytes], Body]:
     return decode_with_time
 
 
-def complete_decoder(entry: Entry) -> Callable[[bytes], Body]:
-    """As `Entry.decode`, but it refuses a body of which `Entry.missing` would name a field."""
-    body = typing.cast(type[Body], strict_class(entry.data, is_complete=True))
-    return _decoder(body, entry.callback.time)
+@cache
+def complete_decoder(data: type[Data]) -> Callable[[bytes], Body]:
+    """As `Entry.decode` of these data, but it refuses a body of which `Entry.missing` would name a field."""
+    body = typing.cast(type[Body], strict_class(data, is_complete=True))
+    return _decoder(body, data.callback.time)
 
 
 ENTRIES: tuple[Entry, ...] = tuple(_entry(data) for data in DATA_TYPES.values())

@@ -138,7 +138,7 @@ class UsualEvents:
             callback.command,
             named_platform,
             entry.is_verbatim,
-            registry.complete_decoder(entry),
+            registry.complete_decoder(entry.data),
             entry.build,
             entry.subject,
             entry.identity,

@@ -32,7 +32,10 @@ def test_a_class_in_the_current_folder_is_found(tmp_path: Path, monkeypatch: pyt
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("badgers", "there is no worker badgers (is badges meant?): take badges, forward, reconcile, or a class of"),
+        (
+            "badgers",
+            "there is no worker badgers (is badges meant?): take badges, forward, reconcile, audit, or a class of",
+        ),
         ("reconsile", "(is reconcile meant?)"),
         ("xyz", "there is no worker xyz: take badges"),
         ("no.such.module:Worker", "cannot be imported: there is no module no"),
