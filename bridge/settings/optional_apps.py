@@ -14,6 +14,7 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
+from bridge.settings.audit import AuditSettings
 from bridge.settings.bridge_settings import BridgeSettings
 from bridge.settings.journal import JournalSettings
 from bridge.settings.limits import LimitSettings
@@ -51,8 +52,8 @@ class InspectionSettings(_WithoutSecrets):
     apps: dict[str, list[SecretStr]] = Field({}, validate_default=False, description=_APPS_MEANING)
 
 
-class _PublishingSettings(ProcessSettings, TopicSettings, JournalSettings, LimitSettings, Settings):
-    """What it takes to publish a journal."""
+class _PublishingSettings(ProcessSettings, TopicSettings, JournalSettings, LimitSettings, AuditSettings, Settings):
+    """What it takes to publish a journal, and to state for an audit what became of it."""
 
     model_config = SettingsConfigDict(env_prefix="BRIDGE_")
 
