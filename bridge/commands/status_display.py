@@ -200,6 +200,8 @@ def _room_line(found: IngressStatus) -> str:
     if found.total.full_at and found.total.full_in_s is not None:
         when = f"{_second(found.total.full_at)} UTC (in {duration(found.total.full_in_s)})"
         full = f"full at {when} if it goes on like this; from then on callbacks are refused, and lost"
+    elif found.total.bytes_per_s is not None and found.total.bytes_per_s >= 1:
+        full = "not full for weeks if it goes on like this"
     else:
         full = "not filling up"
     return f"room     {byte_size(found.total.room_bytes)} (BRIDGE_JOURNAL_MAX_BYTES of each process{on_disk}): {full}"

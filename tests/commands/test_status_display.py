@@ -99,3 +99,11 @@ def test_what_a_dead_process_left_is_taken_over_at_once_and_published_when_kafka
     status_display._show(IngressStatus("/j", TIME, False, Total(), [AWAY], [], [NOBODYS]), Output())
     told = " ".join(capsys.readouterr().err.split())
     assert "takes it over within a minute or two, and publishes it when Kafka confirms" in told
+
+
+def test_what_grows_so_slowly_that_nobody_plans_with_it_is_not_said_to_stand_still(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert "not full for weeks" in shown(capsys, AWAY, total=Total(events=3, events_per_s=0.1, bytes_per_s=90.0))
+    assert "not filling up" in shown(capsys, AWAY, total=Total(events=3, events_per_s=0.0, bytes_per_s=0.0))
+    assert "not filling up" in shown(capsys, WELL, total=Total(events=3, events_per_s=-9.0, bytes_per_s=-900.0))

@@ -52,6 +52,7 @@ class ComposeStack:
             "IM_BRIDGE_IMAGE": self.project,
             "BRIDGE_PORT": str(self.port),
             "KAFKA_PORT": str(kafka_port),
+            "CONSOLE_PORT": str(free_port()),
         }
 
     def up(self, *, ingress: int, badges: int, build: bool = False) -> None:
@@ -77,9 +78,9 @@ class ComposeStack:
         self._docker("kill", self.containers(service)[number])
 
     def journals(self) -> dict[str, str]:
-        """Every file of the journals' volume but the write-ahead logs, with the host name of who made it."""
+        """Every journal and status socket of the journals' volume, with the host name of who made it."""
         names = self.execute("ingress", ["ls", "/var/lib/bridge"]).split()
-        return {name: _host_of(name) for name in names if not name.endswith("-wal")}
+        return {name: _host_of(name) for name in names if name.endswith((".journal", ".status"))}
 
     def left_behind(self) -> int:
         """How many records are in journals whose process is gone."""

@@ -41,6 +41,7 @@ def docker_reader(tmp_path: Path) -> Iterator[Reader]:
         "IM_BRIDGE_IMAGE": name,
         "BRIDGE_PORT": str(free_port()),
         "KAFKA_PORT": str(free_port()),
+        "CONSOLE_PORT": str(free_port()),
     }
     edits = {
         "BRIDGE_BIND=0.0.0.0": "BRIDGE_BIND=127.0.0.1",
