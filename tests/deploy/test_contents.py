@@ -293,3 +293,15 @@ def test_targets_have_the_names_by_which_rules_know_them() -> None:
     job, own = endpoint["relabelings"]
     assert job == {"sourceLabels": [component], "targetLabel": "job", "replacement": "im-bridge-$1"}
     assert own["targetLabel"] == "node"
+
+
+def test_every_value_that_the_readme_of_the_chart_names_exists() -> None:
+    values = yaml.safe_load((CHART / "values.yaml").read_text())
+    named = re.findall(r"`((?:image|kafka|ingress|drain|workers|workerDefaults|front|networkPolicy|monitoring)[\w.]*)`",
+                       (CHART / "README.md").read_text())  # fmt: skip
+    assert len(named) > 10
+    for name in named:
+        found = values
+        for part in name.split("."):
+            assert part in found, name
+            found = found[part]
