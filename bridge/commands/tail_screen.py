@@ -73,7 +73,10 @@ def _value(record: ConsumerRecord) -> str:
 
 @dataclass
 class TailScreen:
-    """The state of the view. Not a record that came changes what is chosen; with nothing chosen the newest are seen."""
+    """The state of the view: many fields, because a key may change any of them.
+
+    No record that comes changes what is chosen; with nothing chosen the newest are seen.
+    """
 
     topic: str
     send_again: Callable[[ConsumerRecord], None]

@@ -37,7 +37,7 @@ class FormField(msgspec.Struct):
     optional: bool
 
 
-class CallbackForm(msgspec.Struct):
+class SampleForm(msgspec.Struct):
     """A documented callback, ready to be posted."""
 
     command: str
@@ -71,12 +71,12 @@ def commands() -> list[Json]:
     ]
 
 
-def form_of(command: str) -> CallbackForm | None:
+def form_of(command: str) -> SampleForm | None:
     """The form of a callback; None where there is no such one."""
     entry = registry.find(command)
     if entry is None:
         return None
-    return CallbackForm(
+    return SampleForm(
         command=entry.callback.command,
         type=entry.callback.type,
         meaning=what_happened(entry.data),

@@ -7,11 +7,14 @@ import signal
 import socket
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import orjson
 import pytest
 
+from tests.conftest import MakeIngress
 from tests.support import leftovers
+from tests.support.callbacks import recalled
 from tests.support.commands import BRIDGE, run_bridge
 from tests.support.http import request
 from tests.support.ports import free_port
@@ -55,6 +58,38 @@ def test_a_token_that_can_be_guessed_is_refused() -> None:
     ended = run_bridge("console", BRIDGE_CONSOLE_TOKEN="short")
     assert ended.returncode == 2
     assert "openssl rand" in ended.stderr
+
+
+def test_the_view_of_health_has_the_numbers_of_bridge_status(ingress: MakeIngress, console: Process) -> None:
+    there = ingress(NOBODY)
+    console.env["BRIDGE_JOURNAL_DIR"] = str(there.journal_dir)
+    for number in range(5):
+        assert there.post(recalled("ann", unread=number)).status == 200
+    assert there.post(recalled("ann"), token="wrong-token").status == 403
+    console.start()
+    url = console.wait_for_log(r"^The page is at (http://127\.0\.0\.1:\d+/)$", timeout=60)[1]
+
+    def shown() -> Any:
+        return orjson.loads(request("GET", f"{url}api/health").body)["ingress"]
+
+    wait_until(lambda: shown() and shown()["total"]["events"] == 5, timeout=60, what="the five that wait")
+    told = orjson.loads(run_bridge("status", there.journal_dir, "--json").stdout)
+    assert numbers_of(shown()) == numbers_of(told)
+    assert numbers_of(told)["events"] == 5
+
+
+def numbers_of(status: Any) -> dict[str, Any]:
+    """What of a status does not move while callbacks wait and none comes."""
+    (process,) = status["processes"]
+    return {
+        "events": status["total"]["events"],
+        "bytes": status["total"]["bytes"],
+        "pid": process["pid"],
+        "journal": process["disk"]["journal_bytes"],
+        "kafka": (process["kafka"]["state"], process["kafka"]["since"]),
+        "oldest": process["waiting"]["oldest"],
+        "refusals": [(one["reason"], one["count"]) for one in process["refusals"]],
+    }
 
 
 def test_each_view_says_what_it_lacks_and_the_process_ends_with_its_child(console: Process, tmp_path: Path) -> None:
