@@ -42,7 +42,7 @@ class Flood:
 
     def write(self, subject: str) -> None:
         """One event."""
-        event: dict[str, object] = {
+        event: dict[str, Any] = {
             "specversion": "1.0",
             "type": "im.c2c.message.sent",
             "subject": subject,
