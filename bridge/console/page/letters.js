@@ -70,7 +70,7 @@ export function LettersView({access, at, onSignIn}) {
         <button key=${`${group}/${reason}`} type="button" class="chip" aria-pressed=${filter.group === group && filter.reason === reason}
           onClick=${() => setFilter({...filter, group, reason})}>${group} · ${reason} <strong>${number(count)}</strong></button>`)}</p>`}
       ${found.letters.length === 0 ? html`<p class="nothing">${t(Object.keys(chosen).length ? "no_letters_fit" : "no_letters")}</p>` : html`
-        <div class="scroll"><table class="rows"><thead><tr>${["time", "letter_column", "group", "reason", "type", "subject", "detail"].map((column) => html`<th key=${column} scope="col">${t(column)}</th>`)}</tr></thead>
+        <div class="scroll"><table class="rows letters"><thead><tr>${["time", "letter_column", "group", "reason", "type", "subject", "detail"].map((column) => html`<th key=${column} scope="col">${t(column)}</th>`)}</tr></thead>
         <tbody>${found.letters.map((letter) => html`<tr key=${letter.name} class="letter" onClick=${() => { location.hash = `#/letters/${letter.name}`; }}>
           <td title=${exactly(letter.time)}>${clock(letter.time)}</td><td><a href=${`#/letters/${letter.name}`}>${letter.name}</a>${letter.state === "open" ? "" : ` ${t(`state_${letter.state}`)}`}</td>
           <td>${letter.group}</td><td>${letter.reason}</td><td>${letter.what}</td><td class="subject">${letter.subject}</td><td class="fields">${letter.detail}</td></tr>`)}</tbody></table></div>`}`}

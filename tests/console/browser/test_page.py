@@ -278,3 +278,18 @@ def test_pictures_of_it_can_be_made(
     row(page, f"Mona{suffix}").click()
     page.get_by_text(re.compile("Mona.*3 → 5")).wait_for()
     picture(page, f"page-event{suffix}")
+
+
+COLOURS = """() => [...document.querySelectorAll('.chip')].map((one) => {
+  const [text, page] = [one, document.documentElement].map((each) => getComputedStyle(each));
+  const light = (colour) => colour.match(/\\d+/g).slice(0, 3).reduce((sum, part) => sum + Number(part), 0) / 3;
+  return Math.abs(light(text.color) - light(page.backgroundColor));
+})"""
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_reasons_of_dead_letters_can_be_read(stack: DevStack, open_page: OpenPage, scheme: str) -> None:
+    stack.post("C2C.CallbackAfterSendMsg", b"no json")
+    page = open_page("letters", color_scheme=scheme)
+    page.locator(".chip", has_text="not_json").wait_for()
+    assert min(page.evaluate(COLOURS)) > 90
