@@ -14,7 +14,7 @@ from bridge.events import Data, Event, c2c, group
 from bridge.events.envelope import EVENT_CONTENT_TYPE, attribute, is_subject, platform
 from common.timestamps import rfc3339
 from consumers.archive.message import ArchivedMessage
-from consumers.backfill.identity import CallbackForm, SentMessage, id_of
+from consumers.backfill.identity import CallbackFields, SentMessage, id_of
 from consumers.worker import OutgoingRecord
 
 _C2C, _GROUP = c2c.MessageSent.callback, group.MessageSent.callback
@@ -43,7 +43,7 @@ class EventMaker:
         self._schema_base = schema_base
         self._dropped = frozenset(name.strip().lower() for name in drop_fields if name.strip())
 
-    def record(self, message: ArchivedMessage, form: CallbackForm, *, now_ms: int) -> OutgoingRecord:
+    def record(self, message: ArchivedMessage, form: CallbackFields, *, now_ms: int) -> OutgoingRecord:
         """The record of the event of a message.
 
         Args:

@@ -13,7 +13,7 @@ from consumers.archive.hour import ArchiveWindow, Hour
 from consumers.archive.message import ArchivedChat, ArchivedMessage
 from consumers.backfill.event import EventMaker, sent_message
 from consumers.backfill.hour_count import HourCount
-from consumers.backfill.identity import CallbackForm, Key, id_of, key_of_id, keys_it_has, keys_to_look_up
+from consumers.backfill.identity import CallbackFields, Key, id_of, key_of_id, keys_it_has, keys_to_look_up
 from consumers.backfill.known_messages import FoundIn
 from consumers.backfill.publishing import BackfillPublisher, ReportWait, waiting
 from consumers.backfill.topic_index import TopicIndex
@@ -158,11 +158,11 @@ class HourComparison:
                 known.update(dict.fromkeys(of_line.has, FoundIn.ARCHIVE))
         return missing, [key for key, place in known.items() if place is FoundIn.ARCHIVE]
 
-    def _form(self, message: ArchivedMessage) -> CallbackForm:
+    def _form(self, message: ArchivedMessage) -> CallbackFields:
         return self._index.form(message.app_id)
 
 
-def keys_of(message: ArchivedMessage, form: CallbackForm) -> LineKeys:
+def keys_of(message: ArchivedMessage, form: CallbackFields) -> LineKeys:
     """The keys of a line of the archive."""
     sent = sent_message(message)
     identifier, is_exact = id_of(message, sent.random, sent.topic_id, form)

@@ -39,7 +39,7 @@ _group_identity = identity_getter(group.MessageSent)
 _pack = msgspec.msgpack.Encoder().encode
 
 
-class CallbackForm(NamedTuple):
+class CallbackFields(NamedTuple):
     """Which of the fields that its pages do not all have the callback of an app's one-to-one messages comes with: they
     are part of the event's id, and the archive does not have them."""
 
@@ -49,7 +49,7 @@ class CallbackForm(NamedTuple):
     """SendMsgResult."""
 
 
-DOCUMENTED = CallbackForm()
+DOCUMENTED = CallbackFields()
 """That of the newest page."""
 
 
@@ -69,7 +69,7 @@ class SentMessage(NamedTuple):
     """Of a community, empty where it is in none."""
 
 
-def id_of(message: ArchivedMessage, random: int | None, topic_id: str | None, form: CallbackForm) -> tuple[str, bool]:
+def id_of(message: ArchivedMessage, random: int | None, topic_id: str | None, form: CallbackFields) -> tuple[str, bool]:
     """The id of the event of an archived message, and whether it is the one that the callback would have given it.
 
     Args:

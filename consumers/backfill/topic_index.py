@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 from aiokafka import ConsumerRecord
 
-from consumers.backfill.identity import DOCUMENTED, CallbackForm, Key
+from consumers.backfill.identity import DOCUMENTED, CallbackFields, Key
 from consumers.backfill.known_messages import FoundIn, KnownMessages
 from consumers.backfill.topic_messages import FoundMessage, message_in_event, message_in_letter
 from consumers.backfill.topic_tail import ReportTail, TopicTail
@@ -50,14 +50,14 @@ class TopicIndex:
         self._report = report
         self._from_s, self._to_s = start_s - NEAR_S, end_s + NEAR_S
         self._is_wide = False
-        self._forms: dict[str, CallbackForm] = {}
+        self._forms: dict[str, CallbackFields] = {}
         self._events, self._letters = self._tails(max(0, self._from_s - CLOCK_SLACK_S) * 1000)
 
     def covers(self, time_s: int) -> bool:
         """Whether a message of that second would have been found."""
         return self._from_s <= time_s <= self._to_s
 
-    def form(self, app_id: str) -> CallbackForm:
+    def form(self, app_id: str) -> CallbackFields:
         """What the app's callbacks of one-to-one messages come with, by the last of them that was read."""
         return self._forms.get(app_id, DOCUMENTED)
 

@@ -13,7 +13,7 @@ from aiokafka import ConsumerRecord
 from bridge.events import c2c, group
 from common.kafka.dead_letters import DeadLetter
 from consumers.backfill.event import whole
-from consumers.backfill.identity import CallbackForm, Key, SentMessage, key_of_id, keys_it_has
+from consumers.backfill.identity import CallbackFields, Key, SentMessage, key_of_id, keys_it_has
 
 _C2C, _GROUP = c2c.MessageSent.callback, group.MessageSent.callback
 _IN_EVENT = b".message.sent"
@@ -55,7 +55,7 @@ class FoundMessage(NamedTuple):
     sent: SentMessage
     id_key: Key | None
     """Of its event; None of a dead letter, which has none."""
-    form: CallbackForm | None
+    form: CallbackFields | None
     """Of the callback of a one-to-one message; None of what was backfilled."""
 
     @property
@@ -92,7 +92,9 @@ def message_in_event(value: bytes | None) -> FoundMessage | None:
         data.msg_key,
         data.topic_id,
     )
-    form = None if is_group or event.backfilled else CallbackForm(bool(data.msg_key), data.send_msg_result is not None)
+    form = None
+    if not is_group and not event.backfilled:
+        form = CallbackFields(bool(data.msg_key), data.send_msg_result is not None)
     return FoundMessage(sent, key_of_id(event.id), form)
 
 

@@ -14,7 +14,7 @@ from consumers.archive.errors import ArchiveError
 from consumers.archive.hour import Hour
 from consumers.archive.lines import HourReport
 from consumers.archive.message import ArchivedChat, ArchivedMessage, read_message
-from consumers.backfill.identity import DOCUMENTED, CallbackForm
+from consumers.backfill.identity import DOCUMENTED, CallbackFields
 from consumers.backfill.known_messages import FoundIn, KnownMessages
 from consumers.backfill.topic_index import TopicIndex
 from consumers.backfill.topic_messages import message_in_event
@@ -94,7 +94,7 @@ class Index:
         self.kept_since_s = 0
         self.late: list[bytes] = []
         """Events that come before the topic is read on."""
-        self.form_of_app: CallbackForm = DOCUMENTED
+        self.form_of_app: CallbackFields = DOCUMENTED
         self.is_wide = False
         self.span = (START_S - 3600, START_S + 7200)
 
@@ -113,7 +113,7 @@ class Index:
     def covers(self, time_s: int) -> bool:
         return self.is_wide or self.span[0] <= time_s <= self.span[1]
 
-    def form(self, _app_id: str) -> CallbackForm:
+    def form(self, _app_id: str) -> CallbackFields:
         return self.form_of_app
 
     def is_kept_since(self, time_s: int) -> bool:

@@ -16,7 +16,7 @@ from bridge.journal.record import Record
 from common.timestamps import rfc3339
 from consumers.archive.message import ArchivedChat, ArchivedMessage, read_message
 from consumers.backfill.event import EventMaker
-from consumers.backfill.identity import DOCUMENTED, CallbackForm
+from consumers.backfill.identity import DOCUMENTED, CallbackFields
 from tests.consumers.backfill.stand_ins import value_of
 from tests.support.callbacks import APP_ID
 from tests.support.events import checked_event, event_of
@@ -41,7 +41,7 @@ def message(line: dict[str, Any], chat: ArchivedChat) -> ArchivedMessage:
     return read_message(orjson.dumps(line), chat, APP_ID)
 
 
-def made(line: dict[str, Any], chat: ArchivedChat, form: CallbackForm = DOCUMENTED, **settings: Any) -> Event:
+def made(line: dict[str, Any], chat: ArchivedChat, form: CallbackFields = DOCUMENTED, **settings: Any) -> Event:
     """The event of a line, as whoever reads the topic has it."""
     record = EventMaker(schema_base=SCHEMA_BASE, **settings).record(message(line, chat), form, now_ms=NOW_MS)
     checked_event(Record("im.events", record.key, value_of(record), list(record.headers), NOW_MS))
@@ -64,7 +64,7 @@ def assert_is_that_of(callback: dict[str, Any], event: Event) -> None:
 def test_a_documented_callback_and_its_line_become_one_event(name: str) -> None:
     sample: Sample = samples()[name]
     callback = orjson.loads(sample.body)
-    form = CallbackForm("MsgKey" in callback, "SendMsgResult" in callback)
+    form = CallbackFields("MsgKey" in callback, "SendMsgResult" in callback)
     assert_is_that_of(callback, made(line_of(callback), "c2c" if sample.command == C2C else "group", form))
 
 

@@ -16,7 +16,7 @@ from consumers.archive.message import ArchivedChat
 from consumers.backfill.event import EventMaker
 from consumers.backfill.hour_comparison import HourComparison
 from consumers.backfill.hour_count import HourCount
-from consumers.backfill.identity import CallbackForm
+from consumers.backfill.identity import CallbackFields
 from consumers.backfill.known_messages import FoundIn
 from consumers.backfill.publishing import BackfillPublisher
 from consumers.errors import RetryLater
@@ -156,7 +156,7 @@ async def test_a_delivery_that_failed_does_not_stand_for_the_message_that_was_se
 
 
 async def test_the_id_is_of_the_form_in_which_the_apps_callbacks_come(index: Index) -> None:
-    index.form_of_app = CallbackForm(has_key=False, has_result=False)
+    index.form_of_app = CallbackFields(has_key=False, has_result=False)
     topic = PublishedTopic()
     await compare(index, Archive([c2c_line(1)]), topic=topic)
     assert ids(topic) == [id_of(callback_event(c2c_line(1), MsgKey=None, SendMsgResult=None))]

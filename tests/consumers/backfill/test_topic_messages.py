@@ -12,7 +12,7 @@ from aiokafka import ConsumerRecord
 from bridge.events import c2c, group
 from consumers.archive.message import read_message
 from consumers.backfill.hour_comparison import keys_of
-from consumers.backfill.identity import DOCUMENTED, CallbackForm
+from consumers.backfill.identity import DOCUMENTED, CallbackFields
 from consumers.backfill.topic_messages import FoundMessage, message_in_event, message_in_letter
 from tests.consumers.backfill.stand_ins import c2c_line, callback_event, group_line
 from tests.support.callbacks import APP_ID, recalled
@@ -69,7 +69,7 @@ def test_what_is_no_event_of_a_message_is_passed_over(value: bytes | None) -> No
 def test_the_form_of_a_callback_is_told_but_not_by_what_was_backfilled() -> None:
     found = message_in_event(callback_event(c2c_line(1), SendMsgResult=None))
     assert found is not None
-    assert found.form == CallbackForm(has_key=True, has_result=False)
+    assert found.form == CallbackFields(has_key=True, has_result=False)
     marked = orjson.dumps({**orjson.loads(callback_event(c2c_line(1))), "backfilled": True})
     backfilled = message_in_event(marked)
     assert backfilled is not None
