@@ -30,7 +30,9 @@ async def publish_badges(context: Context, badges: Iterable[Badge], traces: Trac
         RetryLater: Kafka is away.
     """
     records = [
-        OutgoingRecord(f"{badge.app_id}:{badge.account}".encode(), _encode(badge), _headers(badge, traces))
+        OutgoingRecord(
+            f"{badge.app_id}:{badge.account}".encode(), _encode(badge), _headers(badge, traces) if traces else _HEADERS
+        )
         for badge in badges
     ]
     if records:
@@ -38,7 +40,7 @@ async def publish_badges(context: Context, badges: Iterable[Badge], traces: Trac
 
 
 def _headers(badge: Badge, traces: Traces) -> Sequence[tuple[str, bytes]]:
-    return _HEADERS if not traces else [*_HEADERS, *traces.get(Owner(badge.app_id, badge.account), ())]
+    return [*_HEADERS, *traces.get(Owner(badge.app_id, badge.account), ())]
 
 
 async def publish_latest(

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 import msgspec
 
@@ -76,9 +76,9 @@ class Restoration:
         """
         await self._compare(dict(self._written))
 
-    def written(self, badges: Iterable[Badge]) -> None:
-        """Remember badges that were written to the topic."""
-        for badge in badges:
+    def written(self, badges: Sequence[Badge]) -> None:
+        """Remember the last badges that were written to the topic."""
+        for badge in badges[-LOOKED_AT:]:
             owner = Owner(badge.app_id, badge.account)
             self._written.pop(owner, None)
             self._written[owner] = badge

@@ -21,7 +21,7 @@ from common.tracing.context import TRACEPARENT
 from consumers.badges.badge_event import BadgeEvent, TracedBadgeEvent, collect, read_badge_event
 from consumers.badges.badge_topic import BadgeSource, BadgeTopic
 from consumers.badges.expiry import keep_expiring
-from consumers.badges.publishing import changed_badges, publish_badges, publish_latest
+from consumers.badges.publishing import NO_TRACES, Traces, changed_badges, publish_badges, publish_latest
 from consumers.badges.restoration import Restoration
 from consumers.badges.store import Badge, BadgeStore, Events, Owner, Slot, StoreState, UpdateMode
 from consumers.errors import RetryLater
@@ -43,6 +43,8 @@ class Badges(BaseWorker[BadgeEvent]):
         self._rebuilds = rebuilds
         """Whether it is given all events that there are, from the first."""
         self._told: StoreState | None = None
+        self._is_traced = False
+        """Whether any event so far belonged to a trace."""
         self._expiring: asyncio.Task[NoReturn] | None = None
 
     def topics(self, settings: ConsumersSettings) -> Sequence[Topic]:
@@ -56,7 +58,8 @@ class Badges(BaseWorker[BadgeEvent]):
             InvalidEventError: the record carries no event.
         """
         event = read_badge_event(record.value)
-        if event is not None and any(name == TRACEPARENT for name, _ in record.headers):
+        if event is not None and record.headers and any(name == TRACEPARENT for name, _ in record.headers):
+            self._is_traced = True
             return TracedBadgeEvent.of(event, record)
         return event
 
@@ -104,9 +107,7 @@ class Badges(BaseWorker[BadgeEvent]):
             # Before that is done the topic may know a newer badge than Redis: it must not be written over.
             self._restoration.require()
         # Of several events that one record is made of, the last says to which trace that belongs.
-        traces = {
-            event.owner: self._context.record_headers(event) for event in batch if isinstance(event, TracedBadgeEvent)
-        }
+        traces = NO_TRACES if not self._is_traced else self._traces_of(batch)
         if not self._context.alone:
             await publish_latest(self._context, self._store, badges, traces)
             return
@@ -208,6 +209,11 @@ class Badges(BaseWorker[BadgeEvent]):
                 await asyncio.gather(self._expiring, return_exceptions=True)
             await self._restoration.stop()
             await self._store.close()
+
+    def _traces_of(self, batch: Sequence[BadgeEvent]) -> Traces:
+        return {
+            event.owner: self._context.record_headers(event) for event in batch if isinstance(event, TracedBadgeEvent)
+        }
 
     def _note_state(self) -> None:
         state = self._store.state
