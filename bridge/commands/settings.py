@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from bridge.settings import BridgeSettings
 from common.settings_command import settings_command
 
-settings = settings_command(BridgeSettings, "bridge")
+settings = settings_command("bridge.settings:BridgeSettings", "bridge")

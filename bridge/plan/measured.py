@@ -26,7 +26,7 @@ class Measured(NamedTuple):
     """What a record takes on the topic beside its event, bytes: key, headers, the form of Kafka."""
     journal_overhead_bytes: float = 160
     """What it takes in the journal beside its event, bytes."""
-    badge_bytes: float = 173
+    badge_bytes: float = 162
     """What a badge takes in Redis, bytes."""
     drain_share: float = 0.23
     """How long a backlog drains, as a share of the outage that made it, while callbacks come as before."""

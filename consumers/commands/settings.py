@@ -3,6 +3,5 @@
 from __future__ import annotations
 
 from common.settings_command import settings_command
-from consumers.settings import ConsumersSettings
 
-settings = settings_command(ConsumersSettings, "consumers")
+settings = settings_command("consumers.settings:ConsumersSettings", "consumers")

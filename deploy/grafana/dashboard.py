@@ -4,62 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from string import ascii_uppercase
-from typing import NamedTuple
 
-from grafana_foundation_sdk.builders import common, dashboard, prometheus, stat, timeseries
+from grafana_foundation_sdk.builders import dashboard
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
-from grafana_foundation_sdk.models.common import (
-    BigValueColorMode,
-    BigValueGraphMode,
-    LegendDisplayMode,
-    LegendPlacement,
-    TooltipDisplayMode,
-)
-from grafana_foundation_sdk.models.dashboard import (
-    DataSourceRef,
-    SpecialValueMap,
-    Threshold,
-    ThresholdsMode,
-    ValueMap,
-    ValueMapping,
-    ValueMappingResult,
-    VariableRefresh,
-)
+from grafana_foundation_sdk.models.dashboard import VariableRefresh
 
-SOURCE = DataSourceRef(type_val="prometheus", uid="${datasource}")
+from deploy.grafana.panels import SOURCE, BigNumber, Graph, Series, graph_panel, number_panel
+
 INGRESS = '{instance=~"$instance"}'
 WORKER = '{worker=~"$worker"}'
 GREEN, YELLOW, RED = "green", "orange", "red"
 HEIGHT, STAT_HEIGHT, COLUMNS = 8, 4, 24
-
-
-class Series(NamedTuple):
-    """A query, and how its series are named."""
-
-    expression: str
-    legend: str
-
-
-class Graph(NamedTuple):
-    """A panel of lines."""
-
-    title: str
-    unit: str
-    lines: Sequence[Series]
-    description: str = ""
-
-
-class Number(NamedTuple):
-    """A panel of one number, with its color from each bound upwards."""
-
-    title: str
-    unit: str
-    expression: str
-    colors: Sequence[tuple[float | None, str]]
-    words: Sequence[tuple[str, str, str]] = ()
-    """Value → what is shown, and its color."""
-    description: str = ""
 
 
 def _refused(reasons: str) -> str:
@@ -72,7 +27,7 @@ def _quantiles(metric: str, selector: str = INGRESS) -> list[Series]:
 
 
 NUMBERS = (
-    Number(
+    BigNumber(
         "Takes callbacks",
         "none",
         f"min(bridge_ready{INGRESS})",
@@ -80,7 +35,7 @@ NUMBERS = (
         [("0", "NO", RED), ("1", "yes", GREEN)],
         "Whether every ingress can make callbacks durable: /readyz.",
     ),
-    Number(
+    BigNumber(
         "Kafka",
         "none",
         f"min(bridge_kafka_ok{INGRESS})",
@@ -88,14 +43,14 @@ NUMBERS = (
         [("0", "AWAY", RED), ("1", "confirms", GREEN)],
         "While it is away callbacks are kept on disk, and answered 200.",
     ),
-    Number(
+    BigNumber(
         "Disk",
         "none",
         f"min(bridge_disk_ok{INGRESS})",
         [(None, RED), (1, GREEN)],
         [("0", "FAILS", RED), ("1", "ok", GREEN)],
     ),
-    Number(
+    BigNumber(
         "Journal full in",
         "s",
         # Without growth there is no such time.
@@ -104,27 +59,27 @@ NUMBERS = (
         [(None, RED), (7200, YELLOW), (6 * 3600, GREEN)],
         description="If it grows on as in the last 10 minutes; of the process that is full first.",
     ),
-    Number(
+    BigNumber(
         "Events waiting",
         "short",
         f"sum(bridge_events_waiting{INGRESS})",
         [(None, GREEN), (10_000, YELLOW)],
         description="Acknowledged, or about to be, and not in Kafka yet.",
     ),
-    Number(
+    BigNumber(
         "Oldest waiting",
         "s",
         f"max(bridge_oldest_waiting_seconds{INGRESS})",
         [(None, GREEN), (10, YELLOW), (300, RED)],
     ),
-    Number(
+    BigNumber(
         "Callbacks refused in 15 min, which do not come again",
         "short",
         'sum(increase(bridge_refused_total{instance=~"$instance", '
         'reason=~"bodies|in_flight|journal_full|deadline|fault|record_too_large"}[15m]))',
         [(None, GREEN), (1, RED)],
     ),
-    Number(
+    BigNumber(
         "Workers: oldest event",
         "s",
         f"max(consumers_oldest_unhandled_seconds{WORKER})",
@@ -330,11 +285,11 @@ def dashboard_json() -> str:
     )
     width = COLUMNS // len(NUMBERS)
     for number in NUMBERS:
-        built = built.with_panel(_stat(number).height(STAT_HEIGHT).span(width))
+        built = built.with_panel(number_panel(number).height(STAT_HEIGHT).span(width))
     for title, graphs in ROWS:
         built = built.with_row(dashboard.Row(title))
         for graph in graphs:
-            built = built.with_panel(_graph(graph).height(HEIGHT).span(COLUMNS // 3))
+            built = built.with_panel(graph_panel(graph).height(HEIGHT).span(COLUMNS // 3))
     return json.dumps(built.build(), cls=JSONEncoder, indent=2, sort_keys=True) + "\n"
 
 
@@ -349,56 +304,3 @@ def _variable(name: str, metric: str, label: str) -> dashboard.QueryVariable:
         .all_value(".*")
         .multi(True)
     )
-
-
-def _query(line: Series, name: str) -> prometheus.Dataquery:
-    made = prometheus.Dataquery().expr(line.expression).legend_format(line.legend)
-    return made.datasource(SOURCE).ref_id(name)
-
-
-def _stat(number: Number) -> stat.Panel:
-    words = {
-        value: ValueMappingResult(text=text, color=color, index=index)
-        for index, (value, text, color) in enumerate(number.words)
-    }
-    nothing = SpecialValueMap()
-    nothing.options.match = "null+nan"  # type: ignore[assignment]
-    nothing.options.result = ValueMappingResult(text="none")
-    mappings: list[ValueMapping] = [*([ValueMap(options=words)] if words else []), nothing]
-    return (
-        stat.Panel()
-        .title(number.title)
-        .description(number.description)
-        .datasource(SOURCE)
-        .unit(number.unit)
-        .mappings(mappings)
-        .thresholds(
-            dashboard.ThresholdsConfig()
-            .mode(ThresholdsMode.ABSOLUTE)
-            .steps([Threshold(value=bound, color=color) for bound, color in number.colors])
-        )
-        .color_mode(BigValueColorMode.BACKGROUND)
-        .graph_mode(BigValueGraphMode.NONE)
-        .with_target(_query(Series(number.expression, ""), "A"))
-    )
-
-
-def _graph(graph: Graph) -> timeseries.Panel:
-    panel = (
-        timeseries.Panel()
-        .title(graph.title)
-        .description(graph.description)
-        .datasource(SOURCE)
-        .unit(graph.unit)
-        .min(0)
-        .legend(
-            common.VizLegendOptions()
-            .display_mode(LegendDisplayMode.LIST)
-            .placement(LegendPlacement.BOTTOM)
-            .show_legend(True)
-        )
-        .tooltip(common.VizTooltipOptions().mode(TooltipDisplayMode.MULTI))
-    )
-    for name, line in zip(ascii_uppercase, graph.lines, strict=False):
-        panel = panel.with_target(_query(line, name))
-    return panel
