@@ -86,7 +86,7 @@ class IngressProcess(Command):
         self.port = free_port()
         admin_port = free_port()
         self.topics = topics
-        self.journal_dir = Path(settings.get("BRIDGE_JOURNAL_DIR", folder / "journal"))
+        self.journal_dir = folder / settings.get("BRIDGE_JOURNAL_DIR", "journal")
         env = {
             "BRIDGE_APPS": orjson.dumps({APP_ID: [TOKEN]}).decode(),
             "BRIDGE_HOST": "127.0.0.1",

@@ -10,9 +10,14 @@ from pathlib import Path
 Hurt = Callable[[Path], None]
 
 
+def files(folder: Path) -> list[Path]:
+    """What is no folder in it: ledgers of an audit have one of their own."""
+    return [path for path in folder.iterdir() if not path.is_dir()]
+
+
 def remove_file(folder: Path) -> None:
     """Remove all files."""
-    for path in folder.iterdir():
+    for path in files(folder):
         path.unlink()
 
 
@@ -46,7 +51,7 @@ def rename_file(folder: Path) -> None:
 
 def replace_file(folder: Path) -> None:
     """Put copies in the place of all files."""
-    for path in filter(Path.is_file, list(folder.iterdir())):
+    for path in filter(Path.is_file, files(folder)):  # no sockets
         copy = path.with_name(path.name + ".new")
         shutil.copyfile(path, copy)
         copy.replace(path)
@@ -56,7 +61,7 @@ def link_file(folder: Path) -> None:
     """Move the journals away, and leave links to them."""
     elsewhere = folder.with_name("linked")
     elsewhere.mkdir()
-    for path in list(folder.iterdir()):
+    for path in files(folder):
         path.rename(elsewhere / path.name)
         path.symlink_to(elsewhere / path.name)
 
@@ -65,7 +70,7 @@ def give_second_name(folder: Path) -> None:
     """Link the journals elsewhere, as some backups do."""
     elsewhere = folder.with_name("backup")
     elsewhere.mkdir()
-    for path in folder.iterdir():
+    for path in files(folder):
         (elsewhere / path.name).hardlink_to(path)
 
 
@@ -77,7 +82,7 @@ def truncate_log(folder: Path) -> None:
 
 def truncate_file(folder: Path) -> None:
     """Truncate all files."""
-    for path in folder.iterdir():
+    for path in files(folder):
         os.truncate(path, 0)
 
 

@@ -28,7 +28,7 @@ class RedisServer(Server):
 
     def __init__(self, folder: Path, *, cluster: bool = False, binary: Path | None = None) -> None:
         super().__init__()
-        self._binary = binary
+        self.binary = binary
         self.port = free_port()
         self.folder = folder
         self._cluster = cluster
@@ -46,11 +46,11 @@ class RedisServer(Server):
         options = ["--port", str(self.port), "--appendonly", "yes", "--appendfsync", "always", "--save", ""]
         if self._cluster:
             options += ["--cluster-enabled", "yes", "--cluster-port", str(free_port())]
-        if self._binary is None and _docker():
+        if self.binary is None and _docker():
             return Container(IMAGE, ports=[self.port], command=["redis-server", "--protected-mode", "no", *options])
         self.folder.mkdir(parents=True, exist_ok=True)
         options += ["--bind", "127.0.0.1", "--dir", str(self.folder)]
-        return Process([self._binary or _binary(), *options], log=self.folder / "redis.log")
+        return Process([self.binary or _binary(), *options], log=self.folder / "redis.log")
 
     def _ready(self) -> bool:
         try:

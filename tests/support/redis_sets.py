@@ -39,8 +39,8 @@ class SetMember(RedisServer):
 
     @property
     def _program(self) -> Path:
-        assert self._binary is not None
-        return self._binary
+        assert self.binary is not None
+        return self.binary
 
     def kill_in_step(self) -> None:
         """Kill a primary whose replicas have all that it has confirmed: it takes no write meanwhile."""

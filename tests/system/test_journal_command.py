@@ -79,7 +79,7 @@ def test_what_is_held_is_listed_shown_and_published_by_hand(ingress: MakeIngress
     assert "nothing is left" in told
     found = wait_for_events(broker.bootstrap, bridge.topics.events, lambda messages: len(messages) == 3)
     assert {message.event["subject"] for message in found} == {"u0", "u1", "u2"}
-    assert list(bridge.journal_dir.iterdir()) == []
+    assert {path.name for path in bridge.journal_dir.iterdir()} <= {"audit", "kafka-away-since"}
 
 
 def test_a_drain_tells_what_it_left_and_why_and_publishes_the_rest(

@@ -102,7 +102,7 @@ async def test_after_a_failover_behind_one_address_the_new_primary_is_written_to
     stale = StaleBadges(reconcile)
     assert await stale.count(APP) == 0
     with (
-        RedisServer(tmp_path / "other") as other,
+        RedisServer(tmp_path / "other", binary=own_redis.binary) as other,
         redis.Redis(port=own_redis.port) as first,
         redis.Redis(port=other.port) as second,
     ):
