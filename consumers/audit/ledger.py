@@ -117,6 +117,11 @@ class AuditLedger(msgspec.Struct, kw_only=True):
             if life is not None:
                 life.make_due(stated)
 
+    def undue_statements(self) -> dict[str, Stated]:
+        """The last statements that were read, by life, of those that are not due."""
+        lasts = ((name, life.latest, life.due) for name, life in self.lives.items())
+        return {name: latest for name, latest, due in lasts if latest is not None and latest != due}
+
     def begin_audit_topic_anew(self) -> None:
         """Read the topic for the audit from its beginning: it was made anew, and its offsets mean others."""
         self.audit_position = 0

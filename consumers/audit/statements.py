@@ -34,7 +34,8 @@ class PendingStatements:
 
     def __init__(self, ledger: AuditLedger) -> None:
         self._ledger = ledger
-        self._gathered: dict[str, Stated] = {}
+        # A ledger that is gone on with may have been kept when a statement had been read, and was not due.
+        self._gathered = ledger.undue_statements()
         self._pending: list[Stated] = []
         self._note_ends_at = 0.0
         self.ends: Mapping[TopicPartition, int] | None = None

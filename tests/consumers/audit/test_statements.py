@@ -75,3 +75,17 @@ def test_a_statement_that_cannot_be_true_is_passed_over(untrue: dict[str, Any]) 
 
 def test_a_statement_under_the_key_of_another_life_is_passed_over() -> None:
     assert not read(TRUE, key="b/7").lives
+
+
+def test_a_statement_that_was_read_and_not_due_when_the_ledger_was_kept_becomes_due_after_a_restart() -> None:
+    ledger = AuditLedger(begun_ms=NOW_MS - 100_000, has_caught_up=True)
+    record: Any = SimpleNamespace(key=b"a/1", value=msgspec.json.encode(TRUE), offset=0, timestamp=NOW_MS)
+    PendingStatements(ledger).read([record], NOW_MS)
+    ledger = decode_ledger(encode_ledger(ledger))
+    pending = PendingStatements(ledger)
+    assert pending.want_ends(may_be_none=False)
+    pending.note_ends({})
+    pending.make_due()
+    judge(ledger, NOW_MS)
+    assert summarize(ledger, NOW_MS).counts.missing == 3
+    assert not PendingStatements(decode_ledger(encode_ledger(ledger))).want_ends(may_be_none=False)
