@@ -22,16 +22,14 @@ IMAGE = os.environ.get("IM_BRIDGE_REDIS_IMAGE", "redis:8-alpine")
 class RedisServer(Server):
     """Redis or Valkey with an append-only file under `folder`, synced at every write: it outlives the server.
 
-    With `cluster` it is a node of a Redis Cluster, that knows no other nodes. `binary` is run in the place of the
-    server that all other tests have.
+    `binary` is run in the place of the server that all other tests have.
     """
 
-    def __init__(self, folder: Path, *, cluster: bool = False, binary: Path | None = None) -> None:
+    def __init__(self, folder: Path, *, binary: Path | None = None) -> None:
         super().__init__()
         self.binary = binary
         self.port = free_port()
         self.folder = folder
-        self._cluster = cluster
 
     @property
     def url(self) -> str:
@@ -44,8 +42,6 @@ class RedisServer(Server):
 
     def _create(self) -> Host:
         options = ["--port", str(self.port), "--appendonly", "yes", "--appendfsync", "always", "--save", ""]
-        if self._cluster:
-            options += ["--cluster-enabled", "yes", "--cluster-port", str(free_port())]
         if self.binary is None and _docker():
             return Container(IMAGE, ports=[self.port], command=["redis-server", "--protected-mode", "no", *options])
         self.folder.mkdir(parents=True, exist_ok=True)

@@ -141,14 +141,6 @@ def test_a_key_that_is_no_badge_is_explained(redis_server: RedisServer, topics: 
     assert "delete that key" in done.stderr
 
 
-def test_a_redis_cluster_is_refused(tmp_path: Path) -> None:
-    with RedisServer(tmp_path, cluster=True) as server:
-        done = consumers("run", "badges", CONSUMERS_REDIS_URL=server.url)
-    assert done.returncode == 1
-    assert "is a cluster" in done.stderr
-    assert "Traceback" not in done.stderr
-
-
 def test_rebuild_makes_the_badges_anew(broker: Broker, own_redis: RedisServer, topics: Topics) -> None:
     topics.create(broker.bootstrap)
     traffic = BadgeTraffic(topics.events)
