@@ -222,11 +222,12 @@ class TailScreen:
             self.held.clear()
 
     def _head(self) -> Text:
-        parts = [self.topic, plural(self.came, "record"), self.state]
+        parts = [self.topic, plural(self.came, "record")]
         if self.is_paused:
             parts.append(f"paused, {len(self.held)} more have come")
         if self.text and not self.is_typing:
             parts.append(f"only what has {self.text!r}")
+        parts.append(self.state)  # The last, for it may be longer than the line.
         line = Text("  ".join(printable(one) for one in parts if one), "reverse")
         line.pad_right(max(0, self.width - line.cell_len))
         return line
