@@ -111,7 +111,7 @@ class Badges(BaseWorker[BadgeEvent]):
         if not self._context.alone:
             await publish_latest(self._context, self._store, badges, traces)
             return
-        await publish_badges(self._context, badges, traces)
+        await self.publish(badges, traces)
         self._restoration.written(badges)
         if stale := [badge for badge in badges if badge.stale]:
             # While Kafka was slow `reconcile` may have resolved and published them; ours would be the last of the two.
@@ -161,13 +161,17 @@ class Badges(BaseWorker[BadgeEvent]):
         """
         await self._store.end_rebuild(before)
 
-    async def publish(self, badges: Iterable[Badge]) -> None:
+    async def publish(self, badges: Iterable[Badge], traces: Traces = NO_TRACES) -> None:
         """Write badges to their topic.
+
+        Args:
+            badges: what is written.
+            traces: of those that belong to one.
 
         Raises:
             RetryLater: Kafka is away.
         """
-        await publish_badges(self._context, badges)
+        await publish_badges(self._context, badges, traces)
 
     async def probe(self) -> None:
         """See that Redis is there, takes writes, and still has the badges.
