@@ -58,8 +58,8 @@ class Mortal(Badges):
         reached("written")
         return badges
 
-    async def publish(self, badges):
-        await super().publish(badges)
+    async def publish(self, badges, traces):
+        await super().publish(badges, traces)
         reached("published")
 """
 
