@@ -101,7 +101,7 @@ def test_what_a_pod_could_not_publish_in_its_time_stays_in_its_claim_and_a_job_p
     assert status == 0, told
     assert f"published 3 events to {topics.events}" in told
     wait_for_events(broker.bootstrap, topics.events, lambda messages: len(messages) == 3)
-    assert list(bridge.journal_dir.iterdir()) == []
+    assert {path.name for path in bridge.journal_dir.iterdir()} <= {"audit", "kafka-away-since"}
 
 
 def test_a_job_is_content_with_an_empty_claim_and_fails_while_kafka_is_away(topics: Topics, tmp_path: Path) -> None:
