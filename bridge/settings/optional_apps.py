@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
 from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import (
@@ -58,6 +58,14 @@ class _PublishingSettings(ProcessSettings, TopicSettings, JournalSettings, Limit
     model_config = SettingsConfigDict(env_prefix="BRIDGE_")
 
 
+class _KnownOfEnvFile(DotEnvSettingsSource):
+    """A `.env` file, without what begins as our settings do and is none of the class: as it is, that is taken along."""
+
+    def __call__(self) -> dict[str, Any]:
+        """The settings that it has."""
+        return {name: value for name, value in super().__call__().items() if name in self.settings_cls.model_fields}
+
+
 class RescueSettings(InspectionSettings):
     """Settings of who publishes journals by hand, or looks at them: of all others not even what is wrong is read."""
 
@@ -72,7 +80,7 @@ class RescueSettings(InspectionSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Read what publishing needs, and nothing else."""
         read = _PublishingSettings
-        env, dotenv = EnvSettingsSource(read), DotEnvSettingsSource(read)
+        env, dotenv = EnvSettingsSource(read), _KnownOfEnvFile(read)
         return super().settings_customise_sources(read, init_settings, env, dotenv, file_secret_settings)
 
     def remarks(self) -> Iterator[str]:
