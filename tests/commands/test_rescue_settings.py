@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from bridge.settings.optional_apps import RescueSettings
+from common.settings import load_settings
 
 
 def test_an_env_file_that_has_the_settings_of_the_ingress_too_is_read(
@@ -14,4 +15,4 @@ def test_an_env_file_that_has_the_settings_of_the_ingress_too_is_read(
 ) -> None:
     (tmp_path / ".env").write_text('BRIDGE_APPS=\'{"1":["t"]}\'\nBRIDGE_JOURNAL_DIR=/somewhere\n')
     monkeypatch.chdir(tmp_path)
-    assert str(RescueSettings().journal_dir) == "/somewhere"
+    assert str(load_settings(RescueSettings).journal_dir) == "/somewhere"
