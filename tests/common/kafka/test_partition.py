@@ -37,9 +37,23 @@ def test_the_greatest_bytes_in_all_lanes_go_over_into_no_other() -> None:
 
 
 def test_only_keys_of_the_usual_size_are_remembered() -> None:
-    partition._remembered.cache_clear()
+    partition._remembered.clear()
     short, long = b"a" * partition._MAX_REMEMBERED_BYTES, b"a" * (partition._MAX_REMEMBERED_BYTES + 1)
     for _ in range(2):
         assert partitions_of([short, long], 12) == [partition_of(short, 12), partition_of(long, 12)]
-    assert partition._remembered.cache_info()[:2] == (1, 1)
-    assert partition._remembered.cache_info().currsize == 1
+    assert partition._remembered == {12: {short: partition_of(short, 12)}}
+
+
+def test_no_more_keys_are_remembered_than_that_and_none_goes_elsewhere_for_it() -> None:
+    partition._remembered.clear()
+    keys = [b"%d" % number for number in range(3 * partition._MAX_REMEMBERED // 2)]
+    for start in range(0, len(keys), 1000):
+        some = keys[start : start + 1000] + keys[:10]
+        assert partitions_of(some, 7) == [partition_of(key, 7) for key in some]
+        assert len(partition._remembered[7]) <= partition._MAX_REMEMBERED
+    assert partition._remembered[7]
+
+
+def test_how_many_partitions_there_are_is_remembered_too() -> None:
+    for partitions in (3, 12, 3):
+        assert partitions_of([b"ann"] * 9, partitions) == [partition_of(b"ann", partitions)] * 9
