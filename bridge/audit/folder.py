@@ -9,11 +9,14 @@ import contextlib
 import fcntl
 import os
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 FOLDER = "audit"
 """Its name in the folder of the journals."""
 FOLDER_ID = "folder.id"
+LEDGER = ".ledger"
+"""What the names of ledgers end with."""
 
 
 def read_folder_id(folder: Path) -> str:
@@ -36,6 +39,19 @@ def find_folder_id(folder: Path, otherwise: str) -> str:
     with os.fdopen(os.open(folder / FOLDER_ID, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600), "w") as file:
         file.write(f"{otherwise}\n")
     return otherwise
+
+
+def place_of(descriptor: int) -> str:
+    """The machine and the file system that a file is on now. Two files in one place, with one inode, are the same."""
+    return f"{_boot_id()}/{os.fstat(descriptor).st_dev}"
+
+
+@cache
+def _boot_id() -> str:
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    except (OSError, UnicodeDecodeError):
+        return "unknown"
 
 
 @contextlib.contextmanager

@@ -22,19 +22,20 @@ from typing import NamedTuple
 
 import msgspec
 
-from bridge.audit.folder import FOLDER, find_folder_id, locked_folder
+from bridge.audit.ends import end_of_killed, orphans
+from bridge.audit.folder import FOLDER, LEDGER, find_folder_id, locked_folder, place_of
 from bridge.audit.marks import NAME, SHARED_MEMORY, LifeMarks
 from bridge.journal.numbering import SetAsideNumbers
 from bridge.journal.own_file import ForeignError, own_status
 from bridge.journal.record import Record
 from bridge.journal.store import sync_folder
-from common.audit.header import Life
+from common.audit.header import MAX_EPOCH, Life
 from common.audit.statement import Previous, SetAside, Statement, TopicStatement
 from common.logs import fields
 
 log = logging.getLogger(__name__)
 
-LEDGER, ENDS = ".ledger", ".ends"
+ENDS = ".ends"
 ID_BYTES = 4
 MAX_LEDGER_BYTES = 1 << 20
 
@@ -53,6 +54,9 @@ class Entry(msgspec.Struct, frozen=True):
     """Whether the end of the life is known to whoever has to state it."""
     statement: Statement
     """What its process would have stated when this was written."""
+    place: str = ""
+    """Where its file was: see `place_of`. In another place it may be one of several, as of an image that many machines
+    begin with, though its inode is the same. Empty: of an older version."""
 
 
 _decoder = msgspec.json.Decoder(Entry)
@@ -71,19 +75,22 @@ class LifeLedger:
         self.path = path
         self.process = path.stem
         self._descriptor = descriptor
-        self._inode = os.fstat(descriptor).st_ino
+        self._inode, self._place = os.fstat(descriptor).st_ino, place_of(descriptor)
         entry = self.read()
-        self.is_copy = entry is not None and entry.inode != self._inode
-        """Whether it is a copy of one that is elsewhere, and perhaps in use there."""
+        self.is_copy = entry is not None and (
+            entry.inode != self._inode or entry.place not in {"", self._place} or entry.statement.epoch >= MAX_EPOCH
+        )
+        """Whether nobody may go on under its name: it is a copy of one that is elsewhere, and perhaps in use there, or
+        a clock that was wrong has used up its epochs."""
 
     @classmethod
-    def create(cls, folder: Path) -> LifeLedger:
-        """A new one, under a name that no other process has.
+    def create(cls, folder: Path, process: str = "") -> LifeLedger:
+        """A new one, under a name that no other process has; or for a process that has a name, and no ledger yet.
 
         Raises:
             OSError: the disk does not take it.
         """
-        path = folder / f"{secrets.token_hex(ID_BYTES)}{LEDGER}"
+        path = folder / f"{process or secrets.token_hex(ID_BYTES)}{LEDGER}"
         return cls(path, _new_file(path))
 
     @classmethod
@@ -123,7 +130,7 @@ class LifeLedger:
         descriptor = _new_file(self.path)
         os.dup2(descriptor, self._descriptor, inheritable=False)
         os.close(descriptor)
-        self._inode = os.fstat(self._descriptor).st_ino
+        self._inode, self._place = os.fstat(self._descriptor).st_ino, place_of(self._descriptor)
 
     def read(self) -> Entry | None:
         """What it holds; None where it is empty or damaged."""
@@ -142,7 +149,7 @@ class LifeLedger:
         Raises:
             OSError: the disk does not take it.
         """
-        encoded = msgspec.json.encode(Entry(self._inode, has_ended, statement))
+        encoded = msgspec.json.encode(Entry(self._inode, has_ended, statement, self._place))
         os.pwrite(self._descriptor, b"%b %b\n" % (_checksum(encoded), encoded), 0)
         if sync:
             os.fsync(self._descriptor)
@@ -216,9 +223,7 @@ def claim(journal_dir: Path, template: Statement, ring_size: int, refused: Refus
     Raises:
         OSError: the disk does not take it.
     """
-    folder = journal_dir / FOLDER
-    journal_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-    folder.mkdir(mode=0o700, exist_ok=True)
+    folder = _made(journal_dir)
     with locked_folder(folder):
         folder_id = find_folder_id(folder, secrets.token_hex(2 * ID_BYTES))
         free = _free(folder)
@@ -226,7 +231,7 @@ def claim(journal_dir: Path, template: Statement, ring_size: int, refused: Refus
         others = [one for one in free if one is not own]
         own = own or LifeLedger.create(folder)
         try:
-            ends = _take_ends(folder_id, own, [own, *others], refused)
+            ends = _take_ends(folder_id, own, [own, *others], refused, template)
             before = own.read()
             life = Life(own.process, _next_epoch(before))
             marks = _marks(own, folder_id, life, list(template.topics), ring_size)
@@ -242,7 +247,36 @@ def claim(journal_dir: Path, template: Statement, ring_size: int, refused: Refus
     return Claim(own, folder_id, life, previous, marks, ends)
 
 
-def take_ends(own: LifeLedger, folder_id: str, refused: Refused) -> Ends:
+def claim_late(journal_dir: Path, statement: Statement, marks: LifeMarks, refused: Refused) -> Claim:
+    """Begin to keep a ledger of a life that began without, for the disk did not take one.
+
+    Args:
+        journal_dir: the folder of the journals.
+        statement: what is true of the life now.
+        marks: of it.
+        refused: see `Refused`.
+
+    Raises:
+        OSError: the disk still does not take it.
+    """
+    folder = _made(journal_dir)
+    with locked_folder(folder):
+        folder_id = find_folder_id(folder, secrets.token_hex(2 * ID_BYTES))
+        free = _free(folder)
+        own = LifeLedger.create(folder, statement.process)
+        try:
+            own.write(msgspec.structs.replace(statement, folder=folder_id), sync=True)
+            ends = _take_ends(folder_id, own, free, refused, statement)
+            sync_folder(folder)
+        except BaseException:
+            own.path.unlink(missing_ok=True)
+            own.close()
+            raise
+        marks.move(own.marks_path(folder_id))
+    return Claim(own, folder_id, statement.life, None, marks, ends)
+
+
+def take_ends(own: LifeLedger, folder_id: str, refused: Refused, template: Statement) -> Ends:
     """The ends that are to be stated by now, also of lives that have ended since, without a successor.
 
     Raises:
@@ -250,36 +284,41 @@ def take_ends(own: LifeLedger, folder_id: str, refused: Refused) -> Ends:
     """
     folder = own.path.parent
     with locked_folder(folder):
-        return _take_ends(folder_id, own, _free(folder), refused)
+        return _take_ends(folder_id, own, _free(folder), refused, template)
 
 
 def random_life() -> Life:
     """One without a ledger, whose name nobody will have again."""
-    return Life(secrets.token_hex(ID_BYTES), int(time.time()))
+    return Life(secrets.token_hex(ID_BYTES), min(int(time.time()), MAX_EPOCH))
 
 
-def _take_ends(folder_id: str, own: LifeLedger, free: Sequence[LifeLedger], refused: Refused) -> Ends:
+class _Killed(NamedTuple):
+    """A life that nobody has stated the end of."""
+
+    end: Statement
+    ledger: LifeLedger | None
+    marks: LifeMarks | None
+
+
+def _take_ends(
+    folder_id: str, own: LifeLedger, free: Sequence[LifeLedger], refused: Refused, template: Statement
+) -> Ends:
     """Move the ends of lives that nobody goes on with to a ledger of ours. All but that are given back."""
     others = [ledger for ledger in free if ledger is not own]
     ends = own.read_ends()
     for ledger in others:
         ends |= ledger.read_ends()
-    ended: list[tuple[LifeLedger, Statement]] = []
-    set_aside: SetAside | None = None
     try:
-        for ledger in free:
-            entry = ledger.read()
-            if entry is None or entry.has_ended:
-                continue
-            if set_aside is None:
-                set_aside = _set_aside(refused)
-            statement = _end(entry.statement, ledger, folder_id, set_aside)
-            ends[statement.life.name] = statement
-            ended.append((ledger, statement))
+        killed = _killed(own.path.parent, folder_id, free, refused, template)
+        ends |= {one.end.life.name: one.end for one in killed}
         if ends:
             own.write_ends(ends)
-        for ledger, statement in ended:
-            ledger.write_end(statement)
+        for one in killed:
+            if one.ledger is not None:
+                one.ledger.write_end(one.end)
+        for one in killed:  # Not before: whoever comes when the disk is not full any more needs them.
+            if one.marks is not None:
+                one.marks.remove()
         for ledger in others:
             ledger.write_ends({})
             if ledger.is_copy:
@@ -290,38 +329,18 @@ def _take_ends(folder_id: str, own: LifeLedger, free: Sequence[LifeLedger], refu
     return ends
 
 
-def _end(last: Statement, ledger: LifeLedger, folder_id: str, set_aside: SetAside) -> Statement:
-    """The statement of the end of a life that was killed, as exact as can be."""
-    marks = LifeMarks.open_left(ledger.marks_path(folder_id), last.life)
-    if marks is None:
-        topics = {
-            topic: msgspec.structs.replace(one, is_exact=False, never_durable=[]) for topic, one in last.topics.items()
-        }
-    else:
-        topics = {topic: _topic_end(last, topic, marks) for topic in last.topics}
-        marks.remove()
-    return msgspec.structs.replace(
-        last,
-        ended="killed",
-        time_ms=time.time_ns() // 1_000_000,
-        topics=topics,
-        looks=0,
-        taken_over=0,
-        set_aside=set_aside,
-    )
-
-
-def _topic_end(last: Statement, topic: str, marks: LifeMarks) -> TopicStatement:
-    if (ring := marks.rings.get(topic)) is None:
-        return msgspec.structs.replace(last.topics[topic], is_exact=False)
-    undecided = ring.undecided()
-    return TopicStatement(
-        given=ring.counters.given,
-        confirmed_through=last.topics[topic].confirmed_through,
-        durable_through=undecided.durable_through,
-        never_durable=undecided.never_durable if undecided.is_exact else [],
-        is_exact=undecided.is_exact,
-    )
+def _killed(
+    folder: Path, folder_id: str, free: Sequence[LifeLedger], refused: Refused, template: Statement
+) -> list[_Killed]:
+    found: list[tuple[Statement, LifeLedger | None, LifeMarks | None]] = []
+    for ledger in free:
+        entry = ledger.read()
+        if entry is not None and not entry.has_ended:
+            last = entry.statement
+            found.append((last, ledger, LifeMarks.open_left(ledger.marks_path(folder_id), last.life)))
+    found += [(last, None, marks) for last, marks in orphans(folder, folder_id, template, SHARED_MEMORY)]
+    set_aside = _set_aside(refused) if found else {}
+    return [_Killed(end_of_killed(last, marks, set_aside), ledger, marks) for last, ledger, marks in found]
 
 
 def _marks(ledger: LifeLedger, folder_id: str, life: Life, topics: Sequence[str], ring_size: int) -> LifeMarks:
@@ -353,7 +372,14 @@ def _previous(entry: Entry | None) -> Previous | None:
 
 def _next_epoch(entry: Entry | None) -> int:
     """By the clock, so that a ledger that was set back, as with its whole machine, begins no life a second time."""
-    return max(int(time.time()), entry.statement.epoch + 1 if entry else 1)
+    return max(min(int(time.time()), MAX_EPOCH), entry.statement.epoch + 1 if entry else 1)
+
+
+def _made(journal_dir: Path) -> Path:
+    folder = journal_dir / FOLDER
+    journal_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    folder.mkdir(mode=0o700, exist_ok=True)
+    return folder
 
 
 def _free(folder: Path) -> list[LifeLedger]:

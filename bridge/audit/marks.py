@@ -10,6 +10,7 @@ import contextlib
 import fcntl
 import os
 import stat
+import time
 from collections.abc import Mapping, Sequence
 from functools import cache
 from mmap import PAGESIZE, mmap
@@ -25,6 +26,7 @@ NAME = "im-bridge"
 """What the names of files of marks begin with."""
 DESCRIPTION_BYTES = PAGESIZE
 """Two names of topics have a fraction of it."""
+ASK_S, ASK_AGAIN_S = 0.3, 0.01
 
 
 class Description(msgspec.Struct, frozen=True):
@@ -39,6 +41,7 @@ class Description(msgspec.Struct, frozen=True):
     """Path of the ledger that they belong to; empty: of an older version, or a very long one."""
     mounts: str = ""
     """Where that path means something: see `mounts`."""
+    pid: int = 0
 
 
 class LifeMarks:
@@ -52,7 +55,8 @@ class LifeMarks:
 
     def __init__(self, description: Description, maps: Sequence[mmap | bytearray], path: Path | None) -> None:
         self.path = path
-        self._life = Life(description.process, description.epoch)
+        self.description = description
+        self.life = Life(description.process, description.epoch)
         self._rings = {topic: Ring(one, description.size) for topic, one in zip(description.topics, maps, strict=True)}
 
     @classmethod
@@ -68,15 +72,18 @@ class LifeMarks:
         Raises:
             OSError: the memory cannot be had.
         """
-        description = Description(life.process, life.epoch, size, list(topics), str(ledger or ""), mounts())
+        description = Description(
+            life.process, life.epoch, size, list(topics), str(ledger or ""), mounts(), os.getpid()
+        )
         encoded = msgspec.json.encode(description)
         if len(encoded) > DESCRIPTION_BYTES:
             encoded = msgspec.json.encode(msgspec.structs.replace(description, ledger=""))
         path.unlink(missing_ok=True)
         descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         try:
-            # For as long as we have them mapped: so others see that somebody is alive.
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            # For as long as we have them mapped: so others see that somebody is alive. Nobody else holds it for longer
+            # than it takes to find that out.
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
             # Reserved at once: to find later that there is none left would end the process.
             os.posix_fallocate(descriptor, 0, _length(description))
             os.pwrite(descriptor, encoded, 0)
@@ -89,7 +96,7 @@ class LifeMarks:
 
     @classmethod
     def open_left(cls, path: Path, life: Life) -> LifeMarks | None:
-        """Those of a life that has ended; None where there are none of it."""
+        """Those of a life that has ended; None where there are none of it, or it goes on."""
         try:
             descriptor = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
         except OSError:
@@ -102,7 +109,8 @@ class LifeMarks:
             if description is None or (description.process, description.epoch) != life:
                 return None
             size = description.size
-            if not LEAST_RING <= size <= LARGEST_RING or size & (size - 1) or status.st_size < _length(description):
+            is_whole = LEAST_RING <= size <= LARGEST_RING and not size & (size - 1)
+            if not is_whole or status.st_size < _length(description) or is_in_use(descriptor, ASK_S):
                 return None
             return cls(description, _mapped(descriptor, description), path)
         except (OSError, ValueError):
@@ -112,7 +120,7 @@ class LifeMarks:
 
     def numbering(self) -> dict[str, TopicNumbers]:
         """Gives numbers, from 1."""
-        return {topic: TopicNumbers(self._life, ring) for topic, ring in self._rings.items()}
+        return {topic: TopicNumbers(self.life, ring) for topic, ring in self._rings.items()}
 
     @property
     def rings(self) -> Mapping[str, Ring]:
@@ -126,11 +134,36 @@ class LifeMarks:
                 self.path.rename(path)
                 self.path = path
 
+    def touch(self) -> None:
+        """Show that they are in use, to whoever cannot see their ledger."""
+        if self.path is not None:
+            with contextlib.suppress(OSError):
+                os.utime(self.path)
+
     def remove(self) -> None:
         """Nobody needs them any more."""
         if self.path is not None:
             with contextlib.suppress(OSError):
                 self.path.unlink()
+
+
+def is_in_use(descriptor: int, within_s: float = 0.0) -> bool:
+    """Whether a file is of marks whose process lives. If not, the lock is ours for as long as the descriptor is open.
+
+    Args:
+        descriptor: of the file.
+        within_s: how long others may need who ask the same.
+    """
+    until = time.monotonic() + within_s
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() >= until:
+                return True
+            time.sleep(ASK_AGAIN_S)
+        else:
+            return False
 
 
 def read_description(descriptor: int) -> Description | None:
@@ -139,6 +172,23 @@ def read_description(descriptor: int) -> Description | None:
         return msgspec.json.decode(os.pread(descriptor, DESCRIPTION_BYTES, 0).rstrip(b"\0"), type=Description)
     except (OSError, msgspec.DecodeError):
         return None
+
+
+def description_of(path: Path) -> Description | None:
+    """What a file begins with, if it is one of marks."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        return read_description(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def is_readable_here(description: Description) -> bool:
+    """Whether the path of the ledger means here what it means to the process whose marks they are."""
+    return bool(description.ledger and mounts() and description.mounts == mounts())
 
 
 @cache

@@ -22,7 +22,9 @@ from typing import Literal, Protocol
 import msgspec
 
 from bridge import metrics
-from bridge.audit.ledger import Claim, Ends, Refused, claim, random_life, take_ends
+from bridge.audit.ends import marks_without_ledger
+from bridge.audit.folder import FOLDER, read_folder_id
+from bridge.audit.ledger import Claim, Ends, Refused, claim, claim_late, random_life, take_ends
 from bridge.audit.marks import LifeMarks
 from bridge.audit.restoring import restore
 from bridge.audit.statement_producer import NotStatedError, StatementProducer
@@ -39,7 +41,8 @@ from common.topic import Topic
 log = logging.getLogger(__name__)
 
 BEGIN_S = 2.0
-"""How long the disk may take for the ledger at a start; then the process does without."""
+"""How long the disk may take for the ledger at a start; then the process begins without, and tries again."""
+CLAIM_AGAIN_S = 5.0
 KEEP_INTERVAL_S = 0.25
 """Between two looks at how far the numbers are. What a ledger says after the end of its machine is so old at most."""
 REPORT_INTERVAL_S = 3600.0
@@ -83,6 +86,9 @@ class Stating:
         self._host, self._version = socket.gethostname(), version("im-bridge")
         self._claim: Claim | None = None
         self._life = random_life()
+        self._folder = self._life.process
+        """Id of the folder; while it is not known one that no other process has."""
+        self._marks: LifeMarks | None = None
         self._numbering: Numbering = {}
         self._previous: Previous | None = None
         self._ends: Ends = {}
@@ -111,24 +117,29 @@ class Stating:
         size = ring_size(self._settings.memory_max_bytes)
         self._thread.start()
         template = self._statement(dict.fromkeys(topics, TopicStatement(given=0)))
+        claiming = asyncio.ensure_future(
+            self._thread.call(partial(claim, self._journal_dir, template, size, self._refused))
+        )
         try:
             async with asyncio.timeout(BEGIN_S):
-                found = await self._thread.call(partial(claim, self._journal_dir, template, size, self._refused))
+                found = await asyncio.shield(claiming)
         except (OSError, TimeoutError) as error:
-            marks = LifeMarks.in_memory(self._life, topics, size)
+            claiming.add_done_callback(_give_back)
+            self._marks = marks_without_ledger(self._journal_dir, self._life, topics, size)
             reason = str(error) or f"no answer within {BEGIN_S:g} s"
             log.warning(
-                "no ledger can be kept in %s (%s): should this process be killed, nobody can say what it acknowledged"
-                " last",
-                self._journal_dir,
-                reason,
+                "no ledger can be kept in %s (%s): should this process and its machine end before one can, nobody can"
+                " say what it acknowledged last. It is tried again every %g s",
+                *(self._journal_dir, reason, CLAIM_AGAIN_S),
                 extra=fields("audit_ledger_missing", folder=str(self._journal_dir), reason=reason),
             )
+            if isinstance(error, OSError) and not isinstance(error, TimeoutError):
+                self._folder = read_folder_id(self._journal_dir / FOLDER) or self._folder
         else:
-            self._claim, marks = found, found.marks
+            self._claim, self._marks, self._folder = found, found.marks, found.folder
             self._life, self._previous, self._ends = found.life, found.previous, found.ends
-        metrics.AUDIT_EXACT.set(marks.path is not None)
-        self._numbering = marks.numbering()
+        self._show_exactness()
+        self._numbering = self._marks.numbering()
         return self._numbering
 
     def start(self, journal: NumberedJournal) -> None:
@@ -162,6 +173,8 @@ class Stating:
         await self._producer.close()
         if self._claim is not None:
             self._thread.run_in_steps(_closed(self._claim))
+        elif self._marks is not None and end.life.name not in self._ends:
+            self._marks.remove()
         self._thread.stop()
 
     # -- Statements ----------------------------------------------------------------------------------------------------
@@ -195,7 +208,7 @@ class Stating:
         return Statement(
             process=self._life.process,
             epoch=self._life.epoch,
-            folder=self._claim.folder if self._claim else self._life.process,
+            folder=self._folder,
             host=self._host,
             pid=os.getpid(),
             version=self._version,
@@ -267,7 +280,7 @@ class Stating:
     async def _write_ledger(self, held: Claim) -> None:
         try:
             folder = await self._thread.call(partial(_write_ledger, held, self._now(), dict(self._ends)))
-            self._claim = held._replace(folder=folder)
+            self._claim, self._folder = held._replace(folder=folder), folder
         except OSError as error:
             if self._throttle.admits(f"ledger: {error}"):
                 log.warning(
@@ -280,13 +293,35 @@ class Stating:
     async def _look(self) -> None:
         """Look now and then for lives that have ended, and that nobody else states."""
         await self._thread.call(remove_strays)
-        while self._claim is not None:
-            await asyncio.sleep(self._settings.adopt_interval_s)
+        interval_s = self._settings.adopt_interval_s
+        while True:
+            await asyncio.sleep(min(interval_s, CLAIM_AGAIN_S) if self._claim is None else interval_s)
+            if self._claim is None:
+                await self._claim_late()
+                continue
+            self._claim.marks.touch()
             await self._write_ledger(self._claim)
-            look = partial(take_ends, self._claim.ledger, self._claim.folder, self._refused)
+            look = partial(take_ends, self._claim.ledger, self._claim.folder, self._refused, self._now())
             async with self._ends_changing:
                 with contextlib.suppress(OSError):
                     self._ends = await self._thread.call(look) | self._ends
+
+    async def _claim_late(self) -> None:
+        """Begin to keep a ledger, if the disk takes one by now."""
+        if self._marks is None:
+            return
+        late = partial(claim_late, self._journal_dir, self._now(), self._marks, self._refused)
+        try:
+            found = await self._thread.call(late)
+        except OSError:
+            return
+        async with self._ends_changing:
+            self._claim, self._folder, self._ends = found, found.folder, found.ends | self._ends
+        self._show_exactness()
+        log.info("a ledger is kept in %s by now", self._journal_dir, extra=fields("audit_ledger_kept"))
+
+    def _show_exactness(self) -> None:
+        metrics.AUDIT_EXACT.set(self._claim is not None and self._claim.marks.path is not None)
 
     def _write_end(self, end: Statement, ends: Ends) -> Ends:
         """Keep what is to be stated, with what was found when we were told to stop. In the thread."""
@@ -304,6 +339,13 @@ def _write_ledger(held: Claim, statement: Statement, ends: Ends) -> str:
     folder = restore(held, statement, ends)
     held.ledger.write(statement)
     return folder
+
+
+def _give_back(claiming: asyncio.Future[Claim]) -> None:
+    """Give a ledger back that the disk gave us when nobody waited for it any more."""
+    if not claiming.cancelled() and claiming.exception() is None:
+        claiming.result().ledger.close()
+        claiming.result().marks.remove()
 
 
 def _closed(claim: Claim) -> Iterator[None]:

@@ -6,11 +6,15 @@ A machine that runs many, such as one on which tests kill them, would otherwise 
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
+import time
 from pathlib import Path
 
-from bridge.audit.marks import NAME, SHARED_MEMORY, mounts, read_description
+from bridge.audit.marks import NAME, SHARED_MEMORY, Description, is_in_use, is_readable_here, read_description
+
+KEEP_S = 86_400.0
+"""How long marks are kept that nobody uses, and of which it cannot be told whether anybody will. A process that lives
+shows each minute that it uses its own."""
 
 
 def remove_strays(shared_memory: Path = SHARED_MEMORY) -> int:
@@ -20,7 +24,8 @@ def remove_strays(shared_memory: Path = SHARED_MEMORY) -> int:
         with contextlib.suppress(OSError):
             descriptor = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
             try:
-                if _is_stray(descriptor, path):
+                description = read_description(descriptor)
+                if description is not None and _is_stray(descriptor, path, description) and not is_in_use(descriptor):
                     path.unlink()
                     removed += 1
             finally:
@@ -28,23 +33,22 @@ def remove_strays(shared_memory: Path = SHARED_MEMORY) -> int:
     return removed
 
 
-def _is_stray(descriptor: int, path: Path) -> bool:
-    """Whether nobody alive has marks, and the ledger that they belong to is gone.
+def _is_stray(descriptor: int, path: Path, description: Description) -> bool:
+    """Whether marks will never be read, if nobody uses them.
 
-    Whether it is gone can be told only where paths mean what they meant to its process. A container sees other files
-    under them, and may share this memory.
+    The ledger that they belong to is another one by now, or gone with the folder of its journals. Whether it is gone
+    can be told only where paths mean what they meant to its process. A container sees other files under them, and may
+    share this memory; an older version did not say which ledger. Such marks have a day, and so have those whose ledger
+    alone is gone, of which the next process in that folder states the end.
     """
+    is_old = time.time() - os.fstat(descriptor).st_mtime > KEEP_S
+    if not is_readable_here(description):
+        return is_old
+    ledger = Path(description.ledger)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    description = read_description(descriptor)
-    if description is None or not description.ledger or not mounts() or description.mounts != mounts():
-        return False
-    try:
-        inode = Path(description.ledger).stat().st_ino
+        inode = ledger.stat().st_ino
     except FileNotFoundError:
-        return True
+        return is_old or not ledger.parent.parent.exists()
     except OSError:
         return False
     return not path.name.endswith(f"-{inode}")

@@ -10,6 +10,8 @@ import re
 from typing import NamedTuple
 
 HEADER = "bridge-seq"
+MAX_EPOCH = 9_999_999_999
+"""What has room in the header: in seconds, until the year 2286."""
 
 _FORM = re.compile(rb"([a-z0-9]{1,32})/([1-9][0-9]{0,9})/([1-9][0-9]{0,17})")
 

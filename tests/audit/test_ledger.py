@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import shutil
 import time
 from collections.abc import Iterator
@@ -11,10 +13,13 @@ import msgspec
 import pytest
 
 from bridge.audit import ledger as ledger_module
-from bridge.audit.folder import FOLDER
-from bridge.audit.ledger import ENDS, LEDGER, Claim, take_ends
-from bridge.audit.marks import SHARED_MEMORY
+from bridge.audit.ends import marks_without_ledger
+from bridge.audit.folder import FOLDER, LEDGER
+from bridge.audit.ledger import ENDS, Claim, LifeLedger, claim_late, take_ends
+from bridge.audit.marks import SHARED_MEMORY, LifeMarks
+from bridge.journal.numbering import LEAST_RING
 from bridge.journal.record import Record
+from common.audit.header import Life, parse_life
 from common.audit.statement import Previous, Statement, TopicStatement
 from tests.audit.claims import TEMPLATE, TOPIC, begin, killed, nothing, take
 
@@ -112,7 +117,7 @@ def test_an_end_is_kept_until_it_is_stated_whoever_begins_and_is_killed_meanwhil
 def test_a_killed_process_whose_name_nobody_takes_is_ended_by_its_neighbour(tmp_path: Path) -> None:
     neighbour = begin(tmp_path)
     killed(lambda: take(begin(tmp_path), 7))
-    ends = take_ends(neighbour.ledger, neighbour.folder, nothing)
+    ends = take_ends(neighbour.ledger, neighbour.folder, nothing, TEMPLATE)
     assert [end.topics[TOPIC].given for end in ends.values()] == [7]
     neighbour.ledger.close()
     after = begin(tmp_path)  # It finds them in the ledger of the neighbour, beside the neighbour's own end.
@@ -132,6 +137,72 @@ def test_the_ends_that_a_process_could_not_state_are_stated_by_whoever_comes(tmp
         ("stopped", 4),
     ]
     assert [path.stem for path in (tmp_path / FOLDER).glob(f"*{ENDS}")] == [after.life.process]
+
+
+def test_where_the_disk_is_full_for_whoever_comes_first_the_end_is_exact_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    killed(lambda: take(begin(tmp_path), 5, 1, 2, 4))
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as while_full:
+        while_full.setattr(LifeLedger, "write_ends", full)
+        for _ in range(2):
+            with pytest.raises(OSError, match="No space left"):
+                begin(tmp_path)
+    (end,) = begin(tmp_path).ends.values()
+    assert end.topics == {TOPIC: TopicStatement(given=5, durable_through=2, never_durable=[(3, 3), (5, 5)])}
+
+
+def without_ledger(folder: Path, life: Life, count: int) -> LifeMarks:
+    """Marks of a life for which the disk took no ledger, and which took so many records, the first of them for good."""
+    marks = marks_without_ledger(folder, life, [TOPIC], LEAST_RING)
+    take(Claim(None, "", life, None, marks, {}), count, 1)  # type: ignore[arg-type]
+    return marks
+
+
+def test_a_life_that_began_without_a_ledger_and_was_killed_is_stated_exactly_by_whoever_comes(tmp_path: Path) -> None:
+    life = Life("0dd0", 1_800_000_000)
+    killed(lambda: without_ledger(tmp_path, life, 3))
+    killed(lambda: without_ledger(tmp_path / "elsewhere", Life("e15e", 1), 3))
+    after = begin(tmp_path)
+    end = after.ends["0dd0/1800000000"]
+    assert (end.ended, end.folder, end.started_ms) == ("killed", after.folder, 1_800_000_000_000)
+    assert end.pid not in {0, os.getpid()}
+    assert end.topics == {TOPIC: TopicStatement(given=3, durable_through=1, never_durable=[(2, 3)])}
+    assert list(after.ends) == [end.life.name], "the other is of another folder"
+    assert not LifeMarks.open_left(SHARED_MEMORY / "im-bridge-none-0dd0-0", life)
+
+
+def test_a_life_that_began_without_a_ledger_gets_one_as_soon_as_the_disk_takes_it(tmp_path: Path) -> None:
+    life = Life("0dd1", 1_800_000_000)
+
+    def live() -> None:
+        marks = without_ledger(tmp_path, life, 3)
+        statement = msgspec.structs.replace(TEMPLATE, process=life.process, epoch=life.epoch)
+        claimed = claim_late(tmp_path, statement, marks, nothing)
+        claimed.ledger.write(statement_of(claimed, given=3, confirmed_through=1))
+
+    killed(lambda: take(begin(tmp_path), 7))
+    killed(live)
+    after = begin(tmp_path)
+    assert after.ends[life.name].topics[TOPIC] == TopicStatement(
+        given=3, confirmed_through=1, durable_through=1, never_durable=[(2, 3)]
+    )
+    assert sorted(end.topics[TOPIC].given for end in after.ends.values()) == [3, 7], "and it states who died before"
+    assert not [path for path in SHARED_MEMORY.glob("im-bridge-*0dd1*") if path != after.marks.path]
+
+
+def test_of_a_process_whose_folder_was_removed_and_that_was_killed_then_the_end_is_exact(tmp_path: Path) -> None:
+    def live() -> None:
+        take(begin(tmp_path / "journal"), 4, 1, 2)
+        shutil.rmtree(tmp_path / "journal")
+
+    killed(live)
+    (end,) = begin(tmp_path / "journal").ends.values()
+    assert end.topics == {TOPIC: TopicStatement(given=4, durable_through=2, never_durable=[(3, 4)])}
 
 
 def test_what_is_in_quarantine_is_told_with_an_end(tmp_path: Path) -> None:
@@ -154,6 +225,51 @@ def test_a_copy_of_a_folder_ends_its_lives_and_goes_on_with_none_of_their_names(
     assert original.marks.path is not None
     assert original.marks.path.exists()
     assert [path.stem for path in (tmp_path / "copy" / FOLDER).glob(f"*{LEDGER}")] == [copied.life.process]
+
+
+def test_two_machines_that_begin_with_one_image_have_names_of_their_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a disk that is cloned, or an image of a container, inodes are the same; and they may begin in one second."""
+    before = begin(tmp_path)
+    before.ledger.write(statement_of(before, given=4))
+    image = {path: path.read_bytes() for path in (tmp_path / FOLDER).iterdir()}
+    before.ledger.close()
+    names = set()
+    for machine in ("one", "another"):
+        monkeypatch.setattr(ledger_module, "place_of", lambda _, machine=machine: machine)
+        for path in (tmp_path / FOLDER).iterdir():
+            if path not in image:
+                path.unlink()
+        for path, content in image.items():
+            path.write_bytes(content)
+        claimed = begin(tmp_path)
+        assert claimed.ends[before.life.name].topics[TOPIC].given == 4
+        claimed.ledger.close()
+        names.add(claimed.life.process)
+    assert len(names | {before.life.process}) == 3
+
+
+def test_who_starts_on_a_copy_takes_no_marks_of_a_process_that_lives(tmp_path: Path) -> None:
+    original = begin(tmp_path)
+    assert original.marks.path is not None
+    assert LifeMarks.open_left(original.marks.path, original.life) is None
+    killed(lambda: take(begin(tmp_path), 1))
+    assert original.marks.path.exists()
+
+
+def test_a_clock_that_was_far_in_the_future_costs_no_more_than_a_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as wrong:
+        wrong.setattr(time, "time", lambda: 32_503_680_000.0)  # The year 3000.
+        future = begin(tmp_path)
+        future.ledger.close()
+        assert parse_life(future.life.name) == future.life, "what has no room in a header is not audited"
+    after = begin(tmp_path)
+    assert after.life.process != future.life.process
+    assert after.life.epoch < 5_000_000_000
+    assert list(after.ends) == [future.life.name]
 
 
 @pytest.mark.parametrize(

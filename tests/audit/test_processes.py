@@ -223,3 +223,25 @@ def test_without_a_place_for_ledgers_all_goes_on_and_the_end_is_said_at_a_stop(
     ledger = stopped(bridge, broker.bootstrap)
     assert list(ledger.ends.values()) == ["stopped"]
     assert ledger.missing == {}
+
+
+def test_a_ledger_that_could_not_be_kept_at_the_start_is_kept_as_soon_as_it_can(
+    ingress: MakeIngress, broker: Broker, tmp_path: Path
+) -> None:
+    journals = tmp_path / "journals"
+    journals.mkdir()
+    (journals / "audit").write_text("in the way")
+    bridge = ingress(broker, BRIDGE_JOURNAL_DIR=str(journals), **OFTEN)
+    bridge.wait_for_log("no ledger can be kept in .*/journals")
+    assert bridge.post(recalled("ann", unread=1)).status == 200
+    (journals / "audit").unlink()
+    bridge.wait_for_log("a ledger is kept in .*/journals by now")
+    assert bridge.metric("bridge_audit_exact") == 1
+    assert bridge.post(recalled("ben", unread=1)).status == 200
+    wait_for_events(broker.bootstrap, bridge.topics.events, lambda found: len(found) == 2)
+    kill_all(bridge)
+    bridge.start_ready()
+    ledger = stopped(bridge, broker.bootstrap)
+    assert sorted(ledger.ends.values()) == ["killed", "stopped"]
+    assert ledger.missing == {}
+    assert all(one.is_exact for one in ledger.topics.values())

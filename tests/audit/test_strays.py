@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import gc
+import os
 import shutil
+import time
 from pathlib import Path
 
 import pytest
@@ -10,7 +13,7 @@ import pytest
 from bridge.audit import marks
 from bridge.audit.folder import FOLDER
 from bridge.audit.marks import LifeMarks
-from bridge.audit.strays import remove_strays
+from bridge.audit.strays import KEEP_S, remove_strays
 from bridge.journal.numbering import LEAST_RING
 from common.audit.header import Life
 from tests.audit.claims import begin, killed, take
@@ -25,9 +28,9 @@ def memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_of_a_killed_process_whose_folder_is_gone_they_are_removed(memory: Path, tmp_path: Path) -> None:
-    for _ in range(3):
-        killed(lambda: take(begin(tmp_path / "journal"), 5))
-        shutil.rmtree(tmp_path / "journal")
+    for name in ("first", "second", "third"):
+        killed(lambda name=name: take(begin(tmp_path / name), 5))  # type: ignore[misc]
+        shutil.rmtree(tmp_path / name)
     assert len(list(memory.iterdir())) == 3
     assert remove_strays(memory) == 3
     assert not list(memory.iterdir())
@@ -54,6 +57,35 @@ def test_those_of_a_process_that_lives_stay_though_its_folder_is_gone(memory: Pa
     assert remove_strays(memory) == 0
     assert claimed.marks.path is not None
     assert claimed.marks.path.exists()
+
+
+def days_pass(path: Path) -> None:
+    os.utime(path, (before := time.time() - 2 * KEEP_S, before))
+
+
+def test_those_whose_ledger_alone_is_gone_wait_a_day_for_whoever_comes(memory: Path, tmp_path: Path) -> None:
+    killed(lambda: take(begin(tmp_path / "journal"), 5))
+    shutil.rmtree(tmp_path / "journal" / FOLDER)
+    assert remove_strays(memory) == 0
+    days_pass(next(memory.iterdir()))
+    assert remove_strays(memory) == 1
+
+
+def test_those_of_which_nothing_can_be_told_here_are_removed_a_day_after_their_process_ended(memory: Path) -> None:
+    """Of a container that sees other files, and of a version that did not say which ledger they belong to."""
+    description = b'{"process":"a","epoch":1,"size":65536,"topics":["im.events"]'
+    (memory / "im-bridge-f-a-1").write_bytes(description + b"}")
+    (memory / "im-bridge-f-b-1").write_bytes(description + b',"ledger":"/x/audit/b.ledger","mounts":"mnt:[1]"}')
+    lives = LifeMarks.create(memory / "im-bridge-f-c-1", Life("c", 1), ["im.events"], LEAST_RING)
+    assert remove_strays(memory) == 0
+    for path in memory.iterdir():
+        days_pass(path)
+    assert remove_strays(memory) == 2
+    assert list(memory.iterdir()) == [lives.path]
+    lives.touch()
+    del lives
+    gc.collect()
+    assert remove_strays(memory) == 0, "it lived until now"
 
 
 def test_those_of_a_process_that_sees_other_files_stay(memory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
