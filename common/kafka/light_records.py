@@ -6,6 +6,7 @@ events wants the value of most records, and of a few of them the rest.
 
 from __future__ import annotations
 
+import logging
 from collections import OrderedDict
 from collections.abc import Iterator
 from typing import Any, NamedTuple
@@ -13,6 +14,10 @@ from typing import Any, NamedTuple
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.consumer.fetcher import FetchResult
 from aiokafka.errors import CorruptRecordException
+
+from common.logs import fields
+
+log = logging.getLogger(__name__)
 
 
 class RecordStamp(NamedTuple):
@@ -102,9 +107,18 @@ class LightRecords:
             if not batch.validate_crc():
                 raise CorruptRecordException(f"a batch of {partition} has arrived damaged")
             if not batch.is_control_batch:
-                for read in batch:
-                    offset = read.offset
-                    if offset >= self.next_fetch_offset:
-                        self.next_fetch_offset = offset + 1
-                        yield LightRecord(partition, read)
+                try:
+                    for read in batch:
+                        offset = read.offset
+                        if offset >= self.next_fetch_offset:
+                            self.next_fetch_offset = offset + 1
+                            yield LightRecord(partition, read)
+                except UnicodeDecodeError as error:
+                    # aiokafka would stop here for ever. A batch is of one producer, which is none of ours.
+                    log.error(
+                        "a record of %s, partition %d, offset %d, is passed over with what its writer sent along with"
+                        " it, up to offset %d: the name of a header of it is no text in UTF-8 (%s)",
+                        *(partition.topic, partition.partition, self.next_fetch_offset, batch.next_offset - 1, error),
+                        extra=fields("record_unreadable", topic=partition.topic, partition=partition.partition),
+                    )
             self.next_fetch_offset = batch.next_offset  # Compaction may have taken the last records of a batch.

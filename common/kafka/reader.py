@@ -11,6 +11,7 @@ from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 
 from common.kafka.clients import ClientArguments
 from common.kafka.consumer import partitions_by_topic, stop_consumer
+from common.kafka.light_records import make_light
 
 ReportPosition = Callable[[int, int], None]
 """Told how many offsets were read, of how many."""
@@ -71,6 +72,7 @@ class TopicReader:
         try:
             async with asyncio.timeout(_ANSWER_S):
                 await self._consumer.start()
+                make_light(self._consumer)
                 partitions = (await partitions_by_topic(self._consumer)).get(self._topic, [])
                 begins = await self._consumer.beginning_offsets(partitions) if partitions else {}
                 ends = await self._consumer.end_offsets(partitions) if partitions else {}

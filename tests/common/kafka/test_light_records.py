@@ -11,6 +11,7 @@ from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.errors import CorruptRecordException
 from aiokafka.record.default_records import DefaultRecordBatchBuilder
 from aiokafka.record.memory_records import MemoryRecords
+from aiokafka.record.util import calc_crc32c
 from confluent_kafka import Producer
 
 from common.kafka.light_records import LightRecord, LightRecords, make_light
@@ -70,6 +71,27 @@ def test_a_record_has_no_attributes_that_the_client_does_not_know() -> None:
     with pytest.raises(AttributeError, match="no colour"):
         record.colour  # noqa: B018
     assert (record.topic, record.partition, record.offset, record.key, record.headers) == ("topic", 1, 0, b"key", ())
+
+
+def batch_of(first: int, names: list[str]) -> bytes:
+    """A batch of records, each with a header of such a name, as a producer in C may send it: nobody checks the bytes."""
+    builder = DefaultRecordBatchBuilder(2, 0, 0, -1, -1, -1, 1 << 16)
+    for offset, name in enumerate(names):
+        builder.append(offset, 1_790_000_000_000, b"key", b"value", [(name, b"x")])
+    data = bytearray(bytes(builder.build()).replace(b"NO-TEXT", b"\xff\xfe\x80\xff\xff\xc3("))
+    data[0:8] = first.to_bytes(8, "big")
+    data[17:21] = calc_crc32c(bytes(data[21:])).to_bytes(4, "big")
+    return bytes(data)
+
+
+def test_a_header_whose_name_is_no_text_holds_nobody_up(caplog: pytest.LogCaptureFixture) -> None:
+    """Whoever may write to a topic could end all who read it with one record."""
+    data = batch_of(0, ["fine"]) + batch_of(1, ["fine", "NO-TEXT", "fine"]) + batch_of(4, ["fine"])
+    records = LightRecords(TopicPartition("topic", 1), MemoryRecords(data), 0)
+    assert [record.offset for record in records] == [0, 1, 4]
+    assert records.next_fetch_offset == 5
+    assert "topic, partition 1, offset 2, is passed over" in caplog.text
+    assert "up to offset 3" in caplog.text
 
 
 def test_a_damaged_batch_is_noticed() -> None:
