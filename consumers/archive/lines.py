@@ -24,10 +24,14 @@ BATCH_MESSAGES = 1000
 BATCH_BYTES = 1024 * 1024
 """A batch is given when it has so many messages, or so many bytes of lines."""
 MAX_SAMPLES = 5
+MAX_OFF_S = 24 * 3600
+"""A message of another day than its file's hour is none of that hour: its time is wrong, or it was imported later. An
+event of a time that is far off would do more harm than good: a badge, for one, waits for a count that is newer."""
 
 _SAMPLE_CHARS = 120
 _AROUND = b" \t\r,\x00"
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+_A_MESSAGE = b'"From_Account"'
 _TOO_LONG = f"it is longer than {MAX_MESSAGE_BYTES} bytes"
 
 
@@ -47,6 +51,8 @@ class HourReport:
     """Lines, or parts of such, that are no message."""
     samples: list[str] = field(default_factory=list)
     """Of them, the first few: number of the line, why it is bad, and how it begins."""
+    reasons: list[str] = field(default_factory=list)
+    """Of the same ones: number of the line and why it is bad. Logs may have it: it has nothing of the line itself."""
 
 
 class FileReader:
@@ -123,7 +129,7 @@ class FileReader:
             yield from self._taken_apart(text)
 
     def _behind_head(self, chunks: Iterator[bytes]) -> bytes:
-        """What was read behind the head of the file."""
+        """What was read behind the head of the file; all of it where the head is no head, which is a bad line then."""
         data = b""
         for chunk in chunks:
             data += chunk
@@ -133,16 +139,17 @@ class FileReader:
             self._has_ended = True  # An hour without messages, without even a head.
             return data
         data = data.removeprefix(_BYTE_ORDER_MARK)
-        try:
-            found = read_head(data[:MAX_HEAD_BYTES])
-        except ValueError as error:
-            raise ForeignFileError(f"its head cannot be read ({error})") from None
+        found = read_head(data[:MAX_HEAD_BYTES])
         if found is None:
-            raise ForeignFileError(f"it is no file of messages: it begins with {_beginning(data)}")
-        head, length = found
-        self._check(head)
-        self._line += data.count(b"\n", 0, length)
-        return data[length:]
+            if _A_MESSAGE not in data:
+                raise ForeignFileError(f"it is no file of messages: it begins with {_beginning(data)}")
+            return data
+        if isinstance(found.head, str):
+            self._tell(data[: found.length], f"the head of the file cannot be read ({found.head})")
+        else:
+            self._check(found.head)
+        self._line += data.count(b"\n", 0, found.length)
+        return data[found.length :]
 
     def _check(self, head: FileHead) -> None:
         chat = CHAT_TYPES[self._chat]
@@ -172,12 +179,20 @@ class FileReader:
     def _read(self, text: bytes) -> ArchivedMessage:
         if len(text) > MAX_MESSAGE_BYTES:
             raise UnreadableLineError(_TOO_LONG)
-        return read_message(text, self._chat, self._app_id)
+        message = read_message(text, self._chat, self._app_id)
+        if not self._from_s - MAX_OFF_S <= message.timestamp < self._until_s + MAX_OFF_S:
+            raise UnreadableLineError(
+                f"its MsgTimestamp {message.timestamp} lies more than a day off the hour that the file is of"
+            )
+        return message
 
     def _tell(self, text: bytes, why: str) -> None:
         self._report.bad_lines += 1
         if len(self._report.samples) < MAX_SAMPLES:
-            self._report.samples.append(f"line {self._line}: {why}: {_beginning(text)}" if text else why)
+            file = f"file {self._report.files}, " if self._report.files > 1 else ""
+            reason = f"{file}line {self._line}: {why}"
+            self._report.reasons.append(reason)
+            self._report.samples.append(f"{reason}: {_beginning(text)}" if text else reason)
 
 
 def _beginning(text: bytes) -> str:

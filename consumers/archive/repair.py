@@ -5,6 +5,7 @@
 | half of a surrogate pair, as a cut emoji leaves it | U+FFFD |
 | bytes that are not UTF-8 | U+FFFD |
 | `NaN`, `Infinity`, a number beyond what a double holds | a string of its text |
+| a whole number beyond 64 bits | a string of its digits |
 | raw control characters in strings | the same, escaped |
 """
 
@@ -12,6 +13,8 @@ from __future__ import annotations
 
 import json
 import math
+
+from consumers.archive.differing import GREATEST, LEAST
 
 
 def repair(line: bytes) -> tuple[bytes, bool]:
@@ -21,7 +24,7 @@ def repair(line: bytes) -> tuple[bytes, bool]:
         ValueError: it is no JSON, for a lax reader either.
         RecursionError: it is nested too deeply.
     """
-    value = json.loads(_text(line), strict=False, parse_constant=str, parse_float=_number)
+    value = json.loads(_text(line), strict=False, parse_constant=str, parse_float=_number, parse_int=_whole)
     dumped = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
     whole = dumped.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     return whole.encode(), whole != dumped
@@ -37,3 +40,7 @@ def _text(line: bytes) -> str:
 def _number(text: str) -> float | str:
     number = float(text)
     return number if math.isfinite(number) else text
+
+
+def _whole(digits: str) -> int | str:
+    return int(digits) if len(digits) <= 20 and LEAST <= int(digits) <= GREATEST else digits

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import msgspec
 
@@ -34,17 +35,24 @@ class Pieces:
     """Bytes; behind it an object begins that does not end within the text."""
 
 
-def read_head(text: bytes) -> tuple[FileHead, int] | None:
-    """The head that a text begins with, and its length; None: it begins with none.
+class FoundHead(NamedTuple):
+    """The head that a text begins with."""
 
-    Raises:
-        ValueError: its form is that of a head, but it is no JSON or has other types.
-    """
+    head: FileHead | str
+    """What it says, or why it cannot be read."""
+    length: int
+
+
+def read_head(text: bytes) -> FoundHead | None:
+    """The head that a text begins with; None: it begins with none."""
     found = _HEAD.match(text)
-    if found is None:
+    if found is None or b'"From_Account"' in found[0]:  # Else the list would be one within a message.
         return None
     whole = found[0].lstrip(_BETWEEN) + (b"]}" if found[0].endswith(b"[") else b"}")
-    return msgspec.json.decode(whole, type=FileHead), found.end()
+    try:
+        return FoundHead(msgspec.json.decode(whole, type=FileHead), found.end())
+    except (ValueError, RecursionError) as error:
+        return FoundHead(str(error), found.end())
 
 
 def take_apart(text: bytes, *, is_whole: bool) -> Pieces:
@@ -77,6 +85,21 @@ def take_apart(text: bytes, *, is_whole: bool) -> Pieces:
     if is_whole:
         _take_between(pieces, text, len(text))
     return pieces
+
+
+def is_deeper(text: bytes, levels: int) -> bool:
+    """Whether a text opens more than so many braces and brackets at a time; those in its strings do not count."""
+    if text.count(b"{") + text.count(b"[") <= levels:
+        return False
+    depth = position = 0
+    while token := _NEXT.match(text, position):
+        position = token.end()
+        if token[1] == b'"':
+            break
+        depth += 1 if token[1] in b"{[" else -1
+        if depth > levels:
+            return True
+    return False
 
 
 def _take_between(pieces: Pieces, text: bytes, end: int) -> None:

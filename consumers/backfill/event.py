@@ -13,13 +13,13 @@ import msgspec
 from bridge.events import Data, Event, c2c, group
 from bridge.events.envelope import EVENT_CONTENT_TYPE, attribute, is_subject, platform
 from common.timestamps import rfc3339
+from consumers.archive.differing import GREATEST, LEAST, name_of, unsigned, whole
 from consumers.archive.message import ArchivedMessage
 from consumers.backfill.identity import CallbackFields, SentMessage, id_of
 from consumers.worker import OutgoingRecord
 
 _C2C, _GROUP = c2c.MessageSent.callback, group.MessageSent.callback
 _LONG_NUMBER = re.compile(rb"[0-9]{19}")
-_LEAST, _GREATEST = -(2**63), 2**63 - 1
 _OF_BOTH = ("From_Account", "MsgTimestamp", "MsgSeq", "MsgBody", "MsgFromPlatform", "ClientIP", "CloudCustomData")
 _UNDERSTOOD = {
     "c2c": frozenset((*_OF_BOTH, "To_Account", "MsgRandom", "MsgKey")),
@@ -114,8 +114,9 @@ def sent_message(message: ArchivedMessage, fields: Mapping[str, Any] | None = No
     random, topic_id = message.random, None
     if b'"Random"' in message.raw or b'"TopicId"' in message.raw:
         fields = message.fields() if fields is None else fields
-        random = whole(fields.get("Random")) if random is None else random
-        topic_id = fields.get("TopicId")
+        if random is None and (number := whole(fields.get("Random"))) is not None:
+            random = unsigned(number)
+        topic_id = name_of(fields.get("TopicId"))
     return SentMessage(
         message.app_id,
         True,
@@ -124,17 +125,8 @@ def sent_message(message: ArchivedMessage, fields: Mapping[str, Any] | None = No
         message.seq,
         random,
         message.timestamp,
-        topic_id=topic_id if isinstance(topic_id, str) else None,
+        topic_id=topic_id,
     )
-
-
-def whole(value: Any) -> int | None:
-    """A whole number, however it is written."""
-    if isinstance(value, str) and re.fullmatch(r"-?[0-9]{1,19}", value):
-        return int(value)
-    if isinstance(value, float) and value.is_integer():
-        return int(value)
-    return value if type(value) is int else None
 
 
 def _data(message: ArchivedMessage, sent: SentMessage, fields: dict[str, Any]) -> Data:
@@ -171,6 +163,7 @@ def _not_understood(message: ArchivedMessage, sent: SentMessage, fields: dict[st
         "MsgFromPlatform": message.platform is None,
         "ClientIP": message.client_ip is None,
         "MsgKey": message.msg_key is None,
+        "MsgRandom": sent.random is None,
         "TopicId": sent.topic_id is None,
         "Random": sent.random is None,
     }
@@ -193,7 +186,7 @@ def _plain(raw: bytes) -> dict[str, Any]:
 
 def _int_or_text(digits: str) -> int | str:
     number = int(digits) if len(digits) <= 20 else None
-    return number if number is not None and _LEAST <= number <= _GREATEST else digits
+    return number if number is not None and LEAST <= number <= GREATEST else digits
 
 
 def _float_or_text(text: str) -> float | str:

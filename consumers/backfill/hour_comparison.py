@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from typing import NamedTuple
@@ -61,7 +62,7 @@ class HourComparison:
         self._despite_retention = despite_retention
         self.report: ReportCount = lambda _: None
         """Told of the count of an hour as it grows."""
-        self._caught_up = 0.0
+        self._caught_up = -math.inf
 
     async def compare(
         self, archive: MessageArchive, app_id: str, chat: ArchivedChat, hour: Hour, window: ArchiveWindow | None = None
@@ -79,6 +80,7 @@ class HourComparison:
             whatever Kafka and the disk raise that waiting does not help.
         """
         count = HourCount.of(app_id, chat, hour)
+        self._caught_up = -math.inf  # Another run may have published this hour just before it came to be ours.
         is_cut = window is not None and (window.start > hour.start or window.end < hour.end)
         try:
             async with archive.hour(hour, chat) as archived:
@@ -94,35 +96,40 @@ class HourComparison:
                         await self._compare_batch(inside, count, hour)
                         count.bad_lines = archived.report.bad_lines
                         self.report(count)
-                count.bad_lines, count.samples = archived.report.bad_lines, list(archived.report.samples)
+                report = archived.report
+                count.bad_lines, count.samples, count.reasons = report.bad_lines, [*report.samples], [*report.reasons]
         except ArchiveError as error:
             count.state, count.problem = error.kind, str(error)
         if not count.problem:
-            count.problem = self._problem(hour, count)
+            count.problem = self._problem(count)
         return count
 
-    def _problem(self, hour: Hour, count: HourCount) -> str:
+    def _problem(self, count: HourCount) -> str:
         """Why not all that is missing was published, where that was asked for, or the count proves nothing."""
-        if count.missing and not self._is_kept(hour):
+        if count.withheld:
             return (
-                "the topic has deleted records that are so old: what is missing may have been there. To publish it "
-                "nevertheless, which consumers know by the ids, add --despite-retention"
+                f"the topic has deleted records that are so old ({self._index.kept_since}): what is missing may have "
+                "been there, and is not published. To publish it nevertheless, which consumers know by the ids, add "
+                "--despite-retention"
             )
         if count.too_large:
             return "the topic does not take events that are so large: see its max.message.bytes"
         return ""
 
-    def _is_kept(self, hour: Hour) -> bool:
-        return self._despite_retention or self._index.is_kept_since(int(hour.start.timestamp()))
+    def _is_kept(self, message: ArchivedMessage, hour: Hour) -> bool:
+        since_s = min(message.timestamp, int(hour.start.timestamp()))
+        return self._despite_retention or self._index.is_kept_since(since_s)
 
     async def _compare_batch(self, batch: Sequence[ArchivedMessage], count: HourCount, hour: Hour) -> None:
         await self._catch_up(batch)
         missing, has = self._looked_up(batch, count)
         self._index.known.add(has, FoundIn.ARCHIVE)
-        if not missing or self._publisher is None or not self._is_kept(hour):
+        kept = [message for message in missing if self._is_kept(message, hour)]
+        count.withheld += len(missing) - len(kept)
+        if not kept or self._publisher is None:
             return
         now_ms = time.time_ns() // 1_000_000
-        records = [self._maker.record(one, self._form(one), now_ms=now_ms) for one in missing]
+        records = [self._maker.record(one, self._form(one), now_ms=now_ms) for one in kept]
         written = await self._publisher.publish(records)
         count.published += written
         count.too_large += len(records) - written

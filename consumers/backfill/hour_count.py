@@ -44,12 +44,16 @@ class HourCount(msgspec.Struct, omit_defaults=True):
     """Of the missing ones: those whose event has not the id of its callback."""
     too_large: int = 0
     """Of the missing ones: those that the topic does not take."""
+    withheld: int = 0
+    """Of the missing ones: those that the topic may have had, and has deleted. They are not published."""
     outside: int = 0
     """Messages in the files that lie outside the span that was asked for."""
     bad_lines: int = 0
     """Lines that are no message."""
     samples: list[str] = []
     """Of those, some."""
+    reasons: list[str] = []
+    """Of the same ones: where they are and why they are bad, without anything of the lines."""
     problem: str = ""
     """Why it could not be compared, or not be published."""
 

@@ -6,10 +6,14 @@ side also has keys of what both have:
 
 | message | its event on the topic has | its line is looked up by |
 | --- | --- | --- |
-| one-to-one | id; MsgKey; the three numbers MsgKey is made of; without MsgRandom | id; MsgKey; the three numbers |
+| one-to-one | id; the three numbers of MsgKey; two of them, without MsgRandom | id; the three numbers |
 | one-to-one, the line has neither MsgKey nor MsgRandom | the same | the weak id; both users, MsgSeq, second |
-| group, the line has Random | id; group, sender, MsgSeq, second, Random | id; the same; the weak id |
-| group, the line has none | id; group, sender, MsgSeq, second | the weak id; the same |
+| group, the line has Random | id; group, sender, MsgSeq, second, with Random and without | id; that; the weak id |
+| group, the line has none | the same | the weak id; group, sender, MsgSeq, second |
+| either, the callback came without a random number | besides a key that says so | that key, where the line has one |
+
+The three numbers are those of MsgKey or those of the fields, whichever is there, without zeros in front and as unsigned
+ones of 32 bits; a MsgKey of another form is taken as it is.
 
 A one-to-one message of which only a failed delivery is on the topic (`SendMsgResult` is not 0) is not there: what the
 archive holds was sent, perhaps at the second attempt.
@@ -18,7 +22,6 @@ archive holds was sent, perhaps at the second attempt.
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -27,12 +30,12 @@ import msgspec
 from bridge.events import c2c, group
 from bridge.events.envelope import event_id
 from bridge.events.getters import identity_getter
+from consumers.archive.differing import parts_of_key, unsigned
 from consumers.archive.message import ArchivedMessage
 
 Key = bytes
 
 _KEY_BYTES = 16
-_MSG_KEY = re.compile(r"([0-9]{1,18})_[0-9]{1,18}_([0-9]{1,18})")
 _C2C, _GROUP = c2c.MessageSent.callback, group.MessageSent.callback
 _c2c_identity = identity_getter(c2c.MessageSent)
 _group_identity = identity_getter(group.MessageSent)
@@ -118,49 +121,69 @@ def key_of_id(text: str) -> Key:
 
 def keys_it_has(sent: SentMessage) -> Iterator[Key]:
     """The keys of a message on the topic, beside its id: all that a line of the archive may know it by."""
-    if not sent.is_group:
-        yield from _c2c_keys(sent)
-        if (lacking := _without_random(sent)) is not None:
-            yield lacking
+    if sent.is_group:
+        for topic_id in dict.fromkeys(("", sent.topic_id or "")):
+            yield _group_key("group", sent, topic_id, None)
+            if sent.random is not None:
+                yield _group_key("group", sent, topic_id, sent.random)
+            else:
+                yield _group_key("group without random", sent, topic_id, None)
         return
-    for topic_id in dict.fromkeys(("", sent.topic_id or "")):
-        yield _group_key(sent, topic_id, None)
-        if sent.random is not None:
-            yield _group_key(sent, topic_id, sent.random)
+    numbers = _numbers_of(sent)
+    yield from _c2c_keys(sent, numbers)
+    if numbers.seq is not None and numbers.time_s is not None:
+        yield _c2c_key("c2c", sent, numbers.seq, numbers.time_s)
+        if numbers.random is None:
+            yield _c2c_key("c2c without random", sent, numbers.seq, numbers.time_s)
 
 
 def keys_to_look_up(sent: SentMessage) -> Iterator[Key]:
     """The keys by which a line of the archive is looked up, beside the id of its event."""
     if sent.is_group:
-        yield _group_key(sent, sent.topic_id or "", sent.random)
-    elif sent.msg_key or sent.random is not None:
-        yield from _c2c_keys(sent)
-    elif (lacking := _without_random(sent)) is not None:
-        yield lacking
+        for topic_id in dict.fromkeys((sent.topic_id or "", "" if sent.random is not None else sent.topic_id or "")):
+            yield _group_key("group", sent, topic_id, sent.random)
+        if sent.random is not None:
+            yield _group_key("group without random", sent, sent.topic_id or "", None)
+        return
+    numbers = _numbers_of(sent)
+    yield from _c2c_keys(sent, numbers)
+    if numbers.seq is not None and numbers.time_s is not None:
+        kind = "c2c" if numbers.random is None and not sent.msg_key else "c2c without random"
+        yield _c2c_key(kind, sent, numbers.seq, numbers.time_s)
 
 
-def _c2c_keys(sent: SentMessage) -> Iterator[Key]:
-    people = (sent.app_id, sent.from_account, sent.to)
-    if sent.msg_key:
-        yield _key("c2c", *people, sent.msg_key)
-    if sent.seq is not None and sent.random is not None and sent.time_s is not None:
-        numbers = f"{sent.seq}_{sent.random}_{sent.time_s}"
-        if numbers != sent.msg_key:
-            yield _key("c2c", *people, numbers)
+class _Numbers(NamedTuple):
+    """What a MsgKey is made of."""
+
+    seq: int | None
+    random: int | None
+    time_s: int | None
 
 
-def _without_random(sent: SentMessage) -> Key | None:
-    """The key by which a line without MsgRandom is looked up."""
-    seq, time_s = sent.seq, sent.time_s
-    if (seq is None or time_s is None) and sent.msg_key and (parts := _MSG_KEY.fullmatch(sent.msg_key)):
-        seq, time_s = int(parts[1]), int(parts[2])
-    if seq is None or time_s is None:
-        return None
-    return _key("c2c", sent.app_id, sent.from_account, sent.to, seq, time_s)
+def _numbers_of(sent: SentMessage) -> _Numbers:
+    """Of a one-to-one message; those of its MsgKey, where that tells them, however it is written."""
+    if sent.msg_key and (parts := parts_of_key(sent.msg_key)) is not None:
+        return _Numbers(*parts)
+    seq, random = (None if one is None else unsigned(one) for one in (sent.seq, sent.random))
+    return _Numbers(seq, random, sent.time_s)
 
 
-def _group_key(sent: SentMessage, topic_id: str, random: int | None) -> Key:
-    return _key("group", sent.app_id, sent.from_account, sent.to, sent.seq, sent.time_s, topic_id, random)
+def _c2c_keys(sent: SentMessage, numbers: _Numbers) -> Iterator[Key]:
+    if None not in numbers:
+        yield _c2c_key("c2c", sent, *numbers)
+    if sent.msg_key and parts_of_key(sent.msg_key) is None:
+        yield _c2c_key("c2c", sent, sent.msg_key)
+    elif sent.msg_key and (of_fields := _numbers_of(sent._replace(msg_key=None))) != numbers and None not in of_fields:
+        yield _c2c_key("c2c", sent, *of_fields)
+
+
+def _c2c_key(kind: str, sent: SentMessage, *values: Any) -> Key:
+    return _key(kind, sent.app_id, sent.from_account, sent.to, *values)
+
+
+def _group_key(kind: str, sent: SentMessage, topic_id: str, random: int | None) -> Key:
+    seq, random = (None if one is None else unsigned(one) for one in (sent.seq, random))
+    return _key(kind, sent.app_id, sent.from_account, sent.to, seq, sent.time_s, topic_id, random)
 
 
 def _key(*values: Any) -> Key:

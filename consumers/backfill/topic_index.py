@@ -7,6 +7,8 @@ from collections.abc import Callable, Sequence
 
 from aiokafka import ConsumerRecord
 
+from common.timestamps import rfc3339
+from consumers.archive.lines import MAX_OFF_S
 from consumers.backfill.identity import DOCUMENTED, CallbackFields, Key
 from consumers.backfill.known_messages import FoundIn, KnownMessages
 from consumers.backfill.topic_messages import FoundMessage, message_in_event, message_in_letter
@@ -48,10 +50,11 @@ class TopicIndex:
         self.known = known
         self._settings = settings
         self._report = report
+        self._start_s, self._end_s = start_s, end_s
         self._from_s, self._to_s = start_s - NEAR_S, end_s + NEAR_S
         self._is_wide = False
         self._forms: dict[str, CallbackFields] = {}
-        self._events, self._letters = self._tails(max(0, self._from_s - CLOCK_SLACK_S) * 1000)
+        self._events, self._letters = self._tails()
 
     def covers(self, time_s: int) -> bool:
         """Whether a message of that second would have been found."""
@@ -65,6 +68,12 @@ class TopicIndex:
         """Whether the topic still has all that came since that second, as far as anybody can tell."""
         since_ms = self._events.kept_since_ms
         return since_ms is None or since_ms <= time_s * 1000
+
+    @property
+    def kept_since(self) -> str:
+        """Since when that is certain, in words."""
+        since_ms = self._events.kept_since_ms
+        return "all of them are there" if since_ms is None else f"all of them are there since {rfc3339(since_ms)}"
 
     async def catch_up(self) -> None:
         """Read what came since the last time.
@@ -81,15 +90,15 @@ class TopicIndex:
         await self._read(self._letters, message_in_letter, FoundIn.LETTER)
 
     async def widen(self) -> None:
-        """From now on any second is covered. The topic is read from its beginning.
+        """From now on any second is covered that a line of the span's files may have. The topic is read anew.
 
         Raises:
             KafkaError, OSError, TimeoutError: as `catch_up`.
         """
         if not self._is_wide:
             await self.close()
-            self._from_s, self._to_s, self._is_wide = -(2**63), 2**63, True
-            self._events, self._letters = self._tails(0)
+            self._from_s, self._to_s, self._is_wide = self._start_s - MAX_OFF_S, self._end_s + MAX_OFF_S, True
+            self._events, self._letters = self._tails()
         await self.catch_up()
 
     async def close(self) -> None:
@@ -97,7 +106,9 @@ class TopicIndex:
         await self._events.close()
         await self._letters.close()
 
-    def _tails(self, from_ms: int) -> tuple[TopicTail, TopicTail]:
+    def _tails(self) -> tuple[TopicTail, TopicTail]:
+        from_ms = max(0, self._from_s - CLOCK_SLACK_S) * 1000
+
         def tail(topic: str) -> TopicTail:
             return TopicTail(
                 self._settings.kafka_client,

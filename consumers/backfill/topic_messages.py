@@ -12,7 +12,7 @@ from aiokafka import ConsumerRecord
 
 from bridge.events import c2c, group
 from common.kafka.dead_letters import DeadLetter
-from consumers.backfill.event import whole
+from consumers.archive.differing import name_of, whole
 from consumers.backfill.identity import CallbackFields, Key, SentMessage, key_of_id, keys_it_has
 
 _C2C, _GROUP = c2c.MessageSent.callback, group.MessageSent.callback
@@ -73,9 +73,8 @@ def message_in_event(value: bytes | None) -> FoundMessage | None:
     """
     if value is None or _IN_EVENT not in value:
         return None
-    try:
-        event = _decode(value)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    event = _read(value)
+    if event is None:
         return None
     is_group = event.type == _GROUP.type
     data = event.data
@@ -98,6 +97,27 @@ def message_in_event(value: bytes | None) -> FoundMessage | None:
     return FoundMessage(sent, key_of_id(event.id), form)
 
 
+def _read(value: bytes) -> _SentEvent | None:
+    """An event; what of its data has another type than in the events of the ingress is absent."""
+    try:
+        return _decode(value)
+    except msgspec.ValidationError:
+        pass
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+    try:
+        event = msgspec.json.decode(value)
+        data = event["data"] if isinstance(event["data"], dict) else {}
+        fields = {name: _in_type(data.get(name), kind) for name, kind in _SentData.__annotations__.items()}
+        return msgspec.convert({**event, "data": fields, "backfilled": event.get("backfilled") is True}, _SentEvent)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, LookupError, TypeError):
+        return None
+
+
+def _in_type(value: Any, kind: str) -> Any:
+    return name_of(value) if kind.startswith("str") else whole(value)
+
+
 def message_in_letter(record: ConsumerRecord) -> FoundMessage | None:
     """The message that a dead letter is about: its callback as it came, or its event, which a worker gave up."""
     if (found := message_in_event(record.value)) is not None:
@@ -112,13 +132,13 @@ def message_in_letter(record: ConsumerRecord) -> FoundMessage | None:
     sent = SentMessage(
         (record.key or b"").decode(errors="replace"),
         is_group,
-        _text(fields.get("from_account")),
-        _text(fields.get("groupid" if is_group else "to_account")),
+        name_of(fields.get("from_account")),
+        name_of(fields.get("groupid" if is_group else "to_account")),
         whole(fields.get("msgseq")),
         whole(fields.get("random" if is_group else "msgrandom")),
         whole(fields.get("msgtime")),
-        _text(fields.get("msgkey")),
-        _text(fields.get("topicid")),
+        name_of(fields.get("msgkey")),
+        name_of(fields.get("topicid")),
     )
     return FoundMessage(sent, None, None)
 
@@ -135,9 +155,3 @@ def _fields(body: bytes, content: Mapping[str, Any]) -> dict[str, Any]:
             continue
         found.setdefault(name.decode().lower(), read)
     return found
-
-
-def _text(value: Any) -> str | None:
-    if isinstance(value, str):
-        return value
-    return None if whole(value) is None else str(whole(value))

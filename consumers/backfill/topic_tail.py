@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections.abc import AsyncGenerator, Callable, Sequence
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
@@ -116,7 +117,9 @@ class TopicTail:
                 # None: no record is that late, as far as the broker knew when it was asked; what came since is.
                 place = ends[one] if places[one] is None else places[one].offset
                 self._positions[one] = place
-                if place == begins[one] > 0:
+                if begins[one] == ends[one] > 0:
+                    self._note_kept_since(time.time_ns() // 1_000_000)  # All is deleted: nobody knows what it was.
+                elif place == begins[one] > 0:
                     self._unread_first[one] = place
         return ends
 
@@ -131,8 +134,22 @@ class TopicTail:
             fetched = (await consumer.getmany(partition, timeout_ms=_FETCH_MS)).get(partition, ())
             if fetched and fetched[0].offset >= self._unread_first.get(partition, end):
                 del self._unread_first[partition]
-                self.kept_since_ms = max(self.kept_since_ms or 0, fetched[0].timestamp)
+                self._note_kept_since(fetched[0].timestamp)
             # Not the offset of the last record: compaction and transactions leave gaps, also at the end.
             after = await consumer.position(partition)
+            if (fetched[0].offset if fetched else after) > before:
+                await self._note_deleted(consumer, partition, before, fetched)
             yield fetched, after - before
             self._positions[partition] = after
+
+    async def _note_deleted(
+        self, consumer: AIOKafkaConsumer, partition: TopicPartition, before: int, fetched: Sequence[ConsumerRecord]
+    ) -> None:
+        """See whether records were passed over because they were deleted while the topic was read."""
+        async with asyncio.timeout(_ANSWER_S):
+            begins = await consumer.beginning_offsets([partition])
+        if begins[partition] > before:
+            self._note_kept_since(fetched[0].timestamp if fetched else time.time_ns() // 1_000_000)
+
+    def _note_kept_since(self, time_ms: int) -> None:
+        self.kept_since_ms = max(self.kept_since_ms or 0, time_ms)

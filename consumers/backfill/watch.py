@@ -19,6 +19,7 @@ from common.admin import Readiness
 from common.logs import fields
 from common.program import command_line
 from common.rest.app import ImApp
+from common.text import plural
 from consumers.archive.archive import open_archive
 from consumers.archive.hour import ArchiveWindow, Hour
 from consumers.archive.message import ArchivedChat
@@ -55,6 +56,7 @@ class BackfillWatch:
         apps, chats: which messages.
         since: the first hour, where no former watch in the work folder has begun; None: the last one that is over.
         publish: whether what is missing is published, too.
+        despite_retention: also what the topic may have had, and has deleted.
     """
 
     def __init__(
@@ -65,9 +67,11 @@ class BackfillWatch:
         chats: Sequence[ArchivedChat],
         since: datetime | None,
         publish: bool,
+        despite_retention: bool = False,
     ) -> None:
         self._settings = settings
         self._publish = publish
+        self._despite_retention = despite_retention
         self._metrics = Metrics(NAME)
         self._metrics.ready.set_function(lambda: float(self._readiness().ready))
         self._waiting = WaitStatus(self._metrics.waiting.set)
@@ -124,7 +128,7 @@ class BackfillWatch:
         if not due:
             return
         window = ArchiveWindow(due[0][0].start, due[-1][0].end)
-        order = BackfillOrder(window, [], [], self._publish)
+        order = BackfillOrder(window, [], [], self._publish, self._despite_retention)
         async with comparing(
             self._settings,
             window.start,
@@ -176,6 +180,23 @@ class BackfillWatch:
             self._told[place] = count.state
             return
         self._told.pop(place, None)
+        self._tell_of_bad_lines(count)
+
+    def _tell_of_bad_lines(self, count: HourCount) -> None:
+        if count.reasons:
+            log.warning(
+                "%s, %s of %s: %s of the files %s no message, and `%s backfill --dry-run` shows how they begin: %s",
+                Hour.parse(count.hour),
+                count.chat,
+                count.app,
+                plural(count.bad_lines, "line"),
+                "is" if count.bad_lines == 1 else "are",
+                command_line("consumers"),
+                "; ".join(count.reasons),
+                extra=fields(
+                    "archive_lines_bad", app=count.app, chat=count.chat, hour=count.hour, lines=count.bad_lines
+                ),
+            )
 
     def _advice(self, count: HourCount) -> str:
         if count.problem:

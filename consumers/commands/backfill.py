@@ -41,12 +41,22 @@ def backfill(
 ) -> None:
     """Publish the messages of the platform's archive of which no event is on the topic.
 
-    Ends with 0 when all that was asked for is on the topic, 1 when something is missing or could not be compared.
+    Ends with 0 when all that was asked for is on the topic, 1 when something is missing, or an hour or a line of its
+    files could not be compared.
     """
     from consumers.commands import backfilling
 
     if watch:
-        backfilling.watch(start, end, chat=chat, apps=apps or [], publish=publish, dry_run=dry_run, as_json=as_json)
+        backfilling.watch(
+            start,
+            end,
+            chat=chat,
+            apps=apps or [],
+            publish=publish,
+            dry_run=dry_run,
+            despite_retention=despite_retention,
+            as_json=as_json,
+        )
     elif publish:
         raise typer.BadParameter("without --watch what is missing is published anyway; --dry-run only counts it")
     else:

@@ -57,7 +57,7 @@ def run(
         _print_json(done)
     else:
         _print(done, order)
-    well = all(one.is_settled and one.state in {"compared", "no_file"} for one in done.hours)
+    well = all(one.is_settled and not one.bad_lines and one.state in {"compared", "no_file"} for one in done.hours)
     raise typer.Exit(0 if well else 1)
 
 
@@ -69,11 +69,14 @@ def watch(
     apps: Sequence[str],
     publish: bool,
     dry_run: bool,
+    despite_retention: bool,
     as_json: bool,
 ) -> None:
     """See `consumers.commands.backfill`."""
     if end is not None:
         fail_for_use("--watch has no end: leave --to away")
+    if despite_retention and not publish:
+        fail_for_use("--despite-retention is about what is published: add --publish")
     if dry_run or as_json:
         fail_for_use(f"--watch knows no {'--dry-run: it only counts without --publish' if dry_run else '--json'}")
     try:
@@ -85,7 +88,15 @@ def watch(
     configure(log_format=settings.log_format, level=settings.log_level)
     diagnosis.watch()
     _check_certificates(settings)
-    run_to_end(BackfillWatch(settings, apps=_apps(apps, settings), chats=chats, since=since, publish=publish).run())
+    watched = BackfillWatch(
+        settings,
+        apps=_apps(apps, settings),
+        chats=chats,
+        since=since,
+        publish=publish,
+        despite_retention=despite_retention,
+    )
+    run_to_end(watched.run())
 
 
 def _run(settings: ConsumersSettings, order: BackfillOrder) -> BackfillProgress:

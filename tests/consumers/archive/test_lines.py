@@ -156,7 +156,7 @@ def test_a_second_file_begins_with_line_one_and_adds_to_the_report() -> None:
     for lines in ([dumped(0), b"bad"], [b"worse"]):
         list(reader.batches([archive_text(APP_ID, "c2c", HOUR, lines)]))
     assert (report.files, report.messages, report.bad_lines) == (2, 1, 2)
-    assert [sample.partition(":")[0] for sample in report.samples] == ["line 3", "line 2"]
+    assert [sample.partition(":")[0] for sample in report.samples] == ["line 3", "file 2, line 2"]
 
 
 def test_messages_whose_time_lies_outside_of_the_hour_are_given_and_counted() -> None:
@@ -176,14 +176,55 @@ def test_messages_whose_time_lies_outside_of_the_hour_are_given_and_counted() ->
         (b'{"SdkAppId":1400000001,"MsgList":[\n]}', "SdkAppId is 1400000001, and not 1400000000"),
         (b'{"SdkAppId":1400000000,"ChatType":"Group","MsgList":[\n]}', "ChatType is Group, and not C2C"),
         (b'{"SdkAppId":1400000000,"MsgTime":"2026112511","MsgList":[\n]}', "MsgTime is 2026112511"),
-        (b'{"SdkAppId":true,"MsgList":[\n]}', "its head cannot be read"),
-        (b'{"SdkAppId":"\xff","MsgList":[\n]}', "its head cannot be read"),
-        (b'{SdkAppId:1,"MsgList":[\n]}', "its head cannot be read"),
     ],
 )
 def test_a_file_of_something_else_is_refused(text: bytes, says: str) -> None:
     with pytest.raises(ForeignFileError, match=says):
         read(text)
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b'{"SdkAppId":true,"MsgList":[',
+        b'{"SdkAppId":"\xff","MsgList":[',
+        b'{SdkAppId:1,"MsgList":[',
+        b'{"SdkAppId":1400000000,"ChatTy',
+        b'{"SdkAppId":1400000000,"x":' + b"[" * 3000 + b'"MsgList":[',
+        b"\x00\x01\x02",
+        b"[",
+    ],
+)
+def test_a_head_that_cannot_be_read_is_a_bad_line_and_costs_no_message(head: bytes) -> None:
+    lines = [dumped(number) for number in range(3)]
+    found, report = read(head + b"\n" + b",\n".join(lines) + b"\n]}")
+    assert numbers(found) == [0, 1, 2]
+    assert report.bad_lines == 1
+    assert report.samples[0].startswith("line 1: ")
+
+
+def test_lines_without_a_head_are_read_and_the_missing_end_is_told() -> None:
+    message = {**LINES[0], "MsgBody": [{"MsgList": []}], "X": {"MsgList": [1]}}
+    found, report = read(b"\n".join([json.dumps(message).encode(), dumped(1), dumped(2)]))
+    assert numbers(found) == [0, 1, 2]
+    assert (report.bad_lines, "messages may be missing" in report.samples[0]) == (1, True)
+
+
+@pytest.mark.parametrize("seconds", [0, 1, 1_000_000_000, 253_402_300_799, -86_401, 3600 + 86_401])
+def test_a_message_of_another_day_is_a_bad_line_and_costs_no_other(seconds: int) -> None:
+    start_s = int(HOUR.start.timestamp())
+    time_s = start_s + seconds if abs(seconds) < 10**6 and seconds not in {0, 1} else seconds
+    found, report = read(archive_text(APP_ID, "c2c", HOUR, [dumped(0), c2c_line(HOUR, 1, MsgTimestamp=time_s)]))
+    assert (numbers(found), report.bad_lines) == ([0], 1)
+    assert report.reasons == [
+        f"line 3: its MsgTimestamp {time_s} lies more than a day off the hour that the file is of"
+    ]
+
+
+def test_reasons_have_nothing_of_the_line_itself() -> None:
+    _, report = read(archive_text(APP_ID, "c2c", HOUR, [b'{"From_Account":"secret","MsgSeq":"secret"}', b'"secret']))
+    assert "secret" in report.samples[0]
+    assert not any("secret" in reason for reason in report.reasons)
 
 
 def test_groups_are_read_as_groups() -> None:

@@ -58,9 +58,16 @@ def test_fields_of_the_line_cannot_pretend_to_be_ours() -> None:
 
 @pytest.mark.parametrize(
     "changes",
-    [{"MsgSeq": "12", "MsgRandom": "34", "MsgTimestamp": "1448974800"}, {"MsgTimestamp": 1_448_974_800.0}],
+    [
+        {"MsgSeq": "12", "MsgRandom": "34", "MsgTimestamp": "1448974800"},
+        {"MsgTimestamp": 1_448_974_800.0},
+        {"MsgSeq": "0012", "MsgRandom": "034"},
+        {"MsgSeq": "12.0", "MsgTimestamp": "01448974800"},
+        {"MsgTimestamp": 1_448_974_800_123},
+        {"MsgTimestamp": "1448974800123"},
+    ],
 )
-def test_numbers_may_be_written_as_text(changes: dict[str, Any]) -> None:
+def test_numbers_may_be_written_in_other_forms(changes: dict[str, Any]) -> None:
     assert read_message(line(**changes), "c2c", "1").c2c_msg_key == "12_34_1448974800"
 
 
@@ -109,19 +116,26 @@ def test_what_only_a_lax_reader_takes_is_mended_as_in_a_callback(text: bytes, ex
         (b"{", "no JSON"),
         (b"hello", "no JSON"),
         (b"[1]", "no message"),
-        (b'{"a":' * 100_000, "no JSON"),
+        (b'{"a":' * 100_000, "more than 128 levels deep"),
+        (line(MsgBody=[5]).replace(b"5", b"[" * 127 + b"]" * 127), "more than 128 levels deep"),
         (b"{}", "From_Account"),
         (line(From_Account=""), "From_Account"),
         (line(From_Account=...), "From_Account"),
         (line(To_Account=...), "To_Account"),
         (line(To_Account=""), "To_Account"),
-        (line(To_Account=5), "To_Account"),
+        (line(To_Account=[5]), "To_Account"),
+        (line(From_Account=True), "From_Account"),
+        (line(From_Account=0.5), "From_Account"),
         (line(MsgTimestamp=...), "MsgTimestamp"),
         (line(MsgTimestamp=-1), "MsgTimestamp"),
         (line(MsgTimestamp=10**15), "MsgTimestamp"),
         (line(MsgSeq=...), "MsgSeq"),
         (line(MsgSeq=None), "MsgSeq"),
-        (line(MsgRandom="x"), "MsgRandom"),
+        (line(MsgSeq=10**30), "MsgSeq"),
+        (line(MsgSeq=2**63), "MsgSeq"),
+        (line(MsgSeq="9" * 30), "MsgSeq"),
+        (line(MsgSeq=17).replace(b"17", b"9" * 5000), "MsgSeq"),
+        (line(MsgSeq=17).replace(b"17", b"1e309"), "MsgSeq"),
         (line() + line(), "no JSON"),
         (line() + b"\xff", "no JSON"),
     ],
@@ -130,3 +144,48 @@ def test_a_line_that_is_no_message_says_why(written: bytes, says: str) -> None:
     with pytest.raises(UnreadableLineError, match=says) as caught:
         read_message(written, "c2c", "1")
     assert len(str(caught.value)) < 300
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"MsgTimestamp": ..., "MsgTimeStamp": 1_448_974_800},
+        {"MsgTimestamp": ..., "MsgTime": 1_448_974_800},
+        {"MsgSeq": ..., "msgseq": 12, "MsgRandom": ..., "MSGRANDOM": "34"},
+        {"MsgSeq": ..., "MsgRandom": ..., "MsgTimestamp": ..., "MsgKey": "12_34_1448974800"},
+        {"MsgSeq": None, "MsgKey": "12_34_1448974800"},
+    ],
+)
+def test_names_in_other_forms_are_understood(changes: dict[str, Any]) -> None:
+    message = read_message(line(**changes), "c2c", "1")
+    assert (message.seq, message.random, message.timestamp) == (12, 34, 1_448_974_800)
+    assert message.c2c_msg_key == "12_34_1448974800"
+
+
+def test_accounts_and_groups_may_be_numbers_as_in_a_callback() -> None:
+    message = read_message(line(From_Account=5, To_Account=86_138.0), "c2c", "1")
+    assert (message.from_account, message.to_account) == ("5", "86138")
+    assert message.fields()["From_Account"] == "5"
+    group = read_message(line(To_Account=..., GroupId=77), "group", "1")
+    assert group.group_id == "77"
+
+
+def test_signed_numbers_of_32_bits_are_the_unsigned_ones_of_the_callback() -> None:
+    message = read_message(line(MsgSeq=-1, MsgRandom=-(2**31)), "c2c", "1")
+    assert (message.seq, message.random) == (2**32 - 1, 2**31)
+    assert message.c2c_msg_key == f"{2**32 - 1}_{2**31}_1448974800"
+
+
+@pytest.mark.parametrize("value", ["x", "", [], {"a": 1}, True, 0.5, 10**20, "9" * 30])
+def test_a_random_number_that_is_none_costs_the_message_its_exact_id_only(value: Any) -> None:
+    written = line(MsgRandom=value)
+    message = read_message(written, "c2c", "1")
+    assert (message.random, message.c2c_msg_key, message.raw) == (None, None, written)
+
+
+@pytest.mark.parametrize("depth", [100, 126])
+def test_as_deep_as_a_callback_may_be_a_line_may_be_too(depth: int) -> None:
+    deep = b"[" * depth + b"]" * depth
+    assert read_message(line(MsgBody=[5]).replace(b"5", deep), "c2c", "1").seq == 12
+    text = read_message(line(CloudCustomData="[{" * 5000), "c2c", "1").cloud_custom_data
+    assert text == "[{" * 5000, "brackets within text are none"

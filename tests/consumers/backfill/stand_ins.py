@@ -9,13 +9,18 @@ from typing import Any, cast
 
 import orjson
 
+from bridge.events.base import SCHEMA_BASE
 from consumers.archive.archive import MessageArchive
 from consumers.archive.errors import ArchiveError
-from consumers.archive.hour import Hour
+from consumers.archive.hour import ArchiveWindow, Hour
 from consumers.archive.lines import HourReport
 from consumers.archive.message import ArchivedChat, ArchivedMessage, read_message
+from consumers.backfill.event import EventMaker
+from consumers.backfill.hour_comparison import HourComparison
+from consumers.backfill.hour_count import HourCount
 from consumers.backfill.identity import DOCUMENTED, CallbackFields
 from consumers.backfill.known_messages import FoundIn, KnownMessages
+from consumers.backfill.publishing import BackfillPublisher
 from consumers.backfill.topic_index import TopicIndex
 from consumers.backfill.topic_messages import message_in_event
 from consumers.worker import OutgoingRecord
@@ -116,6 +121,10 @@ class Index:
     def form(self, _app_id: str) -> CallbackFields:
         return self.form_of_app
 
+    @property
+    def kept_since(self) -> str:
+        return f"all of them are there since {self.kept_since_s}"
+
     def is_kept_since(self, time_s: int) -> bool:
         return self.kept_since_s <= time_s
 
@@ -156,3 +165,36 @@ def index_in(folder: Path) -> Iterator[Index]:
     """An empty one."""
     with KnownMessages(folder) as known:
         yield Index(known)
+
+
+def comparison(index: Index, topic: PublishedTopic | None = None, *, despite_retention: bool = False) -> HourComparison:
+    """What compares archives with an index, and publishes where there is a topic."""
+    publisher = None
+    if topic is not None:
+        publisher = BackfillPublisher(topic, "im.events", events_per_s=1e6, waits_for=lambda _: None)
+    return HourComparison(
+        index.itself,
+        EventMaker(schema_base=SCHEMA_BASE),
+        publisher,
+        waits_for=lambda _: None,
+        despite_retention=despite_retention,
+    )
+
+
+async def compare(
+    index: Index,
+    archive: Archive,
+    chat: ArchivedChat = "c2c",
+    topic: PublishedTopic | None = None,
+    window: ArchiveWindow | None = None,
+    *,
+    despite_retention: bool = False,
+) -> HourCount:
+    """What is found of the hour of an archive."""
+    comparing = comparison(index, topic, despite_retention=despite_retention)
+    return await comparing.compare(archive.itself, APP_ID, chat, HOUR, window)
+
+
+def id_of(value: bytes) -> str:
+    """The id of an event."""
+    return str(orjson.loads(value)["id"])

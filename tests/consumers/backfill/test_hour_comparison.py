@@ -6,19 +6,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import orjson
 import pytest
 
-from bridge.events.base import SCHEMA_BASE
 from consumers.archive.errors import ArchiveError
 from consumers.archive.hour import ArchiveWindow
 from consumers.archive.message import ArchivedChat
-from consumers.backfill.event import EventMaker
-from consumers.backfill.hour_comparison import HourComparison
 from consumers.backfill.hour_count import HourCount
 from consumers.backfill.identity import CallbackFields
 from consumers.backfill.known_messages import FoundIn
-from consumers.backfill.publishing import BackfillPublisher
 from consumers.errors import RetryLater
 from tests.consumers.backfill.stand_ins import (
     HOUR,
@@ -28,7 +23,10 @@ from tests.consumers.backfill.stand_ins import (
     PublishedTopic,
     c2c_line,
     callback_event,
+    compare,
+    comparison,
     group_line,
+    id_of,
     index_in,
     value_of,
 )
@@ -41,25 +39,6 @@ def index(tmp_path: Path) -> Iterator[Index]:
         yield found
 
 
-async def compare(
-    index: Index,
-    archive: Archive,
-    chat: ArchivedChat = "c2c",
-    topic: PublishedTopic | None = None,
-    window: ArchiveWindow | None = None,
-    *,
-    despite_retention: bool = False,
-) -> HourCount:
-    maker = EventMaker(schema_base=SCHEMA_BASE)
-    publisher = None
-    if topic is not None:
-        publisher = BackfillPublisher(topic, "im.events", events_per_s=1e6, waits_for=lambda _: None)
-    comparison = HourComparison(
-        index.itself, maker, publisher, waits_for=lambda _: None, despite_retention=despite_retention
-    )
-    return await comparison.compare(archive.itself, APP_ID, chat, HOUR, window)
-
-
 def numbers(count: HourCount) -> dict[str, int]:
     names = ("archived", "there", "dead_letters", "repeated", "missing", "published")
     return {name: getattr(count, name) for name in names if getattr(count, name)}
@@ -67,10 +46,6 @@ def numbers(count: HourCount) -> dict[str, int]:
 
 def ids(topic: PublishedTopic) -> list[str]:
     return [event["id"] for event in topic.events]
-
-
-def id_of(value: bytes) -> str:
-    return str(orjson.loads(value)["id"])
 
 
 async def test_what_is_missing_is_published_in_order_under_the_ids_of_the_callbacks(index: Index) -> None:
@@ -281,3 +256,22 @@ async def test_lines_that_are_no_message_are_counted_and_shown(index: Index) -> 
     archive.report.bad_lines, archive.report.samples = 2, ["line 7: no JSON"]
     count = await compare(index, archive)
     assert (count.bad_lines, count.samples) == (2, ["line 7: no JSON"])
+
+
+async def test_a_message_of_before_what_the_topic_has_kept_costs_no_other(index: Index) -> None:
+    index.kept_since_s = START_S - 100
+    topic = PublishedTopic()
+    lines = [c2c_line(1, MsgTimestamp=START_S - 200), c2c_line(2)]
+    count = await compare(index, Archive(lines), topic=topic)
+    assert (count.missing, count.published, count.withheld) == (2, 1, 1)
+    assert "--despite-retention" in count.problem
+
+
+async def test_what_another_run_has_just_published_is_found_at_the_beginning_of_an_hour(index: Index) -> None:
+    topic = PublishedTopic()
+    comparing = comparison(index, topic)
+    await comparing.compare(Archive([c2c_line(1)]).itself, APP_ID, "c2c", HOUR)
+    index.late = [callback_event(c2c_line(2))]
+    count = await comparing.compare(Archive([c2c_line(2)]).itself, APP_ID, "c2c", HOUR)
+    assert numbers(count) == {"archived": 1, "there": 1}
+    assert len(topic.records) == 1

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from confluent_kafka import Producer
+from confluent_kafka import Producer, TopicPartition
+from confluent_kafka.admin import AdminClient
 
 from consumers.backfill.known_messages import FoundIn, KnownMessages
 from consumers.backfill.topic_index import CLOCK_SLACK_S, NEAR_S, TopicIndex
@@ -107,5 +108,51 @@ async def test_a_topic_that_is_not_there_is_told(broker: Broker, topics: Topics,
     try:
         with pytest.raises(WorkerRefusedError, match="CONSUMERS_TOPIC"):
             await index.catch_up()
+    finally:
+        await index.close()
+
+
+def delete_records(broker: Broker, topic: str, before: int) -> None:
+    admin = AdminClient({"bootstrap.servers": broker.bootstrap})
+    for deleted in admin.delete_records([TopicPartition(topic, 0, before)]).values():
+        deleted.result(timeout=60)
+
+
+@pytest.mark.parametrize(
+    ("kept", "is_kept"),
+    [
+        (5, True),
+        (2, False),
+        (0, False),
+    ],
+    ids=["all", "some", "none"],
+)
+async def test_a_partition_that_has_lost_records_of_the_span_is_told_also_where_it_has_lost_all(
+    broker: Broker, topics: Topics, known: KnownMessages, kept: int, is_kept: bool
+) -> None:
+    topics.create(broker.bootstrap)
+    events = [callback_event(c2c_line(number)) for number in range(5)]
+    write(broker, topics.events, *((START_S + number, event) for number, event in enumerate(events)))
+    if kept < 5:
+        delete_records(broker, topics.events, 5 - kept)
+    index = index_of(known, broker, topics)
+    try:
+        await index.catch_up()
+        assert index.is_kept_since(START_S) == is_kept
+        assert ("since" in index.kept_since) != is_kept
+    finally:
+        await index.close()
+
+
+async def test_what_is_deleted_between_two_looks_is_told(broker: Broker, topics: Topics, known: KnownMessages) -> None:
+    topics.create(broker.bootstrap)
+    index = index_of(known, broker, topics)
+    try:
+        await index.catch_up()
+        assert index.is_kept_since(START_S)
+        write(broker, topics.events, *((START_S + 10 + at, callback_event(c2c_line(at))) for at in range(4)))
+        delete_records(broker, topics.events, 2)
+        await index.catch_up()
+        assert not index.is_kept_since(START_S)
     finally:
         await index.close()

@@ -109,3 +109,28 @@ def test_a_dead_letter_that_names_no_message_stands_for_none(command: str, body:
 def test_a_dead_letter_of_a_failed_delivery_stands_for_no_message() -> None:
     body = orjson.dumps({**callback(c2c_line(3)), "SendMsgResult": 20006})
     assert message_in_letter(letter(C2C, body)) is None
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"msg_time": "soon"},
+        {"msg_seq": [1]},
+        {"from_account": 5, "to_account": None},
+        {"send_msg_result": {}},
+        {"x": 1},
+    ],
+    ids=str,
+)
+def test_an_event_whose_data_another_version_wrote_is_known_by_its_id(changes: dict[str, Any]) -> None:
+    line = c2c_line(3)
+    event = orjson.loads(callback_event(line))
+    event["data"] |= changes
+    assert knows(message_in_event(orjson.dumps(event)), line)
+    assert knows(message_in_event(orjson.dumps({**event, "data": None, "new": 1})), line)
+
+
+@pytest.mark.parametrize("change", [{"id": 5}, {"source": None}, {"type": []}], ids=str)
+def test_what_has_no_envelope_of_an_event_is_passed_over(change: dict[str, Any]) -> None:
+    event = {**orjson.loads(callback_event(c2c_line(3))), **change}
+    assert message_in_event(orjson.dumps(event)) is None
