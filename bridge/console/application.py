@@ -57,6 +57,7 @@ def make_application(parts: ConsoleParts) -> web.Application:
             web.post("/api/letters/replay", paths.replay),
             web.post("/api/letters/drop", paths.drop),
             web.get("/api/jobs/{id}", paths.job),
+            web.delete("/api/jobs/{id}", paths.end_job),
             web.get("/api/commands", paths.commands),
             web.get("/api/commands/{name}", paths.command),
             web.post("/api/send", paths.send),
@@ -203,7 +204,7 @@ class Paths:
     async def replay(self, request: web.Request) -> web.Response:
         """Begin to give letters to who gave them up."""
         content = await _content(request)
-        chosen = _chosen(content)
+        chosen = self._chosen_to_change(content)
         worker = str(content.get("worker", ""))
         if worker != INGRESS and worker not in self._parts.settings.console_workers:
             raise ValueError(f"{worker or 'no worker'} is not among BRIDGE_CONSOLE_WORKERS: put it there")
@@ -214,14 +215,28 @@ class Paths:
     async def drop(self, request: web.Request) -> web.Response:
         """Begin to mark letters as done."""
         content = await _content(request)
-        chosen = _chosen(content)
+        chosen = self._chosen_to_change(content)
         if chosen == DeadLetterFilter() and content.get("every") is not True:
             raise ValueError("say which: give a filter, or `every` for all that are open")
         return _json(self._parts.jobs.drop(chosen, dry_run=content.get("dry_run") is not False))
 
+    def _chosen_to_change(self, content: Mapping[str, Any]) -> DeadLetterFilter:
+        chosen = _chosen(content)
+        if chosen.account is not None and self._parts.live.hiding.is_active:
+            raise ValueError(
+                "while something is hidden (BRIDGE_CONSOLE_HIDE) letters are not chosen by account, for their number"
+                " would tell what is in them: replay or drop them one by one, or with `bridge dlq` and `consumers dlq`"
+            )
+        return chosen
+
     async def job(self, request: web.Request) -> web.Response:
         """How far something is."""
         found = self._parts.jobs.find(request.match_info["id"])
+        return refusal(HTTPStatus.NOT_FOUND, "that is too long ago") if found is None else _json(found)
+
+    async def end_job(self, request: web.Request) -> web.Response:
+        """End something before it is done."""
+        found = await self._parts.jobs.end(request.match_info["id"])
         return refusal(HTTPStatus.NOT_FOUND, "that is too long ago") if found is None else _json(found)
 
     async def commands(self, _request: web.Request) -> web.Response:

@@ -54,7 +54,7 @@ async def badges_of(
         found: Json = await desk.ask({"do": "badge", "account": account, "app": app})
         report.badges, report.lost_at_ms = found["badges"], found["lost_at_ms"]
     except DeskError as error:
-        report.problem = str(error)
+        report.problem = error.shown(live.hiding)
     try:
         await _read(settings, live, report, account, app)
     except (KafkaError, OSError, TimeoutError) as error:

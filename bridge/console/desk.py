@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from bridge.console.hiding import Hiding
 from bridge.contract.json_schema import Json
 
 ShowDeskProgress = Callable[[Json], None]
@@ -23,7 +24,20 @@ COMMAND = (sys.executable, "-c", "from consumers.cli import main; main()", "desk
 
 
 class DeskError(Exception):
-    """The child process could not do it. The message says why, for people."""
+    """The child process could not do it. The message says why, for people.
+
+    Args:
+        message: why.
+        may_quote: whether it has words of a worker, which may quote a callback.
+    """
+
+    def __init__(self, message: str, *, may_quote: bool = False) -> None:
+        super().__init__(message)
+        self.may_quote = may_quote
+
+    def shown(self, hiding: Hiding) -> str:
+        """As much of the message as may be seen."""
+        return hiding.shown_words(str(self)) if self.may_quote else str(self)
 
 
 class DeskClient:
@@ -122,7 +136,7 @@ class DeskClient:
         if "progress" in answer:
             show(answer["progress"])
         elif "error" in answer:
-            future.set_exception(DeskError(answer["error"]))
+            future.set_exception(DeskError(answer["error"], may_quote=answer["may_quote"]))
         else:
             future.set_result(answer["result"])
 

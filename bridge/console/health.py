@@ -26,6 +26,8 @@ from common.admin_address import admin_page, asked_host
 LOOK_EVERY_S = 3.0
 REMEMBERED_S = 3600
 COUNT_LETTERS_EVERY_S = 60.0
+_PLAIN_DETAILS = frozenset({"worker", "kafka", "group", "breaker"})
+"""What a worker says of itself in words of ours."""
 
 
 class ChartedMoment(msgspec.Struct, array_like=True):
@@ -139,12 +141,23 @@ class Health:
             found: list[Json] = await self._desk.ask({"do": "workers", "workers": workers, "letters": counts})
         except DeskError as error:
             self.count_letters_soon()
-            return [], str(error)
+            return [], error.shown(self._live.hiding)
         for one in found:
             if counts:
                 self._letters[one["worker"]] = one["dead_letters"]
             one["dead_letters"] = self._letters.get(one["worker"])
+            for process in one["processes"]:
+                process["detail"] = self._shown(process["detail"])
         return found, ""
+
+    def _shown(self, detail: Json) -> Json:
+        """What a worker says of itself: why it waits may be words of its own, which may quote an event."""
+        hiding = self._live.hiding
+        if not hiding.is_active:
+            return detail
+        return {
+            name: text if name in _PLAIN_DETAILS else hiding.shown_words(str(text)) for name, text in detail.items()
+        }
 
     def _sample(self, report: HealthReport, sums: MetricSums | None) -> ChartedMoment:
         sample = ChartedMoment(int(report.time_s))

@@ -1,4 +1,4 @@
-"""LetterWork on dead letters that goes on while the browser looks at how far it is."""
+"""Work on dead letters that goes on while the browser looks at how far it is."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from aiokafka.errors import KafkaError
 
 from bridge.commands.dlq_replay import replay as replay_of_ingress
 from bridge.console.desk import DeskClient, DeskError
+from bridge.console.hiding import Hiding
 from bridge.contract.json_schema import Json
 from bridge.settings import DeveloperSettings
 from common.dead_letter_commands import unusable
@@ -21,7 +22,8 @@ from common.dead_letter_replay import LetterMissingError
 from common.kafka.topics import TopicsMissingError
 
 MOST_REMEMBERED = 50
-MOST_RUNNING = 2
+MOST_TRIED = 2
+"""Dry runs at a time. Of what changes something there is one: no letter is to be given twice at once."""
 LetterWork = Callable[[Callable[[Any], None]], Awaitable[Any]]
 
 
@@ -48,15 +50,19 @@ class Jobs:
     Args:
         settings: connection and topics.
         desk: does what is of workers.
+        hiding: what is not shown.
         finished: called after each that may have changed something.
     """
 
-    def __init__(self, settings: DeveloperSettings, desk: DeskClient, finished: Callable[[], None]) -> None:
+    def __init__(
+        self, settings: DeveloperSettings, desk: DeskClient, hiding: Hiding, finished: Callable[[], None]
+    ) -> None:
         self._settings = settings
         self._desk = desk
+        self._hiding = hiding
         self._finished = finished
         self._jobs: OrderedDict[str, Job] = OrderedDict()
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: dict[str, asyncio.Task[None]] = {}
 
     def find(self, name: str) -> Job | None:
         """The job of that id; None where there is none, or it was long ago."""
@@ -88,9 +94,17 @@ class Jobs:
 
     async def stop(self) -> None:
         """End what is going on; what was done is marked."""
-        for task in self._tasks:
+        tasks = list(self._tasks.values())
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def end(self, name: str) -> Job | None:
+        """End one job, as it waits for what does not come back, perhaps; what was done is marked."""
+        if task := self._tasks.get(name):
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+        return self.find(name)
 
     def _asking(self, request: Json) -> LetterWork:
         async def work(report: Callable[[Any], None]) -> Any:
@@ -104,31 +118,39 @@ class Jobs:
         return work
 
     def _start(self, kind: str, work: LetterWork, *, dry_run: bool) -> Job:
-        if len(self._tasks) >= MOST_RUNNING:
-            raise BusyError("something is being replayed or dropped already: wait until it has ended")
+        running = [job.dry_run for job in self._jobs.values() if job.running]
+        if running.count(dry_run) >= (MOST_TRIED if dry_run else 1):
+            raise BusyError("somebody replays or drops already: wait until that has ended, and look at what is left")
         job = Job(secrets.token_hex(8), kind, dry_run)
         self._jobs[job.id] = job
-        while len(self._jobs) > MOST_REMEMBERED:
-            self._jobs.popitem(last=False)
-        task = asyncio.create_task(self._run(job, work))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        for old in [name for name, one in self._jobs.items() if not one.running][:-MOST_REMEMBERED]:
+            del self._jobs[old]
+        task = self._tasks[job.id] = asyncio.create_task(self._run(job, work))
+        task.add_done_callback(lambda _: self._tasks.pop(job.id))
         return job
 
     async def _run(self, job: Job, work: LetterWork) -> None:
         def report(progress: Any) -> None:
-            job.progress = msgspec.to_builtins(progress)
+            job.progress = self._shown(msgspec.to_builtins(progress))
 
         settings = self._settings
         try:
             report(await work(report))
-        except (DeskError, LetterMissingError, TopicsMissingError) as error:
+        except DeskError as error:
+            job.error = error.shown(self._hiding)
+        except (LetterMissingError, TopicsMissingError) as error:
             job.error = str(error)
         except (KafkaError, OSError, TimeoutError) as error:
             job.error = unusable(error, settings.kafka_bootstrap_servers, "BRIDGE_KAFKA_BOOTSTRAP_SERVERS")
         except asyncio.CancelledError:
-            job.error = "the console was ended; what was done until then is marked"
+            job.error = "it was ended; what was done until then is marked"
             raise
         finally:
             job.running = False
             self._finished()
+
+    def _shown(self, progress: Json) -> Json:
+        """How far it is, without what a worker said of a letter where that may quote what is hidden."""
+        shown = self._hiding.shown_words
+        failed = [(name, shown(why)) for name, why in progress.get("failed", ())]
+        return progress | {"failed": failed, "waiting_for": shown(progress.get("waiting_for") or "") or None}

@@ -6,15 +6,16 @@ import asyncio
 import contextlib
 from collections import Counter, deque
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import msgspec
 import orjson
 
 from bridge.console.hiding import Hiding
 from bridge.console.record_detail import RecordDetail, whole_record
-from bridge.console.rows import detail_of_letter, time_of
+from bridge.console.rows import detail_of_letter, kind_of_letter, subject_of_letter, time_of
 from bridge.settings import DeveloperSettings
-from common.dead_letter_filter import DeadLetterFilter
+from common.dead_letter_filter import INGRESS, DeadLetterFilter
 from common.kafka.dead_letters import DeadLetter, open_letters
 
 MOST_LISTED = 200
@@ -109,11 +110,21 @@ class DeadLetterView:
                 yield orjson.dumps(row | {"headers": whole["headers"], "key": whole["key"]} | _value(whole)) + b"\n"
 
     async def _letters(self, chosen: DeadLetterFilter, *, done_too: bool) -> AsyncIterator[DeadLetter]:
-        settings = self._settings
-        letters = open_letters(settings.kafka_client(), settings.dlq_topic, chosen, done_too=done_too)
+        settings, hiding = self._settings, self._hiding
+        # Whether an account is in what is hidden would be told by whether the letter is listed.
+        account = chosen.account if hiding.is_active else None
+        asked = replace(chosen, account=None) if account else chosen
+        letters = open_letters(settings.kafka_client(), settings.dlq_topic, asked, done_too=done_too)
         async with contextlib.aclosing(letters):
             async for letter in letters:
-                yield letter
+                if account is None or _is_seen_about(letter, account, hiding):
+                    yield letter
+
+
+def _is_seen_about(letter: DeadLetter, account: str, hiding: Hiding) -> bool:
+    if subject_of_letter(letter, hiding) == account:
+        return True
+    return letter.group == INGRESS and account.encode() in (hiding.shown_json(letter.record.value or b"") or b"")
 
 
 def _value(whole: dict[str, object]) -> dict[str, object]:
@@ -132,8 +143,8 @@ def _row(letter: DeadLetter, hiding: Hiding) -> ListedLetter:
         state=letter.outcome or "open",
         group=letter.group,
         reason=letter.reason,
-        what=letter.type or letter.command,
-        subject=letter.subject[:MAX_DETAIL_CHARS],
+        what=kind_of_letter(letter, hiding),
+        subject=subject_of_letter(letter, hiding)[:MAX_DETAIL_CHARS],
         detail=detail_of_letter(letter, hiding)[:MAX_DETAIL_CHARS],
         original=f"{topic}-{partition} offset {offset}" if topic is not None else "",
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import fnmatch
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +12,7 @@ from aiokafka import ConsumerRecord
 
 from bridge.console.hiding import Hiding
 from bridge.console.rows import kind_of
-from bridge.contract.record_line import MAX_DEPTH, NOT_WRITTEN, content_of, json_text, key_of
+from bridge.contract.record_line import NOT_WRITTEN, content_of, json_text, key_of, names_in
 
 MAX_FILTER_CHARS = 200
 
@@ -45,12 +45,17 @@ class LiveFilter:
         if self.account and not _may_contain(record, self.account):
             return False
         content = content_of(record)
-        if self.kind and kind_of(record, content) != self.kind:
+        kind = kind_of(record, content)
+        if self.kind and kind != self.kind:
             return False
+        # Nobody may find out by a filter what is hidden, as what a callback that is no event calls its type.
+        type_ = str(content.get("type", "")) if kind == "event" or not hiding.is_active else ""
+        if self.type and not _fits_type(type_, self.type):
+            return False
+        content = hiding.shown(content)
         return (
-            (not self.type or _fits_type(str(content.get("type", "")), self.type))
-            and (not self.app or self.app == _app(content))
-            and (not self.account or self.account in _names(record, content))
+            (not self.app or self.app == _app(content))
+            and (not self.account or self.account in _names(record, content, hiding))
             and (not self.text or self.text.lower() in _whole(record, content, hiding).lower())
         )
 
@@ -70,31 +75,16 @@ def _app(content: dict[str, Any]) -> str:
     return str(content.get("app_id") or str(content.get("source", "")).rpartition("/")[2])
 
 
-def _names(record: ConsumerRecord, content: dict[str, Any]) -> set[str]:
-    names = {key_of(record), str(content.get("subject")), str(content.get("account"))}
-    return names | set(_accounts(content.get("data", content)))
-
-
-def _accounts(value: Any, depth: int = MAX_DEPTH) -> Iterator[str]:
-    if not depth:
-        return
-    if isinstance(value, list):
-        for item in value:
-            yield from _accounts(item, depth - 1)
-    elif isinstance(value, dict):
-        for name, item in value.items():
-            if name.lower().endswith(("account", "account_list", "groupid", "group_id", "userid", "user_id")):
-                yield from map(str, item if isinstance(item, list) else [item])
-            if not isinstance(item, str):
-                yield from _accounts(item, depth - 1)
+def _names(record: ConsumerRecord, content: dict[str, Any], hiding: Hiding) -> set[str]:
+    return names_in(record, content) - ({key_of(record)} if hiding.hides_accounts else set())
 
 
 def _whole(record: ConsumerRecord, content: dict[str, Any], hiding: Hiding) -> str:
     headers = " ".join(f"{name} {hiding.shown_header(name, value or b'')}" for name, value in record.headers)
     if content:
         # Written anew, so that what JSON may write in several ways is found in each.
-        written = json_text(hiding.shown(content))
+        written = json_text(content)
         if written != NOT_WRITTEN:
-            return f"{key_of(record)} {headers} {written}"
+            return f"{hiding.shown_key(record)} {headers} {written}"
     shown = "" if hiding.is_active else (record.value or b"").decode(errors="replace")
-    return f"{key_of(record)} {headers} {shown}"
+    return f"{hiding.shown_key(record)} {headers} {shown}"

@@ -36,7 +36,7 @@ async def running_parts(settings: DeveloperSettings) -> AsyncIterator[ConsolePar
         hiding = Hiding(settings.hidden_fields)
         live = Live(settings.kafka_client, topics, hiding, badges_topic=badges_topic)
         health = Health(settings, live, desk)
-        jobs = Jobs(settings, desk, health.count_letters_soon)
+        jobs = Jobs(settings, desk, hiding, health.count_letters_soon)
         tasks = [asyncio.create_task(live.run()), asyncio.create_task(health.run())]
         try:
             yield ConsoleParts(settings, live, health, desk, jobs)

@@ -10,7 +10,7 @@ import msgspec
 import orjson
 from aiokafka import ConsumerRecord
 
-from bridge.console.hiding import Hiding
+from bridge.console.hiding import HIDDEN, Hiding
 from bridge.contract.json_schema import Json
 from bridge.contract.rebuilt_body import body_of_record
 from bridge.contract.record_line import NOT_WRITTEN, json_text
@@ -55,14 +55,17 @@ def callback_of(record: ConsumerRecord, event: Json, hiding: Hiding, *, url: str
     body, is_original = body_of_record(record, event)
     if json_text(body) == NOT_WRITTEN:
         body = NOT_WRITTEN
-    shown = hiding.shown(body) if not isinstance(body, str) or not hiding.is_active else "…"
-    is_whole = shown == body
+    shown = hiding.shown(body) if not isinstance(body, str) or not hiding.is_active else HIDDEN
+    seen_query = {
+        name: value if hiding.shown({name: value}) == {name: value} else HIDDEN for name, value in query.items()
+    }
+    is_whole = shown == body and seen_query == query
     is_json = not isinstance(body, str)
     text = orjson.dumps(body).decode() if is_json else str(body)
     send = f"bridge send {shlex.quote(command)} --body - --url {shlex.quote(url)} <<'END'\n{text}\nEND"
     return RebuiltCallback(
         command=command,
-        query=query,
+        query=seen_query,
         body=shown,
         is_original=is_original,
         is_whole=is_whole,

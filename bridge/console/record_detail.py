@@ -15,7 +15,7 @@ from bridge.console.live import KeptRecord, Live
 from bridge.console.rebuilt_callback import RebuiltCallback, callback_of
 from bridge.console.rows import kind_of, time_of
 from bridge.contract.json_schema import Json
-from bridge.contract.record_line import content_of, key_of
+from bridge.contract.record_line import content_of
 from bridge.events import registry
 from bridge.settings import DeveloperSettings
 from common.kafka.recent import recent_records, record_at
@@ -95,7 +95,7 @@ def whole_record(record: ConsumerRecord, hiding: Hiding) -> RecordDetail:
         partition=record.partition,
         offset=record.offset,
         time=time_of(record),
-        key=key_of(record),
+        key=hiding.shown_key(record),
         headers=[(name, hiding.shown_header(name, given or b"")) for name, given in record.headers],
         value=content,
         text=text,
@@ -118,10 +118,16 @@ def _not_json(value: bytes, hiding: Hiding) -> tuple[str, str]:
 async def _way(settings: DeveloperSettings, live: Live, health: HealthReport, kept: KeptRecord) -> list[WayStep]:
     record = kept.record
     event = content_of(record)
+    seen = live.hiding.shown(event)
     received = str(event.get("receivedtime", ""))
-    steps = [WayStep("received", received, facts={"client": event.get("clientip"), "platform": event.get("platform")})]
+    steps = [WayStep("received", received, facts={"client": seen.get("clientip"), "platform": seen.get("platform")})]
     steps += [_answered(event), _durable(settings, kept)]
-    place = {"topic": record.topic, "partition": record.partition, "offset": record.offset, "key": key_of(record)}
+    place = {
+        "topic": record.topic,
+        "partition": record.partition,
+        "offset": record.offset,
+        "key": live.hiding.shown_key(record),
+    }
     steps.append(WayStep("published", facts=place))
     steps += [_handled(one, record) for one in health.workers if (one.get("place") or {}).get("topic") == record.topic]
     if badge := await _badge(settings, live, event):
@@ -173,7 +179,11 @@ async def _badge(settings: DeveloperSettings, live: Live, event: Json) -> WaySte
         badge = content_of(record)
         if badge.get("event_id") == event_id:
             before = content_of(records[number - 1]) if number else None
-            told = {"account": subject, "before": before and before.get("unread"), "after": badge.get("unread")}
+            told = {
+                "account": live.hiding.shown_account(subject),
+                "before": before and before.get("unread"),
+                "after": badge.get("unread"),
+            }
             facts = told | {"is_first": before is None, "stale": badge.get("stale"), "offset": record.offset}
             return WayStep("badge", time_of(record), facts=facts)
     return None

@@ -7,8 +7,9 @@ from typing import Any, Literal
 import msgspec
 from aiokafka import ConsumerRecord
 
-from bridge.console.hiding import Hiding
+from bridge.console.hiding import HIDDEN, Hiding
 from bridge.contract.record_line import content_of, json_text, key_of
+from common.dead_letter_filter import INGRESS
 from common.kafka.dead_letters import DeadLetter
 from common.timestamps import rfc3339
 
@@ -37,6 +38,8 @@ class PageRow(msgspec.Struct, omit_defaults=True):
     fields: list[tuple[str, str]]
     """The first of its fields: names, and values as text that is cut."""
     id: str = ""
+    command: str = ""
+    """Of an event, the platform's name of its callback."""
     decision: str = ""
     decision_code: int | None = None
 
@@ -55,12 +58,13 @@ def row_of(record: ConsumerRecord, hiding: Hiding) -> PageRow:
         time=_cut(time) if isinstance(time, str) else time_of(record),
         received=time_of(record),
         type=_cut(content.get("type", "")),
-        subject=_cut(content.get("subject") or content.get("account") or key_of(record)),
+        subject=_cut(hiding.shown_account(str(content.get("subject") or content.get("account") or key_of(record)))),
         app=_cut(str(content.get("source", "")).rpartition("/")[2] or content.get("app_id", "")),
         fields=_fields(hiding.shown(data)),
         id=_cut(content.get("id") or content.get("event_id") or ""),
     )
     if kind == "event":
+        row.command = _cut(content.get("callbackcommand", ""))
         row.decision = _cut(content.get("decision", ""))
         code = content.get("decisioncode")
         row.decision_code = code if isinstance(code, int) else None
@@ -69,6 +73,17 @@ def row_of(record: ConsumerRecord, hiding: Hiding) -> PageRow:
     elif kind == "letter":
         _tell_of_letter(row, DeadLetter(record), hiding)
     return row
+
+
+def subject_of_letter(letter: DeadLetter, hiding: Hiding) -> str:
+    """Whom it is about, as far as that may be seen: in a callback that is no event anything may be called so."""
+    is_told = not hiding.is_active or hiding.shown(letter.content).get("subject") == letter.content.get("subject")
+    return hiding.shown_account(letter.subject) if is_told else HIDDEN
+
+
+def kind_of_letter(letter: DeadLetter, hiding: Hiding) -> str:
+    """Type of its event, else the command; what a callback that is no event calls its type is text of a callback."""
+    return letter.command if hiding.is_active and letter.group == INGRESS else letter.type or letter.command
 
 
 def detail_of_letter(letter: DeadLetter, hiding: Hiding) -> str:
@@ -95,9 +110,11 @@ def kind_of(record: ConsumerRecord, content: dict[str, Any]) -> RowKind:
 
 def _tell_of_letter(row: PageRow, letter: DeadLetter, hiding: Hiding) -> None:
     row.type = _cut(letter.reason)
-    row.subject = _cut(letter.subject)
+    row.subject = _cut(subject_of_letter(letter, hiding))
     detail = detail_of_letter(letter, hiding)
-    told = (("group", letter.group), ("what", letter.type or letter.command), ("detail", detail))
+    told = (("group", letter.group), ("what", kind_of_letter(letter, hiding)), ("detail", detail))
+    if letter.group == INGRESS and hiding.is_active:
+        row.app, row.id = "", ""
     row.fields = [(name, _cut(value)) for name, value in told if value]
 
 

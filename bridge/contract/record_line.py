@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from base64 import b64encode
+from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
@@ -22,6 +23,9 @@ MAX_DEPTH = 100
 
 NOT_WRITTEN = "…"
 """Stands for a value that goes deeper than JSON can be written."""
+
+_NAMES_OF_ACCOUNTS = ("account", "account_list", "groupid", "group_id", "userid", "user_id")
+"""Ends of the names, in small letters, of fields that hold an account or a group, or a list of them."""
 
 _LINE_ENDS = re.compile(r"[\r\n]+")
 """Of JSON, whose strings have none."""
@@ -90,6 +94,31 @@ def json_text(value: Any) -> str:
 def key_of(record: ConsumerRecord) -> str:
     """The key as text; what is not UTF-8 is replaced."""
     return _text(record.key or b"")
+
+
+def names_in(record: ConsumerRecord, content: dict[str, Any]) -> set[str]:
+    """The accounts and groups that a record is about, or that take part in it.
+
+    Args:
+        record: it.
+        content: the JSON object that it is, or what of that may be seen.
+    """
+    names = {key_of(record), str(content.get("subject")), str(content.get("account"))}
+    return names | set(_accounts(content.get("data", content)))
+
+
+def _accounts(value: Any, depth: int = MAX_DEPTH) -> Iterator[str]:
+    if not depth:
+        return
+    if isinstance(value, list):
+        for item in value:
+            yield from _accounts(item, depth - 1)
+    elif isinstance(value, dict):
+        for name, item in value.items():
+            if name.lower().endswith(_NAMES_OF_ACCOUNTS):
+                yield from map(str, item if isinstance(item, list) else [item])
+            if not isinstance(item, str):
+                yield from _accounts(item, depth - 1)
 
 
 def _event(content: dict[str, Any]) -> Text:

@@ -97,15 +97,15 @@ class DeskWork:
         settings = self._settings
         try:
             result = await self._work[request["do"]](request, tell)
-        except (RetryLater, WorkerRefusedError, TopicsMissingError, ForeignKeyError, LetterMissingError) as error:
-            tell({"error": str(error)})
+        except (RetryLater, WorkerRefusedError, ForeignKeyError) as error:
+            tell({"error": str(error), "may_quote": True})
+        except (TopicsMissingError, LetterMissingError, _UnusableWorkerError) as error:
+            tell({"error": str(error), "may_quote": False})
         except (KafkaError, TimeoutError) as error:
             why = unusable(error, settings.kafka_bootstrap_servers, "CONSUMERS_KAFKA_BOOTSTRAP_SERVERS")
-            tell({"error": why})
-        except _UnusableWorkerError as error:
-            tell({"error": str(error)})
+            tell({"error": why, "may_quote": False})
         except Exception as error:  # noqa: BLE001 - a worker may raise anything
-            tell({"error": describe(error)})
+            tell({"error": describe(error), "may_quote": True})
         else:
             tell({"result": result})
 

@@ -11,7 +11,7 @@ from importlib.util import find_spec
 
 import pytest
 
-from tests.console.browser import PICTURES, chromium
+from tests.console.browser import MEANT, PICTURES, chromium
 
 FOLDER = "tests/console/browser"
 
@@ -26,6 +26,7 @@ def main() -> None:
     if "--pictures" in arguments:
         arguments.remove("--pictures")
         os.environ[PICTURES] = "1"
+    os.environ[MEANT] = "1"
     raise SystemExit(pytest.main(arguments or [FOLDER]))
 
 

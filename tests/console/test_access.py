@@ -42,9 +42,11 @@ LOOKS = (
 
 def parts_of(settings: DeveloperSettings) -> ConsoleParts:
     """The parts, none of which runs: nothing is asked that is not let through."""
-    live = Live(settings.kafka_client, ["im.events"], Hiding(()), badges_topic="im.badges")
+    live = Live(settings.kafka_client, ["im.events"], Hiding(settings.hidden_fields), badges_topic="im.badges")
     desk = DeskClient()
-    return ConsoleParts(settings, live, Health(settings, live, desk), desk, Jobs(settings, desk, lambda: None))
+    return ConsoleParts(
+        settings, live, Health(settings, live, desk), desk, Jobs(settings, desk, live.hiding, lambda: None)
+    )
 
 
 class Site:

@@ -10,7 +10,8 @@ import orjson
 import pytest
 from aiokafka import ConsumerRecord
 
-from bridge.contract.record_line import content_of, describe_record, json_line, key_of
+from bridge.commands.tail_filter import RecordFilter
+from bridge.contract.record_line import content_of, describe_record, json_line, key_of, names_in
 
 EVENT = {
     "specversion": "1.0",
@@ -95,3 +96,22 @@ def test_for_programs_a_value_that_is_no_json_is_shown_with_its_record(value: by
 def test_what_is_no_json_object_has_no_content_and_a_key_is_text_in_any_case() -> None:
     assert [content_of(record(value)) for value in (None, b"", b"{", b"[1]", b'{"a":1}')] == [{}, {}, {}, {}, {"a": 1}]
     assert [key_of(record(b"", key=key)) for key in (None, b"k", b"\xff")] == ["", "k", "\ufffd"]
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        {"from_account": "bob"},
+        {"member_list": [{"member_account": "bob"}]},
+        {"To_Account": ["ann", "bob"]},
+        {"del_account_list": ["bob"]},
+        {"info": {"UserId": "bob"}},
+        {"group_id": "bob"},
+    ],
+    ids=repr,
+)
+def test_whoever_takes_part_is_named_also_in_lists_and_by_user_ids(data: dict[str, Any]) -> None:
+    found = record(orjson.dumps({"specversion": "1.0", "subject": "ann", "data": data}), key=b"ann")
+    assert {"ann", "bob"} <= names_in(found, content_of(found))
+    assert RecordFilter(account="bob").admits(found)
+    assert not RecordFilter(account="bo").admits(found)

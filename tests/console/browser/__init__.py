@@ -2,6 +2,8 @@
 
 import shutil
 
+MEANT = "CONSOLE_BROWSER"
+"""The variable without which these tests are not looked for: a browser's event loop bears no other tests beside it."""
 PICTURES = "CONSOLE_PICTURES"
 """The variable with which the screenshots of the documentation are made anew."""
 

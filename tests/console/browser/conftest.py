@@ -7,7 +7,6 @@ import os
 from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from urllib.parse import urlsplit
@@ -18,7 +17,7 @@ from aiokafka import AIOKafkaProducer
 
 from bridge.devstack.posting import CallbackReply, Credentials, post, signed_url
 from bridge.settings import DEV_APP, DEV_TOKEN
-from tests.console.browser import PICTURES, chromium
+from tests.console.browser import MEANT, PICTURES, chromium
 from tests.support.commands import BRIDGE
 from tests.support.paths import ROOT
 from tests.support.ports import free_port
@@ -27,8 +26,8 @@ from tests.support.process import Process
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, ConsoleMessage, Dialog, Page, Request
 
-# With the other tests they are not looked for: `make console-test` brings what they need.
-collect_ignore_glob = [] if find_spec("playwright") and chromium() else ["test_*.py"]
+# With the other tests they are not looked for: `make console-test` brings what they need, and says that they are meant.
+collect_ignore_glob = [] if os.environ.get(MEANT) else ["test_*.py"]
 
 T = TypeVar("T")
 
