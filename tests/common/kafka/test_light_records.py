@@ -74,7 +74,7 @@ def test_a_record_has_no_attributes_that_the_client_does_not_know() -> None:
 
 
 def batch_of(first: int, names: list[str]) -> bytes:
-    """A batch of records, each with a header of such a name, as a producer in C may send it: nobody checks the bytes."""
+    """A batch of records, each with a header of such a name, as a producer in C may send it: unchecked."""
     builder = DefaultRecordBatchBuilder(2, 0, 0, -1, -1, -1, 1 << 16)
     for offset, name in enumerate(names):
         builder.append(offset, 1_790_000_000_000, b"key", b"value", [(name, b"x")])
