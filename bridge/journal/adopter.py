@@ -23,12 +23,13 @@ class Adopter:
     """Takes over the files of processes that are gone, while we run.
 
     A file must have been without an owner at two looks: its owner may be starting again, and should find it, because
-    then its backlog goes before what the new process accepts.
+    then its backlog goes before what the new process accepts. All of them are taken over together, or none yet: two
+    must not publish what one process left.
 
     Args:
         folder: where the files are.
         interval_s: between two looks.
-        room: how many files can be taken over now; others are left to neighbours, or until these are published.
+        room: how many files can be held open now; none: they are left to neighbours, or until others are published.
         on_adopted: called with each file that was taken over, and what it holds.
         on_cleared: called after a look that leaves no journal without an owner behind.
     """
@@ -71,9 +72,8 @@ class Adopter:
             try:
                 found = await self._thread.call(lambda: look_through(self._folder))
                 unowned = frozenset(found.takeable)
-                lasting = sorted(unowned & self._unowned, key=in_order)[: self._room()]
-                for store, backlogs in await self._thread.call(partial(take_over, self._folder, lasting)):
-                    self._on_adopted(store, backlogs)
+                if unowned and unowned <= self._unowned:
+                    await self._adopt(sorted(unowned, key=in_order))
                 self._unowned = unowned
                 if found.are_all and not unowned:
                     self._on_cleared()
@@ -86,3 +86,7 @@ class Adopter:
                     )
             except Exception:
                 log.exception("looking for journals without an owner failed; it is tried again")
+
+    async def _adopt(self, paths: Sequence[Path]) -> None:
+        for store, backlogs in await self._thread.call(partial(take_over, self._folder, paths, room=self._room())):
+            self._on_adopted(store, backlogs)

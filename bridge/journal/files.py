@@ -17,6 +17,7 @@ from bridge.journal.groups import Group, GroupState
 from bridge.journal.journal_file import JournalFile
 from bridge.journal.rescue import Rescuer, has_vanished, rescue
 from bridge.journal.store import Backlog, Store
+from bridge.journal.taking_turns import turn
 from bridge.journal.writer import JournalWriter
 from common.logs import Throttle, fields
 from common.retry import retry
@@ -29,6 +30,8 @@ REPLACE_ABOVE_BYTES = 64 * 1024 * 1024
 """An empty file that has held more is replaced: SQLite files do not shrink."""
 REOPEN_FIRST_S, REOPEN_MAX_S = 0.05, 1.0
 REPORT_INTERVAL_S = 60.0
+CLOSE_WAIT_S = 0.3
+"""A stop has little time. What it gives back while another has its turn may be taken over by two."""
 
 
 class LeftByOthers(NamedTuple):
@@ -141,7 +144,7 @@ class JournalFiles:
         self._adopter.stop()
         await self._rescuer.stop()
         await self._writer.call(
-            partial(_close, tuple(self._files), self.folder, removes_empty=not self._may_have_unwritten)
+            partial(give_back, tuple(self._files), self.folder, removes_empty=not self._may_have_unwritten)
         )
 
     # -- What they hold ------------------------------------------------------------------------------------------------
@@ -310,7 +313,13 @@ class JournalFiles:
                     self.plan_cleanup()
 
 
-def _close(files: Sequence[JournalFile], folder: Path, *, removes_empty: bool) -> None:
+def give_back(files: Sequence[JournalFile], folder: Path, *, removes_empty: bool) -> None:
+    """Give them back together: whoever takes over some of them takes all."""
+    with turn(folder, CLOSE_WAIT_S):
+        _close_each(files, folder, removes_empty=removes_empty)
+
+
+def _close_each(files: Sequence[JournalFile], folder: Path, *, removes_empty: bool) -> None:
     for file in files:
         try:
             if file.groups and has_vanished(file):

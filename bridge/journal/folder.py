@@ -17,6 +17,7 @@ from bridge.journal.journal_name import DAMAGED_SUFFIX, in_order, journals_in
 from bridge.journal.lock import is_ours, lock_holder
 from bridge.journal.own_file import ForeignError
 from bridge.journal.store import Backlog, DamagedError, OwnedError, Store, UnavailableError
+from bridge.journal.taking_turns import turn
 from common.logs import Throttle, fields
 
 log = logging.getLogger(__name__)
@@ -83,19 +84,26 @@ def _look_at(path: Path) -> _Seen:
     return _Seen.OTHER
 
 
-def take_over(folder: Path, paths: Sequence[Path] | None = None) -> list[tuple[Store, list[Backlog]]]:
+def take_over(
+    folder: Path, paths: Sequence[Path] | None = None, *, room: int = MAX_TAKEN_OVER
+) -> list[tuple[Store, list[Backlog]]]:
     """Open the journals that nobody owns, oldest first, among `paths` or all in `folder`.
 
-    Empty ones are removed, damaged ones renamed, and what is no journal, or of a newer format, is left as it is. A
-    process that ended again and again while Kafka was away leaves a file each time: what the last ones hold is moved
-    into the one before them. Of processes that try at the same moment each may find a file locked by the other, so what
-    was locked for a moment only is tried again.
+    Of processes that try at the same moment one takes all. Empty ones are removed, damaged ones renamed, and what is no
+    journal, or of a newer format, is left as it is. A process that ended again and again while Kafka was away leaves a
+    file each time: beyond `room` files, what the last ones hold is moved into the one before them.
 
     Raises:
         OSError: the folder cannot be read.
     """
+    with turn(folder) as is_ours_now:
+        return _take_over(journals_in(folder) if paths is None else list(paths), room) if is_ours_now else []
+
+
+def _take_over(paths: list[Path], room: int) -> list[tuple[Store, list[Backlog]]]:
+    """What was locked for a moment only, by somebody who looks into it, is tried again."""
     taken: list[tuple[Store, list[Backlog]]] = []
-    waiting = journals_in(folder) if paths is None else list(paths)
+    waiting = paths if room > 0 else []
     for _ in range(OPEN_ATTEMPTS):
         locked: list[Path] = []
         for path in waiting:
@@ -104,22 +112,22 @@ def take_over(folder: Path, paths: Sequence[Path] | None = None) -> list[tuple[S
             except OwnedError:
                 locked.append(path)
                 continue
-            if store is not None and not _keep(store, taken):
+            if store is not None and not _keep(store, taken, room):
                 locked.clear()
                 break
         if not locked:
             break
         time.sleep(random.uniform(*OPEN_WAIT_S))  # noqa: S311 - no secret
         waiting = [path for path in locked if _look_at(path) is _Seen.UNOWNED]
-    if len(taken) == MAX_TAKEN_OVER:  # The last holds more by now, perhaps.
+    if len(taken) == room > 0:  # The last holds more by now, perhaps.
         last, _ = taken.pop()
         taken += [(last, backlogs)] if (backlogs := _backlog(last)) else []
     return sorted(taken, key=lambda item: in_order(item[0].path))
 
 
-def _keep(store: Store, taken: list[tuple[Store, list[Backlog]]]) -> bool:
+def _keep(store: Store, taken: list[tuple[Store, list[Backlog]]], room: int) -> bool:
     """Add a file to those that were taken over, or what it holds to the last of them. Whether more can be taken."""
-    if len(taken) < MAX_TAKEN_OVER:
+    if len(taken) < room:
         if backlogs := _backlog(store):
             taken.append((store, backlogs))
         return True
