@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-_LARGE_BYTES = 2048
+LARGE_BYTES = 2048
 """Below that a JSON parser is as fast."""
 _HEAD = re.compile(rb'\{"specversion":"1\.0","id":"[^"\\]*","source":"[^"\\]*","type":"([^"\\]*)"')
 
@@ -17,5 +17,5 @@ def leading_type(value: bytes) -> str | None:
     Returns:
         the type, or None where only a JSON parser can tell, or does so as fast.
     """
-    found = _HEAD.match(value) if len(value) >= _LARGE_BYTES else None
+    found = _HEAD.match(value) if len(value) >= LARGE_BYTES else None
     return found[1].decode(errors="replace") if found else None

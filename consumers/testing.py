@@ -208,6 +208,9 @@ class _Observed(BaseWorker[M]):
     def read(self, record: ConsumerRecord) -> M | None:
         return self._harness.worker.read(record)
 
+    def read_batch(self, records: Sequence[ConsumerRecord]) -> Sequence[M | None] | None:
+        return self._harness.worker.read_batch(records)
+
     async def handle(self, batch: Sequence[M]) -> None:
         await self._harness.worker.handle(batch)
         self._harness.handled += batch

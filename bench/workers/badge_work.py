@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from typing import Any
 
 import msgspec
 import orjson
@@ -29,10 +28,7 @@ class BadgeWork:
         """Key and value of the badge's record; None for an event that changes none."""
         parse_event(value)
         event = read_badge_event(value)
-        events: dict[Any, Any] = {}
-        if event is not None:
-            collect(event, events)
-        if not events:
+        if event is None or not (events := collect([event])):
             return None
         [(owner, of_owner)] = events.items()
         keys = [b"im:badges:state", badge_key(owner)]

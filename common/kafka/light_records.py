@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import logging
 from collections import OrderedDict
-from collections.abc import Iterator
-from typing import Any, NamedTuple
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple, overload
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.consumer.fetcher import FetchResult
@@ -63,10 +63,62 @@ class LightRecord(ConsumerRecord[bytes, bytes]):  # type: ignore[misc]
         return self.__dict__[name]
 
 
+class LightBatch(Sequence[ConsumerRecord]):
+    """Records of one partition, each of which is made when it is asked for, and again when it is asked for again."""
+
+    def __init__(self, partition: TopicPartition, reads: list[Any]) -> None:
+        self._partition = partition
+        self._reads = reads
+
+    def __len__(self) -> int:
+        return len(self._reads)
+
+    @overload
+    def __getitem__(self, at: int) -> LightRecord: ...
+    @overload
+    def __getitem__(self, at: slice) -> LightBatch: ...
+    def __getitem__(self, at: int | slice) -> LightRecord | LightBatch:
+        if isinstance(at, slice):
+            return LightBatch(self._partition, self._reads[at])
+        return LightRecord(self._partition, self._reads[at])
+
+    def __iter__(self) -> Iterator[LightRecord]:
+        partition = self._partition
+        return (LightRecord(partition, read) for read in self._reads)
+
+    def values(self) -> list[bytes | None]:
+        """The values alone."""
+        return [read.value for read in self._reads]
+
+    def headers(self) -> list[Sequence[tuple[str, bytes]]]:
+        """The headers alone, of each record."""
+        return [read.headers for read in self._reads]
+
+
+def values_of(records: Sequence[ConsumerRecord]) -> list[bytes | None]:
+    """The values of records, whoever made them."""
+    return records.values() if isinstance(records, LightBatch) else [record.value for record in records]
+
+
+def headers_of(records: Sequence[ConsumerRecord]) -> list[Sequence[tuple[str, bytes]]]:
+    """The headers of records, whoever made them."""
+    return records.headers() if isinstance(records, LightBatch) else [record.headers for record in records]
+
+
 def make_light(consumer: AIOKafkaConsumer) -> None:
-    """Have a consumer, which is started and has neither deserializers nor transactions to heed, give light records."""
+    """Have a consumer, which is started and has neither deserializers nor transactions to heed, give light records.
+
+    What it has of a partition is a `LightBatch` then.
+    """
     fetcher = consumer._fetcher
     fetcher._records = _Fetched(fetcher._records)
+    take = fetcher.fetched_records
+
+    async def fetched_records(*arguments: Any, **options: Any) -> dict[TopicPartition, LightBatch]:
+        found = await take(*arguments, **options)
+        return {partition: LightBatch(partition, reads) for partition, reads in found.items()}
+
+    fetcher.fetched_records = fetched_records
 
 
 class _Fetched(OrderedDict[TopicPartition, Any]):
@@ -80,7 +132,7 @@ class _Fetched(OrderedDict[TopicPartition, Any]):
 
 
 class LightRecords:
-    """What `PartitionRecords` is to the consumer.
+    """What `PartitionRecords` is to the consumer, but that whoever takes all is given the records of the C code.
 
     Args:
         partition: where they are from.
@@ -92,33 +144,33 @@ class LightRecords:
         self.next_fetch_offset = offset
         self._partition = partition
         self._batches = batches
-        self._records = self._unpacked()
+        self._reads = self._unpacked()
 
-    def __iter__(self) -> Iterator[LightRecord]:
-        return self._records
+    def __iter__(self) -> Iterator[Any]:
+        return self._reads
 
     def __next__(self) -> LightRecord:
-        return next(self._records)
+        return LightRecord(self._partition, next(self._reads))
 
-    def _unpacked(self) -> Iterator[LightRecord]:
-        partition = self._partition
+    def _unpacked(self) -> Iterator[Any]:
+        topic, number = self._partition
         while self._batches.has_next():
             batch = self._batches.next_batch()
             if not batch.validate_crc():
-                raise CorruptRecordException(f"a batch of {partition} has arrived damaged")
+                raise CorruptRecordException(f"a batch of {topic}, partition {number}, has arrived damaged")
             if not batch.is_control_batch:
                 try:
                     for read in batch:
                         offset = read.offset
                         if offset >= self.next_fetch_offset:
                             self.next_fetch_offset = offset + 1
-                            yield LightRecord(partition, read)
+                            yield read
                 except UnicodeDecodeError as error:
                     # aiokafka would stop here for ever. A batch is of one producer, which is none of ours.
                     log.error(
                         "a record of %s, partition %d, offset %d, is passed over with what its writer sent along with"
                         " it, up to offset %d: the name of a header of it is no text in UTF-8 (%s)",
-                        *(partition.topic, partition.partition, self.next_fetch_offset, batch.next_offset - 1, error),
-                        extra=fields("record_unreadable", topic=partition.topic, partition=partition.partition),
+                        *(topic, number, self.next_fetch_offset, batch.next_offset - 1, error),
+                        extra=fields("record_unreadable", topic=topic, partition=number),
                     )
             self.next_fetch_offset = batch.next_offset  # Compaction may have taken the last records of a batch.

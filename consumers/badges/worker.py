@@ -9,21 +9,22 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Iterable, Mapping, Sequence
-from typing import NoReturn
+from typing import NoReturn, cast
 
 from aiokafka import ConsumerRecord
 
+from common.kafka.light_records import headers_of, values_of
 from common.logs import fields
 from common.program import command_line
 from common.timestamps import rfc3339
 from common.topic import Topic
 from common.tracing.context import TRACEPARENT
-from consumers.badges.badge_event import BadgeEvent, TracedBadgeEvent, collect, read_badge_event
+from consumers.badges.badge_event import BadgeEvent, TracedBadgeEvent, collect, read_badge_event, read_badge_events
 from consumers.badges.badge_topic import BadgeSource, BadgeTopic
 from consumers.badges.expiry import keep_expiring
 from consumers.badges.publishing import NO_TRACES, Traces, changed_badges, publish_badges, publish_latest
 from consumers.badges.restoration import Restoration
-from consumers.badges.store import Badge, BadgeStore, Events, Owner, Slot, StoreState, UpdateMode
+from consumers.badges.store import Badge, BadgeStore, Slot, StoreState, UpdateMode
 from consumers.errors import RetryLater
 from consumers.metrics import BADGES_LOST
 from consumers.settings import ConsumersSettings
@@ -58,10 +59,26 @@ class Badges(BaseWorker[BadgeEvent]):
             InvalidEventError: the record carries no event.
         """
         event = read_badge_event(record.value)
-        if event is not None and record.headers and any(name == TRACEPARENT for name, _ in record.headers):
+        if event is not None and _has_trace(record.headers):
             self._is_traced = True
             return TracedBadgeEvent.of(event, record)
         return event
+
+    def read_batch(self, records: Sequence[ConsumerRecord]) -> Sequence[BadgeEvent | None]:
+        """What `read` gives for each of many records.
+
+        Raises:
+            InvalidEventError, TypeError: one carries no event.
+        """
+        events = read_badge_events(cast("list[bytes]", values_of(records)))
+        headers = headers_of(records)
+        if TRACEPARENT not in {name for of_one in headers for name, _ in of_one}:
+            return events
+        self._is_traced = True
+        return [
+            TracedBadgeEvent.of(event, records[at]) if event is not None and _has_trace(headers[at]) else event
+            for at, event in enumerate(events)
+        ]
 
     async def start(self, context: Context) -> None:
         """Connect to Redis and see that it can keep badges, and still has those that it was given.
@@ -123,9 +140,7 @@ class Badges(BaseWorker[BadgeEvent]):
         Raises:
             RetryLater: Redis is away.
         """
-        events: dict[Owner, Events] = {}
-        for event in batch:
-            collect(event, events)
+        events = collect(batch)
         if not events:
             return []
         try:
@@ -239,3 +254,7 @@ class Badges(BaseWorker[BadgeEvent]):
             log.info("the badges are rebuilt", extra=fields("badges_rebuilt"))
         self._lost.set(bool(state.lost_at_ms))
         self._told = state
+
+
+def _has_trace(headers: Sequence[tuple[str, bytes]]) -> bool:
+    return any(name == TRACEPARENT for name, _ in headers)

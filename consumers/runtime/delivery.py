@@ -85,31 +85,53 @@ class Delivery(Generic[M]):
             WorkerRefusedError: the worker cannot go on as it is set up; no event is to blame.
         """
         self._metrics.batch_events.observe(len(records))
-        batch: _Batch[M] = _Batch([], [])
-        skipped = 0
         run = _Run(partition, stopping, impatient=self._impatient)
-        read = self._worker.read
         try:
-            for record in records:
-                try:
-                    message = read(record)
-                except BaseException as error:  # noqa: BLE001 - whatever it raises, the record will not get better
-                    failure = failure_of(error)
-                    await self._handle_traced(run, batch)
-                    batch = _Batch([], [])
-                    await self._try_alone(run, record, failure, "not_an_event", None)
-                else:
-                    if message is None:
-                        skipped += 1
-                    else:
-                        batch.records.append(record)
-                        batch.messages.append(message)
-            self._metrics.skipped.inc(skipped)
+            batch = self._read_together(records)
+            if batch is None:
+                batch = await self._read_each(run, records)
             await self._handle_traced(run, batch)
         except BaseException:
             self._waiting.abandon(partition)
             raise
         self._waiting.end(partition)
+
+    def _read_together(self, records: Sequence[ConsumerRecord]) -> _Batch[M] | None:
+        try:
+            messages = self._worker.read_batch(records)
+        except BaseException:  # noqa: BLE001 - `read` will say which record is at fault
+            return None
+        if messages is None:
+            return None
+        wanted = [message for message in messages if message is not None]
+        if skipped := len(messages) - len(wanted):
+            self._metrics.skipped.inc(skipped)
+            records = [record for record, one in zip(records, messages, strict=True) if one is not None]
+        return _Batch(records, wanted)
+
+    async def _read_each(self, run: _Run, records: Sequence[ConsumerRecord]) -> _Batch[M]:
+        """What is left to be handled: what stands before a record that cannot be read is handled first."""
+        read = self._worker.read
+        taken: list[ConsumerRecord] = []
+        batch: _Batch[M] = _Batch(taken, [])
+        skipped = 0
+        for record in records:
+            try:
+                message = read(record)
+            except BaseException as error:  # noqa: BLE001 - whatever it raises, the record will not get better
+                failure = failure_of(error)
+                await self._handle_traced(run, batch)
+                taken = []
+                batch = _Batch(taken, [])
+                await self._try_alone(run, record, failure, "not_an_event", None)
+            else:
+                if message is None:
+                    skipped += 1
+                else:
+                    taken.append(record)
+                    batch.messages.append(message)
+        self._metrics.skipped.inc(skipped)
+        return batch
 
     async def _handle_traced(self, run: _Run, batch: _Batch[M]) -> None:
         if self._spans is None:
@@ -250,9 +272,9 @@ def _position_of_poison(error: Exception, batch: _Batch[M]) -> int | None:
 
 
 class _Batch(Generic[M]):
-    """Messages and the records that carried them, in two lists: an object for each pair would cost more than either."""
+    """Messages and the records that carried them: an object for each pair would cost more than either."""
 
-    def __init__(self, records: list[ConsumerRecord], messages: list[M]) -> None:
+    def __init__(self, records: Sequence[ConsumerRecord], messages: list[M]) -> None:
         self.records = records
         self.messages = messages
 

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 
 from aiokafka import ConsumerRecord
 
+from common.kafka.light_records import headers_of
 from common.tracing.context import TraceContext, context_of
 from common.tracing.tracer import Span, SpanRole, Tracer
 from consumers.errors import describe
@@ -45,8 +46,11 @@ class ProcessSpans:
         """Surrounds the handling of a batch."""
         began_ns = time.time_ns()
         mine = []
-        for record in records:
-            if record.headers and (span := self._begin(record, began_ns, len(records))) is not None:
+        for at, headers in enumerate(headers_of(records)):
+            if (context := _sampled(headers)) is None:
+                continue
+            record = records[at]
+            if (span := self._begin(record, context, began_ns, len(records))) is not None:
                 place = (record.topic, record.partition, record.offset)
                 self._open[place] = span
                 mine.append(place)
@@ -62,16 +66,13 @@ class ProcessSpans:
     def gave_up(self, record: ConsumerRecord, error: Exception, reason: DeadLetterReason, attempts: int) -> None:
         """A record is a dead letter now."""
         span = self._open.pop((record.topic, record.partition, record.offset), None)
-        if span is None:
-            span = self._begin(record, time.time_ns(), 1)
+        if span is None and (context := _sampled(record.headers)) is not None:
+            span = self._begin(record, context, time.time_ns(), 1)
         if span is not None:
             span.note(error__type=reason, im__attempts=attempts)
             span.end(error=f"dead letter: {describe(error)}")
 
-    def _begin(self, record: ConsumerRecord, began_ns: int, batch_size: int) -> Span | None:
-        context = context_of(record.headers)
-        if context is None or not context.is_sampled:
-            return None
+    def _begin(self, record: ConsumerRecord, context: TraceContext, began_ns: int, batch_size: int) -> Span | None:
         return self._tracer.begin(
             f"process {record.topic}",
             SpanRole.HANDLES,
@@ -86,3 +87,9 @@ class ProcessSpans:
             messaging__consumer__group__name=self._group,
             messaging__batch__message_count=batch_size,
         )
+
+
+def _sampled(headers: Sequence[tuple[str, bytes]]) -> TraceContext | None:
+    """The trace that a record belongs to, where spans of it are wanted."""
+    context = context_of(headers) if headers else None
+    return context if context is not None and context.is_sampled else None

@@ -15,7 +15,7 @@ from redis.exceptions import RedisClusterException
 
 from consumers.badges.badge_event import collect, read_badge_event
 from consumers.badges.badge_topic import PublishedBadge
-from consumers.badges.store import Badge, BadgeStore, Events, Owner
+from consumers.badges.store import Badge, BadgeStore
 from consumers.settings import ConsumersSettings
 from tests.support.badge_model import APP, NOON_MS, READ, RECALLED, SENT, badge_event, expected, rfc3339
 from tests.support.commands import Command
@@ -75,11 +75,8 @@ class FakeTopic:
 
 async def apply_events(store: BadgeStore, *events: dict[str, Any]) -> None:
     """Bring the badges in Redis up to date with one batch of events, as the worker does it."""
-    of_owner: dict[Owner, Events] = {}
-    for event in events:
-        if (read := read_badge_event(orjson.dumps(event))) is not None:
-            collect(read, of_owner)
-    if of_owner:
+    read = [read_badge_event(orjson.dumps(event)) for event in events]
+    if of_owner := collect(one for one in read if one is not None):
         await store.update(of_owner)
 
 

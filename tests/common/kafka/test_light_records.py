@@ -14,7 +14,7 @@ from aiokafka.record.memory_records import MemoryRecords
 from aiokafka.record.util import calc_crc32c
 from confluent_kafka import Producer
 
-from common.kafka.light_records import LightRecord, LightRecords, make_light
+from common.kafka.light_records import LightBatch, LightRecord, LightRecords, headers_of, make_light, values_of
 from tests.support.broker import Broker
 from tests.support.topic import Topics, create_topic
 
@@ -55,15 +55,20 @@ async def test_a_light_record_has_all_that_the_records_of_the_client_have(
     assert list(map(dataclasses.astuple, light)) == list(map(dataclasses.astuple, plain))
 
 
-def light_record() -> LightRecord:
+def one_record() -> bytes:
     builder = DefaultRecordBatchBuilder(2, 0, 0, -1, -1, -1, 1 << 16)
     builder.append(0, 1_790_000_000_000, b"key", b"value", [])
-    [record] = unpacked(bytes(builder.build()))
+    return bytes(builder.build())
+
+
+def light_record() -> LightRecord:
+    [record] = unpacked(one_record())
     return record
 
 
 def unpacked(data: bytes) -> Iterator[LightRecord]:
-    return iter(LightRecords(TopicPartition("topic", 1), MemoryRecords(data), 0))
+    partition = TopicPartition("topic", 1)
+    return iter(LightBatch(partition, list(LightRecords(partition, MemoryRecords(data), 0))))
 
 
 def test_a_record_has_no_attributes_that_the_client_does_not_know() -> None:
@@ -101,3 +106,24 @@ def test_a_damaged_batch_is_noticed() -> None:
     data[-2] ^= 1
     with pytest.raises(CorruptRecordException):
         list(unpacked(bytes(data)))
+
+
+def test_part_of_a_batch_is_what_a_list_of_its_records_would_give() -> None:
+    builder = DefaultRecordBatchBuilder(2, 0, 0, -1, -1, -1, 1 << 16)
+    for number in range(9):
+        builder.append(number, 1_790_000_000_000, b"key", b"%d" % number, [("name", b"%d" % number)])
+    partition = TopicPartition("topic", 1)
+    batch = LightBatch(partition, list(LightRecords(partition, MemoryRecords(bytes(builder.build())), 0)))
+    every = list(batch)
+    assert len(batch) == 9
+    for wanted in (slice(2, 5), slice(7, 20), slice(0, 0), slice(None, None, -2)):
+        assert [one.offset for one in batch[wanted]] == [one.offset for one in every[wanted]]
+    assert (batch[0].offset, batch[-1].offset) == (0, 8)
+    assert values_of(batch[3:6]) == values_of(every[3:6]) == [b"3", b"4", b"5"]
+    assert list(map(tuple, headers_of(batch))) == headers_of(every)
+
+
+def test_a_single_record_can_be_taken_of_what_was_fetched() -> None:
+    record = next(LightRecords(TopicPartition("topic", 1), MemoryRecords(one_record()), 0))
+    assert isinstance(record, LightRecord)
+    assert record.value == b"value"

@@ -10,7 +10,7 @@ import orjson
 import pytest
 
 from consumers.badges.badge_event import collect, read_badge_event
-from consumers.badges.store import Badge, BadgeStore, Events, Owner
+from consumers.badges.store import Badge, BadgeStore
 from consumers.settings import ConsumersSettings
 from consumers.testing import event
 from tests.support.badges import apply_events
@@ -88,7 +88,5 @@ def test_a_time_that_cannot_be_is_ordered_by_the_receipt_as_ever(seconds: float)
     made = sent(seconds, 1)
     read = read_badge_event(orjson.dumps(made))
     assert read is not None
-    found: dict[Owner, Events] = {}
-    collect(read, found)
-    ((_, _, _, by_receipt),) = [tuple(one) for one in found.values()]
+    ((_, _, _, by_receipt),) = [tuple(one) for one in collect([read]).values()]
     assert by_receipt == (seconds > 0)

@@ -10,7 +10,7 @@ import orjson
 import pytest
 
 from consumers.badges.badge_event import collect, read_badge_event
-from consumers.badges.store import Badge, BadgeStore, Events, Owner
+from consumers.badges.store import Badge, BadgeStore, Owner
 from tests.support.badge_model import ALL_READ, APP, NOON_MS, READ, RECALLED, SENT, badge_event, rfc3339
 from tests.support.badges import apply_events
 
@@ -111,9 +111,7 @@ async def badge_after_count(store: BadgeStore, account: str, written: bytes) -> 
     value = orjson.dumps(badge_event("b", account, 99, time=NOON_MS - 5)).replace(b":99", b":" + written)
     event = read_badge_event(value)
     assert event is not None
-    events: dict[Owner, Events] = {}
-    collect(event, events)
-    if events:
+    if events := collect([event]):
         await store.update(events)
     [badge] = await store.find(account, APP)
     return badge
