@@ -111,8 +111,12 @@ class Ingress:
 
     # -- What adapters call --------------------------------------------------------------------------------------------
 
-    def admit(self, request: CallbackRequest) -> Verdict:
+    def admit(self, request: CallbackRequest, now_ns: int | None = None) -> Verdict:
         """Count a request as in flight, and verify its head. `accept` or `refuse` must follow.
+
+        Args:
+            request: the request.
+            now_ns: the time, Unix nanoseconds, if somebody knows it.
 
         Raises:
             RefusedError: it is to be refused; its body need not be read.
@@ -124,7 +128,7 @@ class Ingress:
             refusal = self._addresses.refusal(request.peer, request.fields.forwarded_for)
             if refusal is not None:
                 raise RefusedError(refusal)
-        verdict = self._verifier.verify(request.query)
+        verdict = self._verifier.verify(request.query, now_ns)
         if verdict.refusal is not None:
             self._refuse_unless_stale(verdict.refusal, verdict.skew_s, request.size or 0)
         self.clock_skew_s = verdict.skew_s
@@ -140,11 +144,11 @@ class Ingress:
         """
         try:
             if verdict is None:
-                verdict = self.admit(request)
+                verdict = self.admit(request, now_ns)
             trace: RecordHeaders = ()
             self._next_traced -= 1
             if request.fields.traceparent or not self._next_traced:
-                request, trace = self._trace(request, verdict)
+                request, trace = self._trace(request)
             reply = self._keep(request, verdict, trace, time.time_ns() if now_ns is None else now_ns)
         except RefusedError as refused:
             reply = self._refusal(request, refused.refusal, verdict)
@@ -174,11 +178,11 @@ class Ingress:
 
     # -- The way of a callback -----------------------------------------------------------------------------------------
 
-    def _trace(self, request: CallbackRequest, verdict: Verdict) -> tuple[CallbackRequest, RecordHeaders]:
+    def _trace(self, request: CallbackRequest) -> tuple[CallbackRequest, RecordHeaders]:
         is_drawn = not self._next_traced
         if is_drawn:
             self._next_traced = self._traces.draw()
-        return self._traces.begin(request, verdict.query.command, is_drawn=is_drawn)
+        return self._traces.begin(request, request.query.command, is_drawn=is_drawn)
 
     def _keep(
         self, request: CallbackRequest, verdict: Verdict, trace: RecordHeaders, now_ns: int
@@ -194,7 +198,7 @@ class Ingress:
         body = request.body
         if len(body) > self._max_body_bytes:
             raise RefusedError(refusals.too_large(self._max_body_bytes))
-        query = verdict.query
+        query = request.query
         if now_ns <= self._last_ns:  # No other callback of the process has the same time.
             now_ns = self._last_ns + 1
         self._last_ns = now_ns

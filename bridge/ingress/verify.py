@@ -12,12 +12,13 @@ import msgspec
 
 from bridge.ingress import refusals
 from bridge.ingress.refusals import Refusal
-from bridge.query import Query
+from bridge.query import Common, Query
 from bridge.settings import BridgeSettings
 
 MAX_REMEMBERED = 1024
 MAX_DIGITS = 18
 SECONDS_PER_HOUR = 3600
+NS_PER_S = 1_000_000_000
 SIGNATURE_CHARS = 64
 MARK_BYTES = 16
 MAX_MARKS = 65_536
@@ -33,8 +34,6 @@ NO_MARKS: frozenset[bytes] = frozenset()
 class Verdict(msgspec.Struct, frozen=True, gc=False):
     """Outcome of the verification."""
 
-    query: Query
-    """What was verified."""
     refusal: Refusal | None
     skew_s: float = 0.0
     """RequestTime minus our time, in seconds, where the signature is right."""
@@ -66,6 +65,9 @@ class Verifier:
         self._now = now
         self._signed: dict[tuple[str, str, str], float] = {}
         """Signatures that were right lately → their RequestTime: all callbacks of an app in a second have the same."""
+        self._accepted: dict[tuple[str, str, str], Verdict] = {}
+        """Verdicts of one time, without a refusal."""
+        self._accepted_at_ns = 0
         self._right = RightSignatures(self._tokens, now)
 
     @classmethod
@@ -85,24 +87,45 @@ class Verifier:
             self._apps = settings.apps
             self._tokens = _encoded(_revealed(settings))
             self._signed.clear()
+            self._accepted.clear()
             self._right = RightSignatures(self._tokens, self._now)
 
-    def verify(self, query: Query) -> Verdict:
-        """Whether the callback with this query is authentic and fresh."""
-        proof = query.proof
+    def verify(self, query: Query, now_ns: int | None = None) -> Verdict:
+        """Whether the callback with this query is authentic and fresh.
+
+        Args:
+            query: of the callback.
+            now_ns: the time, Unix nanoseconds, if somebody knows it. Callbacks that are verified at one time, with one
+                signature, have one verdict.
+        """
+        if now_ns is None:
+            return self._verdict(query.common, self._now())
+        if now_ns != self._accepted_at_ns:
+            self._accepted_at_ns = now_ns
+            self._accepted.clear()
+        common = query.common
+        verdict = self._accepted.get(common.proof)
+        if verdict is None:
+            verdict = self._verdict(common, now_ns / NS_PER_S)
+            if verdict.refusal is None:
+                self._accepted[common.proof] = verdict
+        return verdict
+
+    def _verdict(self, common: Common, now: float) -> Verdict:
+        proof = common.proof
         signed_at = self._signed.get(proof)
         if signed_at is None:
             refusal = self._check(*proof)
-            if refusal is not None or not self._tokens[query.app_id]:
-                return Verdict(query, refusal)
+            if refusal is not None or not self._tokens[common.app_id]:
+                return Verdict(refusal)
             signed_at = float(proof[2])
             if len(self._signed) >= MAX_REMEMBERED:
                 self._signed.clear()
             self._signed[proof] = signed_at
-        skew = signed_at - self._now()
+        skew = signed_at - now
         if -self._max_skew_s <= skew <= self._max_skew_s:
-            return Verdict(query, None, skew)
-        return Verdict(query, refusals.STALE_TIME if abs(skew) <= self._max_stale_s else refusals.EXPIRED, skew)
+            return Verdict(None, skew)
+        return Verdict(refusals.STALE_TIME if abs(skew) <= self._max_stale_s else refusals.EXPIRED, skew)
 
     def _check(self, app_id: str, signature: str, request_time: str) -> Refusal | None:
         tokens = self._tokens.get(app_id)
