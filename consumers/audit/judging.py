@@ -30,6 +30,9 @@ from consumers.audit.stream import ExplainGap, Mark, NumberedStream
 
 LOOKS_SINCE_END = 2
 UNKNOWN_FOR_MS = 300_000
+UNKNOWN_HOLD_UP_MS = 2 * UNKNOWN_FOR_MS
+"""How long, from when an end was read, lives that nobody knows can keep it from being decided: whoever may write to the
+topic could name a new one again and again."""
 
 
 def judge(ledger: AuditLedger, now_ms: int) -> None:
@@ -41,7 +44,9 @@ def judge(ledger: AuditLedger, now_ms: int) -> None:
     """
     by_folder: dict[str, list[AuditedLife]] = defaultdict(list)
     has_unknown = any(_is_about_to_state(life, now_ms) for life in ledger.lives.values())
+    ledger.listening_ms = min(ledger.listening_ms, now_ms)
     for life in ledger.lives.values():
+        life.heard_ms = min(life.heard_ms, now_ms)  # The clock was set back.
         _give_up(ledger, life)
         if life.due is not None:
             _judge_confirmed(ledger, life, life.due.statement)
@@ -49,10 +54,11 @@ def judge(ledger: AuditLedger, now_ms: int) -> None:
             by_folder[life.latest.statement.folder].append(life)
     for folder, lives in by_folder.items():
         end = ledger.unclean_ends.get(folder, -1)
-        is_settled = not has_unknown and _is_settled(lives, end)
+        is_settled = _is_settled(lives, end)
         for life in lives:
             if not life.is_settled and life.has_proven_end:
-                _judge_ended(ledger, life, is_settled=is_settled, unclean_end=end)
+                is_held_up = has_unknown and life.heard_ms > now_ms - UNKNOWN_HOLD_UP_MS
+                _judge_ended(ledger, life, is_settled=is_settled and not is_held_up, unclean_end=end)
     ledger.time_ms = now_ms
     ledger.bound()
 
@@ -122,7 +128,13 @@ def _is_settled(lives: list[AuditedLife], unclean_end: int) -> bool:
 
 
 def _explain(ledger: AuditLedger, topic: str, statement: Statement) -> ExplainGap:
+    if topic in ledger.absent_topics:
+        return _of_absent
     return partial(_explain_gap, ledger.logs_of(topic), statement.started_ms)
+
+
+def _of_absent(gap: Gap) -> tuple[Mark, int]:
+    return "before", gap.size
 
 
 def _explain_gap(logs: list[PartitionLog], started_ms: int, gap: Gap) -> tuple[Mark, int] | None:

@@ -20,6 +20,8 @@ MAX_INTERVALS = 30_000
 """Of all streams together, before the largest is folded."""
 MAX_LIVES = 2000
 MAX_UNSTATED_LIVES = 200
+MAX_STATED_LIVES = 20_000
+"""Of which not all is decided; more are made up by somebody."""
 MAX_LOST_PARTS = 100
 
 
@@ -36,6 +38,10 @@ class RetiredLives(msgspec.Struct):
 
     lives: int = 0
     counts: StreamCount = msgspec.field(default_factory=StreamCount)
+    until_ms: int = 0
+    """When the last of their ends was stated."""
+    unstated_ms: int = 0
+    """When, by the auditor's clock, the last life was given up of which there were records and no statement."""
 
 
 class AuditLedger(msgspec.Struct, kw_only=True):
@@ -69,11 +75,21 @@ class AuditLedger(msgspec.Struct, kw_only=True):
     retired: RetiredLives = msgspec.field(default_factory=RetiredLives)
     unnumbered: int = 0
     """Records without a number, as older versions and others write them."""
+    unreadable: int = 0
+    """Statements that this version cannot read."""
+    absent_topics: list[str] = []
+    """Those that statements name, and that were not there from when the audit began."""
+    read_before: int = 0
+    """Up to this offset the topic for the audit was read once already."""
+    lives_made: int = 0
 
     def life(self, life: Life) -> AuditedLife:
         """What is known of a life."""
         found = self.lives.get(life.name)
         if found is None:
+            self.lives_made += 1
+            if not self.lives_made % MAX_UNSTATED_LIVES:  # Whoever may write to a topic can name any number of lives.
+                self._retire()
             found = self.lives[life.name] = AuditedLife(process=life.process, epoch=life.epoch)
         return found
 
@@ -95,8 +111,12 @@ class AuditLedger(msgspec.Struct, kw_only=True):
             heard_ms: when it was read, or made where that is long ago.
         """
         offset, statement = stated.offset, stated.statement
+        if statement.life.name not in self.lives and not self._is_credible(stated):
+            return
         life = self.life(statement.life)
         before = life.latest
+        if before is None and statement.started_ms < self.retired.unstated_ms:
+            self._doubt(life, statement)
         forgotten = self.forgotten.get(statement.process)
         if forgotten is not None and offset > forgotten.offset and not statement.ended:
             del self.forgotten[statement.process]
@@ -124,6 +144,7 @@ class AuditLedger(msgspec.Struct, kw_only=True):
 
     def begin_audit_topic_anew(self) -> None:
         """Read the topic for the audit from its beginning: it was made anew, and its offsets mean others."""
+        self.read_before = max(self.read_before, self.audit_position)
         self.audit_position = 0
         self.unclean_ends = dict.fromkeys(self.unclean_ends, -1)
         self.forgotten = {name: Forgotten(-1, one.time_ms) for name, one in self.forgotten.items()}
@@ -177,6 +198,19 @@ class AuditLedger(msgspec.Struct, kw_only=True):
                 for topic, ranges in topics.items():
                     life.stream(topic).mark("set_aside", list(ranges))
 
+    def _is_credible(self, stated: Stated) -> bool:
+        """Whether a life that is not known may be new: one that is only in the sums is not, nor one too many."""
+        was_read = stated.offset < self.read_before and stated.statement.ended != ""
+        if was_read and stated.statement.time_ms <= self.retired.until_ms:
+            return False
+        return len(self.lives) < MAX_STATED_LIVES + MAX_LIVES
+
+    def _doubt(self, life: AuditedLife, statement: Statement) -> None:
+        """Call nothing missing that may have been seen, and was forgotten with lives that nobody stated."""
+        for topic, told in statement.topics.items():
+            if told.given:
+                life.stream(topic).mark("unproven", [(1, told.given)])
+
     def _retire(self) -> None:
         settled = [one for one in self.lives.values() if one.is_settled and one.latest is not None]
         unstated = [one for one in self.lives.values() if one.latest is None]
@@ -186,7 +220,14 @@ class AuditLedger(msgspec.Struct, kw_only=True):
             self.retired.lives += 1
             for topic, stream in life.streams.items():
                 self.retired.counts.add(stream.count(life.given.get(topic, 0)))
+            if life.latest is not None:
+                self.retired.until_ms = max(self.retired.until_ms, life.latest.statement.time_ms)
+            else:
+                self.retired.unstated_ms = max(self.retired.unstated_ms, self.time_ms, self.listening_ms)
             del self.lives[life.life.name]
+        folders = {one.latest.statement.folder for one in self.lives.values() if one.latest is not None}
+        if len(self.unclean_ends) > len(folders):
+            self.unclean_ends = {name: at for name, at in self.unclean_ends.items() if name in folders}
 
 
 def _intervals(life: AuditedLife) -> int:

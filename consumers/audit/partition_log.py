@@ -130,7 +130,7 @@ class PartitionLog(msgspec.Struct):
         lost = LostPart(
             topic=self.topic,
             partition=self.partition,
-            first=end,
+            first=max(end, self.begin),  # What was before the beginning was gone already.
             end=self.position,
             after_ms=self.samples[at - 1][1] if at else None,
             before_ms=self.last_ms,
@@ -144,7 +144,7 @@ class PartitionLog(msgspec.Struct):
             self.last_offset, self.last_ms = self.samples[-1]
         else:  # All that was read is gone, so nothing of what is there now was read: the topic was made anew.
             self.begin = self.position = 0
-        return lost
+        return lost if lost.count > 0 else None
 
     def begin_anew(self) -> None:
         """Forget what was read: the topic was made anew under its name."""

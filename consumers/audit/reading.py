@@ -23,6 +23,7 @@ from common.kafka.consumer import partitions_by_topic, stop_consumer
 from common.kafka.light_records import LightRecord, RecordStamp, make_light
 from common.kafka.topics import topic_config
 from common.logs import fields
+from consumers.audit.absences import Absences, note_lost_end
 from consumers.audit.judging import judge
 from consumers.audit.ledger import AuditLedger
 from consumers.audit.partition_log import PartitionLog, Retention
@@ -43,6 +44,8 @@ MAX_SKEW_MS = 5000
 MAX_RECORDS = 2000
 SHORT_LOOKS = 3
 """So often a log must end before what was read: while leaders change, ends may be told that are older."""
+GONE_LOOKS = 30
+"""So often a partition must not be there: a broker that has just started may not know all of them."""
 _ANSWER_S = 20.0
 _FETCH_MS = 200
 
@@ -93,6 +96,7 @@ class TopicReading:
         self._statements = PendingStatements(ledger)
         self._unverified: set[TopicPartition] = set()
         self._short: dict[TopicPartition, int] = {}
+        self._absences = Absences(ledger, GONE_LOOKS if window is None else SHORT_LOOKS)
         self.arrived_in_window = 0
         self.again_in_window = 0
 
@@ -150,21 +154,25 @@ class TopicReading:
         """Find the partitions that there are now, where each begins and ends, and what is gone."""
         found = await partitions_by_topic(consumer)
         partitions = [one for topic in sorted(self._topics | self._stated_topics()) for one in found.get(topic, ())]
+        self._absences.look(found, now_ms())
         if self._audit.topic in found:
             partitions.append(self._audit)
         if not partitions:
+            self._ends = {}
+            consumer.unsubscribe()
             return
         begins = await consumer.beginning_offsets(partitions)
         self._ends = await consumer.end_offsets(partitions)
         new = set(partitions) - consumer.assignment()
-        if new:
+        is_changed = set(partitions) != consumer.assignment()
+        if is_changed:
             consumer.assign(partitions)
         for one in partitions:
             if one == self._audit:
                 self._look_at_audit(consumer, begins[one])
             else:
                 await self._look_at(consumer, one, begins[one], is_new=one in new)
-        if new:
+        if is_changed:
             for one in partitions:  # To be assigned anew is to lose the positions.
                 self._seek(consumer, one)
 
@@ -214,12 +222,7 @@ class TopicReading:
         if 0 <= begin <= found.last_offset:
             self._unverified.add(one)  # It may be another topic of that name, of which nothing was read yet.
         if lost is not None:
-            self._ledger.note_lost(lost)
-            log.error(
-                "the end of a log is lost, which had been read: %s, partition %d, offsets %d to %d",
-                *(one.topic, one.partition, lost.first, lost.end - 1),
-                extra=fields("records_gone", topic=one.topic, partition=one.partition, records=lost.count),
-            )
+            note_lost_end(self._ledger, lost)
 
     async def _retention(self, topic: str) -> Retention:
         """What takes records of a topic away; where nobody tells, anything might."""
@@ -275,7 +278,7 @@ class TopicReading:
         assigned = consumer.assignment()
         behind = [self._log(one) for one in assigned if one != self._audit]
         behind_ms = [
-            one.last_ms for one in behind if one.position < self._ends[TopicPartition(one.topic, one.partition)]
+            one.last_ms for one in behind if one.position < self._ends.get(TopicPartition(one.topic, one.partition), 0)
         ]
         limit_ms = min(behind_ms, default=0) + MAX_SKEW_MS
         return [one for one in assigned if one == self._audit or not behind_ms or self._log(one).last_ms <= limit_ms]
@@ -324,6 +327,8 @@ class TopicReading:
             self._ledger.audit_position = await consumer.position(self._audit)  # Compaction may have taken the last.
             return False
         self._ledger.has_caught_up = True
+        if self._absences.are_open:
+            return False
         if self._statements.want_ends(may_be_none=may_be_none):
             async with asyncio.timeout(_ANSWER_S):
                 await self._look(consumer)  # They may name topics that are not read yet.
@@ -331,7 +336,7 @@ class TopicReading:
         if self._statements.ends is None:
             return False
         for one, end in self._statements.ends.items():
-            if one != self._audit and self._log(one).position < end:
+            if one != self._audit and one in self._ends and self._log(one).position < end:
                 # Behind the last record there may be others than records.
                 position = await consumer.position(one)
                 if position < end or one in self._unverified:

@@ -12,7 +12,7 @@ from aiokafka import TopicPartition
 from common.audit.header import parse_life
 from common.audit.statement import decode_statement
 from common.kafka.light_records import LightRecord
-from common.logs import fields
+from common.logs import Throttle, fields
 from consumers.audit.checkpoint import FORGET_KEYS
 from consumers.audit.ledger import AuditLedger
 from consumers.audit.life import Stated
@@ -20,6 +20,7 @@ from consumers.audit.life import Stated
 log = logging.getLogger(__name__)
 
 NOTE_ENDS_S = 0.5
+REPORT_INTERVAL_S = 3600.0
 
 
 class PendingStatements:
@@ -40,6 +41,7 @@ class PendingStatements:
         self._note_ends_at = 0.0
         self.ends: Mapping[TopicPartition, int] | None = None
         """Of the partitions, when the pending ones had been read; None while none are pending."""
+        self._throttle = Throttle(REPORT_INTERVAL_S)
         self.due_batches = 0
         """How often some have become due."""
 
@@ -88,19 +90,21 @@ class PendingStatements:
         try:
             statement = decode_statement(value)
         except msgspec.DecodeError as error:
-            log.warning(
-                "a record of the topic for the audit is no statement, offset %d: %s",
-                *(offset, error),
-                extra=fields("statement_unreadable", offset=offset, reason=str(error)),
-            )
+            self._pass_over(offset, f"this version cannot read it: {error}")
             return
         if statement.key != key:
-            log.warning(
-                "a statement on the topic for the audit lies under another key than its own, offset %d: %r",
-                *(offset, key),
-                extra=fields("statement_unreadable", offset=offset, reason="another key"),
-            )
+            self._pass_over(offset, "it lies under another key than its own")
             return
         stated = Stated(offset, statement)
         self._ledger.read_statement(stated, statement.time_ms if now_ms is None else now_ms)
-        self._gathered[statement.life.name] = stated
+        if statement.life.name in self._ledger.lives:
+            self._gathered[statement.life.name] = stated
+
+    def _pass_over(self, offset: int, reason: str) -> None:
+        self._ledger.unreadable += 1
+        if self._throttle.admits(reason):
+            log.warning(
+                "a record of the topic for the audit, offset %d, is passed over, and others like it: %s",
+                *(offset, reason),
+                extra=fields("statement_unreadable", offset=offset, reason=reason),
+            )

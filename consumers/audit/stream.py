@@ -26,6 +26,8 @@ ExplainGap = Callable[[Gap], tuple[Mark, int] | None]
 """Why so many of the first numbers of a gap, which should not be there, are no loss; None: all of it is one."""
 
 MAX_FOLDED = 200
+MAX_COUNT = 2**63 - 1
+"""What has room in a checkpoint; only numbers that are made up come so far."""
 
 
 class FoldedGaps(msgspec.Struct):
@@ -61,7 +63,7 @@ class StreamCount(msgspec.Struct, kw_only=True):
     def add(self, other: StreamCount) -> None:
         """Add the numbers of another one."""
         for name in self.__struct_fields__:
-            setattr(self, name, getattr(self, name) + getattr(other, name))
+            setattr(self, name, min(getattr(self, name) + getattr(other, name), MAX_COUNT))
 
 
 class NumberedStream(msgspec.Struct):
