@@ -131,6 +131,8 @@ class MessageArchive:
         """
         if not hour.has_ended(self._now()):
             raise ArchiveError("not_made", f"{hour} is not over: the platform makes its files when it has ended")
+        if self._now() - hour.end > KEPT_FOR + timedelta(days=1):
+            raise _expired(hour)  # It is not asked for: a span of years would take a day.
         with hour_folder(self._folder, self._app_id, hour, chat) as folder:
             try:
                 files = await self._download(hour, chat, folder)
@@ -198,7 +200,7 @@ class MessageArchive:
         """See that an hour without a file is one without messages, as far as that can be told."""
         age = self._now() - hour.end
         if age > KEPT_FOR:
-            raise ArchiveError("expired", f"the platform has no file of {hour}, and keeps seven days: it cannot be had")
+            raise _expired(hour)
         if age < self._empty_after:
             raise ArchiveError(
                 "not_made",
@@ -206,6 +208,10 @@ class MessageArchive:
                 f"from {self._empty_after.total_seconds() / 3600:g} h after its end on it is taken to have none "
                 "(CONSUMERS_ARCHIVE_EMPTY_AFTER_HOURS)",
             )
+
+
+def _expired(hour: Hour) -> ArchiveError:
+    return ArchiveError("expired", f"the platform has no file of {hour}, and keeps seven days: it cannot be had")
 
 
 def _given_up(hour: Hour, error: UrlExpiredError | WrongFileError) -> ArchiveError:

@@ -83,20 +83,22 @@ class Downloader:
         _begin(part, file)
         waits = self._retries.waits()
         failures, furthest = 0, _size_of(part)
+        least_step = min(_BLOCK_BYTES, file.gzip_size // 100 + 1)  # Less is a trickle, which would never end.
         folder.check_room(file.gzip_size - furthest)
         while _size_of(part) < file.gzip_size:
             try:
                 await self._get(file, part)
             except _InterruptedError as error:
                 failures += 1
-                if (size := _size_of(part)) > furthest:
+                if (size := _size_of(part)) >= furthest + least_step:
                     furthest, failures = size, 0
                     waits.reset()
                 if size < file.gzip_size and failures >= self._retries.attempts:
                     raise ArchiveError(
                         "failing",
-                        f"a file of the archive cannot be downloaded beyond {furthest} of {file.gzip_size} bytes, "
-                        f"tried {failures} times: {error}. Try again later: it goes on from what is there",
+                        f"a file of the archive cannot be downloaded beyond {size} of {file.gzip_size} bytes, "
+                        f"tried {failures} times: {error}. Try again later: it goes on from what is there. Where the "
+                        "network is slow, raise CONSUMERS_ARCHIVE_TIMEOUT_S",
                     ) from None
                 await asyncio.sleep(next(waits))
 

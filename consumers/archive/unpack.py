@@ -9,6 +9,8 @@ from pathlib import Path
 CHUNK_BYTES = 256 * 1024
 """So much is read, and at most so much is given, at a time."""
 _GZIP = 31
+_MEMBER = b"\x1f\x8b"
+"""What every member of a gzip file begins with."""
 
 
 class UnpackError(Exception):
@@ -17,6 +19,8 @@ class UnpackError(Exception):
 
 def unpacked(path: Path, *, max_bytes: int) -> Iterator[bytes]:
     """What a gzip file of one or more members holds, in chunks of at most CHUNK_BYTES; an empty file holds nothing.
+
+    What stands behind the last member is passed over, as gzip does: whether all is there, the sizes and MD5s tell.
 
     Args:
         path: the file.
@@ -43,4 +47,6 @@ def unpacked(path: Path, *, max_bytes: int) -> Iterator[bytes]:
                 if not packed:
                     raise UnpackError("it ends in its middle")
             elif packed := (member.unused_data or file.read(CHUNK_BYTES)):
+                if not packed.startswith(_MEMBER[: len(packed)]):
+                    return
                 member = zlib.decompressobj(_GZIP)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
 from typing import NoReturn
 
 import msgspec
@@ -24,6 +25,7 @@ from consumers.commands.execution import fail, fail_for_use, quiet_settings, run
 from consumers.errors import describe
 from consumers.settings import ConsumersSettings
 
+LONGEST_SPAN = timedelta(days=31)
 _INTERRUPTED = 130
 
 
@@ -51,6 +53,7 @@ def run(
     chats = _chats(chat)
     settings = quiet_settings()
     order = BackfillOrder(window, _apps(apps, settings), chats, not dry_run, despite_retention)
+    _check_span(window)
     _check_certificates(settings)
     done = _run(settings, order)
     if as_json:
@@ -166,6 +169,19 @@ def _chats(chat: str | None) -> list[ArchivedChat]:
     if found is None:
         fail_for_use(f"{chat[:40]!r} is no kind of chat: write c2c or group")
     return [found]
+
+
+def _check_span(window: ArchiveWindow) -> None:
+    """See that the platform may have some of it, and that it is no mistake."""
+    if window.start >= datetime.now(UTC):
+        fail_for_use(
+            f"{window.start.isoformat()} is still to come: the archive has what was sent in hours that are over"
+        )
+    if window.end - window.start > LONGEST_SPAN:
+        fail_for_use(
+            f"the span has {(window.end - window.start).days} days, and the platform keeps seven: ask for "
+            f"{LONGEST_SPAN.days} days at most"
+        )
 
 
 def _check_certificates(settings: ConsumersSettings) -> None:

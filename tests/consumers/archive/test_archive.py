@@ -89,12 +89,18 @@ async def test_no_file_means_not_made_yet_until_long_after_the_hour_and_then_tha
 async def test_an_hour_that_the_platform_keeps_no_more_is_never_taken_to_be_empty(
     platform: ImPlatform, archive_settings: MakeSettings
 ) -> None:
-    hour = Hour.of(datetime.now(UTC) - timedelta(days=9))
+    hour = Hour.of(datetime.now(UTC) - timedelta(days=7, hours=6))
     error = await failure(archive_settings(archive_empty_after_hours=1), hour)
     assert (error.kind, platform.calls[-1][2]) == ("expired", 1004)
     platform.archive.expired.add(hour.name)
     error = await failure(archive_settings(), hour)
     assert (error.kind, platform.calls[-1][2]) == ("expired", 1005)
+    assert "seven days" in str(error)
+
+
+async def test_an_hour_of_long_ago_is_not_even_asked_for(platform: ImPlatform, archive_settings: MakeSettings) -> None:
+    error = await failure(archive_settings(), Hour.of(datetime.now(UTC) - timedelta(days=9)))
+    assert (error.kind, platform.calls) == ("expired", [])
     assert "seven days" in str(error)
 
 

@@ -24,10 +24,10 @@ from tests.support.waiting import wait_until
 
 async def test_a_cut_download_goes_on_where_it_ended(platform: ImPlatform, archive_settings: MakeSettings) -> None:
     platform.archive.put(APP_ID, "c2c", HOUR, LINES)
-    platform.archive.faults.extend(["cut:20000", "cut:1000", "cut:0", "cut:0", "cut:1"])
+    platform.archive.faults.extend(["cut:20000", "cut:1000", "cut:0", "cut:0", "cut:2000"])
     assert sequence((await read(archive_settings()))[0]) == NUMBERS
     assert [wants for _, wants, _ in platform.archive.downloads] == [
-        *("", "bytes=20000-", "bytes=21000-", "bytes=21000-", "bytes=21000-", "bytes=21001-")
+        *("", "bytes=20000-", "bytes=21000-", "bytes=21000-", "bytes=21000-", "bytes=23000-")
     ]
 
 
@@ -58,6 +58,15 @@ async def test_a_download_that_comes_no_further_is_given_up_and_what_is_there_is
     platform.archive.faults.clear()
     assert sequence((await read(settings))[0]) == NUMBERS
     assert platform.archive.downloads[-1][1:] == ("bytes=30000-", 206 if has_ranges else 200)
+
+
+async def test_a_download_that_trickles_comes_to_an_end(platform: ImPlatform, archive_settings: MakeSettings) -> None:
+    platform.archive.put(APP_ID, "c2c", HOUR, LINES)
+    platform.archive.faults.extend(["cut:1"] * 1000)
+    error = await failure(archive_settings())
+    assert error.kind == "failing"
+    assert "beyond 3 of" in str(error)
+    assert "CONSUMERS_ARCHIVE_TIMEOUT_S" in str(error)
 
 
 async def test_a_download_that_stalls_is_gone_on_with(platform: ImPlatform, archive_settings: MakeSettings) -> None:

@@ -39,6 +39,12 @@ def test_a_file_of_several_members_is_the_members_one_after_the_other(path: Path
     assert whole(path) == TEXT
 
 
+@pytest.mark.parametrize("more", [b"garbage", bytes(1000), b"\x00\x1f\x8b"], ids=repr)
+def test_what_stands_behind_the_last_member_is_passed_over(path: Path, more: bytes) -> None:
+    path.write_bytes(gzip.compress(TEXT) + more)
+    assert whole(path) == TEXT
+
+
 def test_an_empty_file_holds_nothing(path: Path) -> None:
     path.write_bytes(b"")
     assert whole(path) == b""
@@ -59,7 +65,7 @@ def test_a_cut_file_is_told_from_a_whole_one(path: Path, cut: int) -> None:
         whole(path)
 
 
-@pytest.mark.parametrize("data", [b"hello", b"\x1f\x8b\x08" + bytes(100), gzip.compress(TEXT) + b"garbage"])
+@pytest.mark.parametrize("data", [b"hello", b"\x1f\x8b\x08" + bytes(100), gzip.compress(TEXT) + b"\x1f\x8bx"])
 def test_what_is_no_gzip_file_is_refused(path: Path, data: bytes) -> None:
     path.write_bytes(data)
     with pytest.raises(UnpackError):
