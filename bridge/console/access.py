@@ -16,7 +16,7 @@ import hmac
 import ipaddress
 import secrets
 import time
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Sequence
 from typing import Literal
 from urllib.parse import urlsplit
@@ -29,7 +29,9 @@ SESSION_S = 12 * 3600
 MOST_SESSIONS = 100
 WRONG_TOKEN_S = 0.5
 """So long a wrong token is thought about."""
-MOST_SIGNING_IN = 4
+MOST_SIGNING_IN = 16
+MOST_SIGNING_IN_OF_ADDRESS = 4
+"""Of one address: who guesses there keeps nobody elsewhere from signing in."""
 OWN_HEADER = "X-Im-Bridge-Console"
 COOKIE = "im_bridge_console"
 _FORWARDED = ("Forwarded", "X-Forwarded-For", "X-Real-Ip", "Via")
@@ -57,7 +59,8 @@ class Access:
         self._look_from = look_from
         self._sessions: OrderedDict[bytes, float] = OrderedDict()
         """Digest of a cookie → until when it is good, in monotonic time."""
-        self._signing_in = 0
+        self._signing_in: Counter[str] = Counter()
+        """Of each address, how many try now."""
 
     @property
     def has_token(self) -> bool:
@@ -80,21 +83,24 @@ class Access:
         address = _address(peer)
         return address is not None and any(address in network for network in self._look_from)
 
-    async def sign_in(self, token: str) -> str | None:
-        """The value of a new cookie; None for a wrong token, some time later.
+    async def sign_in(self, request: web.Request, token: str) -> str | None:
+        """The value of a new cookie, in place of the one that the request has; None for a wrong token, some time later.
 
         Raises:
             TooManySignInsError: too many try at a time.
         """
-        if self._signing_in >= MOST_SIGNING_IN:
+        peer = _peer(request)
+        if self._signing_in.total() >= MOST_SIGNING_IN or self._signing_in[peer] >= MOST_SIGNING_IN_OF_ADDRESS:
             raise TooManySignInsError
-        self._signing_in += 1
+        self._signing_in[peer] += 1
         try:
             if self._token is None or not hmac.compare_digest(_digest(token), self._token):
                 await asyncio.sleep(WRONG_TOKEN_S)
                 return None
         finally:
-            self._signing_in -= 1
+            self._signing_in[peer] -= 1
+            self._signing_in += Counter()  # Who has ended is forgotten.
+        self.sign_out(request)
         value = secrets.token_urlsafe(32)
         self._sessions[_digest(value)] = time.monotonic() + SESSION_S
         while len(self._sessions) > MOST_SESSIONS:

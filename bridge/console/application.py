@@ -114,7 +114,7 @@ class Paths:
             return refusal(HTTPStatus.FORBIDDEN, "there is no token to sign in with: set BRIDGE_CONSOLE_TOKEN")
         given = (await _content(request)).get("token")
         try:
-            value = await self._access.sign_in(given if isinstance(given, str) else "")
+            value = await self._access.sign_in(request, given if isinstance(given, str) else "")
         except TooManySignInsError:
             return refusal(HTTPStatus.TOO_MANY_REQUESTS, "others are signing in right now: try again")
         if value is None:

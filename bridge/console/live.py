@@ -20,7 +20,7 @@ from aiokafka import ConsumerRecord
 from bridge.console.hiding import Hiding
 from bridge.console.live_filter import LiveFilter
 from bridge.console.rows import PageRow, row_of
-from bridge.console.viewer import Viewer, sse
+from bridge.console.viewer import MAX_BEHIND_BYTES, Viewer, sse
 from common.kafka.clients import MakeClientArguments
 from common.kafka.follower import Follower
 
@@ -29,6 +29,9 @@ ROWS_A_TICK = 25
 FILTERING_S = 0.1
 """So much of a tick goes into looking through what has come, for all filters together."""
 HISTORY_ROWS = 200
+MAX_HISTORY_BYTES = MAX_BEHIND_BYTES // 2
+MAX_ALL_BEHIND_BYTES = 64 * 1024 * 1024
+"""So much may wait for all browsers together: those that are furthest behind are cut off first."""
 MAX_KEPT = 4000
 MAX_KEPT_BYTES = 16 * 1024 * 1024
 MAX_PENDING = 10_000
@@ -187,6 +190,16 @@ class Live:
             message = self._message(self._tick(chosen, records, skipped, within_s=share_s))
             for viewer in viewers:
                 viewer.push(message)
+        self._cut_off()
+
+    def _cut_off(self) -> None:
+        behind_bytes = sum(viewer.behind_bytes for viewer in self.viewers)
+        if behind_bytes > MAX_ALL_BEHIND_BYTES:
+            for viewer in sorted(self.viewers, key=lambda one: one.behind_bytes, reverse=True):
+                behind_bytes -= viewer.behind_bytes
+                viewer.drop()
+                if behind_bytes <= MAX_ALL_BEHIND_BYTES // 2:
+                    break
 
     def _tick(self, chosen: LiveFilter, records: Sequence[ConsumerRecord], skipped: int, *, within_s: float) -> Tick:
         tick = Tick([], self.per_s, unseen=skipped, problem=self.problem, missing=sorted(self._follower.missing))
@@ -211,14 +224,15 @@ class Live:
         everything = [one.record for kept in self._kept.values() for one in kept]
         everything.sort(key=lambda record: int(record.timestamp))
         until = time.monotonic() + FILTERING_S
-        found: list[ConsumerRecord] = []
+        rows: list[PageRow] = []
+        room = MAX_HISTORY_BYTES
         for record in reversed(everything):
-            if len(found) >= HISTORY_ROWS or time.monotonic() > until:
+            if len(rows) >= HISTORY_ROWS or room < 0 or time.monotonic() > until:
                 break
             if chosen.admits_all or chosen.admits(record, self.hiding):
-                found.append(record)
-        rows = [row_of(record, self.hiding) for record in reversed(found)]
-        return Tick(rows, self.per_s, problem=self.problem, missing=sorted(self._follower.missing))
+                rows.append(row_of(record, self.hiding))
+                room -= len(_encode(rows[-1]))
+        return Tick(rows[::-1], self.per_s, problem=self.problem, missing=sorted(self._follower.missing))
 
     @staticmethod
     def _message(tick: Tick) -> bytes:

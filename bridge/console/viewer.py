@@ -26,24 +26,25 @@ class Viewer:
     def __init__(self, chosen: LiveFilter) -> None:
         self.chosen = chosen
         self.is_dropped = False
+        self.behind_bytes = 0
+        """What waits for it; of what several wait for each counts it whole."""
         self._waiting: deque[bytes] = deque()
-        self._waiting_bytes = 0
         self._changed = asyncio.Event()
 
     def push(self, message: bytes) -> None:
         """Have a message sent, or drop the viewer, if it is too far behind."""
-        if self._waiting_bytes + len(message) > MAX_BEHIND_BYTES:
+        if self.behind_bytes + len(message) > MAX_BEHIND_BYTES:
             self.drop()
         if not self.is_dropped:
             self._waiting.append(message)
-            self._waiting_bytes += len(message)
+            self.behind_bytes += len(message)
             self._changed.set()
 
     def drop(self) -> None:
         """Send nothing more, and forget what waits."""
         self.is_dropped = True
         self._waiting.clear()
-        self._waiting_bytes = 0
+        self.behind_bytes = 0
         self._changed.set()
 
     async def send(self, response: web.StreamResponse, may_look: Callable[[], bool]) -> None:
@@ -63,7 +64,7 @@ class Viewer:
             self._changed.clear()
             while self._waiting and may_look():
                 message = self._waiting.popleft()
-                self._waiting_bytes -= len(message)
+                self.behind_bytes -= len(message)
                 await response.write(message)
 
 

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 from collections.abc import AsyncIterator
 from http import HTTPStatus
 from typing import Any
+from unittest.mock import Mock
 
 import aiohttp
 import pytest
-from aiohttp.test_utils import TestServer
+from aiohttp import web
+from aiohttp.test_utils import TestServer, make_mocked_request
 from yarl import URL
 
-from bridge.console.access import is_loopback
+from bridge.console.access import Access, is_loopback
 from bridge.console.application import make_application
 from bridge.console.desk import DeskClient
 from bridge.console.health import Health
@@ -155,6 +158,37 @@ async def test_the_session_that_was_signed_out_is_over_for_whoever_kept_its_cook
     assert (await site.ask("GET", "/api/health", headers=kept)).status == HTTPStatus.UNAUTHORIZED
 
 
+async def test_signing_in_anew_ends_the_session_before_and_takes_no_cookie_that_was_given(site: Site) -> None:
+    forwarded = {"X-Forwarded-For": "203.0.113.7"}
+    name = f"im_bridge_console_{site.port}"
+    first = (await site.sign_in()).cookies[name].value
+    second = (await site.sign_in()).cookies[name].value
+    await site.ask("DELETE", "/api/session", headers=OURS)  # The client forgets its cookie, and sends what it is told.
+    planted = (await site.sign_in(Cookie=f"{name}=planted")).cookies[name].value
+    await site.ask("DELETE", "/api/session", headers=OURS)
+    assert len({first, second, planted, "planted"}) == 4
+    for gone in (first, "planted"):
+        asked = await site.ask("GET", "/api/health", headers=forwarded | {"Cookie": f"{name}={gone}"})
+        assert asked.status == HTTPStatus.UNAUTHORIZED
+
+
+async def test_guesses_are_few_at_a_time_and_slow_and_keep_nobody_else_out(site: Site) -> None:
+    guesses = await asyncio.gather(*(site.sign_in("not the token at all") for _ in range(12)))
+    assert sorted(one.status for one in guesses) == [HTTPStatus.FORBIDDEN] * 4 + [HTTPStatus.TOO_MANY_REQUESTS] * 8
+    access = Access(TOKEN, frozenset(), [])
+    guessing = [asyncio.create_task(access.sign_in(request_from("203.0.113.7"), "wrong")) for _ in range(4)]
+    await asyncio.sleep(0)
+    assert await access.sign_in(request_from("203.0.113.8"), TOKEN)
+    assert await asyncio.gather(*guessing) == [None] * 4
+
+
+def request_from(address: str) -> web.Request:
+    """A request to sign in, from an address."""
+    transport = Mock()
+    transport.get_extra_info.return_value = (address, 1)
+    return make_mocked_request("POST", "/api/session", headers={"Host": "127.0.0.1"}, transport=transport)
+
+
 async def test_the_cookie_is_for_this_site_alone_and_for_no_script(site: Site) -> None:
     cookie = (await site.sign_in()).cookies[f"im_bridge_console_{site.port}"]
     assert (cookie["samesite"], cookie["httponly"], cookie["path"], cookie["secure"]) == ("Strict", True, "/", "")
@@ -273,8 +307,8 @@ async def test_who_follows_is_cut_off_when_the_session_ends(site: Site) -> None:
     async with site.following(elsewhere) as response:
         assert response.status == HTTPStatus.OK
         assert (await response.content.readline()).startswith(b"retry")
+        (viewer,) = site.live.viewers  # Whose session has ended may leave at any moment.
         await site.ask("DELETE", "/api/session", headers=OURS | elsewhere)
-        (viewer,) = site.live.viewers
         viewer.push(sse("tick", b'"a secret"'))
         with contextlib.suppress(aiohttp.ClientError):
             assert b"a secret" not in await response.read()

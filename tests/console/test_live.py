@@ -15,7 +15,15 @@ from aiokafka import TopicPartition
 
 from bridge.console import live as live_module
 from bridge.console.hiding import Hiding
-from bridge.console.live import MAX_KEPT, MAX_KEPT_BYTES, MAX_PENDING, ROWS_A_TICK, Live, TooManyViewersError
+from bridge.console.live import (
+    MAX_KEPT,
+    MAX_KEPT_BYTES,
+    MAX_PENDING,
+    MAX_VIEWERS,
+    ROWS_A_TICK,
+    Live,
+    TooManyViewersError,
+)
 from bridge.console.live_filter import LiveFilter
 from bridge.console.viewer import MAX_BEHIND_BYTES, Viewer, sse
 from tests.console.records import TOPIC, record
@@ -200,3 +208,40 @@ async def test_a_browser_that_does_not_read_is_cut_off_and_others_are_not() -> N
         quick.close()
         for viewer in viewers:
             viewer.drop()
+
+
+async def test_a_browser_that_comes_while_all_records_are_long_is_shown_what_it_can_take(
+    followed: tuple[Live, FedFollower],
+) -> None:
+    live, follower = followed
+    data = {f"{'名' * 50}{number}": "字" * 200 for number in range(20)}
+    value = orjson.dumps({"specversion": "1.0", "type": "t" * 500, "subject": "安" * 500, "data": data})
+    follower.feed([record(value, offset=offset, at_ms=offset) for offset in range(400)])
+    await until(lambda: len(live.kept(TOPIC)) == 400)
+    viewer = Viewer(LiveFilter())
+    live.join(viewer)
+    assert not viewer.is_dropped
+    assert viewer.behind_bytes < MAX_BEHIND_BYTES
+    reading = ReadingViewer()
+    live.join(reading)
+    assert reading.shown[-1] == 399
+    assert len(reading.shown) > ROWS_A_TICK
+
+
+async def test_five_hundred_browsers_that_do_not_read_take_bounded_memory_and_one_that_reads_goes_on(
+    followed: tuple[Live, FedFollower], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    live, follower = followed
+    monkeypatch.setattr(live_module, "MAX_ALL_BEHIND_BYTES", 4 * 1024 * 1024)
+    reading = ReadingViewer()
+    live.join(reading)
+    slow = [Viewer(LiveFilter(account="ann", text=" " * (number % 7))) for number in range(MAX_VIEWERS - 1)]
+    for viewer in slow:
+        live.join(viewer)
+    sent = 0
+    while not any(viewer.is_dropped for viewer in slow):
+        follower.feed(events(sent, sent + ROWS_A_TICK))
+        sent += ROWS_A_TICK
+        await until(lambda: len(reading.shown) >= sent)  # noqa: B023 - it is awaited here
+        assert sum(viewer.behind_bytes for viewer in live.viewers) <= 4 * 1024 * 1024
+    assert not reading.is_dropped
