@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from functools import lru_cache
+
+from common.remembered import Remembered
 
 _EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - without a zone it is printed without one
 _EPOCH_UTC = datetime(1970, 1, 1, tzinfo=UTC)
@@ -18,7 +19,7 @@ def rfc3339(time_ms: int) -> str:
         OverflowError: it is beyond the year 9999, for which RFC 3339 has no form.
     """
     seconds, milliseconds = divmod(time_ms, 1000)
-    return _second(seconds) + _MILLISECONDS[milliseconds]
+    return _second[seconds] + _MILLISECONDS[milliseconds]
 
 
 def unix_ms(time: datetime) -> int:
@@ -31,9 +32,11 @@ def unix_ms(time: datetime) -> int:
     return (since.days * _DAY_S + since.seconds) * 1000 + since.microseconds // 1000
 
 
-@lru_cache(maxsize=4096)
-def _second(seconds: int) -> str:
+def _text_of(seconds: int) -> str:
     return (_EPOCH + timedelta(seconds=seconds)).isoformat()
+
+
+_second = Remembered(_text_of, most=4096)
 
 
 __all__ = ["rfc3339", "unix_ms"]

@@ -58,7 +58,7 @@ class Identity(Protocol):
 
     def __call__(
         self, data: Data, time_ms: int | None, is_in_ms: bool, platform: str | None, /
-    ) -> Sequence[Any] | None:
+    ) -> tuple[Any, ...] | None:
         """The values, None where there are none: a field is absent, or nothing is unique.
 
         Args:
@@ -81,7 +81,7 @@ def identity_getter(data: type[Data]) -> Identity:
         return _identity(data, callback.identity, _nothing)
     second = _identity(data, callback.identity_otherwise, _nothing)
 
-    def otherwise(data: Data, time_ms: int | None, is_in_ms: bool, platform: str | None) -> Sequence[Any] | None:
+    def otherwise(data: Data, time_ms: int | None, is_in_ms: bool, platform: str | None) -> tuple[Any, ...] | None:
         values = second(data, time_ms, is_in_ms, platform)
         return None if values is None else (OTHERWISE, *values)
 
@@ -91,7 +91,7 @@ def identity_getter(data: type[Data]) -> Identity:
 def _with_later(identity: Identity, get_later: Callable[[Any], Any]) -> Identity:
     """The identity with a part that leaves no trace where it is absent."""
 
-    def extended(data: Data, time_ms: int | None, is_in_ms: bool, platform: str | None) -> Sequence[Any] | None:
+    def extended(data: Data, time_ms: int | None, is_in_ms: bool, platform: str | None) -> tuple[Any, ...] | None:
         values, later = identity(data, time_ms, is_in_ms, platform), get_later(data)
         return values if values is None or later is None else (*values, later)
 
@@ -115,7 +115,7 @@ def _identity(data: type[Data], paths: tuple[str, ...], otherwise: Identity) -> 
     get: Callable[[Data], tuple[Any, ...]] = attrgetter(*required)
     get_optional = attrgetter(optional) if optional else None
 
-    def identity(data: Data, time_ms: int | None, is_in_ms: bool, platform: str | None) -> Sequence[Any] | None:
+    def identity(data: Data, time_ms: int | None, is_in_ms: bool, platform: str | None) -> tuple[Any, ...] | None:
         values = get(data)
         if not all(values) and (None in values or "" in values or [] in values):
             return otherwise(data, time_ms, is_in_ms, platform)
@@ -130,7 +130,7 @@ def _identity(data: type[Data], paths: tuple[str, ...], otherwise: Identity) -> 
 def _identity_by_path(data: type[Data], paths: tuple[str, ...], otherwise: Identity) -> Identity:
     getters = [(path, _getter_of(data, path.removesuffix("?")), path.endswith("?")) for path in paths]
 
-    def identity(data: Data, time_ms: int | None, is_in_ms: bool, platform: str | None) -> Sequence[Any] | None:
+    def identity(data: Data, time_ms: int | None, is_in_ms: bool, platform: str | None) -> tuple[Any, ...] | None:
         values = []
         for path, get, is_optional in getters:
             if get is not None:
@@ -146,7 +146,7 @@ def _identity_by_path(data: type[Data], paths: tuple[str, ...], otherwise: Ident
             elif not is_optional and isinstance(value, list) and (None in value or "" in value):
                 return otherwise(data, time_ms, is_in_ms, platform)
             values.append(value)
-        return values
+        return tuple(values)
 
     return identity
 

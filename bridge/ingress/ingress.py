@@ -11,7 +11,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Sequence
-from functools import lru_cache, partial
+from functools import partial
 
 from bridge import metrics
 from bridge.events import registry
@@ -20,6 +20,7 @@ from bridge.ingress.addresses import AddressFilter
 from bridge.ingress.all_durable import AllDurable, RecordJournal
 from bridge.ingress.decisions import Decider, Endpoint
 from bridge.ingress.endpoint_answer import Decision
+from bridge.ingress.kept import Kept
 from bridge.ingress.normalizing import CallbackNormalizer, Normalized
 from bridge.ingress.refusals import Refusal, RefusalCount, RefusalLog, RefusedError
 from bridge.ingress.replies import PlatformReply
@@ -38,6 +39,7 @@ from bridge.normalize.received import Received
 from bridge.settings import BridgeSettings
 from common.logs import Throttle, fields
 from common.networks import NetworkSet
+from common.remembered import Remembered
 from common.tracing.context import RecordHeaders, context_of
 
 log = logging.getLogger(__name__)
@@ -47,7 +49,7 @@ REPLY_RESERVE_S = CHECK_INTERVAL_S
 """How long before the reply deadline a decided callback waits no longer to become durable. The journal does not know
 when it came, only when its decision did; it resolves other callbacks as early as this before their deadline."""
 
-_awaits_answer = lru_cache(maxsize=256)(registry.awaits_answer)
+_awaits_answer = Remembered(registry.awaits_answer, most=256)
 
 
 class Ingress:
@@ -157,11 +159,11 @@ class Ingress:
             self.fail(request, verdict)
             return
         if reply is not None:
-            self._respond(request, reply)
+            self.respond(request, reply)
 
     def refuse(self, request: CallbackRequest, refusal: Refusal, verdict: Verdict | None = None) -> None:
         """Answer a request that is not accepted. `verdict`: of `admit`, None where that has refused it."""
-        self._respond(request, self._refusal(request, refusal, verdict))
+        self.respond(request, self._refusal(request, refusal, verdict))
 
     def fail(self, request: CallbackRequest, verdict: Verdict | None = None) -> None:
         """Answer a request that cannot be handled, for a fault of ours. `verdict`: of `admit`, as far as it came."""
@@ -206,11 +208,11 @@ class Ingress:
         if verdict.refusal is not None:
             self._keep_stale(request, received, verdict.skew_s)
             return None
-        command = query.command or command_in(body)
-        if _awaits_answer(command):
+        command = query.common.command or command_in(body)
+        if _awaits_answer[command]:
             return self._answer(request, command, received)
         normalized = self._normalizer.normalize(command, received)
-        self._append(normalized.records, partial(self._resolve, request, normalized))
+        self._append(normalized.records, Kept(self, self._normalizer, request, normalized).resolve)
         return None
 
     def _append(self, records: Sequence[Record], resolve: Resolve, *, until: float | None = None) -> None:
@@ -232,24 +234,8 @@ class Ingress:
         if until is not None:
             together.resolve_by(until)
 
-    def _resolve(self, request: CallbackRequest, normalized: Normalized, durable: bool) -> None:
-        """The journal has told whether a callback is durable."""
-        try:
-            if not durable:
-                reply = self._refusal(request, refusals.TOO_LATE, None)
-            else:
-                self._normalizer.count(normalized)
-                if normalized.unreadable is None:
-                    reply = replies.accepted(normalized.command)
-                else:
-                    reply = replies.kept_as_dead_letter(normalized.unreadable, normalized.command)
-        except Exception:
-            log.exception(UNHANDLED)
-            self.fail(request)
-        else:
-            self._respond(request, reply)
-
-    def _respond(self, request: CallbackRequest, reply: PlatformReply) -> None:
+    def respond(self, request: CallbackRequest, reply: PlatformReply) -> None:
+        """Give a request its reply."""
         self.in_flight -= 1
         arrived = request.arrived  # A connection may have its next request when it returns.
         request.respond(reply)
@@ -258,7 +244,7 @@ class Ingress:
     def _refusal(self, request: CallbackRequest, refusal: Refusal, verdict: Verdict | None) -> PlatformReply:
         """What a request is told that is not kept. An authentic one that awaits an answer gets that all the same."""
         command = request.query.command
-        if verdict is not None and verdict.refusal is None and _awaits_answer(command):
+        if verdict is not None and verdict.refusal is None and _awaits_answer[command]:
             return self._answer_unkept(request, command, b"", refusal)
         self._refusals.note(refusal, request)
         return replies.refused(refusal.status, refusal.message, command)
@@ -311,7 +297,7 @@ class Ingress:
         metrics.DEAD_LETTERS.labels(refusals.STALE_TIME.reason).inc()
         if registry.wants_error_message(command):  # Refused, it would be repeated, and each repetition kept.
             self._refusals.note(refusals.answered(refusals.STALE_TIME), request)
-            self._respond(request, replies.kept_as_dead_letter(refusals.STALE_TIME.message, command))
+            self.respond(request, replies.kept_as_dead_letter(refusals.STALE_TIME.message, command))
         else:
             self.refuse(request, refusals.STALE_TIME)
 
@@ -357,7 +343,7 @@ class Ingress:
             log.exception(UNHANDLED)
             reply = self._answer_unkept(request, command, body, refusals.FAULT)
         if reply is not None:
-            self._respond(request, reply)
+            self.respond(request, reply)
 
     async def _decide(self, endpoint: Endpoint, command: str, body: bytes, event: Record) -> Decision:
         span = self._traces.ask(command, context := context_of(event.headers), endpoint.shown)
@@ -399,4 +385,4 @@ class Ingress:
             else:
                 self._refusals.note(refusals.answered_unkept(refusals.TOO_LATE), request)
         finally:
-            self._respond(request, reply)
+            self.respond(request, reply)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from functools import lru_cache
 
 import msgspec
 
@@ -18,10 +17,11 @@ from bridge.normalize.received import Received
 from bridge.normalize.repair import UnreadableError
 from bridge.settings import BridgeSettings
 from common.logs import Throttle, fields
+from common.remembered import Remembered
 
 log = logging.getLogger(__name__)
 
-_label = lru_cache(maxsize=256)(registry.label)
+_label = Remembered(registry.label, most=256)
 
 
 class Normalized(msgspec.Struct, frozen=True, gc=False):
@@ -68,7 +68,7 @@ class CallbackNormalizer:
     def count(self, normalized: Normalized) -> None:
         """The records of a callback are durable: count it, and count and tell the dead letters among them."""
         if normalized.unreadable is None:
-            metrics.ACCEPTED.count(_label(normalized.command))
+            metrics.ACCEPTED.count(_label[normalized.command])
         elif self._throttle.admits("unreadable"):
             log.warning(
                 "kept as a dead letter: %s",

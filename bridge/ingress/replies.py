@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
 from http import HTTPStatus
 from typing import Any
 
@@ -11,6 +10,7 @@ import orjson
 
 from bridge.events import registry
 from bridge.normalize.repair import UnreadableError, load
+from common.remembered import Remembered
 
 OK_FIELDS = {"ActionStatus": "OK", "ErrorInfo": "", "ErrorCode": 0}
 
@@ -48,12 +48,15 @@ CONSTANT = frozenset((ACCEPTED, ACCEPTED_CALL, NO_DATA))
 """Replies that are given again and again."""
 
 
-@lru_cache(maxsize=256)
 def accepted(command: str = "") -> PlatformReply:
-    """The callback is durable. The same object for the same command."""
+    """The callback is durable."""
     if not registry.wants_error_message(command):
         return ACCEPTED
     return ACCEPTED_CALL if registry.find(command) else PlatformReply(_told(command, 0, ""))
+
+
+ACCEPTANCES = Remembered(accepted, most=256)
+"""Command → that its callback is durable."""
 
 
 def kept_as_dead_letter(detail: str, command: str = "") -> PlatformReply:
