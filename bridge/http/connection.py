@@ -127,7 +127,8 @@ class HttpConnection(HttpRequest, asyncio.Protocol):
             or self._is_cut_off
             or (self._is_half_closed and not self._early)
         )
-        content = render(reply, closing)
+        now = self._loop.time()
+        content = render(reply, closing, now)
         if closing:
             if fields.method == hdrs.METH_HEAD:
                 content = content[: len(content) - len(reply.content)]
@@ -136,7 +137,7 @@ class HttpConnection(HttpRequest, asyncio.Protocol):
             return
         transport.write(content)
         self.phase = HEAD
-        self.deadline = self._loop.time() + (context.head_timeout_s if self._is_congested else context.keepalive_s)
+        self.deadline = now + (context.head_timeout_s if self._is_congested else context.keepalive_s)
         if not self._is_proven:
             self._is_proven = True
             context.table.prove(self)
@@ -356,7 +357,7 @@ class HttpConnection(HttpRequest, asyncio.Protocol):
         """Answer what is none. The connection ends with it."""
         self._context.malformed.note(refusal)
         if self._transport is not None and not self._transport.is_closing():
-            self._transport.write(render(replies.refused(refusal.status, refusal.message), True))
+            self._transport.write(render(replies.refused(refusal.status, refusal.message), True, self._loop.time()))
             self._end(self._transport)
 
     def _end(self, transport: asyncio.Transport) -> None:

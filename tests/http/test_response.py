@@ -7,7 +7,7 @@ from http import HTTPStatus
 
 import pytest
 
-from bridge.http.response import Renderer, render
+from bridge.http.response import Renderer
 from bridge.ingress import replies
 from bridge.ingress.replies import PlatformReply
 
@@ -38,11 +38,22 @@ def test_a_constant_reply_is_rendered_once_a_second_and_no_other_is_kept(monkeyp
     now = 1_000_000.25
     monkeypatch.setattr("time.time", lambda: now)
     renderer = Renderer()
-    first = renderer.render(replies.ACCEPTED, False)
-    assert renderer.render(replies.ACCEPTED, True) != first
+
+    def rendered(reply: PlatformReply, closing: bool = False) -> bytes:
+        return renderer.render(reply, closing, now - 999_000)
+
+    first = rendered(replies.ACCEPTED)
+    assert b"Date: Mon, 12 Jan 1970 13:46:40 GMT" in first
+    assert rendered(replies.ACCEPTED, True) != first
     now += 0.5
-    assert renderer.render(replies.ACCEPTED, False) is first
-    now += 0.5
-    assert renderer.render(replies.ACCEPTED, False) is not first
+    assert rendered(replies.ACCEPTED) is first
+    now += 0.25
+    assert rendered(replies.ACCEPTED) is not first
+    assert b"Date: Mon, 12 Jan 1970 13:46:41 GMT" in rendered(replies.ACCEPTED)
     other = replies.with_fields({})
-    assert renderer.render(other, False) is not renderer.render(other, False)
+    assert rendered(other) is not rendered(other)
+
+
+def render(reply: PlatformReply, closing: bool) -> bytes:
+    """By a new renderer."""
+    return Renderer().render(reply, closing, 1.0)
