@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -188,6 +188,10 @@ class JournalFiles:
         """Of the files that are open, as they are called in the folder."""
         return [file.path.name for file in self._files]
 
+    def free_caches(self, then: Callable[[], object]) -> None:
+        """Let the files keep no memory that a backlog took, and call `then`, in the thread."""
+        self._writer.run_in_steps(_free_caches([file.store for file in self._files], then))
+
     # -- The current one -----------------------------------------------------------------------------------------------
 
     def fail(self, store: Store, error: Exception) -> bool:
@@ -311,6 +315,13 @@ class JournalFiles:
                 self._writer.write(file.store, deleted=file.pop_deletable())
                 if file.has_deletable:
                     self.plan_cleanup()
+
+
+def _free_caches(stores: Sequence[Store], then: Callable[[], object]) -> Iterator[None]:
+    for store in stores:
+        store.free_cache()
+        yield
+    then()
 
 
 def give_back(files: Sequence[JournalFile], folder: Path, *, removes_empty: bool) -> None:

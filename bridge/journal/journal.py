@@ -188,6 +188,10 @@ class Journal:
         """The result of `function`, which touches files, called behind the journal's own file work."""
         return await self._writer.call(function)
 
+    def free_caches(self, then: Callable[[], object]) -> None:
+        """Keep no memory beside what waits, and call `then` in the writer's thread when that is done."""
+        self._files.free_caches(then)
+
     # -- Appending -----------------------------------------------------------------------------------------------------
 
     def append(self, record: Record, resolve: Resolve | None = None, *, forced: bool = False) -> None:

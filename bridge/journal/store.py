@@ -283,6 +283,11 @@ class Store:
         """Bytes of the file and its write-ahead log."""
         return sum(part.path.lstat().st_size for part in self._parts if part.is_there)
 
+    def free_cache(self) -> None:
+        """Forget the pages that were read and written, two megabytes at most: they are read again where need be."""
+        with contextlib.suppress(sqlite3.Error):
+            self._connection.execute("PRAGMA shrink_memory")
+
     def close(self) -> None:
         """Give the file back; whoever comes next finds its groups."""
         with contextlib.suppress(sqlite3.Error):

@@ -24,7 +24,7 @@ from bridge.normalize.differences import DRIFT_PATH
 from bridge.normalize.drift import Drift
 from bridge.process import gauges
 from bridge.process.descriptors import most_connections
-from bridge.process.freed_memory import FreedMemory
+from bridge.process.freed_memory import FreedMemory, give_back
 from bridge.process.status import STATUS_PATH, ProcessStatus, StatusReport
 from bridge.process.status_socket import StatusSocket
 from bridge.process.status_watch import StatusWatch
@@ -109,7 +109,7 @@ class Bridge:
             refresh=self._measure,
             pages={DRIFT_PATH: self._drift_page, STATUS_PATH: self._status_page},
         )
-        self._freed_memory = FreedMemory()
+        self._freed_memory = FreedMemory(lambda: self._journal.free_caches(give_back))
         self._status_watch = StatusWatch(
             self._journal, self._publisher, servers=settings.kafka_bootstrap_servers, process=logs.process_number()
         )

@@ -33,9 +33,7 @@ class FreedMemory:
         clock: seconds.
     """
 
-    def __init__(
-        self, give_back: Callable[[], object] = give_back, clock: Callable[[], float] = time.monotonic
-    ) -> None:
+    def __init__(self, give_back: Callable[[], object], clock: Callable[[], float] = time.monotonic) -> None:
         self._give_back = give_back
         self._clock = clock
         self._given_back_at = -MIN_INTERVAL_S

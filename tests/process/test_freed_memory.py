@@ -5,6 +5,7 @@ from __future__ import annotations
 import platform
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -77,3 +78,44 @@ print(full - resident())
 def test_what_a_backlog_took_between_things_that_live_on_goes_back_to_the_system() -> None:
     found = subprocess.run([sys.executable, "-c", FRAGMENTED], capture_output=True, text=True, check=True, timeout=60)
     assert int(found.stdout) > 20_000_000  # Of 40 MB.
+
+
+CACHED = """
+import asyncio, ctypes, sys
+from pathlib import Path
+from bridge.journal.files import JournalFiles
+from bridge.journal.budget import DiskBudget
+from bridge.journal.record import Record, pack
+from bridge.journal.store import Row
+from bridge.journal.writer import JournalWriter
+
+class Allocated(ctypes.Structure):
+    _fields_ = [(name, ctypes.c_size_t) for name in "arena ord sm hblks hblkhd usm fsm uord ford keep".split()]
+
+mallinfo2 = ctypes.CDLL(None).mallinfo2
+mallinfo2.restype = Allocated
+
+async def main():
+    writer = JournalWriter(asyncio.get_running_loop(), on_synced=print, on_failed=print)
+    writer.start()
+    ignored = dict(on_inherited=print, on_writable=lambda: None, has_unwritten=lambda: False, adopt_interval_s=60)
+    files = JournalFiles(Path(sys.argv[1]), budget=DiskBudget(10**9), writer=writer, **ignored)
+    await files.start()
+    packed = pack([Record("t", b"k", b"v" * 1000, [], 5)])
+    for seq in range(1, 5001):
+        writer.write(files.current.store, lambda seq=seq: [Row(seq, "t", 1, 1000, packed)])
+    await writer.call(lambda: None)
+    full = mallinfo2().uord
+    files.free_caches(lambda: print(full - mallinfo2().uord, flush=True))
+    await writer.call(lambda: None)
+    await writer.call(lambda: None)
+
+asyncio.run(main())
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc tells what is allocated")
+def test_what_the_journals_have_in_their_caches_is_forgotten_before_memory_goes_back(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", CACHED, str(tmp_path)]
+    found = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+    assert int(found.stdout) > 1_000_000, found.stderr  # Of 2 MiB, which SQLite keeps of each file.
