@@ -24,6 +24,7 @@ from yarl import URL
 from common.rest.app import ImApp
 from common.rest.usersig import user_sig
 from common.text import printable
+from common.unreachable import why_unreachable
 
 ErrorClass = Literal["busy", "refused", "account", "failing"]
 
@@ -141,6 +142,8 @@ class RestApi:
                 status, reply = response.status, await _read_bounded(response, max_reply_bytes)
                 if status != 200:
                     response.close()  # The next call looks up the host anew: this one may be on its way out.
+        except aiohttp.ClientConnectorError as error:
+            raise CallError("failing", f"{host} cannot be reached ({why_unreachable(error.os_error)})") from None
         except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
             # Not the error's own words: they may hold the address, and so the signature.
             raise CallError("failing", f"{host} does not answer ({type(error).__name__})") from None

@@ -97,8 +97,7 @@ class Downloader:
                     raise ArchiveError(
                         "failing",
                         f"a file of the archive cannot be downloaded beyond {size} of {file.gzip_size} bytes, "
-                        f"tried {failures} times: {error}. Try again later: it goes on from what is there. Where the "
-                        "network is slow, raise CONSUMERS_ARCHIVE_TIMEOUT_S",
+                        f"tried {failures} times: {error}. Try again later: it goes on from what is there",
                     ) from None
                 await asyncio.sleep(next(waits))
 
@@ -153,7 +152,9 @@ class Downloader:
     def _interrupted(self, url: URL, error: Exception) -> _InterruptedError:
         # Not the error's own words: they may hold the address, which gives the file to whoever has it.
         if isinstance(error, TimeoutError):
-            return _InterruptedError(f"{url.host} sends too little within {self._timeout_s:g} s")
+            return _InterruptedError(
+                f"{url.host} sends too little within {self._timeout_s:g} s (CONSUMERS_ARCHIVE_TIMEOUT_S)"
+            )
         if isinstance(error, aiohttp.ClientConnectorError):
             return _InterruptedError(f"{url.host} cannot be reached ({why_unreachable(error.os_error)})")
         return _InterruptedError(f"{url.host} breaks off ({type(error).__name__})")

@@ -87,11 +87,12 @@ class _BackfillRun:
         self._order = order
         self._report = report
         self._progress = BackfillProgress(total=len(order.parts()))
+        self._name = f"{order.name} {settings.topic} {settings.kafka_bootstrap_servers}"
 
     async def run(self) -> BackfillProgress:
         order, progress = self._order, self._progress
         folder = self._settings.archive_dir
-        progress.hours = load_state(folder, order.name)
+        progress.hours = load_state(folder, self._name)
         progress.resumed = len(progress.hours)
         done = {(one.hour, one.app, one.chat) for one in progress.hours}
         parts = [(hour, app, chat) for hour, app, chat in order.parts() if (hour.name, app, chat) not in done]
@@ -113,7 +114,7 @@ class _BackfillRun:
                     self._report(progress)
                     if count.state == "disk":
                         raise WorkerRefusedError(count.problem)
-                    save_state(folder, order.name, [one for one in progress.hours if self._is_done(one)])
+                    save_state(folder, self._name, [one for one in progress.hours if self._is_done(one)])
         drop_state(folder)
         return progress
 

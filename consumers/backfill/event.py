@@ -82,9 +82,18 @@ class EventMaker:
         )
         return OutgoingRecord(subject.encode(), _encode(event), [EVENT_CONTENT_TYPE])
 
+    def form(self, form: CallbackFields) -> CallbackFields:
+        """The form of callbacks of which the ingress drops the same fields before it makes their ids."""
+        dropped = self._dropped
+        return CallbackFields(
+            form.has_key and "msgkey" not in dropped, form.has_result and "sendmsgresult" not in dropped
+        )
+
     def _without_dropped(self, data: Data) -> Data:
         """The archive has fields under other names than the callback, which are those that the settings name."""
-        absent = {ours: None for theirs, ours in _OF_CALLBACK.items() if theirs in self._dropped}
+        absent = {
+            ours: None for theirs, ours in _OF_CALLBACK.items() if theirs in self._dropped and hasattr(data, ours)
+        }
         return msgspec.structs.replace(data, **absent) if absent else data
 
     def _kept(self, message: ArchivedMessage) -> dict[str, Any]:

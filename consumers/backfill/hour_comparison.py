@@ -166,7 +166,7 @@ class HourComparison:
         return missing, [key for key, place in known.items() if place is FoundIn.ARCHIVE]
 
     def _form(self, message: ArchivedMessage) -> CallbackFields:
-        return self._index.form(message.app_id)
+        return self._maker.form(self._index.form(message.app_id))
 
 
 def keys_of(message: ArchivedMessage, form: CallbackFields) -> LineKeys:

@@ -253,6 +253,8 @@ def _sentence(count: HourCount) -> str:
     published = f", {count.published:,} of these published just now" if count.published else ""
     letters = f", {count.dead_letters:,} of these dead letters" if count.dead_letters else ""
     missing = f", {count.still_missing:,} missing" if count.still_missing else ""
-    bad = f"; {count.bad_lines:,} lines of the file are no message" if count.bad_lines else ""
+    is_one = count.bad_lines == 1
+    lines = f"{plural(count.bad_lines, 'line')} of the files {'is' if is_one else 'are'} no message"
+    bad = f"; {lines}" if count.bad_lines else ""
     numbers = f"the platform sent {count.archived - count.repeated:,}, we have {here:,}"
     return f"{where}: {numbers}{published}{letters}{missing}{bad}"

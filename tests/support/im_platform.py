@@ -66,6 +66,10 @@ class ImPlatform(ThreadedServer):
         self.counts: dict[str, int] = {}
         self.fault: Callable[[str], int | str | None] = lambda _: None
         self.before_answer: Callable[[str], None] = lambda _: None
+        self.before_signature: Callable[[str], None] = lambda _: None
+        """Given the UserSig of each call."""
+        self.error_info: Callable[[str], str] | None = None
+        """UserSig → what is said of an error."""
         self.raw_reply: bytes | None = None
         """Answered to every call, where it is set."""
         self.delay_s = 0.0
@@ -138,11 +142,13 @@ class ImPlatform(ThreadedServer):
         if self.raw_reply is not None:
             self.calls.append((time.monotonic(), subject, 0))
             return web.Response(body=self.raw_reply)
+        self.before_signature(query.get("usersig", ""))
         fault = self.fault(subject)
         if isinstance(fault, str):
             self.calls.append((time.monotonic(), subject, -1))
             return web.Response(status=int(fault.removeprefix("http:")), text="<html>gateway</html>")
-        return self._answer(subject, fault or self._code(query) or missing, fields)
+        told = None if self.error_info is None else self.error_info(query.get("usersig", ""))
+        return self._answer(subject, fault or self._code(query) or missing, fields, told=told)
 
     def _code(self, query: dict[str, str]) -> int:
         if query.keys() != {"sdkappid", "identifier", "usersig", "random", "contenttype"}:
@@ -156,10 +162,13 @@ class ImPlatform(ThreadedServer):
         now = time.monotonic()
         return 60011 if sum(1 for at, _, _ in self.calls if now - at < 1) >= self.rate else 0
 
-    def _answer(self, subject: str, code: int, fields: Callable[[], dict[str, Any]] = dict) -> web.Response:
+    def _answer(
+        self, subject: str, code: int, fields: Callable[[], dict[str, Any]] = dict, *, told: str | None = None
+    ) -> web.Response:
         self.calls.append((time.monotonic(), subject, code))
         if code:
-            return web.json_response({"ActionStatus": "FAIL", "ErrorInfo": f"refused {code}", "ErrorCode": code})
+            info = told or f"refused {code}"
+            return web.json_response({"ActionStatus": "FAIL", "ErrorInfo": info, "ErrorCode": code})
         return web.json_response({"ActionStatus": "OK", "ErrorInfo": "", "ErrorCode": 0, **fields()})
 
 

@@ -253,7 +253,7 @@ def test_a_watch_compares_each_hour_once_its_file_is_there_and_tells(  # noqa: P
     for line in (*lines[0], lines[1][0]):
         assert bridge.post(callback_of(line)).status == 200
     wait_for_events(broker.bootstrap, topics.events, lambda found: len(found) == 4)
-    platform.archive.put(APP_ID, "c2c", hours[0], lines[0])
+    platform.archive.put(APP_ID, "c2c", hours[0], [*lines[0], b'{"From_Account":"somebody"}'])
     port = free_port()
     settings = {"CONSUMERS_ADMIN_PORT": str(port), "CONSUMERS_BACKFILL_LOOK_EVERY_S": "1"}
     env = {**backfills.env, **settings, "CONSUMERS_ARCHIVE_EMPTY_AFTER_HOURS": "100"}
@@ -261,7 +261,9 @@ def test_a_watch_compares_each_hour_once_its_file_is_there_and_tells(  # noqa: P
     watch = Command(*command, log=tmp_path / "watch.log", env=env, admin_port=port)
     try:
         watch.start_ready()
-        watch.wait_for_log(r"the platform sent 3, we have 3")
+        watch.wait_for_log(r"the platform sent 3, we have 3; 1 line of the files is no message")
+        watch.wait_for_log(r"line 5: it is no message: .*MsgTimestamp")
+        assert "somebody" not in watch.log.read_text()
         name = "consumers_backfill_missing_messages"
         assert watch.metric(name, app=APP_ID, chat="c2c") == 0
         until = "consumers_backfill_complete_until_timestamp_seconds"

@@ -5,16 +5,20 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import ssl
 import subprocess
 import sys
+import traceback
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from consumers.archive.archive import open_archive
+from consumers.archive.errors import ArchiveError
 from tests.consumers.archive.an_hour import HOUR, LINES, NUMBERS, failure, files_in, read, sequence
 from tests.consumers.archive.conftest import MakeSettings
+from tests.support.certificates import CertificateFolder
 from tests.support.disk import can_mount, mount, unmount
 from tests.support.im_archive import StoredFile, archive_text, c2c_line
 from tests.support.im_platform import APP_ID, ImPlatform
@@ -66,7 +70,6 @@ async def test_a_download_that_trickles_comes_to_an_end(platform: ImPlatform, ar
     error = await failure(archive_settings())
     assert error.kind == "failing"
     assert "beyond 3 of" in str(error)
-    assert "CONSUMERS_ARCHIVE_TIMEOUT_S" in str(error)
 
 
 async def test_a_download_that_stalls_is_gone_on_with(platform: ImPlatform, archive_settings: MakeSettings) -> None:
@@ -76,7 +79,7 @@ async def test_a_download_that_stalls_is_gone_on_with(platform: ImPlatform, arch
     assert platform.archive.downloads[-1][1] == "bytes=20000-"
     platform.archive.faults.extend(["stall:0"])
     error = await failure(archive_settings(archive_timeout_s=1, archive_attempts=1))
-    assert "sends too little within 1 s" in str(error)
+    assert "sends too little within 1 s (CONSUMERS_ARCHIVE_TIMEOUT_S)" in str(error)
 
 
 @pytest.mark.parametrize("status", [401, 403, 404, 410])
@@ -313,6 +316,66 @@ async def test_a_platform_that_is_not_there_is_failing(platform: ImPlatform, arc
     error = await failure(archive_settings(im_apps=platform.credentials(host="http://127.0.0.1:1")))
     assert error.kind == "failing"
     assert "asked 3 times" in str(error)
+
+
+async def test_a_server_whose_certificate_nobody_vouches_for_is_not_trusted(
+    platform: ImPlatform, archive_settings: MakeSettings, tmp_path: Path
+) -> None:
+    certificates = CertificateFolder(tmp_path)
+    files = certificates.write("server", "127.0.0.1")
+    tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    tls.load_cert_chain(files.certificate, files.key)
+    asked: list[bytes] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked.append(await reader.read(1))
+        writer.close()
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0, ssl=tls) as server:
+        url = f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        platform.archive.store("c2c", HOUR, replace(StoredFile.of(b"x"), url=f"{url}/x?sign=q"))
+        error = await failure(archive_settings())
+        assert error.kind == "failing"
+        assert "its certificate is not accepted" in str(error)
+        error = await failure(archive_settings(im_apps=platform.credentials(host=url)))
+        assert "its certificate is not accepted" in str(error)
+    assert asked == []
+
+
+@pytest.mark.parametrize(
+    "fault",
+    ["", "cut:100", "stall:5", "flip", "more", "status:500", "status:403", "redirect:http://127.0.0.1:1/x?sign=q%2Bx"],
+)
+async def test_neither_signature_nor_signed_address_is_ever_told(
+    platform: ImPlatform, archive_settings: MakeSettings, caplog: pytest.LogCaptureFixture, fault: str
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    signatures: list[str] = []
+    platform.before_signature = signatures.append
+    platform.archive.put(APP_ID, "c2c", HOUR, LINES)
+    platform.archive.faults.extend([fault] * 100)
+    told = ""
+    try:
+        await read(archive_settings(archive_timeout_s=0.5))
+    except ArchiveError as error:
+        told = "".join(traceback.format_exception(error))
+    assert bool(told) == bool(fault)
+    assert signatures
+    for secret in ("sign=", "q%2Bx", "usersig=", signatures[0], signatures[0][:40]):
+        assert secret not in told
+        assert secret not in caplog.text
+
+
+@pytest.mark.parametrize("code", [70009, 60011, "http:500"])
+async def test_what_the_platform_says_of_a_signature_is_told_without_it(
+    platform: ImPlatform, archive_settings: MakeSettings, code: int | str
+) -> None:
+    signatures: list[str] = []
+    platform.before_signature = signatures.append
+    platform.error_info = lambda signature: f"bad usersig={signature}"
+    platform.fault = lambda _: code
+    told = "".join(traceback.format_exception(await failure(archive_settings())))
+    assert signatures[0] not in told
 
 
 def test_a_process_that_was_killed_is_gone_on_for_by_the_next(

@@ -167,14 +167,20 @@ def index_in(folder: Path) -> Iterator[Index]:
         yield Index(known)
 
 
-def comparison(index: Index, topic: PublishedTopic | None = None, *, despite_retention: bool = False) -> HourComparison:
+def comparison(
+    index: Index,
+    topic: PublishedTopic | None = None,
+    *,
+    despite_retention: bool = False,
+    drop_fields: Iterable[str] = (),
+) -> HourComparison:
     """What compares archives with an index, and publishes where there is a topic."""
     publisher = None
     if topic is not None:
         publisher = BackfillPublisher(topic, "im.events", events_per_s=1e6, waits_for=lambda _: None)
     return HourComparison(
         index.itself,
-        EventMaker(schema_base=SCHEMA_BASE),
+        EventMaker(schema_base=SCHEMA_BASE, drop_fields=drop_fields),
         publisher,
         waits_for=lambda _: None,
         despite_retention=despite_retention,

@@ -275,3 +275,14 @@ async def test_what_another_run_has_just_published_is_found_at_the_beginning_of_
     count = await comparing.compare(Archive([c2c_line(2)]).itself, APP_ID, "c2c", HOUR)
     assert numbers(count) == {"archived": 1, "there": 1}
     assert len(topic.records) == 1
+
+
+@pytest.mark.parametrize("drop_fields", [("MsgKey",), ("SendMsgResult",), ("msgkey", "sendmsgresult")])
+async def test_what_the_ingress_drops_is_no_part_of_an_id_either(index: Index, drop_fields: tuple[str, ...]) -> None:
+    topic = PublishedTopic()
+    comparing = comparison(index, topic, drop_fields=drop_fields)
+    lines = {"c2c": c2c_line(1), "group": group_line(1, Random=31)}
+    await comparing.compare(Archive([lines["c2c"]]).itself, APP_ID, "c2c", HOUR)
+    await comparing.compare(Archive([lines["group"]], chat="group").itself, APP_ID, "group", HOUR)
+    absent = {name: None for name in ("MsgKey", "SendMsgResult") if name.lower() in map(str.lower, drop_fields)}
+    assert ids(topic) == [id_of(callback_event(lines["c2c"], **absent)), id_of(callback_event(group_line(1)))]
