@@ -77,6 +77,8 @@ class AuditLedger(msgspec.Struct, kw_only=True):
     """Records without a number, as older versions and others write them."""
     unreadable: int = 0
     """Statements that this version cannot read."""
+    topic_ids: dict[str, str] = {}
+    """Of the topics that were read."""
     absent_topics: list[str] = []
     """Those that statements name, and that were not there from when the audit began."""
     read_before: int = 0

@@ -21,6 +21,7 @@ from common.audit.statement import MAX_TIME_MS
 from common.kafka.clients import MakeClientArguments
 from common.kafka.consumer import partitions_by_topic, stop_consumer
 from common.kafka.light_records import LightRecord, RecordStamp, make_light
+from common.kafka.topic_ids import topic_ids
 from common.kafka.topics import topic_config
 from common.logs import fields
 from consumers.audit.absences import Absences, note_lost_end
@@ -28,6 +29,7 @@ from consumers.audit.judging import judge
 from consumers.audit.ledger import AuditLedger
 from consumers.audit.partition_log import PartitionLog, Retention
 from consumers.audit.statements import PendingStatements
+from consumers.audit.topics_anew import TopicsAnew
 from consumers.errors import describe
 
 log = logging.getLogger(__name__)
@@ -96,6 +98,7 @@ class TopicReading:
         self._statements = PendingStatements(ledger)
         self._unverified: set[TopicPartition] = set()
         self._short: dict[TopicPartition, int] = {}
+        self._anew = TopicsAnew(ledger, audit_topic)
         self._absences = Absences(ledger, GONE_LOOKS if window is None else SHORT_LOOKS)
         self.arrived_in_window = 0
         self.again_in_window = 0
@@ -155,6 +158,8 @@ class TopicReading:
         found = await partitions_by_topic(consumer)
         partitions = [one for topic in sorted(self._topics | self._stated_topics()) for one in found.get(topic, ())]
         self._absences.look(found, now_ms())
+        there = sorted({one.topic for one in partitions} | ({self._audit.topic} & found.keys()))
+        anew = self._anew.look(await topic_ids(consumer, there), now_ms()) if there else set()
         if self._audit.topic in found:
             partitions.append(self._audit)
         if not partitions:
@@ -164,7 +169,7 @@ class TopicReading:
         begins = await consumer.beginning_offsets(partitions)
         self._ends = await consumer.end_offsets(partitions)
         new = set(partitions) - consumer.assignment()
-        is_changed = set(partitions) != consumer.assignment()
+        is_changed = bool(anew) or set(partitions) != consumer.assignment()
         if is_changed:
             consumer.assign(partitions)
         for one in partitions:
@@ -327,11 +332,13 @@ class TopicReading:
             self._ledger.audit_position = await consumer.position(self._audit)  # Compaction may have taken the last.
             return False
         self._ledger.has_caught_up = True
-        if self._absences.are_open:
+        if self._is_unsure():
             return False
         if self._statements.want_ends(may_be_none=may_be_none):
             async with asyncio.timeout(_ANSWER_S):
                 await self._look(consumer)  # They may name topics that are not read yet.
+            if self._is_unsure():
+                return False
             self._statements.note_ends(self._ends)
         if self._statements.ends is None:
             return False
@@ -344,6 +351,10 @@ class TopicReading:
                 self._log(one).position = position
         self._statements.make_due()
         return True
+
+    def _is_unsure(self) -> bool:
+        """Whether it is not certain which records there are: nothing is due then."""
+        return self._absences.are_open or self._anew.are_open
 
     def _log(self, one: TopicPartition) -> PartitionLog:
         return self._ledger.logs[f"{one.topic}/{one.partition}"]
