@@ -133,6 +133,8 @@ def _show_all(found: IngressStatus, output: Output) -> None:
     show_table(
         PROCESSES, [_process_cells(one, names_host=not is_one_host) for one in found.processes], always_headed=True
     )
+    if lives := [f"{one.pid} is {printable(one.life)}" for one in found.processes if one.life]:
+        output.line(f"audit    of the processes {', '.join(lives)}" if len(lives) > 1 else f"audit    {lives[0]}")
     refusals = sorted((one for each in found.processes for one in each.refusals), key=lambda one: one.last)
     if refusals:
         output.line("last refusals:")

@@ -146,7 +146,9 @@ class Bridge:
         )
 
     async def _status_page(self) -> bytes:
-        return msgspec.json.encode(StatusReport([self.status()]))
+        status = self.status()
+        status.life = self._stating.life.name if self._stating is not None else ""
+        return msgspec.json.encode(StatusReport([status]))
 
     async def _measure(self) -> None:
         """Whoever asks is told what is held now, not what was half a second ago: only then does 0 mean that all is in

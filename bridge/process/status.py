@@ -89,6 +89,8 @@ class ProcessStatus(msgspec.Struct):
     disk: DiskStatus
     refusals: list[RefusalCount]
     """Of each reason the last refusal, the latest first."""
+    life: str = ""
+    """`<process>/<epoch>`, as `consumers audit` names it; empty without an audit."""
 
 
 class StatusReport(msgspec.Struct):

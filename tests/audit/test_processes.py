@@ -237,6 +237,9 @@ def test_a_ledger_that_could_not_be_kept_at_the_start_is_kept_as_soon_as_it_can(
     (journals / "audit").unlink()
     bridge.wait_for_log("a ledger is kept in .*/journals by now")
     assert bridge.metric("bridge_audit_exact") == 1
+    shown = run_bridge("status", str(journals), cwd=bridge.log.parent)
+    (ledger_file,) = (journals / "audit").glob("*.ledger")
+    assert f"is {ledger_file.stem}/" in shown.stdout
     assert bridge.post(recalled("ben", unread=1)).status == 200
     wait_for_events(broker.bootstrap, bridge.topics.events, lambda found: len(found) == 2)
     kill_all(bridge)

@@ -107,3 +107,14 @@ def test_what_grows_so_slowly_that_nobody_plans_with_it_is_not_said_to_stand_sti
     assert "not full for weeks" in shown(capsys, AWAY, total=Total(events=3, events_per_s=0.1, bytes_per_s=90.0))
     assert "not filling up" in shown(capsys, AWAY, total=Total(events=3, events_per_s=0.0, bytes_per_s=0.0))
     assert "not filling up" in shown(capsys, WELL, total=Total(events=3, events_per_s=-9.0, bytes_per_s=-900.0))
+
+
+def test_the_names_that_the_audit_has_for_processes_are_told_where_there_are_some(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert "audit" not in shown(capsys, WELL)
+    named = msgspec.structs.replace(WELL, life="37a7cd15/1795722762")
+    assert "audit    4194304 is 37a7cd15/1795722762\n" in shown(capsys, named)
+    other = msgspec.structs.replace(WELL, pid=7, life="a5908ab0/1795722763")
+    told = shown(capsys, named, other)
+    assert "of the processes 4194304 is 37a7cd15/1795722762, 7 is a5908ab0/1795722763" in told
