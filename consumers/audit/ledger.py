@@ -5,19 +5,25 @@ It knows no Kafka. What the rules are, and why no number is called missing that 
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable
 
 import msgspec
 
 from common.audit.header import Life, RecordNumber
 from common.audit.statement import Statement
+from common.logs import fields
 from consumers.audit.life import AuditedLife, Stated, is_unclean
 from consumers.audit.partition_log import LostPart, PartitionLog
 from consumers.audit.stream import StreamCount
 
+log = logging.getLogger(__name__)
+
 FORMAT = 1
 MAX_INTERVALS = 30_000
 """Of all streams together, before the largest is folded."""
+MAX_OPEN_INTERVALS = 200_000
+"""Of all streams together, also where nothing is decided of what is between them: some 40 MB."""
 MAX_LIVES = 2000
 MAX_UNSTATED_LIVES = 200
 MAX_STATED_LIVES = 20_000
@@ -191,6 +197,8 @@ class AuditLedger(msgspec.Struct, kw_only=True):
             before = len(stream.seen)
             stream.fold(leave=before // 4)
             intervals -= before - len(stream.seen)
+        if intervals > MAX_OPEN_INTERVALS:
+            self._sum_up()
         self._retire()
 
     def _set_aside(self, statement: Statement) -> None:
@@ -199,6 +207,24 @@ class AuditLedger(msgspec.Struct, kw_only=True):
             if life is not None:
                 for topic, ranges in topics.items():
                     life.stream(topic).mark("set_aside", list(ranges))
+
+    def _sum_up(self) -> None:
+        """Keep of the streams with the most open gaps the older ones as sums."""
+        streams = [(life, topic, one) for life in self.lives.values() for topic, one in life.streams.items()]
+        intervals = sum(len(stream.seen) for _, _, stream in streams)
+        for life, topic, stream in sorted(streams, key=lambda one: -len(one[2].seen)):
+            if intervals <= MAX_OPEN_INTERVALS // 2:
+                return
+            before = len(stream.seen)
+            stream.sum_up(life.stated_given(topic), leave=before // 4)
+            intervals -= before - len(stream.seen)
+            log.warning(
+                "too many gaps wait to be filled: of the older ones of %s, %s, only the sum is kept. Should records of"
+                " them come twice, it cannot be told whether all have come, and they are called unproven: `consumers"
+                " audit --from` tells then",
+                *(life.life.name, topic),
+                extra=fields("gaps_summed", life=life.life.name, topic=topic, intervals=before),
+            )
 
     def _is_credible(self, stated: Stated) -> bool:
         """Whether a life that is not known may be new: one that is only in the sums is not, nor one too many."""

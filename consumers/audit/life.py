@@ -61,6 +61,11 @@ class AuditedLife(msgspec.Struct, kw_only=True):
             found = self.streams[topic] = NumberedStream()
         return found
 
+    def stated_given(self, topic: str) -> int:
+        """The last number of a topic that a statement said was given, due or not."""
+        told = self.latest.statement.topics.get(topic) if self.latest is not None else None
+        return max(self.given.get(topic, 0), told.given if told is not None else 0)
+
     def hear(self, stated: Stated, heard_ms: int) -> None:
         """Note a statement that was read."""
         statement = stated.statement

@@ -98,6 +98,11 @@ class SeenNumbers(msgspec.Struct):
         for values, value in zip(self._columns, (1, end, begin_ms, end_ms), strict=True):
             values[:at] = [value]
 
+    def cut(self, at: int) -> None:
+        """Forget the intervals from that place on."""
+        for values in self._columns:
+            del values[at:]
+
     @property
     def _columns(self) -> tuple[list[int], list[int], list[int], list[int]]:
         return self.firsts, self.lasts, self.first_ms, self.last_ms

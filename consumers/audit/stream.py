@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import reduce
+from operator import xor
 from typing import Literal
 
 import msgspec
@@ -26,6 +29,9 @@ ExplainGap = Callable[[Gap], tuple[Mark, int] | None]
 """Why so many of the first numbers of a gap, which should not be there, are no loss; None: all of it is one."""
 
 MAX_FOLDED = 200
+MAX_DIGESTED = 2_000_000
+"""So many numbers are put into a digest, in some seconds."""
+_WORD = (1 << 64) - 1
 MAX_COUNT = 2**63 - 1
 """What has room in a checkpoint; only numbers that are made up come so far."""
 
@@ -40,6 +46,36 @@ class FoldedGaps(msgspec.Struct):
     """How many of the numbers from `first` to `last`."""
     after_ms: int | None
     before_ms: int | None
+
+
+class SummedGaps(msgspec.Struct):
+    """Gaps of which nothing is decided, and of which only the sum is kept, since there are too many.
+
+    The digest tells whether all came: each number that is not there is in it, and each that comes is taken out. Only
+    where some come twice it does not come out even, and nothing is known.
+    """
+
+    first: int
+    last: int
+    missing: int
+    """How many of the numbers from `first` to `last` were not there when this was made."""
+    digest: int
+    """0 when the very same have come; -1 where they were too many to be put into it."""
+    after_ms: int | None
+    before_ms: int | None
+    came: int = 0
+    """How many have come since, some perhaps twice."""
+
+    def come(self, number: int) -> None:
+        """Note that one has come."""
+        self.came += 1
+        if self.digest >= 0:
+            self.digest ^= _mixed(number)
+
+    @property
+    def have_come(self) -> bool:
+        """Whether all have, each once."""
+        return self.came == self.missing and self.digest == 0
 
 
 class StreamCount(msgspec.Struct, kw_only=True):
@@ -76,10 +112,13 @@ class NumberedStream(msgspec.Struct):
     duplicates: int = 0
     marks: dict[Mark, list[NumberRange]] = {}
     folded: list[FoldedGaps] = []
+    summed: list[SummedGaps] = []
 
     def add(self, number: int, time_ms: int) -> bool:
         """Note a record that is on the topic; whether its number is new."""
         is_new = self.seen.add(number, time_ms)
+        if not is_new and self.summed:
+            is_new = self._came_of_sum(number)
         if is_new:
             self.arrived += 1
         else:
@@ -106,6 +145,7 @@ class NumberedStream(msgspec.Struct):
                 mark, explained_count = explained
                 self.mark(mark, [(gap.first, gap.first + explained_count - 1)])
         self.judged_through = max(self.judged_through, through)
+        self._judge_summed()
 
     @property
     def asked_from(self) -> int:
@@ -140,6 +180,7 @@ class NumberedStream(msgspec.Struct):
         counts["waiting"] = count(rest) - counts["missing"]
         for one in self.folded:
             counts[one.kind] += one.missing
+        counts["waiting"] += sum(max(0, one.missing - one.came) for one in self.summed)
         not_there = sum(counts.values()) - counts["before"] - counts["never_durable"]
         return StreamCount(
             acknowledged=self.arrived + not_there, arrived=self.arrived, duplicates=self.duplicates, **counts
@@ -165,6 +206,53 @@ class NumberedStream(msgspec.Struct):
         while len(self.folded) > MAX_FOLDED:
             self._join_folded()
 
+    def sum_up(self, given: int, *, leave: int) -> None:
+        """Keep no more than so many intervals, of whatever kind; some more where numbers are far ahead.
+
+        The older gaps of which nothing is decided are kept as a sum. What is seen far above the last number that was
+        given is forgotten, and is not called missing when the process comes there: nobody counts with such gaps.
+
+        Args:
+            given: the last number that the process says it has given.
+            leave: how many intervals.
+        """
+        self._forget_ahead(given, leave=leave // 2)
+        if len(self.seen) <= leave:
+            return
+        self.fold(leave=leave)
+        first, through = self.judged_through + 1, self.seen.lasts[-leave - 1] if len(self.seen) > leave else 0
+        gaps = list(self.seen.gaps(first, through))
+        if gaps:
+            missing, digest = sum(gap.size for gap in gaps), -1
+            if missing <= MAX_DIGESTED:
+                digest = reduce(xor, (_mixed(number) for gap in gaps for number in range(gap.first, gap.last + 1)), 0)
+            times = gaps[0].after_ms, gaps[-1].before_ms
+            self.summed.append(SummedGaps(gaps[0].first, gaps[-1].last, missing, digest, *times))
+            self.seen.fill(through)
+
+    def _forget_ahead(self, given: int, *, leave: int) -> None:
+        seen = self.seen
+        at = bisect_right(seen.firsts, given) + leave
+        if at < len(seen):
+            self.mark("unproven", [(seen.firsts[at], seen.lasts[-1])])
+            self.arrived -= count(zip(seen.firsts[at:], seen.lasts[at:], strict=True))
+            seen.cut(at)
+
+    def _came_of_sum(self, number: int) -> bool:
+        for one in self.summed:
+            if one.first <= number <= one.last:
+                one.come(number)
+                return one.came <= one.missing
+        return False
+
+    def _judge_summed(self) -> None:
+        for one in [one for one in self.summed if one.last <= self.judged_through]:
+            self.summed.remove(one)
+            if not one.have_come:
+                self.arrived -= min(one.came, one.missing)
+                gaps = FoldedGaps("unproven", one.first, one.last, one.missing, one.after_ms, one.before_ms)
+                self.folded.append(gaps)
+
     def _join_folded(self) -> None:
         """Join the oldest with the next of its kind."""
         older = self.folded.pop(0)
@@ -174,6 +262,13 @@ class NumberedStream(msgspec.Struct):
             return
         newer.first, newer.after_ms = older.first, older.after_ms
         newer.missing += older.missing
+
+
+def _mixed(number: int) -> int:
+    """A number as 64 bits that look random: the last step of https://prng.di.unimi.it/splitmix64.c."""
+    number = (number ^ (number >> 30)) * 0xBF58476D1CE4E5B9 & _WORD
+    number = (number ^ (number >> 27)) * 0x94D049BB133111EB & _WORD
+    return (number ^ (number >> 31)) >> 1
 
 
 def _range(gap: Gap) -> NumberRange:
