@@ -16,6 +16,8 @@ from common.kafka.light_records import make_light
 ReportPosition = Callable[[int, int], None]
 """Told how many offsets were read, of how many."""
 
+MAX_SINCE = 20_000
+"""Offsets of a partition that are read for a time."""
 _ANSWER_S = 20.0
 _FETCH_MS = 300
 # With aiokafka's default a fetch of the partition before, which has ended, would hold up the next for half a second.
@@ -31,6 +33,7 @@ class TopicReader:
         max_fetch_bytes: how much is fetched of a partition at a time.
         report: called as the reading proceeds.
         last: of each partition only so many offsets before its end.
+        since_ms: with `last`, also what was written since then, Unix ms, up to `MAX_SINCE` offsets before the end.
     """
 
     def __init__(
@@ -41,12 +44,14 @@ class TopicReader:
         max_fetch_bytes: int = 1024 * 1024,
         report: ReportPosition = lambda _read, _total: None,
         last: int | None = None,
+        since_ms: int | None = None,
     ) -> None:
         self._arguments = arguments
         self._topic = topic
         self._max_fetch_bytes = max_fetch_bytes
         self._report = report
         self._last = last
+        self._since_ms = since_ms
         self._consumer: AIOKafkaConsumer
         self._ranges: dict[TopicPartition, tuple[int, int]] = {}
         self.exists = False
@@ -76,14 +81,25 @@ class TopicReader:
                 partitions = (await partitions_by_topic(self._consumer)).get(self._topic, [])
                 begins = await self._consumer.beginning_offsets(partitions) if partitions else {}
                 ends = await self._consumer.end_offsets(partitions) if partitions else {}
+                if partitions and self._last is not None:
+                    begins = await self._later_begins(self._last, begins, ends)
         except BaseException:
             await stop_consumer(self._consumer)
             raise
         self.exists = bool(partitions)
-        for partition in partitions if self._last is not None else ():
-            begins[partition] = max(begins[partition], ends[partition] - self._last)
         self._ranges = {partition: (begins[partition], ends[partition]) for partition in partitions}
         return self
+
+    async def _later_begins(
+        self, last: int, begins: dict[TopicPartition, int], ends: dict[TopicPartition, int]
+    ) -> dict[TopicPartition, int]:
+        wanted = {partition: end - last for partition, end in ends.items()}
+        if self._since_ms is not None:
+            found = await self._consumer.offsets_for_times(dict.fromkeys(ends, self._since_ms))
+            for partition, at in found.items():
+                if at is not None:
+                    wanted[partition] = max(min(wanted[partition], at.offset), ends[partition] - MAX_SINCE)
+        return {partition: max(begins[partition], begin) for partition, begin in wanted.items()}
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import zip_longest
 from typing import Protocol
 
 import msgspec
@@ -14,7 +15,7 @@ from aiokafka.errors import KafkaError
 
 from common.kafka.reader import TopicReader
 from common.timestamps import unix_ms
-from consumers.badges.store import Badge
+from consumers.badges.store import Badge, Owner, badge_order
 from consumers.errors import RetryLater, describe
 from consumers.settings import ConsumersSettings
 
@@ -25,7 +26,9 @@ _decode = msgspec.json.Decoder(Badge).decode
 class PublishedBadge:
     """A badge as it was written to the topic."""
 
-    badge: Badge
+    owner: Owner
+    badge: Badge | None
+    """None: it was let go."""
     time_ms: int | None
     """Of the badge."""
     written_ms: int
@@ -35,8 +38,10 @@ class PublishedBadge:
 class BadgeSource(Protocol):
     """Where badges can be read back from."""
 
-    def read(self, *, last: int | None = None) -> AsyncIterator[list[PublishedBadge]]:
-        """All of them, or of each partition the `last` ones.
+    def read(self, *, last: int | None = None, since_ms: int | None = None) -> AsyncIterator[list[PublishedBadge]]:
+        """All of them, or of each partition the `last` ones, and with these what was written since a time, Unix ms.
+
+        Each list has the badge of an owner once at most.
 
         Raises:
             RetryLater: it is away.
@@ -53,33 +58,52 @@ class BadgeTopic:
     def __init__(self, settings: ConsumersSettings) -> None:
         self._settings = settings
 
-    async def read(self, *, last: int | None = None) -> AsyncIterator[list[PublishedBadge]]:
+    async def read(
+        self, *, last: int | None = None, since_ms: int | None = None
+    ) -> AsyncIterator[list[PublishedBadge]]:
         """See `BadgeSource.read`; a record that is no badge is left out."""
         settings = self._settings
         reader = TopicReader(
-            settings.kafka_client(), settings.badges_topic, max_fetch_bytes=settings.fetch_max_bytes, last=last
+            settings.kafka_client(),
+            settings.badges_topic,
+            max_fetch_bytes=settings.fetch_max_bytes,
+            last=last,
+            since_ms=since_ms,
         )
         try:
             async with reader, contextlib.aclosing(reader.batches()) as batches:
                 async for records in batches:
-                    if badges := _newest(records):
+                    for badges in _in_order(records):
                         yield badges
         except (KafkaError, OSError, TimeoutError) as error:
             raise RetryLater(f"the topic {settings.badges_topic} cannot be read ({describe(error)})") from error
 
 
-def _newest(records: list[ConsumerRecord]) -> list[PublishedBadge]:
-    """The badges of some records, of each key the last one."""
-    last = {record.key: record for record in records}
-    return [badge for record in last.values() if (badge := _published(record)) is not None]
+def _in_order(records: list[ConsumerRecord]) -> list[list[PublishedBadge]]:
+    """The badges of some records, in lists that have each owner once at most.
+
+    That is the last one, and where that is older than one before also the newest of them: what was lost in Redis may
+    have been written over.
+    """
+    of_owner: dict[Owner, list[PublishedBadge]] = {}
+    for record in records:
+        if record.key is None or (one := _published(record)) is None:
+            continue
+        kept = of_owner.setdefault(one.owner, [])
+        if one.badge is None:
+            kept.clear()
+        elif kept and (before := kept[-1].badge) is not None and badge_order(before) <= badge_order(one.badge):
+            kept.pop()
+        kept.append(one)
+    return [list(filter(None, row)) for row in zip_longest(*of_owner.values())]
 
 
 def _published(record: ConsumerRecord) -> PublishedBadge | None:
-    if record.value is None:
-        return None
     try:
+        if record.value is None:
+            return PublishedBadge(Owner.of_key(record.key.decode()), None, None, record.timestamp)
         badge = _decode(record.value)
         time_ms = None if badge.time is None else unix_ms(datetime.fromisoformat(badge.time))
     except (msgspec.DecodeError, ValueError):
         return None
-    return PublishedBadge(badge, time_ms, record.timestamp)
+    return PublishedBadge(Owner(badge.app_id, badge.account), badge, time_ms, record.timestamp)

@@ -7,16 +7,23 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from itertools import chain
 from typing import Any
 
+import msgspec
 import redis.exceptions
 
+from consumers.badges.keys import APPS_KEY, KEY_PREFIX, badge_key, former_state_keys, owner_of
+from consumers.badges.redis_clients import RedisClient
 from consumers.badges.redis_connection import LuaScript, ScriptCall
 from consumers.badges.scripts import badge_script, script
-from consumers.badges.store import APPS_KEY, KEY_PREFIX, BadgeStore, Owner, badge_key, owner_of
+from consumers.badges.store import BadgeStore, Owner
 
 _EXPIRING_KEY = "im:badges:expiring"
+_LET_GO_KEY = "im:badges:let-go"
 _SCANNED_AT_A_TIME = 500
+_REMOVED_AT_A_TIME = 2000
 _RESTORING_KEY = "im:badges:restoring"
 _RESTORATION_LEASE_MS = 60_000
+
+_decode = msgspec.msgpack.Decoder(list[Any]).decode
 
 PackedBadge = bytes
 """A badge as `badges_merge.lua` takes it: MessagePack of unread, time in Unix ms and event of the newest count, False
@@ -39,7 +46,7 @@ class BadgeBulk:
         self._expire, self._export, self._relayout, self._merge = (
             badge_script(f"badges_{name}.lua") for name in ("expire", "export", "relayout", "merge")
         )
-        self._hold = script("lease.lua")
+        self._hold, self._note_let_go = script("lease.lua"), script("let_go_note.lua")
 
     async def merge(self, rows: Mapping[Owner, PackedBadge]) -> None:
         """Bring in badges from elsewhere: of each the newest of both stays."""
@@ -86,6 +93,26 @@ class BadgeBulk:
         await self._store.stale_sets.note_later([], gone)
         return gone
 
+    async def let_go(self, written_ms: Mapping[Owner, int]) -> None:
+        """Remove badges that had left before: those without an event since their tombstones were written, Unix ms."""
+        if not written_ms:
+            return
+        before_ms = max(written_ms.values())
+        found = await self.older(list(written_ms), before_ms)
+        gone = {owner: packed for owner, packed in found.items() if _newest_ms(packed) < written_ms[owner]}
+        if gone:
+            await self.remove_older(gone, before_ms)
+
+    async def note_let_go(self, before_ms: int) -> None:
+        """Note that badges without an event since `before_ms`, Unix ms, are about to be let go."""
+        await self._store.connection.run(
+            lambda client: self._note_let_go.run(client, [_LET_GO_KEY], [before_ms]), others=[_LET_GO_KEY]
+        )
+
+    async def let_go_before(self) -> int:
+        """The latest time that `note_let_go` was given; 0 where none ever was."""
+        return int(await self._store.connection.run(lambda client: client.get(_LET_GO_KEY), others=[_LET_GO_KEY]) or 0)
+
     async def relayout(self, owners: Sequence[Owner]) -> int:
         """Write the badges anew that are stored in another layout; how many those were."""
         return sum([changed for _, changed in await self._on_badges(self._relayout, owners, [])])
@@ -101,10 +128,21 @@ class BadgeBulk:
         """Badges in the form that `merge` takes; those that are there."""
         return {owner: packed for owner, packed in await self._on_badges(self._export, owners, []) if packed}
 
-    async def forget_former_sets(self) -> None:
-        """Remove the sets of stale badges under the keys that a server of another kind has."""
+    async def forget_former_keys(self) -> None:
+        """Remove the keys that a server of another kind has: its sets of stale badges, and the states of its badges."""
         for app in await self._store.apps():
             await self._store.stale_sets.forget_former(app)
+        keys = former_state_keys(await self._store.kind())
+
+        async def remove(client: RedisClient, part: list[str]) -> None:
+            async with client.pipeline(transaction=False) as pipeline:
+                for key in part:
+                    pipeline.delete(key)
+                await pipeline.execute()
+
+        for start in range(0, len(keys), _REMOVED_AT_A_TIME):
+            part = keys[start : start + _REMOVED_AT_A_TIME]
+            await self._store.connection.run(lambda client: remove(client, part), others=part[:3])  # noqa: B023
 
     async def _on_badges(
         self,
@@ -142,3 +180,8 @@ class BadgeBulk:
     async def _take(self, key: str, holder: str, for_ms: int) -> bool:
         run = self._store.connection.run
         return bool(await run(lambda client: self._hold.run(client, [key], [holder, for_ms]), others=[key]))
+
+
+def _newest_ms(packed: PackedBadge) -> int:
+    _, time_ms, _, stale_ms, *_ = _decode(packed)
+    return max(int(time_ms), int(stale_ms))

@@ -42,6 +42,7 @@ async def expire_badges(context: Context, store: BadgeStore, *, pause_s: float =
     bulk = BadgeBulk(store)
     before_ms = int(time.time() * 1000) - context.settings.badge_ttl_days * _DAY_MS
     count = 0
+    await bulk.note_let_go(before_ms)
     async for owners in bulk.scan():
         if old := await bulk.older(owners, before_ms):
             tombstones = [OutgoingRecord(owner.key.encode(), None) for owner in old]

@@ -50,4 +50,4 @@ async def migrate(
             progress.written += len(rows)
         report(progress)
     if source is None:
-        await bulk.forget_former_sets()
+        await bulk.forget_former_keys()

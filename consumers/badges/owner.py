@@ -15,3 +15,15 @@ class Owner(msgspec.Struct, frozen=True, gc=False, cache_hash=True):
     def key(self) -> str:
         """`{app_id}:{account}`: the Kafka key; in Redis behind `im:badge:`."""
         return f"{self.app_id}:{self.account}"
+
+    @classmethod
+    def of_key(cls, key: str) -> Owner:
+        """Whose `key` it is.
+
+        Raises:
+            ValueError: nobody's.
+        """
+        app_id, colon, account = key.partition(":")
+        if not (app_id and colon):
+            raise ValueError(f"{key!r} is no SdkAppid, colon and account")
+        return cls(app_id, account)

@@ -23,6 +23,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Any, Literal, TypeVar
 
 import redis.exceptions
+from redis.asyncio import RedisCluster
 
 from common.redis_url import parse_redis_url
 from consumers.badges.redis_clients import RedisClient, close_client, make_client
@@ -43,6 +44,8 @@ _OF_A_CLUSTER = re.compile(r"\bslots?\b|\bcluster\b(?! connections)", re.IGNOREC
 """In the words of servers, and of proxies before them, that take commands on keys of one slot only."""
 _IS_NO_CLUSTER = re.compile(r"Cluster mode is not enabled|cluster support disabled|unknown command", re.IGNORECASE)
 _CLUSTER_CODES = frozenset({"ASK", "CLUSTERDOWN", "CROSSSLOT", "MOVED"})
+_OF_A_CHANGE = frozenset({"CLUSTERDOWN", "LOADING", "MASTERDOWN", "READONLY"})
+"""Answers after which another server, or the same with other data, may have the badges."""
 _PROBE = "redis.call('EXISTS', KEYS[1]) return redis.call('EXISTS', KEYS[2])"
 _PROBED_KEYS = ("im:badge:0:probe-1", "im:badge:1:probe-2")
 """Of no user, and in different slots of a cluster."""
@@ -125,6 +128,9 @@ class RedisConnection:
     def __init__(self, settings: ConsumersSettings) -> None:
         self._settings = settings
         self._kind: ServerKind | None = None
+        self.losses = 0
+        """How often it was lost, or what answered was not the right one: another server may have taken over since."""
+        self._primaries: set[str] = set()
         self._lease = self._connect()
 
     async def kind(self) -> ServerKind:
@@ -180,20 +186,32 @@ class RedisConnection:
         lease = self._lease
         lease.users += 1
         try:
-            return await _cancellable(command(lease.client))
+            result = await _cancellable(command(lease.client))
         except redis.exceptions.RedisClusterException as error:
+            self.losses += 1
             self._renew(lease)
             raise redis.exceptions.ConnectionError(str(error)) from error
         except (redis.exceptions.RedisError, OSError) as error:
             if redis_code(error) != "WRONGTYPE":
                 self._renew(lease)
+            self.losses += redis_code(error) in _OF_A_CHANGE or not isinstance(error, redis.exceptions.ResponseError)
             if is_of_cluster(error) and self._kind == "single":
                 self._kind = None  # Another kind of server has taken its place.
             raise
+        else:
+            if isinstance(lease.client, RedisCluster):
+                self._note_primaries(lease.client)
+            return result
         finally:
             lease.users -= 1
             if lease.is_over and not lease.users:
                 await lease.close()
+
+    def _note_primaries(self, client: RedisCluster) -> None:
+        """The client follows a replica that took over without a word, and that one may lack what it had not got."""
+        primaries = {node.name for node in client.get_primaries()}
+        self.losses += bool(self._primaries and primaries - self._primaries)
+        self._primaries = primaries
 
     @contextlib.asynccontextmanager
     async def lease(self) -> AsyncIterator[RedisClient]:

@@ -2,6 +2,9 @@
 
 What is on the topic was in Redis before it was written there. So a badge that Redis lacks, or has in an older state,
 was lost: by an emptied server, by a copy of the data from before, by a replica that took over and had not yet got all.
+
+Where the state of the badges is there and only they are not, it takes a moment until that is noticed. What was written
+to the topic in that moment may be older than what stood there before. So it is written again from what was put back.
 """
 
 from __future__ import annotations
@@ -9,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 
 import msgspec
 
@@ -18,7 +21,7 @@ from common.retry import retry
 from common.timestamps import rfc3339
 from consumers.badges.badge_topic import BadgeSource, PublishedBadge
 from consumers.badges.bulk import BadgeBulk, PackedBadge
-from consumers.badges.store import Badge, BadgeStore, Owner, badge_order
+from consumers.badges.store import Badge, BadgeStore, Owner, Slot, StoreState, badge_order
 from consumers.errors import RetryLater, is_passing
 
 log = logging.getLogger(__name__)
@@ -26,11 +29,18 @@ log = logging.getLogger(__name__)
 LOOKED_AT = 100
 """Of the last badges of each partition that a process begins with, and of those that it has written."""
 _WAIT_FOR_OTHERS_S = 1.0
+_NOTICED_WITHIN_MS = 10_000
+"""A loss is noticed at the next probe; this is a few of them, and what the clocks of several machines differ."""
+_DOUBTED_MS = 60_000
+"""What a server that was replaced took so long before its last answer may not be in the one that took its place."""
+_READ_AT_A_TIME = 1000
 _DAY_MS = 86_400_000
 _LET_GO_EARLY_MS = 3_600_000
 """So long before a badge is old enough it may be missing: the clocks of several machines differ."""
 
 _encode = msgspec.msgpack.Encoder().encode
+
+PublishLatest = Callable[[Sequence[Badge]], Awaitable[None]]
 
 
 class Restoration:
@@ -41,32 +51,49 @@ class Restoration:
         source: their topic.
         topic: its name.
         ttl_days: badges that are older may be missing; 0: none may.
+        publish: writes badges to the topic, as they are in Redis by then.
     """
 
-    def __init__(self, store: BadgeStore, source: BadgeSource, *, topic: str, ttl_days: int) -> None:
+    def __init__(
+        self, store: BadgeStore, source: BadgeSource, *, topic: str, ttl_days: int, publish: PublishLatest
+    ) -> None:
         self._store = store
+        self._publish = publish
         self._bulk = BadgeBulk(store)
         self._source = source
         self._topic = topic
         self._ttl_ms = ttl_days * _DAY_MS
         self._task: asyncio.Task[None] | None = None
-        self._seen_topic = False
+        self._looking = asyncio.Lock()
+        self._seen_topic_after: int | None = None
+        """How often the connection had been lost when the topic was looked at."""
         self._nothing_found_at = 0
+        self._answered_ms: int | None = None
+        """When Redis last did what it was asked for."""
         self._written: dict[Owner, Badge] = {}
 
     async def look(self) -> None:
-        """See once that Redis has the last badges of the topic; else note that there is a loss.
+        """See that Redis has the last badges of the topic, once for each time that another server may have taken over.
+
+        Else note that there is a loss. Each process by itself sees only that its own last updates are there.
 
         Raises:
             RetryLater: Kafka or Redis is away.
         """
-        if self._seen_topic:
+        if self._seen_topic_after == self._store.connection.losses:
             return
-        published: dict[Owner, Badge] = {}
-        async for badges in self._source.read(last=LOOKED_AT):
-            published |= {Owner(one.badge.app_id, one.badge.account): one.badge for one in badges}
-        await self._compare(published)
-        self._seen_topic = True
+        async with self._looking:
+            losses = self._store.connection.losses
+            if self._seen_topic_after == losses:
+                return
+            await self._store.update({})  # While Redis is away there is nothing to compare with.
+            published: dict[Owner, Badge] = {}
+            since_ms = self._answered_ms and self._answered_ms - _DOUBTED_MS
+            async for badges in self._source.read(last=LOOKED_AT, since_ms=since_ms):
+                _note_newest(published, badges)
+            await self._compare(published)
+            await self._bulk.note_stale(list(published))  # What tells `reconcile` of them may be lost as well.
+            self._seen_topic_after = losses
 
     async def look_again(self) -> None:
         """See that Redis still has what was written to the topic of late; else note that there is a loss.
@@ -78,6 +105,7 @@ class Restoration:
 
     def written(self, badges: Sequence[Badge]) -> None:
         """Remember the last badges that were written to the topic."""
+        self._answered_ms = int(time.time() * 1000)
         for badge in badges[-LOOKED_AT:]:
             owner = Owner(badge.app_id, badge.account)
             self._written.pop(owner, None)
@@ -118,8 +146,11 @@ class Restoration:
             if not await self._bulk.hold_restoration():
                 await asyncio.sleep(_WAIT_FOR_OTHERS_S)  # Somebody else is at it.
                 continue
+            servers = self._store.connection.losses
             try:
-                count = await self._merge_all()
+                count = await self._merge_all(losses)
+                if servers != self._store.connection.losses:
+                    continue  # What was put back may be lost again.
                 if count:
                     await self._store.end_rebuild(losses)
                     log.info(
@@ -134,14 +165,35 @@ class Restoration:
             finally:
                 await self._bulk.release_restoration()
 
-    async def _merge_all(self) -> int:
+    async def _merge_all(self, losses: Mapping[Slot, StoreState]) -> int:
         count = 0
+        doubted_from_ms = min(state.lost_at_ms for state in losses.values()) - _NOTICED_WITHIN_MS
+        doubted: dict[Owner, Badge] = {}
         async for badges in self._source.read():
-            rows = {Owner(one.badge.app_id, one.badge.account): _row(one) for one in badges if self._may_be(one)}
+            rows = {one.owner: _row(one.badge, one) for one in badges if one.badge is not None and self._may_be(one)}
             await self._bulk.merge(rows)
+            await self._bulk.let_go({one.owner: one.written_ms for one in badges if one.badge is None})
             await self._bulk.hold_restoration()
+            _note_last(doubted, [one for one in badges if one.written_ms >= doubted_from_ms])
             count += len(rows)
+        # Where nothing is lost others go on, and write what they change themselves.
+        by_slot = await self._store.by_slot(doubted)
+        await self._publish_again({owner: doubted[owner] for slot in losses for owner in by_slot.get(slot, ())})
         return count
+
+    async def _publish_again(self, published: dict[Owner, Badge]) -> None:
+        """Write those badges to the topic of which Redis has other ones than are there."""
+        others = [after async for owner, after in self._stored(list(published)) if after != published[owner]]
+        for start in range(0, len(others), _READ_AT_A_TIME):
+            await self._publish(others[start : start + _READ_AT_A_TIME])
+            await self._bulk.hold_restoration()
+
+    async def _stored(self, owners: Sequence[Owner]) -> AsyncIterator[tuple[Owner, Badge]]:
+        """The badges of some as Redis has them."""
+        for start in range(0, len(owners), _READ_AT_A_TIME):
+            part = owners[start : start + _READ_AT_A_TIME]
+            for row in zip(part, await self._store.update({owner: [] for owner in part}), strict=True):
+                yield row
 
     def _may_be(self, one: PublishedBadge) -> bool:
         return not self._ttl_ms or max(one.time_ms or 0, one.written_ms) > time.time() * 1000 - self._ttl_ms
@@ -152,21 +204,41 @@ class Restoration:
             # By the count alone: which event has made a badge stale, and when that was, is not on the topic.
             oldest = rfc3339(int(time.time() * 1000) - self._ttl_ms + _LET_GO_EARLY_MS)
             published = {owner: badge for owner, badge in published.items() if (badge.time or "") > oldest}
-        if not published:
-            return
-        stored = await self._store.update({owner: [] for owner in published})
-        if lacking := [
-            owner
-            for owner, after in zip(published, stored, strict=True)
-            if badge_order(after) < badge_order(published[owner])
-        ]:
+        lacking = [owner async for owner, after in self._stored(list(published)) if _is_older(after, published[owner])]
+        if lacking and (let_go_ms := await self._bulk.let_go_before()):
+            # Others may let badges go that we keep, or did so before the settings were changed.
+            let_go = rfc3339(let_go_ms)
+            lacking = [owner for owner in lacking if (published[owner].time or "") >= let_go]
+        if lacking:
             await self._store.note_loss(lacking)
             for owner in lacking:
                 self._written.pop(owner, None)
 
 
-def _row(one: PublishedBadge) -> PackedBadge:
-    """A badge as `BadgeStore.merge` takes it: the topic tells that one is stale, not by which event."""
-    badge = one.badge
+def _note_newest(newest: dict[Owner, Badge], badges: Sequence[PublishedBadge]) -> None:
+    for one in badges:
+        before = newest.get(one.owner)
+        if one.badge is None:
+            newest.pop(one.owner, None)
+        elif before is None or badge_order(before) <= badge_order(one.badge):
+            newest[one.owner] = one.badge
+
+
+def _note_last(last: dict[Owner, Badge], badges: Sequence[PublishedBadge]) -> None:
+    for one in badges:
+        if one.badge is None:
+            last.pop(one.owner, None)
+        else:
+            last[one.owner] = one.badge
+
+
+def _is_older(stored: Badge, published: Badge) -> bool:
+    """Whether Redis has less of a badge than its topic: an older count, or none of that it was made stale since."""
+    order, published_order = badge_order(stored), badge_order(published)
+    return order < published_order or (order == published_order and published.stale and not stored.stale)
+
+
+def _row(badge: Badge, one: PublishedBadge) -> PackedBadge:
+    """A badge as `BadgeBulk.merge` takes it: the topic tells that one is stale, not by which event."""
     count = (badge.unread, one.time_ms, badge.event_id) if badge.event_id is not None else (False, False, False)
     return _encode((*count, one.written_ms if badge.stale else False, False, ""))

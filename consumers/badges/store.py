@@ -19,11 +19,12 @@ import msgspec
 import redis.exceptions
 
 from common.timestamps import rfc3339
+from consumers.badges.keys import APPS_KEY, BEGUN_KEY, STATE_KEY, WHOLE, Slot, badge_key, is_split, owner_of, state_key
 from consumers.badges.owner import Owner
 from consumers.badges.redis_clients import RedisClient
 from consumers.badges.redis_connection import ForeignKeyError, Key, RedisConnection, ScriptCall, ServerKind
 from consumers.badges.scripts import badge_script, script
-from consumers.badges.slots import SLOTS, slot_of, tag_of
+from consumers.badges.slots import SLOTS, slot_of
 from consumers.badges.stale_sets import StaleSets
 from consumers.errors import WorkerRefusedError, describe, is_passing
 from consumers.settings import ConsumersSettings
@@ -49,12 +50,6 @@ REMEMBERED_IDS = 16
 
 NO_COUNT = -1
 """Stands for the count of an event that should have had one."""
-
-APPS_KEY = "im:badges:apps"
-_STATE_KEY = "im:badges:state"
-KEY_PREFIX = "im:badge:"
-_BEGUN_KEY = "im:badges:begun"
-"""Of a cluster: says that each slot has its state."""
 
 
 class Badge(msgspec.Struct, frozen=True, gc=False):
@@ -99,9 +94,6 @@ _encode = msgspec.msgpack.Encoder().encode
 UpdateMode = Literal["watch", "look", "rebuild"]
 """`watch`: that the state is missing means that Redis has lost all. `rebuild`: events are all that there are."""
 
-Slot = int
-"""Of a cluster; WHOLE where Redis is a single server."""
-WHOLE: Slot = -1
 _STATES_AT_A_TIME = 2000
 
 
@@ -154,7 +146,7 @@ class BadgeStore:
 
     async def has_state(self) -> bool:
         """Whether Redis knows of badges: whether it has their state, or had badges before there was one."""
-        for key in (_STATE_KEY, _BEGUN_KEY, APPS_KEY):
+        for key in (STATE_KEY, BEGUN_KEY, APPS_KEY):
             if await self.connection.run(lambda client, key=key: client.exists(key)):  # type: ignore[misc]
                 return True
         return False
@@ -166,23 +158,27 @@ class BadgeStore:
             lost: whether there were badges, which are gone.
         """
         arguments = [uuid.uuid4().hex, "1" if lost else ""]
-        if not self._is_split(await self._kind()):
-            await self._run_on_states(self._begin, [_STATE_KEY], arguments)
+        if not is_split(await self.kind()):
+            await self._run_on_states(self._begin, [STATE_KEY], arguments)
             return
-        if await self.connection.run(lambda client: client.exists(_BEGUN_KEY)):
+        if await self.connection.run(lambda client: client.exists(BEGUN_KEY)):
             return  # A slot without its state has lost it.
-        await self._run_on_states(self._begin, [_state_key(slot) for slot in range(SLOTS)], arguments)
-        await self.connection.run(lambda client: client.set(_BEGUN_KEY, "1"))
+        keys = list(map(state_key, range(SLOTS)))
+        begun = await self._run_on_states(self._begin, keys, arguments)
+        missing = [key for key, is_new in zip(keys, begun, strict=True) if is_new]
+        if len(missing) < SLOTS:  # The others had begun: a node was emptied that had these, and the key of that too.
+            await self._run_on_states(self._note_loss, missing, [uuid.uuid4().hex])
+        await self.connection.run(lambda client: client.set(BEGUN_KEY, "1"))
 
     async def note_loss(self, owners: Iterable[Owner]) -> None:
         """Note that the badges of some owners, and what is stored with them, are lost or older than they were."""
         slots = {await self._slot(owner) for owner in owners}
-        await self._run_on_states(self._note_loss, list(map(_state_key, slots)), [uuid.uuid4().hex])
+        await self._run_on_states(self._note_loss, list(map(state_key, slots)), [uuid.uuid4().hex])
         await self.losses()
 
     async def losses(self) -> dict[Slot, StoreState]:
         """The states that tell of a loss; all are asked."""
-        slots = range(SLOTS) if self._is_split(await self._kind()) else [WHOLE]
+        slots = range(SLOTS) if is_split(await self.kind()) else [WHOLE]
         found: dict[Slot, StoreState] = {}
         async for slot, row in self._read_states(slots):
             state = StoreState(_text(row[0]) or False, int(row[1] or 0), int(row[2] or 0))
@@ -199,7 +195,7 @@ class BadgeStore:
             losses: as they were when the rebuild began.
         """
         calls: list[ScriptCall] = [
-            ([_state_key(slot)], [state.id or "", state.lost_at_ms]) for slot, state in losses.items()
+            ([state_key(slot)], [state.id or "", state.lost_at_ms]) for slot, state in losses.items()
         ]
         if calls:
             others = [key for keys, _ in calls for key in keys]
@@ -222,14 +218,14 @@ class BadgeStore:
         except redis.exceptions.DataError:
             raise
         except (redis.exceptions.RedisError, OSError) as error:
-            others = [APPS_KEY, _STATE_KEY, *self.stale_sets.keys_of(events)]
+            others = [APPS_KEY, STATE_KEY, *self.stale_sets.keys_of(events)]
             raise await self.connection.explained(error, badges=list(map(badge_key, events)), others=others) from error
 
     async def by_slot(self, owners: Iterable[Owner]) -> dict[Slot, list[Owner]]:
         """Owners whose badges one script call can have."""
-        kind = await self._kind()
+        kind = await self.kind()
         groups: dict[Slot, list[Owner]] = {}
-        if not self._is_split(kind):
+        if not is_split(kind):
             together = list(owners)
             return {WHOLE: together} if together else {}
         for owner in owners:
@@ -251,18 +247,15 @@ class BadgeStore:
         """Disconnect."""
         await self.connection.close()
 
-    async def _kind(self) -> ServerKind:
+    async def kind(self) -> ServerKind:
+        """What answers at the address."""
         try:
             return await self.connection.kind()
         except (redis.exceptions.RedisError, OSError) as error:
             raise self.connection.away(error) from error
 
-    @staticmethod
-    def _is_split(kind: ServerKind) -> bool:
-        return kind != "single"
-
     async def _slot(self, owner: Owner) -> Slot:
-        return slot_of(badge_key(owner)) if self._is_split(await self._kind()) else WHOLE
+        return slot_of(badge_key(owner)) if is_split(await self.kind()) else WHOLE
 
     async def _run_update(self, events: Mapping[Owner, Events], *, mode: UpdateMode) -> list[Badge]:
         await self.connection.kind()
@@ -284,7 +277,7 @@ class BadgeStore:
 
     async def _groups_to_probe(self) -> dict[Slot, list[Owner]]:
         """What is asked for where no badge is: of a cluster a slot of each node, as far as that can be told."""
-        if not self._is_split(await self.connection.kind()):
+        if not is_split(await self.connection.kind()):
             return {WHOLE: []}
         return {slot: [] for slot in range(0, SLOTS, SLOTS // 64)}
 
@@ -292,7 +285,7 @@ class BadgeStore:
         self, slot: Slot, owners: Sequence[Owner], events: Mapping[Owner, Events], mode: UpdateMode
     ) -> ScriptCall:
         known = self._states.get(slot, _NOTHING_LOST)
-        keys: list[Key] = [_state_key(slot), *map(badge_key, owners)]
+        keys: list[Key] = [state_key(slot), *map(badge_key, owners)]
         packed = _encode([events[owner] for owner in owners])
         new_id = uuid.uuid4().hex if mode == "watch" else ""
         return keys, [self.layout, REMEMBERED_IDS, packed, mode, new_id, known.id or "", known.generation]
@@ -330,9 +323,11 @@ class BadgeStore:
             owners = chain.from_iterable(groups.values())
             await self.stale_sets.note([owner for owner, row in zip(owners, again, strict=True) if row[3]], [])
 
-    async def _run_on_states(self, run: Any, keys: Sequence[str], arguments: Sequence[Any]) -> None:
+    async def _run_on_states(self, run: Any, keys: Sequence[str], arguments: Sequence[Any]) -> list[Any]:
         calls: list[ScriptCall] = [([key], arguments) for key in keys]
-        await self.connection.run(lambda client: run.run_all(client, calls), others=keys[:3])
+        if not calls:
+            return []
+        return await self.connection.run(lambda client: run.run_all(client, calls), others=keys[:3])
 
     async def _read_states(self, slots: Iterable[Slot]) -> AsyncIterator[tuple[Slot, list[bytes | None]]]:
         wanted = list(slots)
@@ -342,11 +337,11 @@ class BadgeStore:
             async def read(client: RedisClient, part: list[Slot] = part) -> list[list[bytes | None]]:
                 async with client.pipeline(transaction=False) as pipeline:
                     for slot in part:
-                        pipeline.hmget(_state_key(slot), ["id", "lost_at", "generation"])
+                        pipeline.hmget(state_key(slot), ["id", "lost_at", "generation"])
                     rows: list[list[bytes | None]] = await pipeline.execute()
                     return rows
 
-            for slot, row in zip(part, await self.connection.run(read, others=[_STATE_KEY]), strict=True):
+            for slot, row in zip(part, await self.connection.run(read, others=[STATE_KEY]), strict=True):
                 yield slot, row
 
     def _foreign(self, owners: Sequence[Owner], reply: bytes) -> ForeignKeyError:
@@ -358,25 +353,9 @@ class BadgeStore:
         )
 
 
-def badge_key(owner: Owner) -> bytes:
-    """Key of a badge; as bytes, which the client packs in half the time of text."""
-    return f"{KEY_PREFIX}{owner.app_id}:{owner.account}".encode()
-
-
 def badge_order(badge: Badge) -> tuple[str, str]:
     """What of two states of one badge the newer one has the greater of."""
     return badge.time or "", badge.event_id or ""
-
-
-def owner_of(key: bytes) -> Owner | None:
-    """Whose badge a key is; None where it is no key of a badge."""
-    text = key.decode(errors="surrogateescape")
-    app_id, colon, account = text.removeprefix(KEY_PREFIX).partition(":")
-    return Owner(app_id, account) if text.startswith(KEY_PREFIX) and colon and app_id else None
-
-
-def _state_key(slot: Slot) -> str:
-    return _STATE_KEY if slot == WHOLE else f"{_STATE_KEY}:{{{tag_of(slot)}}}"
 
 
 def _text(value: bytes | str | None) -> str:

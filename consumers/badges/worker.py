@@ -96,6 +96,7 @@ class Badges(BaseWorker[BadgeEvent]):
             self._source or BadgeTopic(settings),
             topic=settings.badges_topic,
             ttl_days=settings.badge_ttl_days,
+            publish=lambda badges: publish_latest(context, self._store, badges),
         )
         self._lost = context.metrics.own_gauge(BADGES_LOST).labels(context.metrics.worker)
         try:
@@ -121,7 +122,9 @@ class Badges(BaseWorker[BadgeEvent]):
             await self._restoration.look()
         badges = await self.update(batch)
         if not self._rebuilds:
-            # Before that is done the topic may know a newer badge than Redis: it must not be written over.
+            # Before that is done the topic may know a newer badge than Redis: it must not be written over. In a cluster
+            # another server may have answered than to the batch before.
+            await self._restoration.look()
             self._restoration.require()
         # Of several events that one record is made of, the last says to which trace that belongs.
         traces = NO_TRACES if not self._is_traced else self._traces_of(batch)

@@ -65,12 +65,21 @@ class FakeTopic:
     def __init__(self) -> None:
         self.badges: list[PublishedBadge] = []
 
-    async def read(self, *, last: int | None = None) -> AsyncIterator[list[PublishedBadge]]:
-        yield self.badges[-(last or len(self.badges)) :]
+    async def read(
+        self, *, last: int | None = None, since_ms: int | None = None
+    ) -> AsyncIterator[list[PublishedBadge]]:
+        at = len(self.badges) - (last or len(self.badges))
+        for number, one in enumerate(self.badges):
+            if number >= at or (since_ms is not None and one.written_ms >= since_ms):
+                yield [one]
 
     def add(self, badge: Badge, written_ms: int) -> None:
         time_ms = None if badge.time is None else round(datetime.fromisoformat(badge.time).timestamp() * 1000)
-        self.badges.append(PublishedBadge(badge, time_ms, written_ms))
+        self.badges.append(PublishedBadge(Owner(badge.app_id, badge.account), badge, time_ms, written_ms))
+
+    def let_go(self, owner: Owner, written_ms: int) -> None:
+        """Write a tombstone."""
+        self.badges.append(PublishedBadge(owner, None, None, written_ms))
 
 
 async def apply_events(store: BadgeStore, *events: dict[str, Any]) -> None:

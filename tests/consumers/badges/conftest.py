@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.support.redis import RedisServer, other_servers
+from tests.support.resp_proxy import RespProxy
 
 OTHERS = other_servers()
 
@@ -31,3 +32,9 @@ def own_redis(tmp_path: Path, redis_version: Path | None) -> Iterator[RedisServe
     """A Redis of this version for one test."""
     with RedisServer(tmp_path / "redis", binary=redis_version) as own:
         yield own
+
+
+@pytest.fixture
+async def proxy(own_redis: RedisServer) -> AsyncIterator[RespProxy]:
+    async with RespProxy(own_redis.port) as made:
+        yield made

@@ -5,91 +5,22 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
-import msgspec
-import orjson
 import pytest
 import redis
 
-from consumers.badges import Badges
-from consumers.badges.badge_event import read_badge_event
 from consumers.badges.redis_clients import RedisClient
 from consumers.badges.redis_connection import RedisConnection
 from consumers.badges.store import Badge, BadgeStore, Owner
 from consumers.errors import RetryLater
-from consumers.metrics import Metrics
 from consumers.reconcile.stale import StaleBadges
 from consumers.settings import ConsumersSettings
-from consumers.worker import Context, OutgoingRecord
-from tests.support.badge_model import APP, badge_event
-from tests.support.badges import FakeTopic
+from tests.support.badge_model import APP
+from tests.support.badge_worker import BadgeWorker, now_ms, take
 from tests.support.redis import RedisServer
 from tests.support.resp_proxy import RespProxy
 from tests.support.waiting import wait_until
-
-
-class NoKafka:
-    """Takes every record."""
-
-    async def publish(self, _topic: str, _records: list[OutgoingRecord]) -> None: ...
-
-
-class BadgeWorker:
-    """The worker of badges as the runtime has it, with `url` as its Redis; `resumes`: its group has worked before."""
-
-    def __init__(self, url: str, *, resumes: bool = False, alone: bool = True, rebuilds: bool = False) -> None:
-        async def asked() -> bool:
-            return resumes
-
-        self.topic = FakeTopic()
-        self.worker = Badges(rebuilds=rebuilds, source=self.topic)
-        self.metrics = Metrics("badges")
-        settings = ConsumersSettings.model_validate({"redis_url": url, "redis_timeout_s": 2})
-        self.context = Context(settings, NoKafka(), self.metrics, alone=alone, resumes=asked)  # type: ignore[arg-type]
-
-    async def start(self) -> BadgeWorker:
-        await self.worker.start(self.context)
-        return self
-
-    async def handle(self, event_id: str, unread: int | None, time: int) -> Badge:
-        event = read_badge_event(orjson.dumps(badge_event(event_id, "ann", unread, time=time, received=time)))
-        assert event is not None
-        await self.until_it_passes(lambda: self.worker.handle([event]))
-        return await self.badge()
-
-    async def until_it_passes(self, action: Callable[[], Awaitable[None]]) -> None:
-        """Do it as the runtime does: again while badges are put back."""
-        while True:
-            try:
-                await action()
-            except RetryLater as error:
-                if "put back" not in str(error):
-                    raise
-                await asyncio.sleep(0.01)
-            else:
-                return
-
-    async def badge(self) -> Badge:
-        [badge] = await self.worker._store.update({Owner(APP, "ann"): []})
-        return badge
-
-    @property
-    def lost(self) -> float | None:
-        return self.metrics.registry.get_sample_value("consumers_badges_lost", {"worker": "badges"})
-
-
-@pytest.fixture
-async def proxy(own_redis: RedisServer) -> AsyncIterator[RespProxy]:
-    async with RespProxy(own_redis.port) as made:
-        yield made
-
-
-def now_ms(server: RedisServer) -> int:
-    with redis.Redis(port=server.port) as client:
-        seconds, microseconds = client.time()
-    return int(seconds) * 1000 + int(microseconds) // 1000
 
 
 async def test_after_a_failover_behind_one_address_the_new_primary_is_written_to(
@@ -184,10 +115,6 @@ async def test_an_emptied_redis_is_filled_from_the_topic_before_the_worker_goes_
     await badges.worker.stop()
 
 
-async def take(published: list[Badge], records: list[OutgoingRecord]) -> None:
-    published += [msgspec.json.decode(record.value or b"", type=Badge) for record in records]
-
-
 @pytest.mark.parametrize("restarted", [False, True], ids=["while the worker runs", "while it is stopped"])
 async def test_a_redis_that_was_put_back_to_older_data_gets_what_it_lacks(
     own_redis: RedisServer, restarted: bool
@@ -212,37 +139,6 @@ async def test_a_redis_that_was_put_back_to_older_data_gets_what_it_lacks(
         await badges.start()
     assert await badges.handle("late", 3, first + 500) == newest
     assert badges.lost == 0
-    await badges.worker.stop()
-
-
-async def test_what_was_written_of_late_is_missed_also_by_an_idle_worker(own_redis: RedisServer) -> None:
-    badges = await BadgeWorker(own_redis.url).start()
-    first = now_ms(own_redis) - 60_000
-    newest = await badges.handle("new", 7, first)
-    badges.topic.add(newest, first)
-    with redis.Redis(port=own_redis.port) as admin:
-        admin.delete(f"im:badge:{APP}:ann")
-    with pytest.raises(RetryLater, match="put back from the topic"):
-        await badges.worker.probe()
-    await badges.until_it_passes(badges.worker.probe)
-    assert await badges.badge() == newest
-    await badges.worker.stop()
-
-
-async def test_a_stale_badge_comes_back_stale_and_is_reconciled(own_redis: RedisServer) -> None:
-    badges = await BadgeWorker(own_redis.url).start()
-    first = now_ms(own_redis) - 60_000
-    await badges.handle("count", 4, first)
-    stale = await badges.handle("change", None, first + 1000)
-    badges.topic.add(stale, first + 2000)
-    with redis.Redis(port=own_redis.port) as admin:
-        admin.flushall()
-    with pytest.raises(RetryLater):
-        await badges.worker.probe()
-    await badges.until_it_passes(badges.worker.probe)
-    assert await badges.badge() == stale
-    assert await StaleBadges(badges.worker._store).count(APP) == 1
-    assert (await badges.handle("later", 6, first + 3000)).stale is False
     await badges.worker.stop()
 
 

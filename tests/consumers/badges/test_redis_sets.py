@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from consumers.badges.bulk import BadgeBulk
+from consumers.badges.keys import state_key
 from consumers.badges.migration import MigrationProgress, migrate
 from consumers.badges.redis_examination import examine_redis
 from consumers.badges.slots import SLOTS, slot_of, tag_of
@@ -220,6 +221,20 @@ async def test_a_proxy_before_a_cluster_is_noticed_and_given_keys_of_one_slot_at
         await apply_through_trouble(store, traffic.make(300))
         await assert_right(store, traffic)
         assert len(await store.losses()) == 0
+        await store.close()
+
+
+@pytest.mark.slow
+async def test_slots_that_were_emptied_while_no_worker_ran_are_noticed_at_its_start(own_redis: RedisServer) -> None:
+    async with RespProxy(own_redis.port) as proxy:
+        proxy.judge = refuse_several_slots
+        store = make_store(proxy.url)
+        await store.begin(lost=False)
+        assert await store.losses() == {}
+        emptied = range(100, 200)
+        own_redis.connect().delete("im:badges:begun", *map(state_key, emptied))
+        await store.begin(lost=False)
+        assert set(await store.losses()) == set(emptied)
         await store.close()
 
 

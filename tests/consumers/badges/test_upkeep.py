@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import hashlib
 import time
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
 import redis
 
+from consumers.badges.badge_topic import PublishedBadge
 from consumers.badges.expiry import expire_badges
 from consumers.badges.migration import MigrationProgress, migrate
 from consumers.badges.restoration import Restoration
-from consumers.badges.store import BadgeStore, Owner
+from consumers.badges.slots import SLOTS
+from consumers.badges.store import Badge, BadgeStore, Owner
+from consumers.errors import RetryLater
 from consumers.metrics import Metrics
 from consumers.reconcile.stale import StaleBadges
 from consumers.settings import ConsumersSettings
@@ -52,6 +57,25 @@ class TombstoneTopic:
         self.records += records
         if self.meanwhile:
             await apply_events(self.store, self.meanwhile.pop())
+
+
+def make_restoration(store: BadgeStore, source: FakeTopic, *, ttl_days: int) -> Restoration:
+    async def publish(badges: Sequence[Badge]) -> None:
+        source.badges += [PublishedBadge(Owner(one.app_id, one.account), one, None, 0) for one in badges]
+
+    return Restoration(store, source, topic="im.badges", ttl_days=ttl_days, publish=publish)
+
+
+async def put_back(restoration: Restoration) -> None:
+    """Wait until nothing is lost any more, as the worker does it."""
+    while True:
+        try:
+            restoration.require()
+        except RetryLater:
+            await asyncio.sleep(0.01)
+            await restoration.look_again()
+        else:
+            break
 
 
 def context_of(server: RedisServer, topic: TombstoneTopic, days: int) -> Context:
@@ -109,7 +133,7 @@ async def test_a_badge_that_an_old_event_changes_while_it_leaves_stays_until_the
 
 async def test_a_badge_that_was_let_go_is_no_loss(own_redis: RedisServer) -> None:
     store, now = make_store(own_redis), int(time.time() * 1000)
-    restoration = Restoration(store, FakeTopic(), topic="im.badges", ttl_days=8)
+    restoration = make_restoration(store, FakeTopic(), ttl_days=8)
     await apply_events(store, badge_event("a", "ann", 3, time=now - 9 * DAY_MS, received=now))
     await apply_events(store, badge_event("b", "bob", 3, time=now - 7 * DAY_MS, received=now))
     restoration.written([*await store.find("ann", APP), *await store.find("bob", APP)])
@@ -123,7 +147,50 @@ async def test_a_badge_that_was_let_go_is_no_loss(own_redis: RedisServer) -> Non
     await store.close()
 
 
-async def test_a_migration_leaves_no_sets_of_stale_badges_as_a_server_of_another_kind_has_them(
+async def test_a_badge_that_was_let_go_is_no_loss_for_those_who_keep_all(own_redis: RedisServer) -> None:
+    """As where CONSUMERS_BADGE_TTL_DAYS went back to 0, or where somebody ran `consumers badge expire`."""
+    store, now, topic = make_store(own_redis), int(time.time() * 1000), FakeTopic()
+    restoration = make_restoration(store, topic, ttl_days=0)
+    await apply_events(store, badge_event("a", "ann", 3, time=now - 9 * DAY_MS, received=now))
+    await apply_events(store, badge_event("b", "bob", 3, time=now - 7 * DAY_MS, received=now))
+    found = [*await store.find("ann", APP), *await store.find("bob", APP)]
+    restoration.written(found)
+    for one in found:
+        topic.add(one, now)
+    assert await expire_badges(context_of(own_redis, TombstoneTopic(), 8), store) == 1
+    topic.let_go(Owner(APP, "ann"), now + 1)
+    await restoration.look_again()
+    await restoration.look()
+    assert await store.losses() == {}
+    with redis.Redis(port=own_redis.port) as admin:
+        admin.flushall()
+    await store.note_loss([Owner(APP, "bob")])
+    await put_back(restoration)
+    assert await store.find("bob", APP) == found[1:]
+    assert await store.find("ann", APP) == [], "Redis is as the topic is, whose last word is that the badge is gone"
+    await store.close()
+
+
+async def test_a_badge_that_came_again_after_it_was_let_go_is_put_back(own_redis: RedisServer) -> None:
+    store, now, topic = make_store(own_redis), int(time.time() * 1000), FakeTopic()
+    restoration = make_restoration(store, topic, ttl_days=0)
+    await apply_events(store, badge_event("a", "ann", 3, time=now - 9 * DAY_MS, received=now))
+    [before] = await store.find("ann", APP)
+    await apply_events(store, badge_event("b", "ann", 4, time=now - 8 * DAY_MS, received=now))
+    [after] = await store.find("ann", APP)
+    topic.add(before, now)
+    topic.let_go(Owner(APP, "ann"), now + 1)
+    topic.add(after, now + 2)
+    with redis.Redis(port=own_redis.port) as admin:
+        admin.flushall()
+    await store.note_loss([Owner(APP, "ann")])
+    await put_back(restoration)
+    assert await store.find("ann", APP) == [after]
+    await store.close()
+
+
+@pytest.mark.slow
+async def test_a_migration_leaves_no_keys_as_a_server_of_another_kind_has_them(
     own_redis: RedisServer,
 ) -> None:
     async with RespProxy(own_redis.port) as proxy:
@@ -131,10 +198,13 @@ async def test_a_migration_leaves_no_sets_of_stale_badges_as_a_server_of_another
         as_proxy = BadgeStore(ConsumersSettings.model_validate({"redis_url": proxy.url}))
         as_single = make_store(own_redis)
         await apply_events(as_single, badge_event("a", "ann", time=NOON_MS, received=NOON_MS + 1))
-        for store in (as_proxy, as_single):
+        for store, states in ((as_proxy, SLOTS), (as_single, 1)):
+            await store.begin(lost=False)
             await migrate(store, None, MigrationProgress(), lambda _: None)
             with redis.Redis(port=own_redis.port) as admin:
                 assert len(admin.keys("im:badges:stale:*")) == 1
+                assert len(admin.keys("im:badges:state*")) == states
+                assert admin.exists("im:badges:begun") == (states > 1)
             assert await StaleBadges(store).count(APP) == 1
             await StaleBadges(store).postpone(Owner(APP, "ann"), jitter=1)
         with redis.Redis(port=own_redis.port) as admin:

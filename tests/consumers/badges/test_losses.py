@@ -1,0 +1,110 @@
+"""What Redis has lost is missed, by whoever looks, and comes back as it was."""
+
+from __future__ import annotations
+
+import pytest
+import redis
+
+from consumers.badges.store import Badge, Owner
+from consumers.errors import RetryLater
+from consumers.reconcile.stale import StaleBadges
+from tests.support.badge_model import APP
+from tests.support.badge_worker import BadgeWorker, now_ms, take
+from tests.support.redis import RedisServer
+from tests.support.resp_proxy import RespProxy
+
+
+async def test_what_was_written_before_the_loss_was_noticed_is_written_again(
+    own_redis: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The state is there, and of the badges none: the first late event makes an older badge, which is published."""
+    published: list[Badge] = []
+    badges = await BadgeWorker(own_redis.url).start()
+    monkeypatch.setattr(badges.context.producer, "publish", lambda _topic, records: take(published, records))
+    now = now_ms(own_redis)
+    newest = await badges.handle("new", 7, now - 60_000)
+    badges.topic.add(newest, now - 1000)
+    with redis.Redis(port=own_redis.port) as admin:
+        admin.delete(f"im:badge:{APP}:ann")
+    badges.worker._restoration._written.clear()  # As where so many others were written since.
+    older = await badges.handle("late", 3, now - 61_000)
+    badges.topic.add(older, now)
+    badges.worker._restoration._seen_topic_after = None
+    await badges.worker._store.note_loss([Owner(APP, "ann")])
+    await badges.until_it_passes(badges.worker.probe)
+    assert await badges.badge() == newest
+    assert published[-2:] == [older, newest]
+    await badges.worker.stop()
+
+
+async def test_that_updates_of_others_are_lost_is_noticed_after_another_server_took_over(
+    own_redis: RedisServer, proxy: RespProxy
+) -> None:
+    """Two processes count one generation: that of one may be passed by the other's updates after the data went back."""
+    first, second = [await BadgeWorker(proxy.url).start() for _ in range(2)]
+    now, key, state = now_ms(own_redis) - 60_000, f"im:badge:{APP}:ann", "im:badges:state"
+    await second.handle("old", 2, now)
+    with redis.Redis(port=own_redis.port) as admin:
+        copies = {one: admin.dump(one) for one in (key, state)}
+        newest = await first.handle("new", 7, now + 1000)
+        for worker in (first, second):
+            worker.topic.add(newest, now + 2000)
+        first.worker._restoration._written.clear()
+        for one, copy in copies.items():
+            assert copy is not None
+            admin.restore(one, 0, copy, replace=True)
+    proxy.answers = {"EVALSHA": "READONLY You can't write against a read only replica."}
+    with pytest.raises(RetryLater):
+        await second.worker.probe()
+    proxy.answers = {}
+    assert await second.handle("late", 3, now + 500) == newest
+    for worker in (first, second):
+        await worker.worker.stop()
+
+
+async def test_a_badge_that_was_only_made_stale_is_missed_too(own_redis: RedisServer) -> None:
+    badges = await BadgeWorker(own_redis.url).start()
+    first = now_ms(own_redis) - 60_000
+    await badges.handle("count", 4, first)
+    with redis.Redis(port=own_redis.port) as admin:
+        before = admin.dump(f"im:badge:{APP}:ann")
+        stale = await badges.handle("change", None, first + 1000)
+        badges.topic.add(stale, first + 2000)
+        assert before is not None
+        admin.restore(f"im:badge:{APP}:ann", 0, before, replace=True)
+    with pytest.raises(RetryLater, match="put back from the topic"):
+        await badges.worker.probe()
+    await badges.until_it_passes(badges.worker.probe)
+    assert await badges.badge() == stale
+    await badges.worker.stop()
+
+
+async def test_what_was_written_of_late_is_missed_also_by_an_idle_worker(own_redis: RedisServer) -> None:
+    badges = await BadgeWorker(own_redis.url).start()
+    first = now_ms(own_redis) - 60_000
+    newest = await badges.handle("new", 7, first)
+    badges.topic.add(newest, first)
+    with redis.Redis(port=own_redis.port) as admin:
+        admin.delete(f"im:badge:{APP}:ann")
+    with pytest.raises(RetryLater, match="put back from the topic"):
+        await badges.worker.probe()
+    await badges.until_it_passes(badges.worker.probe)
+    assert await badges.badge() == newest
+    await badges.worker.stop()
+
+
+async def test_a_stale_badge_comes_back_stale_and_is_reconciled(own_redis: RedisServer) -> None:
+    badges = await BadgeWorker(own_redis.url).start()
+    first = now_ms(own_redis) - 60_000
+    await badges.handle("count", 4, first)
+    stale = await badges.handle("change", None, first + 1000)
+    badges.topic.add(stale, first + 2000)
+    with redis.Redis(port=own_redis.port) as admin:
+        admin.flushall()
+    with pytest.raises(RetryLater):
+        await badges.worker.probe()
+    await badges.until_it_passes(badges.worker.probe)
+    assert await badges.badge() == stale
+    assert await StaleBadges(badges.worker._store).count(APP) == 1
+    assert (await badges.handle("later", 6, first + 3000)).stale is False
+    await badges.worker.stop()

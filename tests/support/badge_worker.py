@@ -1,0 +1,81 @@
+"""The worker of badges in this process, with a Redis of the test and no Kafka."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import msgspec
+import orjson
+import redis
+
+from consumers.badges import Badges
+from consumers.badges.badge_event import read_badge_event
+from consumers.badges.store import Badge, Owner
+from consumers.errors import RetryLater
+from consumers.metrics import Metrics
+from consumers.settings import ConsumersSettings
+from consumers.worker import Context, OutgoingRecord
+from tests.support.badge_model import APP, badge_event
+from tests.support.badges import FakeTopic
+from tests.support.redis import RedisServer
+
+
+class NoKafka:
+    """Takes every record."""
+
+    async def publish(self, _topic: str, _records: list[OutgoingRecord]) -> None: ...
+
+
+class BadgeWorker:
+    """The worker of badges as the runtime has it, with `url` as its Redis; `resumes`: its group has worked before."""
+
+    def __init__(self, url: str, *, resumes: bool = False, alone: bool = True, rebuilds: bool = False) -> None:
+        async def asked() -> bool:
+            return resumes
+
+        self.topic = FakeTopic()
+        self.worker = Badges(rebuilds=rebuilds, source=self.topic)
+        self.metrics = Metrics("badges")
+        settings = ConsumersSettings.model_validate({"redis_url": url, "redis_timeout_s": 2})
+        self.context = Context(settings, NoKafka(), self.metrics, alone=alone, resumes=asked)  # type: ignore[arg-type]
+
+    async def start(self) -> BadgeWorker:
+        await self.worker.start(self.context)
+        return self
+
+    async def handle(self, event_id: str, unread: int | None, time: int) -> Badge:
+        event = read_badge_event(orjson.dumps(badge_event(event_id, "ann", unread, time=time, received=time)))
+        assert event is not None
+        await self.until_it_passes(lambda: self.worker.handle([event]))
+        return await self.badge()
+
+    async def until_it_passes(self, action: Callable[[], Awaitable[None]]) -> None:
+        """Do it as the runtime does: again while badges are put back."""
+        while True:
+            try:
+                await action()
+            except RetryLater as error:
+                if "put back" not in str(error):
+                    raise
+                await asyncio.sleep(0.01)
+            else:
+                return
+
+    async def badge(self) -> Badge:
+        [badge] = await self.worker._store.update({Owner(APP, "ann"): []})
+        return badge
+
+    @property
+    def lost(self) -> float | None:
+        return self.metrics.registry.get_sample_value("consumers_badges_lost", {"worker": "badges"})
+
+
+def now_ms(server: RedisServer) -> int:
+    with redis.Redis(port=server.port) as client:
+        seconds, microseconds = client.time()
+    return int(seconds) * 1000 + int(microseconds) // 1000
+
+
+async def take(published: list[Badge], records: list[OutgoingRecord]) -> None:
+    published += [msgspec.json.decode(record.value or b"", type=Badge) for record in records]
