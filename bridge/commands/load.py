@@ -12,7 +12,7 @@ def load(
     rate: Annotated[
         float, typer.Option(min=0.1, max=1_000_000, help="Callbacks a second, whatever is answered.")
     ] = 100,
-    seconds: Annotated[float, typer.Option(min=1, help="How long; Ctrl-C ends it before.")] = 30,
+    seconds: Annotated[float, typer.Option(min=1, max=31_536_000, help="How long; Ctrl-C ends it before.")] = 30,
     *,
     mix: Annotated[
         list[str] | None,
@@ -21,21 +21,23 @@ def load(
             help="Which callbacks, such as State.StateChange=20; may be given several times. Default: those of a chat.",
         ),
     ] = None,
-    burst: Annotated[int, typer.Option(min=0, help="So many callbacks more at once, again and again.")] = 0,
-    burst_every: Annotated[float, typer.Option(min=0.1, help="Seconds between two bursts.")] = 10,
+    burst: Annotated[
+        int, typer.Option(min=0, max=1_000_000, help="So many callbacks more at once, again and again.")
+    ] = 0,
+    burst_every: Annotated[float, typer.Option(min=0.1, max=86_400, help="Seconds between two bursts.")] = 10,
     malformed: Annotated[
         float,
         typer.Option(min=0, max=1, help="Share with half a body, or a wrong signature: 0.01 is one in a hundred."),
     ] = 0,
-    accounts: Annotated[int, typer.Option(min=1, help="So many accounts and groups they are about; 1: a hot key.")] = (
-        100_000
-    ),
+    accounts: Annotated[
+        int, typer.Option(min=1, max=10**9, help="So many accounts and groups they are about; 1: a hot key.")
+    ] = (100_000),
     apps: Annotated[
         list[str] | None, typer.Option("--app", help="SdkAppids, in turn; default: all of BRIDGE_APPS.")
     ] = None,
     token: Annotated[str | None, typer.Option(help="Token to sign with; default: those of BRIDGE_APPS.")] = None,
     url: Annotated[str | None, typer.Option(help="Where to post; default: this machine, BRIDGE_PORT.")] = None,
-    connections: Annotated[int, typer.Option(min=1, help="Connections that are kept, at most.")] = 256,
+    connections: Annotated[int, typer.Option(min=1, max=65_536, help="Connections that are kept, at most.")] = 256,
     processes: Annotated[int, typer.Option(min=1, max=64, help="Post from so many: one does some 2,000 a second.")] = 1,
     as_json: Annotated[bool, typer.Option("--json", help="The result for programs.")] = False,
 ) -> None:

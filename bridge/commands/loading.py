@@ -110,7 +110,8 @@ class _Load:
         Raises:
             LoadFailedError: a process has ended by itself.
         """
-        processes = [await _start(self._plan.share(self._processes)) for _ in range(self._processes)]
+        shares = [self._plan.share(number, self._processes) for number in range(self._processes)]
+        processes = [await _start(share) for share in shares]
         try:
             for process in processes:
                 if not await _output(process).readline():

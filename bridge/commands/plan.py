@@ -13,11 +13,13 @@ def plan(
     *,
     users: Annotated[float, typer.Option(min=0, max=1e12, help="Users of all apps.")] = 0,
     outage: Annotated[
-        str, typer.Option(metavar="DURATION", help="How long Kafka may be away at the peak: 90s, 30m, 2h, 1d.")
+        str, typer.Option(metavar="DURATION", help="How long Kafka may be away at the peak: 90s, 30m, 2h30m, 1d.")
     ] = "1h",
-    event_bytes: Annotated[float | None, typer.Option(min=1, help="Of an event in JSON.")] = None,
-    retention_days: Annotated[float | None, typer.Option(min=0, help="How long the topic keeps events.")] = None,
-    replicas: Annotated[int | None, typer.Option(min=1, help="Copies of each record on the brokers.")] = None,
+    event_bytes: Annotated[float | None, typer.Option(min=1, max=1e9, help="Of an event in JSON.")] = None,
+    retention_days: Annotated[
+        float | None, typer.Option(min=0, max=36_500, help="How long the topic keeps events.")
+    ] = None,
+    replicas: Annotated[int | None, typer.Option(min=1, max=100, help="Copies of each record on the brokers.")] = None,
     busy: Annotated[float | None, typer.Option(min=0.05, max=1, help="How busy a core may be at the peak.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
 ) -> None:

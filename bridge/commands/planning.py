@@ -39,15 +39,17 @@ def run(rate: float, *, users: float, outage: str, assumptions: Mapping[str, flo
 
 
 def read_duration(text: str) -> float:
-    """Seconds of a duration such as `90s`, `30m`, `2h`, `1d`.
+    """Seconds of a duration such as `90s`, `30m`, `2h`, `1d`, `2h30m`.
 
     Raises:
         typer.BadParameter: it is none.
     """
-    found = re.fullmatch(r"(\d+(?:\.\d+)?)([smhd])", text.strip())
-    seconds = float(found[1]) * UNITS_S[found[2]] if found else 0.0
-    if not 0 < seconds <= MAX_OUTAGE_S:
-        raise typer.BadParameter(f"{text} is no duration up to a year: write it as 90s, 30m, 2h or 1d")
+    parts = re.findall(r"(\d{1,9}(?:\.\d{1,9})?)([smhd])", text)
+    seconds = sum(float(number) * UNITS_S[unit] for number, unit in parts)
+    if "".join(map("".join, parts)) != text.strip() or not 0 < seconds <= MAX_OUTAGE_S:
+        raise typer.BadParameter(
+            f"{text} is no duration up to a year: write it as 90s, 30m, 2h, 2h30m or 1d", param_hint="'--outage'"
+        )
     return seconds
 
 

@@ -11,6 +11,7 @@ from bridge.devstack.posting import Credentials, UsageError
 
 PLATFORM_WAITS_S = 2.0
 """So long the platform waits for a reply, then it hangs up."""
+MAX_SHARE = 1_000_000
 USUAL_MIX: Mapping[str, float] = {
     "C2C.CallbackAfterSendMsg": 45,
     "Group.CallbackAfterSendMsg": 25,
@@ -47,9 +48,12 @@ class LoadPlan(msgspec.Struct, frozen=True, kw_only=True):
     connections: int = 256
     """At most so many at a time."""
 
-    def share(self, processes: int) -> LoadPlan:
-        """What one of so many processes posts."""
-        burst = self.burst and Burst(max(1, self.burst.size // processes), self.burst.every_s)
+    def share(self, number: int, processes: int) -> LoadPlan:
+        """What one of so many processes posts, whose numbers are from 0 on."""
+        burst = self.burst
+        if burst is not None:
+            size = burst.size // processes + (number < burst.size % processes)
+            burst = Burst(size, burst.every_s) if size else None
         connections = max(1, self.connections // processes)
         return msgspec.structs.replace(self, rate=self.rate / processes, burst=burst, connections=connections)
 
@@ -58,7 +62,7 @@ def read_mix(shares: Sequence[str]) -> dict[str, float]:
     """The mix that is written as `COMMAND=SHARE`, such as `State.StateChange=20`; without a share it has one of 1.
 
     Raises:
-        UsageError: no such callback is documented, or the share is no number above 0.
+        UsageError: no such callback is documented, or the share is no number above 0 and up to MAX_SHARE.
     """
     mix: dict[str, float] = {}
     for text in shares:
@@ -70,7 +74,9 @@ def read_mix(shares: Sequence[str]) -> dict[str, float]:
             number = float(share or 1)
         except ValueError:
             number = 0.0
-        if not 0 < number < float("inf"):
-            raise UsageError(f"--mix {text}: the share is a number above 0, as in {sample.command}=20")
+        if not 0 < number <= MAX_SHARE:
+            raise UsageError(
+                f"--mix {text}: the share is a number above 0 and up to {MAX_SHARE:,}, as in {sample.command}=20"
+            )
         mix[name] = mix.get(name, 0) + number
     return mix or dict(USUAL_MIX)

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import pytest
 import typer
+from typer.testing import CliRunner
 
+from bridge.commands.load import load
+from bridge.commands.plan import plan
 from bridge.commands.planning import read_duration, rows
 from bridge.plan.measured import ASSUMED, Assumed, Measured
 from bridge.plan.model import Demand, Sizing, size
@@ -80,12 +83,36 @@ def test_more_callbacks_never_need_less(rate: float) -> None:
     assert len(rows(Demand(rate, rate, 60), more, ASSUMED)) == 13
 
 
-@pytest.mark.parametrize(("text", "seconds"), [("90s", 90), ("30m", 1800), ("1.5h", 5400), (" 1d ", 86_400)])
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("90s", 90), ("30m", 1800), ("1.5h", 5400), (" 1d ", 86_400), ("2h30m", 9000)]
+)
 def test_a_duration_has_its_unit(text: str, seconds: float) -> None:
     assert read_duration(text) == seconds
 
 
-@pytest.mark.parametrize("text", ["", "2", "h", "2x", "-1h", "0s", "1e9d", "nan"])
+@pytest.mark.parametrize(
+    "text", ["", "2", "h", "2x", "-1h", "0s", "1e9d", "nan", "inf", "2h30", "2h 30m", "9" * 400 + "h"]
+)
 def test_what_is_no_duration_is_refused(text: str) -> None:
     with pytest.raises(typer.BadParameter, match="write it as 90s"):
         read_duration(text)
+
+
+@pytest.mark.parametrize(
+    ("command", "option"),
+    [
+        ("plan", "--event-bytes"),
+        ("plan", "--retention-days"),
+        ("plan", "--users"),
+        ("load", "--seconds"),
+        ("load", "--burst-every"),
+    ],
+)
+@pytest.mark.parametrize("value", ["inf", "nan", "-1", "1e12x"])
+def test_a_number_that_is_none_is_refused_in_words(command: str, option: str, value: str) -> None:
+    app = typer.Typer()
+    app.command()(plan)
+    app.command()(load)
+    found = CliRunner().invoke(app, [command, "--rate", "1", option, value], env={"COLUMNS": "200"})
+    assert found.exit_code == 2
+    assert f"Invalid value for '{option}'" in found.output.replace("\n", " ")
