@@ -15,7 +15,7 @@ from redis.exceptions import RedisClusterException
 
 from consumers.badges.badge_event import collect, read_badge_event
 from consumers.badges.badge_topic import PublishedBadge
-from consumers.badges.store import Badge, BadgeStore
+from consumers.badges.store import Badge, BadgeStore, Owner
 from consumers.settings import ConsumersSettings
 from tests.support.badge_model import APP, NOON_MS, READ, RECALLED, SENT, badge_event, expected, rfc3339
 from tests.support.commands import Command
