@@ -50,7 +50,8 @@ async def expire_badges(context: Context, store: BadgeStore, *, pause_s: float =
             removed = set(await bulk.remove_older(old, before_ms))
             # Of an event that came between, the worker may have written the badge after our tombstone.
             if kept := [owner for owner in old if owner not in removed]:
-                await publish_latest(context, store, await store.update({owner: [] for owner in kept}))
+                left = await store.update({owner: [] for owner in kept})
+                await publish_latest(context, store, [badge for badge in left if badge.exists])
             count += len(removed)
         await asyncio.sleep(pause_s)
     return count

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
-from consumers.badges.store import Badge, BadgeStore, Owner
+from consumers.badges.store import Badge, BadgeStore, Owner, badge_order
 from consumers.worker import Context, OutgoingRecord
 
 _HEADERS = [("content-type", b"application/json")]
@@ -59,8 +59,14 @@ async def publish_latest(
 async def changed_badges(store: BadgeStore, badges: Sequence[Badge]) -> list[Badge]:
     """Those of some badges that are stored differently by now, as they are stored.
 
+    Not those that are gone, or older than they were: Redis has lost them then, and `restoration` puts them back.
+
     Raises:
         RetryLater: Redis is away.
     """
     stored = await store.update({Owner(badge.app_id, badge.account): [] for badge in badges})
-    return [after for before, after in zip(badges, stored, strict=True) if before != after]
+    return [after for before, after in zip(badges, stored, strict=True) if before != after and _follows(after, before)]
+
+
+def _follows(after: Badge, before: Badge) -> bool:
+    return after.exists and badge_order(after) >= badge_order(before)

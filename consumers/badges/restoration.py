@@ -21,6 +21,7 @@ from common.retry import retry
 from common.timestamps import rfc3339
 from consumers.badges.badge_topic import BadgeSource, PublishedBadge
 from consumers.badges.bulk import BadgeBulk, PackedBadge
+from consumers.badges.publishing import changed_badges
 from consumers.badges.store import Badge, BadgeStore, Owner, Slot, StoreState, badge_order
 from consumers.errors import RetryLater, is_passing
 
@@ -183,9 +184,9 @@ class Restoration:
 
     async def _publish_again(self, published: dict[Owner, Badge]) -> None:
         """Write those badges to the topic of which Redis has other ones than are there."""
-        others = [after async for owner, after in self._stored(list(published)) if after != published[owner]]
-        for start in range(0, len(others), _READ_AT_A_TIME):
-            await self._publish(others[start : start + _READ_AT_A_TIME])
+        badges = list(published.values())
+        for start in range(0, len(badges), _READ_AT_A_TIME):
+            await self._publish(await changed_badges(self._store, badges[start : start + _READ_AT_A_TIME]))
             await self._bulk.hold_restoration()
 
     async def _stored(self, owners: Sequence[Owner]) -> AsyncIterator[tuple[Owner, Badge]]:

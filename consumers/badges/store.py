@@ -66,6 +66,11 @@ class Badge(msgspec.Struct, frozen=True, gc=False):
     stale: bool
     """Whether the count has changed since, and no event said to what."""
 
+    @property
+    def exists(self) -> bool:
+        """Whether there is one; what is read of an account without a badge is none."""
+        return self.unread is not None or self.stale
+
 
 _PROBES = (Owner("0", "probe-1"), Owner("1", "probe-2"))
 """Of no user: their keys lie in different slots of a cluster."""
@@ -236,7 +241,7 @@ class BadgeStore:
         """The badges that an account has in one app, or (None) in all apps."""
         apps = [app_id] if app_id is not None else await self.apps()
         badges = await self.update({Owner(app, account): [] for app in apps}) if apps else []
-        return [badge for badge in badges if badge.unread is not None or badge.stale]
+        return [badge for badge in badges if badge.exists]
 
     async def apps(self) -> list[str]:
         """The apps that have badges."""

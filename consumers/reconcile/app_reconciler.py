@@ -145,7 +145,7 @@ class AppReconciler:
         self._count_badge("settled" if await self._stale.resolve(owner, snapshot, unread) else "overtaken")
 
     async def _publish(self, owner: Owner) -> None:
-        badges = await self._store.update({owner: []})
+        badges = [badge for badge in await self._store.update({owner: []}) if badge.exists]
         key = self._app_id, "publish"
         try:
             await publish_latest(self._context, self._store, badges)

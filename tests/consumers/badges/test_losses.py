@@ -8,6 +8,7 @@ import redis
 from consumers.badges.store import Badge, Owner
 from consumers.errors import RetryLater
 from consumers.reconcile.stale import StaleBadges
+from consumers.worker import OutgoingRecord
 from tests.support.badge_model import APP
 from tests.support.badge_worker import BadgeWorker, now_ms, take
 from tests.support.redis import RedisServer
@@ -60,6 +61,29 @@ async def test_that_updates_of_others_are_lost_is_noticed_after_another_server_t
     assert await second.handle("late", 3, now + 500) == newest
     for worker in (first, second):
         await worker.worker.stop()
+
+
+@pytest.mark.parametrize("put_back", [False, True], ids=["emptied", "put back to older data"])
+async def test_what_redis_loses_while_a_badge_is_written_is_not_written(own_redis: RedisServer, put_back: bool) -> None:
+    """A stale badge is read again after it was written; what is read then may be nothing, or older."""
+    published: list[Badge] = []
+    badges = await BadgeWorker(own_redis.url).start()
+    now, key = now_ms(own_redis) - 60_000, f"im:badge:{APP}:ann"
+    await badges.handle("old", 2, now)
+    with redis.Redis(port=own_redis.port) as admin:
+        before = admin.dump(key) if put_back else None
+        await badges.handle("new", 7, now + 1000)
+
+        async def take_and_lose(_topic: str, records: list[OutgoingRecord]) -> None:
+            await take(published, records)
+            admin.delete(key)
+            if before is not None:
+                admin.restore(key, 0, before)
+
+        badges.context.producer.publish = take_and_lose  # type: ignore[assignment, method-assign]
+        await badges.handle("change", None, now + 2000)
+    assert [(one.unread, one.stale) for one in published] == [(7, True)]
+    await badges.worker.stop()
 
 
 async def test_a_badge_that_was_only_made_stale_is_missed_too(own_redis: RedisServer) -> None:

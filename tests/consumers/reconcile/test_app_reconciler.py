@@ -269,3 +269,19 @@ async def test_a_badge_that_was_resolved_and_not_published_is_published_when_its
         return await stale.count(harness.app_id) == 0
 
     await harness.until(none_is_stale)
+
+
+async def test_of_a_badge_that_is_gone_nothing_is_published(
+    harness: ReconcileHarness, redis_server: RedisServer
+) -> None:
+    """As where Redis has lost it, and has kept the set of those that are stale."""
+    await harness.apply(harness.event("b", "ann"))
+    with redis_server.connect() as admin:
+        admin.delete(f"im:badge:{harness.app_id}:ann")
+    harness.begin()
+
+    async def none_is_stale() -> bool:
+        return await StaleBadges(harness.store).count(harness.app_id) == 0
+
+    await harness.until(none_is_stale)
+    assert harness.published == []
