@@ -50,9 +50,10 @@ def parse_time(text: str) -> int:
         ValueError: it is neither.
     """
     if found := re.fullmatch(r"(\d+)([smhd])", text):
-        return int((time.time() - int(found[1]) * _SECONDS_OF_UNIT[found[2]]) * 1000)
+        # What is longer ago than anything was received is before all of it.
+        return max(0, int(time.time() * 1000) - int(found[1]) * _SECONDS_OF_UNIT[found[2]] * 1000)
     try:
         at = datetime.fromisoformat(text)
-    except ValueError:
+        return max(0, int((at if at.tzinfo else at.replace(tzinfo=UTC)).astimezone(UTC).timestamp() * 1000))
+    except (ValueError, OverflowError):
         raise ValueError(f"{text!r} is no time: write 2026-01-31T12:00, or 30m, 2h, 7d for so long ago") from None
-    return int((at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp() * 1000)

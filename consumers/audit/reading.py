@@ -100,6 +100,8 @@ class TopicReading:
         self._short: dict[TopicPartition, int] = {}
         self._anew = TopicsAnew(ledger, audit_topic)
         self._absences = Absences(ledger, GONE_LOOKS if window is None else SHORT_LOOKS)
+        self.expired_until_ms = 0
+        """Retention may have taken what was received until then, though it is of the window."""
         self.arrived_in_window = 0
         self.again_in_window = 0
 
@@ -210,6 +212,9 @@ class TopicReading:
         if is_initial and self._window is not None:
             at = (await consumer.offsets_for_times({one: self._window.begin_ms})).get(one)
             log_of_partition.position = self._ends[one] if at is None else max(log_of_partition.position, at.offset)
+            is_empty = begin == self._ends[one]
+            if begin > 0 and (is_empty or (at is not None and at.offset == begin)):
+                await self._note_expired(one, now_ms() if is_empty or at is None else at.timestamp)
         self._check_end(one, log_of_partition, begin)
         if is_new and log_of_partition.begin <= log_of_partition.last_offset < self._ends[one]:
             self._unverified.add(one)
@@ -228,6 +233,13 @@ class TopicReading:
             self._unverified.add(one)  # It may be another topic of that name, of which nothing was read yet.
         if lost is not None:
             note_lost_end(self._ledger, lost)
+
+    async def _note_expired(self, one: TopicPartition, first_ms: int) -> None:
+        """Note that the first record of a log is of the window, so that some before it may have been of it too."""
+        retention = await self._retention(one.topic)
+        if retention.size_bytes < 0:
+            first_ms = min(first_ms, now_ms() - retention.time_ms if retention.time_ms >= 0 else 0)
+        self.expired_until_ms = max(self.expired_until_ms, first_ms)
 
     async def _retention(self, topic: str) -> Retention:
         """What takes records of a topic away; where nobody tells, anything might."""

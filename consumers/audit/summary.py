@@ -90,6 +90,8 @@ class AuditReport(msgspec.Struct, kw_only=True):
     gone: list[GoneReport]
     unnumbered: int
     """Records without a number."""
+    unreadable: int = 0
+    """Statements that this version cannot read."""
 
     @property
     def is_lossless(self) -> bool:
@@ -126,6 +128,7 @@ def summarize(ledger: AuditLedger, now_ms: int) -> AuditReport:
         more_gaps=len(gaps) > MAX_GAPS,
         gone=list(_gone(ledger)),
         unnumbered=ledger.unnumbered,
+        unreadable=ledger.unreadable,
     )
 
 

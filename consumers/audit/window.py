@@ -20,6 +20,9 @@ class WindowReport(msgspec.Struct, kw_only=True):
 
     since: str
     until: str
+    begins: str | None
+    """What was received before is not on the topics any more, at least in part: retention may have taken it. None: all
+    may be there."""
     arrived: int
     """Records that were received then and are on the topics, each counted once."""
     duplicates: int
@@ -60,6 +63,7 @@ async def audit_window(settings: ConsumersSettings, from_ms: int, to_ms: int) ->
     return WindowReport(
         since=rfc3339(from_ms),
         until=rfc3339(to_ms),
+        begins=rfc3339(min(reading.expired_until_ms, to_ms)) if reading.expired_until_ms > from_ms else None,
         arrived=reading.arrived_in_window,
         duplicates=reading.again_in_window,
         **sums,

@@ -43,7 +43,10 @@ def audit(
         audit_display.show_ledger(as_json=as_json)
     if since is None:
         raise typer.BadParameter("say from when on, with --from", param_hint="--to")
-    from_ms, to_ms = _time("--from", since), _time("--to", until or "0s")
+    now_ms = _time("--to", "0s")
+    from_ms, to_ms = _time("--from", since), min(now_ms, _time("--to", until or "0s"))
+    if from_ms >= now_ms:
+        raise typer.BadParameter("nothing was received yet from then on: it is not in the past", param_hint="--from")
     if from_ms >= to_ms:
         raise typer.BadParameter("it must be later than --from", param_hint="--to")
     audit_display.show_window(from_ms, to_ms, as_json=as_json)

@@ -71,7 +71,7 @@ def show_window(from_ms: int, to_ms: int, *, as_json: bool) -> NoReturn:
         _show_window(report, output)
     if report.missing or report.gone:
         raise typer.Exit(LOST)
-    raise typer.Exit(NOT_PROVEN if report.unproven or report.expired else 0)
+    raise typer.Exit(NOT_PROVEN if report.unproven or report.expired or report.begins else 0)
 
 
 def found_ledger(found: FoundLedgers, settings: ConsumersSettings) -> AuditLedger:
@@ -101,6 +101,11 @@ def _show(report: AuditReport, output: Output) -> None:
     for line in _details(counts):
         output.line(f"  {line}")
     output.line(f"  as of {shown_time(report.time)}, audited since {shown_time(report.begun)}")
+    if report.unreadable:
+        output.line(
+            f"  {report.unreadable:,} statements that this version cannot read: of a newer one, or of somebody else",
+            "yellow",
+        )
     if report.unnumbered:
         output.line(f"  {report.unnumbered:,} records without a number: of older versions or of others, not audited")
     _show_lives(report, output)
@@ -191,8 +196,14 @@ def _show_window(report: WindowReport, output: Output) -> None:
     output.line(
         f"{report.arrived:,} arrived, {report.missing:,} missing, of what was received from"
         f" {shown_time(report.since)} to {shown_time(report.until)}",
-        "red" if report.missing or report.gone else "green",
+        "red" if report.missing or report.gone else "yellow" if report.begins else "green",
     )
+    if report.begins:
+        output.line(
+            f"  the topics begin at {shown_time(report.begins)}, in one partition at least: retention may have taken"
+            " what was received before, and it is not counted here",
+            "yellow",
+        )
     for name in ("duplicates", "unproven", "expired"):
         if getattr(report, name):
             output.line(f"  {getattr(report, name):,} {name}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from confluent_kafka import KafkaException, Producer
@@ -405,6 +406,32 @@ def test_a_window_is_read_from_the_topics_themselves(stage: AuditStage) -> None:
     assert (status, told["arrived"], told["missing"]) == (0, 100, 0)
     status, told = window(-1, 9)
     assert (status, told["arrived"], told["missing"]) == (1, 498, 2)
+
+
+def test_of_a_window_that_retention_has_reached_it_is_said_that_not_all_is_known(stage: AuditStage) -> None:
+    hour_ms = 3_600_000
+    ingress = stage.ingress()
+    ingress.started_ms -= 50 * hour_ms
+    ingress.take(40, received_ms=ingress.started_ms)
+    ingress.take(40, received_ms=ingress.started_ms + 30 * hour_ms)
+    ingress.take(40)
+    ingress.state()
+    configure(stage.bootstrap, stage.topics.events, "retention.ms", str(24 * hour_ms))
+    for partition in range(4):
+        delete_records(stage.bootstrap, stage.topics.events, partition, 10)
+
+    def window(*arguments: str) -> tuple[int, dict[str, Any]]:
+        of_topic = {"CONSUMERS_TOPIC": stage.topics.events}
+        done = run_audit(stage.bootstrap, stage.audit_topic, "--from", *arguments, "--json", **of_topic)
+        return done.returncode, json.loads(done.stdout)
+
+    for arguments, arrived in ((("99999999999d",), 80), (("60d", "--to", "49h"), 0)):
+        status, told = window(*arguments)
+        assert (status, told["arrived"], told["missing"]) == (3, arrived, 0)
+        assert told["begins"] is not None
+    for arguments, arrived in ((("23h",), 80), (("10h",), 40), (("10h", "--to", "1h"), 0)):
+        status, told = window(*arguments)
+        assert (status, told["arrived"], told["missing"], told["begins"]) == (0, arrived, 0, None)
 
 
 def segments(broker: Broker, topic: str) -> list[Path]:
