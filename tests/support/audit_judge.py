@@ -33,6 +33,7 @@ class AuditProcess(Command):
             "CONSUMERS_AUDIT_TOPIC": topics.audit,
             "CONSUMERS_GROUP": f"audit.{topics.group}",
             "CONSUMERS_AUDIT_CHECKPOINT_S": OFTEN_S,
+            "CONSUMERS_SESSION_TIMEOUT_MS": "6000",  # After a broker was killed it stands by for as long.
             "CONSUMERS_ADMIN_PORT": str(admin_port),
         }
         command = ("consumers", "run", "audit")
