@@ -84,7 +84,10 @@ class BackfillWatch:
         self._problem = ""
         known = {(one.app, one.chat): one for one in load_watched(settings.archive_dir)}
         first = Hour.of(since) if since is not None else _last_hour()
-        self._watched = [known.get((app, chat)) or WatchedChat(app, chat, first.name) for app in apps for chat in chats]
+        places = [(app, chat) for app in apps for chat in chats]
+        self._watched = [known.get(place) or WatchedChat(*place, first.name) for place in places]
+        self._left_alone = [watched for place, watched in known.items() if place not in places]
+        """What another watch of the folder, of other apps or chats, has still to compare."""
 
     async def run(self) -> None:
         """Work until a signal asks to stop.
@@ -152,7 +155,7 @@ class BackfillWatch:
             self._not_before[watched.app, watched.chat, hour.name] = time.monotonic() + COMPARED_AGAIN_S
         is_over = count.state in {"expired", "no_file"} or (count.state == "compared" and not count.still_missing)
         watched.note(count, is_over=is_over)
-        save_watched(self._settings.archive_dir, self._watched)
+        save_watched(self._settings.archive_dir, [*self._watched, *self._left_alone])
         self._tell(count)
         self._count(count)
         self._show()

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import logging
+import os
 from datetime import datetime
 from pathlib import Path
 
 import msgspec
 
+from common.logs import fields
+from common.program import command_line
 from consumers.archive.hour import Hour
 from consumers.archive.message import ArchivedChat
 from consumers.backfill.hour_count import HourCount
+from consumers.errors import describe
+
+log = logging.getLogger(__name__)
 
 FILE_NAME = "watch.json"
 
@@ -58,11 +65,25 @@ class WatchedChat(msgspec.Struct):
 
 
 def load_watched(folder: Path) -> list[WatchedChat]:
-    """What was kept; nothing where there is none, or it cannot be read."""
+    """What was kept; nothing where there is none. Where it cannot be read, that is logged: hours may be forgotten."""
+    path = folder / FILE_NAME
     try:
-        return msgspec.json.decode((folder / FILE_NAME).read_bytes(), type=list[WatchedChat])
-    except (OSError, msgspec.DecodeError):
+        watched = msgspec.json.decode(path.read_bytes(), type=list[WatchedChat])
+        for one in watched:
+            one.due(one.complete_until.start)  # It reads the names of all of its hours.
+    except FileNotFoundError:
         return []
+    except (OSError, ValueError) as error:  # msgspec.DecodeError is a ValueError
+        log.error(
+            "%s cannot be read (%s): the watch begins anew. Compare the hours before it with "
+            "`%s backfill --from … --to …`",
+            path,
+            describe(error),
+            command_line("consumers"),
+            extra=fields("watch_state_lost", file=str(path), reason=describe(error)),
+        )
+        return []
+    return watched
 
 
 def save_watched(folder: Path, watched: list[WatchedChat]) -> None:
@@ -73,5 +94,8 @@ def save_watched(folder: Path, watched: list[WatchedChat]) -> None:
     """
     folder.mkdir(parents=True, exist_ok=True)
     new = folder / f"{FILE_NAME}.new"
-    new.write_bytes(msgspec.json.encode(watched))
+    with new.open("wb") as file:
+        file.write(msgspec.json.encode(watched))
+        file.flush()
+        os.fsync(file.fileno())  # Else a machine that goes down may leave an empty file.
     new.replace(folder / FILE_NAME)

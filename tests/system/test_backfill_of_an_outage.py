@@ -16,12 +16,15 @@ import pytest
 
 from bridge.devstack.service import environment
 from consumers.archive.hour import Hour
+from consumers.backfill.watch_state import WatchedChat, load_watched, save_watched
 from tests.conftest import MakeIngress
 from tests.support.backfills import CONSUMERS, Backfills, callback_of, id_of, past_hour
 from tests.support.badges import badges_in_redis
 from tests.support.broker import Broker
+from tests.support.commands import Command
 from tests.support.im_archive import c2c_line, group_line
 from tests.support.im_platform import APP_ID, ImPlatform
+from tests.support.ports import free_port
 from tests.support.redis import RedisServer
 from tests.support.topic import Topics, read_all, wait_for_events
 from tests.support.waiting import wait_until
@@ -229,3 +232,47 @@ def test_kafka_that_goes_away_in_the_midst_is_waited_for(
     assert ids == {id_of(callback_of(line)) for lines in c2c.values() for line in lines}
     (first, second) = backfills.counts(hours[0], "--chat", "c2c", until=hours[1])
     assert (first.get("missing", 0), second.get("missing", 0)) == (0, 0)
+
+
+@pytest.mark.slow
+def test_a_watch_that_is_killed_while_it_publishes_goes_on_and_publishes_nothing_twice(
+    broker: Broker, topics: Topics, platform: ImPlatform, ingress: MakeIngress, tmp_path: Path
+) -> None:
+    topics.create(broker.bootstrap, partitions=12)
+    hour = past_hour(1)
+    lines = [c2c_line(hour, number) for number in range(2000)]
+    platform.archive.put(APP_ID, "c2c", hour, lines, files=2)
+    bridge = ingress(broker)
+    for line in lines[::10]:
+        assert bridge.post(callback_of(line)).status == 200
+    wait_for_events(broker.bootstrap, topics.events, lambda found: len(found) == 200)
+    backfills = Backfills(tmp_path / "archive", broker.bootstrap, topics, platform)
+    of_another = WatchedChat("1400000099", "group", past_hour(30).name, [past_hour(40).name])
+    save_watched(backfills.folder, [of_another])
+    port = free_port()
+    env = {
+        **backfills.env,
+        "CONSUMERS_ADMIN_PORT": str(port),
+        "CONSUMERS_BACKFILL_LOOK_EVERY_S": "1",
+        "CONSUMERS_BACKFILL_EVENTS_PER_S": "400",
+    }
+    command = ("consumers", "backfill", "--watch", "--publish", "--chat", "c2c", "--from", hour.name)
+    watch = Command(*command, log=tmp_path / "watch.log", env=env, admin_port=port)
+    live = LiveTraffic(bridge, past_hour(0))
+    try:
+        with live:
+            for more in (1, 700):
+                watch.start()
+                wait_until(partial(has_backfilled, broker, topics, more), timeout=60, what=f"{more} events", every=0.1)
+                watch.kill()
+            watch.start_ready()
+            watch.wait_for_log(r"the platform sent 2,000, we have 2,000", timeout=60)
+        assert watch.terminate() == 0
+    finally:
+        watch.close()
+    wanted = [id_of(callback_of(line)) for line in lines]
+    assert_once(broker.bootstrap, topics.events, [*wanted, *live.ids], 2000 + len(live.ids))
+    assert "Traceback" not in watch.log.read_text()
+    watched, left_alone = load_watched(backfills.folder)
+    assert (watched.pending, watched.next) == ([], hour.next().name)
+    assert left_alone == of_another

@@ -38,12 +38,25 @@ def test_what_was_found_long_ago_is_looked_up_anew(tmp_path: Path, monkeypatch: 
     assert load_state(tmp_path, "a run") == []
 
 
-@pytest.mark.parametrize("content", [b"", b"{", b"[1]", b"\xff"], ids=["empty", "cut off", "foreign", "no text"])
-def test_a_damaged_file_is_as_none(content: bytes, tmp_path: Path) -> None:
+NO_HOUR = b'[{"app":"1","chat":"c2c","next":"2026112599"}]'
+NO_PENDING_HOUR = b'[{"app":"1","chat":"c2c","next":"2026112510","pending":["2026112509","x"]}]'
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"{", b"[1]", b"\xff", NO_HOUR, NO_PENDING_HOUR],
+    ids=["empty", "cut off", "foreign", "no text", "no hour", "no pending hour"],
+)
+def test_a_damaged_file_is_as_none_and_a_watch_says_so(
+    content: bytes, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert load_watched(tmp_path) == []
+    assert caplog.text == "", "there was none"
     (tmp_path / "backfill.json").write_bytes(content)
     (tmp_path / "watch.json").write_bytes(content)
     assert load_state(tmp_path, "a run") == []
     assert load_watched(tmp_path) == []
+    assert "Compare the hours before it" in caplog.text
 
 
 def test_hours_are_due_when_they_are_over_and_until_they_are_settled() -> None:
