@@ -16,7 +16,7 @@ from consumers.backfill.event import EventMaker, sent_message
 from consumers.backfill.hour_count import HourCount
 from consumers.backfill.identity import CallbackFields, Key, id_of, key_of_id, keys_it_has, keys_to_look_up
 from consumers.backfill.known_messages import FoundIn
-from consumers.backfill.publishing import BackfillPublisher, ReportWait, waiting
+from consumers.backfill.publishing import BackfillPublisher, MissingEvent, ReportWait, waiting
 from consumers.backfill.topic_index import TopicIndex
 
 CATCH_UP_S = 5.0
@@ -129,10 +129,18 @@ class HourComparison:
         if not kept or self._publisher is None:
             return
         now_ms = time.time_ns() // 1_000_000
-        records = [self._maker.record(one, self._form(one), now_ms=now_ms) for one in kept]
-        written = await self._publisher.publish(records)
+        events = [
+            MissingEvent(self._maker.record(one, self._form(one), now_ms=now_ms), self._keys_of(one).looked_up[0])
+            for one in kept
+        ]
+        written = await self._publisher.publish(events, self._not_on_topic)
         count.published += written
-        count.too_large += len(records) - written
+        count.too_large += len(events) - written
+
+    async def _not_on_topic(self, events: Sequence[MissingEvent]) -> list[MissingEvent]:
+        await self._index.catch_up()
+        known = self._index.known.find([event.key for event in events])
+        return [event for event in events if known.get(event.key) is not FoundIn.TOPIC]
 
     async def _catch_up(self, batch: Sequence[ArchivedMessage]) -> None:
         index = self._index
@@ -146,7 +154,7 @@ class HourComparison:
 
     def _looked_up(self, batch: Sequence[ArchivedMessage], count: HourCount) -> tuple[list[ArchivedMessage], list[Key]]:
         """The messages of a batch that are missing, and the keys that their events have."""
-        keys = [keys_of(message, self._form(message)) for message in batch]
+        keys = [self._keys_of(message) for message in batch]
         known = self._index.known.find([key for one in keys for key in one.looked_up])
         missing: list[ArchivedMessage] = []
         for message, of_line in zip(batch, keys, strict=True):
@@ -164,6 +172,9 @@ class HourComparison:
                 missing.append(message)
                 known.update(dict.fromkeys(of_line.has, FoundIn.ARCHIVE))
         return missing, [key for key, place in known.items() if place is FoundIn.ARCHIVE]
+
+    def _keys_of(self, message: ArchivedMessage) -> LineKeys:
+        return keys_of(message, self._form(message))
 
     def _form(self, message: ArchivedMessage) -> CallbackFields:
         return self._maker.form(self._index.form(message.app_id))

@@ -26,7 +26,7 @@ from tests.support.im_archive import c2c_line, group_line
 from tests.support.im_platform import APP_ID, ImPlatform
 from tests.support.ports import free_port
 from tests.support.redis import RedisServer
-from tests.support.topic import Topics, read_all, wait_for_events
+from tests.support.topic import Topics, create_topic, read_all, wait_for_events
 from tests.support.waiting import wait_until
 from tests.support.workers import StartWorker
 
@@ -228,8 +228,8 @@ def test_kafka_that_goes_away_in_the_midst_is_waited_for(
     finally:
         run.kill()
     assert "Traceback" not in (tmp_path / "run.log").read_text()
-    ids = {message.event["id"] for message in read_all(own_broker.bootstrap, topics.events)}
-    assert ids == {id_of(callback_of(line)) for lines in c2c.values() for line in lines}
+    wanted = [id_of(callback_of(line)) for lines in c2c.values() for line in lines]
+    assert_once(own_broker.bootstrap, topics.events, wanted, len(wanted))
     (first, second) = backfills.counts(hours[0], "--chat", "c2c", until=hours[1])
     assert (first.get("missing", 0), second.get("missing", 0)) == (0, 0)
 
@@ -276,3 +276,20 @@ def test_a_watch_that_is_killed_while_it_publishes_goes_on_and_publishes_nothing
     watched, left_alone = load_watched(backfills.folder)
     assert (watched.pending, watched.next) == ([], hour.next().name)
     assert left_alone == of_another
+
+
+def test_an_event_that_the_topic_does_not_take_costs_no_other_and_doubles_none(
+    broker: Broker, topics: Topics, platform: ImPlatform, tmp_path: Path
+) -> None:
+    create_topic(broker.bootstrap, topics.events, partitions=12, config={"max.message.bytes": "60000"})
+    create_topic(broker.bootstrap, topics.dlq, partitions=1)
+    hour = past_hour()
+    lines = [c2c_line(hour, number) for number in range(400)]
+    lines[200]["MsgBody"] = [{"MsgType": "TIMTextElem", "MsgContent": {"Text": "x" * 100_000}}]
+    platform.archive.put(APP_ID, "c2c", hour, lines)
+    backfills = Backfills(tmp_path / "archive", broker.bootstrap, topics, platform)
+    (count,) = backfills.counts(hour, "--chat", "c2c", code=1)
+    assert (count["missing"], count["published"], count["too_large"]) == (400, 399, 1)
+    assert "max.message.bytes" in count["problem"]
+    wanted = [id_of(callback_of(line)) for line in lines if line["MsgSeq"] != 200]
+    assert_once(broker.bootstrap, topics.events, wanted, 399)

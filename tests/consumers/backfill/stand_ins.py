@@ -97,6 +97,8 @@ class Index:
     def __init__(self, known: KnownMessages) -> None:
         self.known = known
         self.kept_since_s = 0
+        self.look_at: PublishedTopic | None = None
+        """What is published there is found when the topic is read on."""
         self.late: list[bytes] = []
         """Events that come before the topic is read on."""
         self.form_of_app: CallbackFields = DOCUMENTED
@@ -131,6 +133,8 @@ class Index:
     async def catch_up(self) -> None:
         self.add(self.late)
         self.late.clear()
+        if self.look_at is not None:
+            self.add(value_of(record) for record in self.look_at.records)
 
     async def widen(self) -> None:
         self.is_wide = True
@@ -144,14 +148,20 @@ class PublishedTopic:
         self.max_bytes = max_bytes
         self.errors: list[Exception] = []
         """Raised by the next attempts, one each."""
+        self.written_before_error: list[int] = []
+        """How many records each of these takes before."""
+        self.takes_part = False
+        """Whether of an attempt with a record that is too large the others are taken, as of other partitions."""
 
     async def publish(self, _topic: str, records: Iterable[OutgoingRecord]) -> None:
         from aiokafka.errors import MessageSizeTooLargeError
 
-        if self.errors:
-            raise self.errors.pop(0)
         some = list(records)
+        if self.errors:
+            self.records += some[: self.written_before_error.pop(0) if self.written_before_error else 0]
+            raise self.errors.pop(0)
         if any(len(value_of(one)) > self.max_bytes for one in some):
+            self.records += [one for one in some if len(value_of(one)) <= self.max_bytes] if self.takes_part else []
             raise MessageSizeTooLargeError
         self.records += some
 

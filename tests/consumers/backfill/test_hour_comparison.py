@@ -286,3 +286,24 @@ async def test_what_the_ingress_drops_is_no_part_of_an_id_either(index: Index, d
     await comparing.compare(Archive([lines["group"]], chat="group").itself, APP_ID, "group", HOUR)
     absent = {name: None for name in ("MsgKey", "SendMsgResult") if name.lower() in map(str.lower, drop_fields)}
     assert ids(topic) == [id_of(callback_event(lines["c2c"], **absent)), id_of(callback_event(group_line(1)))]
+
+
+async def test_what_a_failed_attempt_has_written_is_not_written_again(index: Index) -> None:
+    topic = PublishedTopic()
+    topic.errors = [ConnectionError(), RetryLater("half of it was confirmed")]
+    topic.written_before_error = [3, 2]
+    lines = [c2c_line(number) for number in range(10)]
+    index.look_at = topic
+    count = await compare(index, Archive(lines), topic=topic)
+    assert (count.missing, count.published) == (10, 10)
+    assert ids(topic) == [id_of(callback_event(line)) for line in lines]
+
+
+async def test_of_some_of_which_one_is_too_large_what_is_written_already_is_not_written_again(index: Index) -> None:
+    topic = PublishedTopic(max_bytes=4000)
+    topic.takes_part = True
+    index.look_at = topic
+    lines = [c2c_line(number, MsgBody=["x" * 5000] if number == 4 else []) for number in range(8)]
+    count = await compare(index, Archive(lines), topic=topic)
+    assert (count.missing, count.published, count.too_large) == (8, 7, 1)
+    assert sorted(ids(topic)) == sorted(id_of(callback_event(line)) for line in lines if line["MsgSeq"] != 4)
