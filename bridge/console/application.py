@@ -105,6 +105,7 @@ class Paths:
                 "topics": {"events": settings.topic, "letters": settings.dlq_topic},
                 "workers": list(settings.console_workers),
                 "hidden": settings.hidden_fields,
+                "well": self._parts.health.report.well,
             }
         return _json(told)
 

@@ -60,6 +60,15 @@ class HealthReport(msgspec.Struct):
     """Why the page itself cannot read Kafka."""
     latest: ChartedMoment | None = None
 
+    @property
+    def well(self) -> bool | None:
+        """Whether nothing is wrong; None while nobody was asked."""
+        if not self.time_s:
+            return None
+        ingress_well = self.ingress is not None and self.ingress.well
+        workers_well = not self.workers_problem and all(one["well"] for one in self.workers)
+        return ingress_well and workers_well and not self.kafka_problem
+
 
 class Health:
     """Asks again and again; `run` has to be running.

@@ -16,7 +16,7 @@ from bridge.console.record_detail import RecordDetail, whole_record
 from bridge.console.rows import detail_of_letter, kind_of_letter, subject_of_letter, time_of
 from bridge.settings import DeveloperSettings
 from common.dead_letter_filter import INGRESS, DeadLetterFilter
-from common.kafka.dead_letters import DeadLetter, open_letters
+from common.kafka.dead_letters import DeadLetter, letter_at, open_letters
 
 MOST_LISTED = 200
 MOST_GROUPS = 200
@@ -93,9 +93,8 @@ class DeadLetterView:
             KafkaError, OSError, TimeoutError: Kafka cannot be read.
         """
         async with self._turns, asyncio.timeout(READ_S):
-            async for letter in self._letters(DeadLetterFilter(name=name), done_too=True):
-                return _row(letter, self._hiding), whole_record(letter.record, self._hiding)
-        return None
+            letter = await letter_at(self._settings.kafka_client(), self._settings.dlq_topic, name)
+        return None if letter is None else (_row(letter, self._hiding), whole_record(letter.record, self._hiding))
 
     async def export(self, chosen: DeadLetterFilter, *, done_too: bool) -> AsyncIterator[bytes]:
         """The letters that fit, a JSON object a line.

@@ -47,6 +47,8 @@ class SampleForm(msgspec.Struct):
     fields: list[FormField]
     body: Any
     """An example that has just happened: identity and times are new."""
+    about: str
+    """The platform's name of the field that the event will be about, where that is one of the form; else empty."""
     batch: str
     """Name of the list that the fields stand in, once for each item; empty where the body is they."""
 
@@ -76,6 +78,7 @@ def form_of(command: str) -> SampleForm | None:
     entry = registry.find(command)
     if entry is None:
         return None
+    about = next(iter(entry.callback.subject), "")
     return SampleForm(
         command=entry.callback.command,
         type=entry.callback.type,
@@ -83,6 +86,7 @@ def form_of(command: str) -> SampleForm | None:
         awaits_answer=entry.callback.awaits_answer,
         fields=[_form_field(field) for field in fields_of(entry.data)],
         body=orjson.loads(fresh(body_of(entry))),
+        about=next((field.tencent for field in fields_of(entry.data) if field.name == about), ""),
         batch=entry.callback.batch,
     )
 

@@ -21,6 +21,7 @@ from aiokafka import ConsumerRecord
 from common.dead_letter_filter import INGRESS, DeadLetterFilter
 from common.kafka.clients import ClientArguments
 from common.kafka.reader import ReportPosition, TopicReader
+from common.kafka.recent import record_at
 from common.topic import Topic
 
 _MARKERS_KEPT_LONGER_MS = 14 * 86_400_000
@@ -158,16 +159,37 @@ async def open_letters(
     Raises:
         KafkaError, OSError, TimeoutError: Kafka cannot be read.
     """
-    outcomes: dict[bytes, str | None] = {}
-    async with contextlib.aclosing(read_all(arguments, f"{topic}.done")) as markers:
-        async for record in markers:
-            outcomes[record.key] = None if record.value is None else _outcome(record.value)
+    outcomes = await _outcomes(arguments, topic)
     async with contextlib.aclosing(read_all(arguments, topic, report)) as records:
         async for record in records:
             letter = DeadLetter(record)
             letter.outcome = outcomes.get(letter.marker_key)
             if (done_too or letter.outcome is None) and letter.fits(chosen):
                 yield letter
+
+
+async def letter_at(arguments: ClientArguments, topic: str, name: str) -> DeadLetter | None:
+    """The letter of that name, open or done; None where there is none, or no longer.
+
+    Raises:
+        KafkaError, OSError, TimeoutError: Kafka cannot be read.
+    """
+    partition, _, offset = name.partition("-")
+    record = await record_at(arguments, topic, int(partition), int(offset))
+    if record is None:
+        return None
+    letter = DeadLetter(record)
+    letter.outcome = (await _outcomes(arguments, topic)).get(letter.marker_key)
+    return letter
+
+
+async def _outcomes(arguments: ClientArguments, topic: str) -> dict[bytes, str | None]:
+    """What became of letters, by the keys of their markers; None, or absent: they are open."""
+    outcomes: dict[bytes, str | None] = {}
+    async with contextlib.aclosing(read_all(arguments, f"{topic}.done")) as markers:
+        async for record in markers:
+            outcomes[record.key] = None if record.value is None else _outcome(record.value)
+    return outcomes
 
 
 async def read_all(

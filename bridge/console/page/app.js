@@ -1,8 +1,8 @@
 // The frame around the views: who is signed in, which view, which language, which colours.
-import {html, render, useCallback, useEffect, useState} from "./html.js";
+import {html, render, useCallback, useEffect, useRef, useState} from "./html.js";
 import {get, post, remove} from "./api.js";
 import {language, speak, t} from "./i18n.js";
-import {Problem, told} from "./parts.js";
+import {Problem, arrival, told} from "./parts.js";
 import {LiveView} from "./live.js";
 import {HealthView} from "./health.js";
 import {BadgesView} from "./badges.js";
@@ -18,7 +18,15 @@ const THEMES = ["auto", "light", "dark"];
 function place() {
   const [path, parameters] = location.hash.replace(/^#\/?/, "").split("?");
   const [view, ...rest] = path.split("/");
-  return {view: view in VIEWS ? view : "live", rest: rest.map(decodeURIComponent), given: Object.fromEntries(new URLSearchParams(parameters))};
+  return {view: Object.hasOwn(VIEWS, view) ? view : "live", rest: rest.map(decoded), given: Object.fromEntries(new URLSearchParams(parameters))};
+}
+
+function decoded(part) {
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    return part; // Somebody's own address: nothing has that name.
+  }
 }
 
 // The address that `bridge dev` prints has the token behind the #, which browsers send to nobody.
@@ -65,22 +73,40 @@ function App() {
   const [theme, setTheme] = useTheme();
   const [signing, setSigning] = useState(false);
 
+  const asked = useRef(0);
+
   const refresh = useCallback(async () => {
+    // Of several answers the last that was asked for counts: an earlier one may be of before one signed in or out.
+    const turn = ++asked.current;
+    let found = null;
+    let failed = null;
     try {
-      setAccess(await get("api/access"));
-      setError(null);
+      found = await get("api/access");
     } catch (failure) {
-      setError(failure);
+      failed = failure;
     }
+    if (turn !== asked.current) return;
+    if (found) setAccess(found);
+    setError(failed);
   }, []);
   useEffect(() => {
     signInByAddress().catch(setUnsigned).then(refresh);
     const timer = setInterval(refresh, 15_000);
     const moved = () => setAt(place());
     const keyed = (event) => {
-      if (event.target.matches("input, textarea, select") || document.querySelector("dialog[open]") || event.ctrlKey || event.metaKey || event.altKey) return;
+      if (document.querySelector("dialog[open]") || event.ctrlKey || event.metaKey || event.altKey) return;
+      if (event.target.matches("input, textarea, select")) {
+        if (event.key === "Escape") event.target.blur();
+        return;
+      }
       const view = Object.keys(VIEWS)[Number(event.key) - 1];
-      if (view) location.hash = `#/${view}`;
+      if (view) {
+        arrival.byKey = true;
+        location.hash = `#/${view}`;
+      } else if (event.key === "/") {
+        event.preventDefault();
+        document.querySelector("main input[type=search]")?.focus();
+      }
     };
     addEventListener("hashchange", moved);
     addEventListener("keydown", keyed);
@@ -92,8 +118,13 @@ function App() {
   }, []);
 
   const signOut = async () => {
-    await remove("api/session").catch(() => {});
-    refresh();
+    asked.current++; // What was asked before tells of the session that ends.
+    try {
+      await remove("api/session");
+      await refresh();
+    } catch (failure) {
+      setError(failure);
+    }
   };
   const View = VIEWS[at.view];
   const mayChange = access?.right === "change";
@@ -101,7 +132,7 @@ function App() {
     <header class="bar">
       <a class="name" href="#/live"><img src="assets/icon.svg" alt="" width="24" height="24"/>im-bridge</a>
       <nav aria-label=${t("views")}>
-        ${Object.keys(VIEWS).map((view) => html`<a key=${view} href=${`#/${view}`} aria-current=${view === at.view ? "page" : undefined}>${t(view)}</a>`)}
+        ${Object.keys(VIEWS).map((view) => html`<a key=${view} href=${`#/${view}`} onClick=${() => { arrival.byKey = false; }} aria-current=${view === at.view ? "page" : undefined}>${t(view)}${view === "health" && access?.well === false && html`<span class="dot bad after" role="img" aria-label=${t("not_well")} title=${t("not_well")}></span>`}</a>`)}
       </nav>
       <span class="tools">
         <select aria-label=${t("language")} value=${language()} onChange=${(event) => { speak(event.target.value); setSpoken(event.target.value); }}>

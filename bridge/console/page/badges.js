@@ -1,8 +1,8 @@
 // An account's badge, what moved it, how it was before.
-import {html, useMemo, useState} from "./html.js";
+import {html, useEffect, useMemo, useRef, useState} from "./html.js";
 import {exactly, number} from "./format.js";
 import {t} from "./i18n.js";
-import {Facts, Note, Problem, told, usePolled} from "./parts.js";
+import {Facts, Note, Problem, told, useFocus, usePolled} from "./parts.js";
 import {LiveRow} from "./live.js";
 import {Detail} from "./detail.js";
 import {Chart} from "./chart.js";
@@ -12,16 +12,21 @@ const LOOK_MS = 3000;
 export function BadgesView({access, at}) {
   const account = at.given.account ?? "";
   const [typed, setTyped] = useState(account);
+  const input = useRef();
+  useEffect(() => setTyped(account), [account]);
+  useFocus(input, !account);
   const show = (event) => {
     event.preventDefault();
+    input.current.blur(); // Keys are those of the page again.
     location.hash = `#/badges?account=${encodeURIComponent(typed.trim())}`;
   };
   return html`
     <h1 class="hidden">${t("badges")}</h1>
-    <form class="filters" role="search" onSubmit=${show}>
-      <label>${t("account")}<input type="search" value=${typed} required onInput=${(event) => setTyped(event.target.value)}/></label>
+    <form class="filters" onSubmit=${show}>
+      <label>${t("account")}<input type="search" ref=${input} value=${typed} required onInput=${(event) => setTyped(event.target.value)}/></label>
       <span class="buttons"><button type="submit" class="small">${t("show")}</button></span>
     </form>
+    ${!account && html`<p class="nothing">${t("badges_hint")}</p>`}
     ${account && html`<${Account} key=${account} account=${account} access=${access}/>`}`;
 }
 
@@ -55,7 +60,7 @@ function Badge({badge, mover, onOpen}) {
     <${Facts} rows=${[
       [t("app"), badge.app_id],
       [t("moved_at"), badge.time && exactly(badge.time)],
-      [t("moved_by"), mover ? html`<button type="button" class="link" onClick=${() => onOpen(mover)}>${mover.type}</button>` : badge.event_id],
+      [t("moved_by"), mover ? html`<button type="button" class="link" onClick=${() => onOpen(mover)}>${mover.command || mover.type}</button> <small>${mover.type}</small>` : badge.event_id],
     ]}/></article>`;
 }
 

@@ -1,5 +1,6 @@
 // A small chart of uPlot, in the colours of the page, as wide as there is room.
 import {html, useEffect, useRef} from "./html.js";
+import {number} from "./format.js";
 import {t} from "./i18n.js";
 
 const HEIGHT = 150;
@@ -19,6 +20,7 @@ function times(plot, splits) {
   return splits.map((at) => (span > 172_800 ? day(at) : time(at, span < 600)));
 }
 
+const shown = (value) => (value === null || value === undefined ? "–" : number(value, 2));
 const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim() || "gray";
 
 export function Chart({title, names, data, steps = false}) {
@@ -36,7 +38,9 @@ export function Chart({title, names, data, steps = false}) {
       axes: [{...axis, values: times}, {...axis, size: 52}],
       scales: {y: {range: (_, low, high) => [Math.min(0, low ?? 0), Math.max(1, (high ?? 1) * 1.1)]}},
       series: [{label: t("time"), value: (_, at) => (at === null ? "–" : time(at, true))}, ...names.map((label, at) => ({
-        label, stroke: colour(COLOURS[at]), width: 2, points: {show: steps && data[0].length < 60}, spanGaps: true,
+        // Where nothing is pointed at, the legend has what was last.
+        label, value: (plot, value, series, index) => shown(index === null ? plot.data[series].findLast((one) => one !== null) : value),
+        stroke: colour(COLOURS[at]), width: 2, points: {show: data[at + 1].filter((one) => one !== null).length < (steps ? 60 : 3)}, spanGaps: true,
         ...(steps ? {paths: window.uPlot.paths.stepped({align: 1})} : {}),
       }))],
     };
@@ -62,6 +66,6 @@ export function Chart({title, names, data, steps = false}) {
     };
   }, []);
   const last = data.slice(1).map((values) => values.at(-1));
-  return html`<figure class="chart"><figcaption>${title}</figcaption>
+  return html`<figure class=${steps ? "chart steps" : "chart"}><figcaption>${title}</figcaption>
     <div ref=${place} role="img" aria-label=${`${title}: ${names.map((name, at) => `${name} ${last[at] ?? "–"}`).join(", ")}`}></div></figure>`;
 }

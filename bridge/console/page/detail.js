@@ -6,6 +6,7 @@ import {t} from "./i18n.js";
 import {Copy, Dialog, Json, Problem, Text, told} from "./parts.js";
 
 const REFRESH_MS = 2000;
+const HIDDEN = "…";
 
 export function Detail({row, access, onClose}) {
   const [record, setRecord] = useState(null);
@@ -50,8 +51,7 @@ function Whole({record, row, access, onClose}) {
   };
   return html`
     <p class="buttons">
-      ${row.kind !== "letter" && row.subject && html`<a role="button" class="small secondary" href=${`#/badges?account=${encodeURIComponent(row.subject)}`}>${t("show_badge", {account: row.subject})}</a>`}
-      ${row.kind === "letter" && html`<a role="button" class="small secondary" href=${`#/letters/${record.partition}-${record.offset}`}>${t("show_letter")}</a>`}
+      ${row.kind !== "letter" && row.subject && row.subject !== HIDDEN && html`<a role="button" class="small secondary" href=${`#/badges?account=${encodeURIComponent(row.subject)}`}>${t("show_badge", {account: row.subject})}</a>`}
       ${callback?.curl && html`<${Copy} text=${callback.curl} label=${t("copy_curl")}/>`}
       ${callback?.bridge_send && html`<${Copy} text=${callback.bridge_send} label=${t("copy_send")}/>`}
       ${record.value !== null && html`<${Copy} text=${pretty(record.value)} label=${t("copy_json")}/>`}

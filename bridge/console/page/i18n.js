@@ -11,7 +11,7 @@ document.documentElement.lang = chosen;
 function stored() {
   try {
     const found = localStorage.getItem(STORED);
-    return found in LANGUAGES ? found : null;
+    return Object.hasOwn(LANGUAGES, found ?? "") ? found : null;
   } catch {
     return null;
   }
@@ -35,6 +35,8 @@ export function speak(tag) {
 }
 
 export function t(key, values = {}) {
-  const text = LANGUAGES[chosen][key] ?? en[key] ?? key;
+  // Of one thing English has other words.
+  const one = String(values.n) === "1" ? LANGUAGES[chosen][`${key}_1`] : undefined;
+  const text = one ?? LANGUAGES[chosen][key] ?? en[key] ?? key;
   return text.replace(/\{(\w+)\}/g, (_, name) => String(values[name] ?? ""));
 }

@@ -1,9 +1,9 @@
 // The dead letters: why, one whole, and what to do about them.
-import {html, useEffect, useState} from "./html.js";
-import {get, post, query} from "./api.js";
+import {html, useEffect, useRef, useState} from "./html.js";
+import {get, post, query, remove} from "./api.js";
 import {clock, exactly, number} from "./format.js";
 import {t} from "./i18n.js";
-import {Copy, Dialog, Facts, Json, Note, Problem, Text, told} from "./parts.js";
+import {Copy, Dialog, Facts, Json, Note, Problem, Text, told, useFetched} from "./parts.js";
 import {Headers} from "./detail.js";
 
 const INGRESS = "ingress";
@@ -45,20 +45,20 @@ export function LettersView({access, at, onSignIn}) {
     };
   }, [JSON.stringify(filter), seen]);
 
-  const input = (field, hint) => html`<label>${t(field)}<input type="search" placeholder=${hint} value=${filter[field]} onInput=${(event) => setFilter({...filter, [field]: event.target.value})}/></label>`;
+  const input = (field, hint, title) => html`<label title=${title}>${t(field)}<input type="search" placeholder=${hint} value=${filter[field]} onInput=${(event) => setFilter({...filter, [field]: event.target.value})}/></label>`;
   const may = access.right === "change";
   const begin = (kind, chosen, worker) => (may ? setWork({kind, chosen, worker}) : onSignIn());
-  const workerOf = (group) => (group === INGRESS ? INGRESS : access.workers.find((one) => one === group) ?? "");
+  const worker = workerOf(filter.group, access);
   const chosen = Object.fromEntries(Object.entries(filter).filter(([field, value]) => field !== "all" && value));
   return html`
     <h1 class="hidden">${t("letters")}</h1>
-    <form class="filters" role="search" aria-label=${t("filters")} onSubmit=${(event) => event.preventDefault()}>
-      ${input("group")}${input("reason")}${input("type", "im.c2c.*")}${input("account")}${input("since", t("since_hint"))}
+    <form class="filters" aria-label=${t("filters")} onSubmit=${(event) => event.preventDefault()}>
+      ${input("group")}${input("reason")}${input("type", "im.c2c.*")}${input("account")}${input("since", "2h, 7d", t("since_hint"))}
       <label class="check"><input type="checkbox" role="switch" checked=${filter.all} onChange=${(event) => setFilter({...filter, all: event.target.checked})}/>${t("done_too")}</label>
       <span class="buttons">
         <button type="button" class="small secondary" onClick=${() => setFilter(NO_FILTER)}>${t("clear")}</button>
         <a role="button" class="small secondary" download="dead-letters.ndjson" href=${`api/letters/export?${query(filter)}`}>${t("export")}</a>
-        <button type="button" class="small" disabled=${!workerOf(filter.group) || !found?.count} title=${t("choose_group")} onClick=${() => begin("replay", chosen, workerOf(filter.group))}>${t("replay_these")}</button>
+        <button type="button" class="small" disabled=${!worker || !found?.count} title=${t("choose_group")} onClick=${() => begin("replay", chosen, worker)}>${t("replay_these")}</button>
         <button type="button" class="small contrast" disabled=${!found?.count} onClick=${() => begin("drop", chosen)}>${t("drop_these")}</button>
       </span>
     </form>
@@ -74,21 +74,28 @@ export function LettersView({access, at, onSignIn}) {
         <tbody>${found.letters.map((letter) => html`<tr key=${letter.name} class="letter" onClick=${() => { location.hash = `#/letters/${letter.name}`; }}>
           <td title=${exactly(letter.time)}>${clock(letter.time)}</td><td><a href=${`#/letters/${letter.name}`}>${letter.name}</a>${letter.state === "open" ? "" : ` ${t(`state_${letter.state}`)}`}</td>
           <td>${letter.group}</td><td>${letter.reason}</td><td>${letter.what}</td><td class="subject">${letter.subject}</td><td class="fields">${letter.detail}</td></tr>`)}</tbody></table></div>`}`}
-    ${name && html`<${Letter} key=${name} name=${name} seen=${seen} onClose=${() => { location.hash = "#/letters"; }}
-      workerOf=${workerOf} onReplay=${(worker) => begin("replay", {letter: name}, worker)} onDrop=${() => begin("drop", {letter: name})}/>`}
+    ${name && html`<${OpenedLetter} key=${name} name=${name} access=${access} onSignIn=${onSignIn} onClose=${() => { location.hash = "#/letters"; setSeen((before) => before + 1); }}/>`}
     ${work && html`<${Work} ...${work} onClose=${() => { setWork(null); setSeen(seen + 1); }}/>`}`;
 }
 
-function Letter({name, seen, workerOf, onClose, onReplay, onDrop}) {
-  const [found, setFound] = useState(null);
-  const [error, setError] = useState(null);
-  useEffect(() => {
-    get(`api/letters/${encodeURIComponent(name)}`).then((value) => { setFound(value); setError(null); }, setError);
-  }, [name, seen]);
+const workerOf = (group, access) => (group === INGRESS ? INGRESS : access.workers.find((one) => one === group) ?? "");
+
+// A letter whole, and what is done about it.
+export function OpenedLetter({name, access, onSignIn, onClose}) {
+  const [seen, setSeen] = useState(0);
+  const [work, setWork] = useState(null);
+  const begin = (kind, worker) => (access.right === "change" ? setWork({kind, worker, chosen: {letter: name}}) : onSignIn());
+  return html`
+    <${Letter} name=${name} seen=${seen} access=${access} onClose=${onClose} onReplay=${(worker) => begin("replay", worker)} onDrop=${() => begin("drop")}/>
+    ${work && html`<${Work} ...${work} onClose=${() => { setWork(null); setSeen(seen + 1); }}/>`}`;
+}
+
+function Letter({name, seen, access, onClose, onReplay, onDrop}) {
+  const {value: found, error} = useFetched(`api/letters/${encodeURIComponent(name)}`, seen);
   const letter = found?.letter;
   const record = found?.record;
   const traceback = record?.headers.find(([header]) => header === "traceback")?.[1];
-  const worker = letter && workerOf(letter.group);
+  const worker = letter && workerOf(letter.group, access);
   return html`<${Dialog} title=${t("letter", {name})} onClose=${onClose}>
     ${error && html`<${Problem}>${told(error)}<//>`}
     ${letter && html`
@@ -112,22 +119,32 @@ function Letter({name, seen, workerOf, onClose, onReplay, onDrop}) {
 function Work({kind, chosen, worker, onClose}) {
   const [job, setJob] = useState(null);
   const [error, setError] = useState(null);
+  const ended = useRef(false);
   const begin = async (dry) => {
     setError(null);
     try {
       const every = Object.keys(chosen).length === 0;
       let now = await post(`api/letters/${kind}`, {...chosen, worker, every, dry_run: dry});
       setJob(now);
-      while (now.running) {
+      while (now.running && !ended.current) {
         await new Promise((resume) => setTimeout(resume, JOB_MS));
-        now = await get(`api/jobs/${now.id}`);
+        try {
+          now = await get(`api/jobs/${now.id}`);
+          setError(null);
+        } catch (failure) {
+          if (failure.status !== 0) throw failure;
+          setError(failure); // It goes on there, perhaps, while nobody answers.
+        }
         setJob(now);
       }
     } catch (failure) {
       setError(failure);
     }
   };
-  useEffect(() => { begin(true); }, []);
+  useEffect(() => {
+    begin(true);
+    return () => { ended.current = true; };
+  }, []);
   const progress = job?.progress ?? {};
   const past = kind === "replay" ? "replayed" : "dropped";
   const over = job && !job.running;
@@ -144,7 +161,8 @@ function Work({kind, chosen, worker, onClose}) {
     </div>
     <p class="buttons">
       ${over && job.dry_run && !job.error && progress.done > 0 && html`<button type="button" onClick=${() => begin(false)}>${t("do_it")}</button>`}
-      <button type="button" class="secondary" onClick=${onClose}>${t(over && !job.dry_run ? "close" : "cancel")}</button>
+      ${job?.running && !job.dry_run && html`<button type="button" class="contrast" onClick=${() => remove(`api/jobs/${job.id}`).catch(setError)}>${t("stop")}</button>`}
+      <button type="button" class="secondary" onClick=${onClose}>${t(job && !job.dry_run ? "close" : "cancel")}</button>
     </p>
   <//>`;
 }

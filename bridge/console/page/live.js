@@ -5,6 +5,7 @@ import {clock, exactly, number} from "./format.js";
 import {t} from "./i18n.js";
 import {Note, Problem} from "./parts.js";
 import {Detail} from "./detail.js";
+import {OpenedLetter} from "./letters.js";
 
 const MOST_ROWS = 300;
 const SAMPLED_OVER_S = 5;
@@ -82,7 +83,6 @@ export function LiveView({access, at, onSignIn}) {
   const [typed, setTyped] = useState(filter);
   const [paused, setPaused] = useState(false);
   const [opened, setOpened] = useState(null);
-  const first = useRef();
   const {rows, connected, tick, held, left} = useLive(filter, paused);
 
   useEffect(() => {
@@ -95,10 +95,7 @@ export function LiveView({access, at, onSignIn}) {
   useEffect(() => {
     const keyed = (event) => {
       if (event.target.matches("input, textarea, select") || document.querySelector("dialog[open]")) return;
-      if (event.key === "/") {
-        event.preventDefault();
-        first.current?.focus();
-      } else if (event.key === "p") {
+      if (event.key === "p") {
         setPaused((before) => !before);
       } else if (["j", "k", "ArrowDown", "ArrowUp"].includes(event.key)) {
         step(event, event.key === "j" || event.key === "ArrowDown");
@@ -110,12 +107,12 @@ export function LiveView({access, at, onSignIn}) {
 
   const input = (name, type = "search") => html`
     <label>${t(name)}
-      <input type=${type} value=${typed[name]} ref=${name === "type" ? first : undefined}
+      <input type=${type} value=${typed[name]}
         onInput=${(event) => setTyped({...typed, [name]: event.target.value})}/>
     </label>`;
   return html`
     <h1 class="hidden">${t("live")}</h1>
-    <form class="filters" role="search" aria-label=${t("filters")} onSubmit=${(event) => { event.preventDefault(); setFilter(typed); }}>
+    <form class="filters" aria-label=${t("filters")} onSubmit=${(event) => { event.preventDefault(); setFilter(typed); }}>
       <label>${t("kind")}
         <select value=${typed.kind} onChange=${(event) => setTyped({...typed, kind: event.target.value})}>
           ${KINDS.map((kind) => html`<option key=${kind} value=${kind}>${t(`kind_${kind || "all"}`)}</option>`)}
@@ -143,8 +140,11 @@ export function LiveView({access, at, onSignIn}) {
         <tbody>${rows.map((row) => html`<${LiveRow} key=${keyOf(row)} row=${row} onOpen=${setOpened}/>`)}</tbody>
       </table>
       </div>`}
-    ${opened && html`<${Detail} key=${keyOf(opened)} row=${opened} access=${access} onSignIn=${onSignIn} onClose=${() => setOpened(null)}/>`}`;
+    ${opened && isLetter(opened, access) && html`<${OpenedLetter} key=${keyOf(opened)} name=${`${opened.partition}-${opened.offset}`} access=${access} onSignIn=${onSignIn} onClose=${() => setOpened(null)}/>`}
+    ${opened && !isLetter(opened, access) && html`<${Detail} key=${keyOf(opened)} row=${opened} access=${access} onSignIn=${onSignIn} onClose=${() => setOpened(null)}/>`}`;
 }
+
+const isLetter = (row, access) => row.kind === "letter" && row.topic === access.topics.letters;
 
 function step(event, down) {
   const rows = [...document.querySelectorAll("table.rows tbody button")];

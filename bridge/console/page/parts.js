@@ -4,6 +4,8 @@ import {t} from "./i18n.js";
 import {get} from "./api.js";
 import {pretty} from "./format.js";
 
+const AGAIN_MS = 2000;
+
 export const Problem = ({children, what}) =>
   html`<article class="problem" role="alert"><strong>${what ?? t("problem")}</strong> ${children}</article>`;
 
@@ -49,6 +51,39 @@ export function Dialog({title, onClose, children}) {
       ${children}
     </article>
   </dialog>`;
+}
+
+// Whoever comes by a key goes on by keys, and would not get out of a field that has the focus at once.
+export const arrival = {byKey: false};
+export function useFocus(input, isWished) {
+  useEffect(() => {
+    if (isWished && !arrival.byKey) input.current.focus();
+  }, []);
+}
+
+// Asks once, and again until there is an answer: the server, or what it asks, may be away. Anew when `turn` changes.
+export function useFetched(path, turn = 0) {
+  const [state, setState] = useState({value: null, error: null});
+  useEffect(() => {
+    let timer = 0;
+    let over = false;
+    const look = async () => {
+      try {
+        const value = await get(path);
+        if (!over) setState({value, error: null});
+      } catch (error) {
+        if (over) return;
+        setState((before) => ({value: before.value, error}));
+        if (error.status === 0 || error.status >= 500) timer = setTimeout(look, AGAIN_MS);
+      }
+    };
+    look();
+    return () => {
+      over = true;
+      clearTimeout(timer);
+    };
+  }, [path, turn]);
+  return state;
 }
 
 // Asks again and again while the page is looked at. What was last known stays while nobody answers.

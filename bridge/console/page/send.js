@@ -1,29 +1,34 @@
 // Every documented callback as a form; for development.
-import {html, useEffect, useState} from "./html.js";
+import {html, useEffect, useRef, useState} from "./html.js";
 import {get, post} from "./api.js";
 import {pretty} from "./format.js";
 import {t} from "./i18n.js";
-import {Note, Problem, told} from "./parts.js";
+import {Note, Problem, told, useFetched, useFocus} from "./parts.js";
 import {LiveRow} from "./live.js";
 import {Detail} from "./detail.js";
 
 export function SendView({access, at, onSignIn}) {
-  const [commands, setCommands] = useState([]);
-  const [error, setError] = useState(null);
+  const {value: commands, error} = useFetched("api/commands");
   const [search, setSearch] = useState("");
-  useEffect(() => { get("api/commands").then(setCommands, setError); }, []);
+  const input = useRef();
+  useFocus(input, !at.given.command);
   const wanted = search.trim().toLowerCase();
-  const fitting = commands.filter((one) => `${one.command} ${one.type} ${one.meaning}`.toLowerCase().includes(wanted));
+  const fitting = (commands ?? []).filter((one) => `${one.command} ${one.type} ${one.meaning}`.toLowerCase().includes(wanted));
+  const first = (event) => {
+    event.preventDefault();
+    if (fitting.length) location.hash = `#/send?command=${encodeURIComponent(fitting[0].command)}`;
+  };
   return html`
     <h1 class="hidden">${t("send")}</h1>
     ${!access.can_send && html`<${Note}>${t("send_off")}<//>`}
     ${error && html`<${Problem}>${told(error)}<//>`}
     <div class="send">
       <section aria-label=${t("callbacks")}>
-        <label>${t("search")}<input type="search" value=${search} onInput=${(event) => setSearch(event.target.value)}/></label>
+        <form onSubmit=${first}><label>${t("search")}<input type="search" ref=${input} value=${search} onInput=${(event) => setSearch(event.target.value)}/></label></form>
+        ${commands && fitting.length === 0 && html`<p class="nothing">${t("no_callback_fits")}</p>`}
         <ul class="commands">${fitting.map((one) => html`<li key=${one.command}><a href=${`#/send?command=${encodeURIComponent(one.command)}`} aria-current=${at.given.command === one.command ? "true" : undefined}>${one.command}<small>${one.meaning}</small></a></li>`)}</ul>
       </section>
-      <section>${at.given.command ? html`<${Form} key=${`${at.given.command}/${at.given.again}`} command=${at.given.command} again=${at.given.again} access=${access} onSignIn=${onSignIn}/>` : html`<p>${t("choose_callback")}</p>`}</section>
+      <section>${at.given.command ? html`<${Form} key=${`${at.given.command}/${at.given.again}`} command=${at.given.command} again=${at.given.again} access=${access} onSignIn=${onSignIn}/>` : html`<p class="nothing">${t("choose_callback")}</p>`}</section>
     </div>`;
 }
 
@@ -36,24 +41,36 @@ function sampleToRepeat(command) {
   }
 }
 
-function Form({command, again, access, onSignIn}) {
+function Form({command, again: repeats, access, onSignIn}) {
   const [form, setForm] = useState(null);
   const [text, setText] = useState("");
   const [error, setError] = useState(null);
   const [posted, setPosted] = useState(null);
   const [busy, setBusy] = useState(false);
   const [opened, setOpened] = useState(null);
+  const again = useRef(0);
   const renew = async () => {
     try {
       const found = await get(`api/commands/${encodeURIComponent(command)}`);
       setForm(found);
-      setText(pretty((again && sampleToRepeat(command)) || found.body));
+      setText(pretty((repeats && sampleToRepeat(command)) || found.body));
       setError(null);
     } catch (failure) {
       setError(failure);
+      if (failure.status === 0) again.current = setTimeout(renew, 2000);
     }
   };
-  useEffect(() => { renew(); }, []);
+  useEffect(() => {
+    renew();
+    return () => clearTimeout(again.current);
+  }, []);
+  const fields = useRef();
+  useEffect(() => {
+    // The name that is about to be changed: one types it, and presses Enter.
+    const about = form?.about && [...fields.current.querySelectorAll("input")].find((one) => one.name === form.about);
+    about?.focus();
+    about?.select();
+  }, [form]);
   const read = () => {
     try {
       return [JSON.parse(text), null];
@@ -85,7 +102,7 @@ function Form({command, again, access, onSignIn}) {
   return html`<form onSubmit=${send}>
     <h2>${form.command}</h2>
     <p>${form.meaning} ${form.awaits_answer && html`<mark>${t("awaits")}</mark>`}</p>
-    <div class="fields-form">${form.fields.map((field) => html`<${FormField} key=${field.name} field=${field} value=${one?.[field.name]} onChange=${set}/>`)}</div>
+    <div class="fields-form" ref=${fields}>${form.fields.map((field) => html`<${FormField} key=${field.name} field=${field} value=${one?.[field.name]} onChange=${set}/>`)}</div>
     <label>${t("body_json")}<textarea rows="10" spellcheck="false" class="code" value=${text} aria-invalid=${problem ? "true" : undefined} onInput=${(event) => setText(event.target.value)}></textarea></label>
     ${problem && html`<${Problem}>${t("bad_json", {why: problem})}<//>`}
     ${error && html`<${Problem}>${told(error)}<//>`}
@@ -112,5 +129,5 @@ function FormField({field, value, onChange}) {
     return html`<label title=${hint}>${field.name}<select value=${value === undefined ? "" : String(Boolean(value))} onChange=${(event) => onChange(field.name, event.target.value === "" ? undefined : typeof value === "number" ? Number(event.target.value === "true") : event.target.value === "true")}>
       <option value="">–</option><option value="true">${t("yes")}</option><option value="false">${t("no")}</option></select></label>`;
   }
-  return html`<label title=${hint}>${field.name}<input type=${isText ? "text" : "number"} value=${value ?? ""} onInput=${changed}/></label>`;
+  return html`<label title=${hint}>${field.name}<input type=${isText ? "text" : "number"} name=${field.name} value=${value ?? ""} onInput=${changed}/></label>`;
 }

@@ -34,7 +34,7 @@ export const words = {
   as_it_came: "收到的原文。", rebuilt: "由事件还原：实际发送的写法可能不同。",
   has_hidden: "部分内容已隐藏，因此无法从这里再次发送。",
   copy_curl: "复制为 curl", copy_send: "复制为 bridge send", copy_json: "复制 JSON", send_again: "作为样例再次发送",
-  curl_hint: "它用 $TOKEN 签名：请先 export 应用的令牌。", show_badge: "{account} 的角标", show_letter: "查看死信",
+  curl_hint: "它用 $TOKEN 签名：请先 export 应用的令牌。", show_badge: "{account} 的角标",
   not_json: "不是 JSON，{size}：",
 
   all_well: "一切正常", not_well: "有异常", as_of: "截至 {time}",
@@ -51,7 +51,7 @@ export const words = {
   worker_ok: "工作中", worker_waiting: "正在等待，没有丢失：{why}", worker_breaker: "已停止：{why}", worker_away: "没有应答：{why}", worker_not_ready: "未就绪",
   no_workers: "没有指定 worker：见 BRIDGE_CONSOLE_WORKERS。", not_known: "未知",
 
-  show: "查看", badge_of_account: "{account} 的角标", no_badge: "{account} 没有角标：还没有处理过说明或改变其计数的事件。",
+  show: "查看", badges_hint: "输入一个账号：查看它的未读数、最后改变它的回调，以及之前的变化。", badge_of_account: "{account} 的角标", no_badge: "{account} 没有角标：还没有处理过说明或改变其计数的事件。",
   badges_lost: "Redis 丢失了角标（{time}）：请运行 consumers badge rebuild。", unread: "未读", moved_by: "最后由此改变", moved_at: "截至",
   events_that_touch: "最近与它有关的事件", looked_at_all: "已查看整个主题。", looked_at_some: "只查看了主题的末尾。",
   history: "历史", no_events: "没有。", no_history: "角标主题中没有它的记录。", is_mover: "角标来自此事件",
@@ -62,11 +62,11 @@ export const words = {
   replay_these: "重放所有符合条件的", drop_these: "丢弃所有符合条件的", letter: "死信 {name}", detail: "详情", traceback: "调用栈", original: "原记录",
   state_open: "未处理", state_replayed: "已重放", state_dropped: "已丢弃",
   would_replay: "将重放 {n} 封", replayed: "已重放 {n} 封", would_drop: "将丢弃 {n} 封", dropped: "已丢弃 {n} 封", stay: "{n} 封再次失败，保留", left_out_letters: "{n} 封时间过期的未包括在内：选择该原因即可重放",
-  do_it: "执行", working: "进行中：已读 {read} / {total}，完成 {done}", waits_for: "正在等待 {what}", no_worker_for: "本页没有属于组 {group} 的 worker：见 BRIDGE_CONSOLE_WORKERS。",
+  do_it: "执行", stop: "停止", working: "进行中：已读 {read} / {total}，完成 {done}", waits_for: "正在等待 {what}", no_worker_for: "本页没有属于组 {group} 的 worker：见 BRIDGE_CONSOLE_WORKERS。",
   drop_warning: "它们会被标记为已处理，但不会真正处理；在主题的保留期内仍然存在。",
   choose_group: "选择一个组以重放它的死信。", ingress_letters: "网桥本身",
 
   send_off: "这里不能发送：未设置 BRIDGE_CONSOLE_SEND_URL。它用于开发。", search: "搜索", callbacks: "回调",
   form: "表单", body_json: "请求体（JSON）", post_it: "签名并发送", new_sample: "新的样例", posted: "应答", became: "成为", no_event_seen: "3 秒内没有看到事件。",
-  bad_json: "不是 JSON：{why}", optional: "可选", yes: "是", no: "否", awaits: "平台会等待应答。", choose_callback: "请选择一个回调。",
+  bad_json: "不是 JSON：{why}", optional: "可选", yes: "是", no: "否", awaits: "平台会等待应答。", choose_callback: "请选择一个回调：按 Enter 取第一个符合条件的。", no_callback_fits: "没有符合条件的回调。",
 };

@@ -92,7 +92,7 @@ def test_while_it_is_paused_what_comes_is_counted_and_shown_afterwards(stack: De
     row(page, "before the pause").wait_for()
     page.get_by_role("button", name="Pause", exact=True).click()
     stack.recall("in the pause", 2)
-    page.get_by_text("1 more have come").wait_for()
+    page.get_by_text("1 more has come").wait_for()
     assert row(page, "in the pause").count() == 0
     page.get_by_role("button", name="Go on", exact=True).click()
     row(page, "in the pause").wait_for()
@@ -103,12 +103,14 @@ def test_what_a_callback_says_is_shown_as_text_and_does_nothing(
     stack: DevStack, open_page: OpenPage, attack: str
 ) -> None:
     page = open_page()
+    seen = attack.replace("\u202e", "\\u202e")
     fields = {"From_Account": attack, "MsgKey": attack, "CloudCustomData": attack, attack: attack}
     assert stack.recall(attack, 6, **fields).is_accepted
-    row(page, attack).click()
-    page.get_by_role("dialog").locator("pre", has_text=attack).first.wait_for()
+    row(page, seen).click()
+    page.get_by_role("dialog").locator("pre", has_text=seen).first.wait_for()
+    assert "\u202e" not in page.locator("body").inner_text(), "nothing turns the direction of what stands beside it"
     page.get_by_role("button", name="Badge of").click()
-    page.get_by_role("heading", name=f"Badge of {attack}").wait_for()
+    page.get_by_role("heading", name=f"Badge of {seen}").wait_for()
     page.locator(".count", has_text="6").wait_for()
     assert page.evaluate("document.querySelectorAll('#app img[src=x], #app script, #app svg').length") == 0
     # A dialog, an error or a broken policy would be among the complaints.
