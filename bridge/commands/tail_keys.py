@@ -12,6 +12,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 READ_BYTES = 4096
+SPLIT_S = 0.05
+"""So long the rest of what a key sends may take, over a slow line: Escape alone is the beginning of others."""
+_BEGUN = re.compile(r"\x1b(?:\[[0-9;]*|O)?$")
 _KEY = re.compile(r"\x1b(?:\[[0-9;]*[A-Za-z~]|O[A-Z])|.", re.DOTALL)
 _NAMES = {
     "\x1b": "escape",
@@ -51,12 +54,29 @@ def keys_of_terminal(descriptor: int, press: Callable[[str], None]) -> Iterator[
     before = termios.tcgetattr(descriptor)
     decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
     loop = asyncio.get_running_loop()
+    begun = ""
+    rest: asyncio.TimerHandle | None = None
 
     def read() -> None:
+        nonlocal begun, rest
         typed = os.read(descriptor, READ_BYTES)
         if not typed:  # The terminal is gone, of which a signal tells.
             loop.remove_reader(descriptor)
-        for key in names_of(decoder.decode(typed)):
+        text = begun + decoder.decode(typed)
+        found = _BEGUN.search(text)
+        begun = found[0] if found else ""
+        if rest is not None:
+            rest.cancel()
+        rest = loop.call_later(SPLIT_S, give_up_on_rest) if begun else None
+        tell(text.removesuffix(begun))
+
+    def give_up_on_rest() -> None:
+        nonlocal begun
+        text, begun = begun, ""
+        tell(text)
+
+    def tell(text: str) -> None:
+        for key in names_of(text):
             press(key)
 
     tty.setcbreak(descriptor)
@@ -65,4 +85,6 @@ def keys_of_terminal(descriptor: int, press: Callable[[str], None]) -> Iterator[
         yield
     finally:
         loop.remove_reader(descriptor)
+        if rest is not None:
+            rest.cancel()
         termios.tcsetattr(descriptor, termios.TCSADRAIN, before)

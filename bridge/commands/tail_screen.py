@@ -21,8 +21,9 @@ MOST_KEPT = 2000
 MAX_KEPT_BYTES = 32 * 1024 * 1024
 MAX_FILTER_CHARS = 200
 MAX_SHOWN_CHARS = 200_000
-KEYS = "↑ ↓ choose  Enter open  / filter  p pause  r send again  g G first, last  q end"
-KEYS_OPENED = "↑ ↓ scroll  r send again  Esc back  q end"
+KEYS = "↑ ↓ choose  Enter open  q end  / filter  p pause  r send again  g G first, last"
+"""What one needs most stands first: a narrow terminal shows the beginning."""
+KEYS_OPENED = "↑ ↓ scroll  Esc back  q end  r send again"
 
 
 class KeptLine:
@@ -141,7 +142,7 @@ class TailScreen:
         body_lines = max(1, self.height - 2)
         body = self._listed_lines(body_lines) if self.opened is None else self._opened_lines(body_lines)
         body += [Text()] * (body_lines - len(body))
-        lines = [self._head(), *body, self._foot()]
+        lines = [self._head(), *body, self._foot()][-max(1, self.height) :]
         for line in lines:
             line.no_wrap, line.overflow = True, "ellipsis"
             line.truncate(self.width)
@@ -235,12 +236,16 @@ class TailScreen:
     def _foot(self) -> Text:
         if self.is_asking and (at_hand := self._at_hand()):
             command = content_of(at_hand.record).get("callbackcommand")
-            return Text(f"Post {printable(str(command))} again, as a new callback? y n", "bold yellow")
+            return Text(f"y n  Post {printable(str(command))} again, as a new callback?", "bold yellow")
         if self.is_typing:
-            return Text(f"/{printable(self.text)}▏ Enter keeps it, Esc clears it", "bold")
+            return Text(f"/{self._typed()}▏ Enter keeps it, Esc clears it", "bold")
         if self.message:
             return Text(printable(self.message), "yellow")
         return Text(KEYS if self.opened is None else KEYS_OPENED, "dim")
+
+    def _typed(self) -> str:
+        """As much of the end of what is typed as one can see."""
+        return (chop_cells(printable(self.text)[::-1], max(1, self.width - 3)) or [""])[0][::-1]
 
     def _listed_lines(self, count: int) -> list[Text]:
         lines = self.visible()

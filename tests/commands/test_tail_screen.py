@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
+import os
 from typing import Any
 
 import orjson
 import pytest
 from aiokafka import ConsumerRecord
+from rich.cells import cell_len
 from rich.console import Console
 
-from bridge.commands.tail_keys import names_of
+from bridge.commands.tail_keys import keys_of_terminal, names_of
 from bridge.commands.tail_screen import MAX_KEPT_BYTES, MOST_KEPT, TailScreen
+from tests.support.http import until
 
 HEIGHT, WIDTH = 10, 60
 
@@ -161,3 +165,60 @@ def test_memory_is_bounded_while_it_is_paused_too(shown: Shown) -> None:
 def test_keys_have_names_and_what_has_none_does_nothing() -> None:
     typed = "\x1b[A\x1bOBj安\r\x1b[5~\x1b[200~\x7f\x01\x1b"
     assert names_of(typed) == ["up", "down", "j", "安", "enter", "page up", "backspace", "escape"]
+
+
+HOSTILE = (
+    "安娜" * 50,
+    "👩‍👩‍👧‍👦 e\u0301" * 30,
+    "\x1b[2J\x1b]0;title\x07",
+    "\u202eabc\u202d",
+    "a\tb\r\nc",
+    "\x9b31m",
+    "Z" + "\u0300" * 500,
+)
+
+
+@pytest.mark.parametrize("width", [1, 2, 5, 20, 200])
+@pytest.mark.parametrize("height", [1, 2, 3, 24])
+def test_nothing_that_a_record_says_leaves_the_terminal_or_is_obeyed_by_it(width: int, height: int) -> None:
+    shown = Shown()
+    shown.screen.width, shown.screen.height = width, height
+    for text in HOSTILE:
+        shown.come(text, type=text, time=text, callbackcommand=text, data={text: text, "list": [text]})
+        shown.add(text.encode(), ("reason", text.encode()))
+    for key in ("", *["up", "enter", "end", "escape", "r", "n"] * 7, "/", *"安娜" * 30, "enter"):
+        shown.screen.press(key)
+        console = Console(file=io.StringIO(), width=width, height=height, color_system=None)
+        console.print(shown.screen.drawn())
+        assert isinstance(console.file, io.StringIO)
+        seen = console.file.getvalue()
+        assert not set(seen) & set("\x1b\x07\x9b\u202e\t\r")
+        assert max(map(cell_len, seen.splitlines())) <= width
+        assert len(seen.splitlines()) <= height
+
+
+def test_a_narrow_terminal_shows_how_to_end_it_and_what_is_asked(shown: Shown) -> None:
+    shown.come("ann", callbackcommand="C2C.CallbackAfterSendMsg")
+    shown.screen.width = 32
+    assert "q end" in shown.text()
+    shown.press("up", "r")
+    assert "y n  Post C2C" in shown.text()
+    shown.press("n", "/", *"a long text, longer than there is room", "!")
+    assert "there is room!▏" in shown.text()
+
+
+async def test_a_key_that_comes_in_parts_is_one_key_and_escape_alone_is_escape() -> None:
+    pressed: list[str] = []
+    ours, theirs = os.openpty()
+    try:
+        with keys_of_terminal(theirs, pressed.append):
+            for part in (b"\x1b", b"[", b"A", b"\x1b[5", b"~j", "安".encode()[:1], "安".encode()[1:]):
+                os.write(ours, part)
+                await asyncio.sleep(0)
+            await until(lambda: len(pressed) == 4)
+            os.write(ours, b"\x1b")
+            await until(lambda: len(pressed) == 5)
+    finally:
+        os.close(ours)
+        os.close(theirs)
+    assert pressed == ["up", "page up", "j", "安", "escape"]

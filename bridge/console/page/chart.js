@@ -17,7 +17,8 @@ function time(at, withSeconds) {
 function times(plot, splits) {
   const span = splits.at(-1) - splits[0];
   const day = (at) => `${two(new Date(at * 1000).getMonth() + 1)}-${two(new Date(at * 1000).getDate())}`;
-  return splits.map((at) => (span > 172_800 ? day(at) : time(at, span < 600)));
+  const told = splits.map((at) => (span > 172_800 ? day(at) : time(at, span < 600)));
+  return told.map((one, at) => (one === told[at - 1] ? "" : one));
 }
 
 const shown = (value) => (value === null || value === undefined ? "–" : number(value, 2));
@@ -35,7 +36,7 @@ export function Chart({title, names, data, steps = false}) {
       height: HEIGHT,
       cursor: {drag: {x: false, y: false}},
       legend: {show: names.length > 1 || steps},
-      axes: [{...axis, values: times}, {...axis, size: 52}],
+      axes: [{...axis, values: times, size: 30}, {...axis, size: 52}],
       scales: {y: {range: (_, low, high) => [Math.min(0, low ?? 0), Math.max(1, (high ?? 1) * 1.1)]}},
       series: [{label: t("time"), value: (_, at) => (at === null ? "–" : time(at, true))}, ...names.map((label, at) => ({
         // Where nothing is pointed at, the legend has what was last.
