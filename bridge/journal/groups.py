@@ -14,10 +14,13 @@ from bridge.journal.journal_file import JournalFile
 from bridge.journal.numbering import Ring
 from bridge.journal.record import EVENT_OVERHEAD_BYTES, Record, unpack
 from bridge.journal.store import Row
+from common.audit.header import HEADER
 
 log = logging.getLogger(__name__)
 
 GROUP_OVERHEAD_BYTES = 128
+RECORD_MEMORY_BYTES = 300
+"""What the objects of a record take in memory beyond its size, which is that of its bytes: measured."""
 
 Resolve = Callable[[bool], None]
 """Told once of a record: True when it became durable, False when it did not within the reply deadline."""
@@ -103,6 +106,11 @@ class Group:
         """Whether no record of it was passed over or dropped."""
 
     @property
+    def memory_bytes(self) -> int:
+        """What it takes in memory, about, as long as it has its records."""
+        return self.size + RECORD_MEMORY_BYTES * len(self.records)
+
+    @property
     def is_acknowledged(self) -> bool:
         """Whether somebody was told, or may have been told by a predecessor, that the disk holds it for good."""
         return self.state is GroupState.SYNCED
@@ -116,7 +124,7 @@ class Group:
         """
         group = cls(row.topic, 0.0)
         for record in unpack(row.packed):
-            group.add(record, None)
+            group.add(_sharing(record, row.topic), None)
         group.seq = row.seq
         group.size = row.size  # As it was counted when it was written, perhaps by another version.
         group.file = file
@@ -165,6 +173,17 @@ class Group:
         find them. The writer may be reading the list, so that is left as it is.
         """
         self.records = []
+
+
+def _sharing(record: Record, topic: str) -> Record:
+    """The same record, made of what all have in common: each that is read back would have copies, 300 bytes of them."""
+    headers = record.headers
+    for place, (name, value) in enumerate(headers):
+        if name == HEADER:
+            headers[place] = (HEADER, value)
+        elif (name, value) == EVENT_CONTENT_TYPE:
+            headers[place] = EVENT_CONTENT_TYPE
+    return Record(topic, record.key, record.value, headers, record.timestamp_ms) if record.topic == topic else record
 
 
 def resolve_all(records: Sequence[PendingRecord], durable: bool) -> None:

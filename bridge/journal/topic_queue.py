@@ -129,9 +129,9 @@ class TopicQueue:
             return
         self._live.popleft()
         assert group.file is not None
-        if self._backlog_bytes + group.size <= self._read_ahead_bytes:
+        if self._backlog_bytes + group.memory_bytes <= self._read_ahead_bytes:
             self._backlog.append(group)
-            self._backlog_bytes += group.size
+            self._backlog_bytes += group.memory_bytes
             return
         oldest_ms = received_ms(group)
         group.forget_records()
@@ -143,7 +143,7 @@ class TopicQueue:
 
     def confirmed(self, group: Group) -> None:
         """Kafka has confirmed all of a group that was leased."""
-        self._leased_bytes -= group.size
+        self._leased_bytes -= group.memory_bytes
         drop_complete(self._leased)
 
     async def lease(self) -> Group | None:
@@ -155,13 +155,13 @@ class TopicQueue:
         if self._backlog:
             group = self._backlog.popleft()
             assert isinstance(group, Group)
-            self._backlog_bytes -= group.size
+            self._backlog_bytes -= group.memory_bytes
         elif self._live:
             group = self._live.popleft()
         else:
             return None
         assert group.state is not GroupState.COMPLETE
-        self._leased_bytes += group.size
+        self._leased_bytes += group.memory_bytes
         self._leased.append(group)
         return group
 
@@ -196,7 +196,7 @@ class TopicQueue:
         if rows.after >= rows.through:
             self._backlog.popleft()
         self._backlog.extendleft(reversed(found.groups))
-        self._backlog_bytes += sum(group.size for group in found.groups)
+        self._backlog_bytes += sum(group.memory_bytes for group in found.groups)
 
     def _found_in(self, rows: Range, through: int) -> FoundInFile:
         read = partial(rows.file.store.read, self.topic, max_bytes=self._read_ahead_bytes // READS)

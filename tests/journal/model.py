@@ -36,7 +36,7 @@ PARTITIONS = 2
 LIMITS = JournalLimits(
     max_bytes=16_000,
     memory_max_bytes=5_000,
-    read_ahead_bytes=1_600,
+    read_ahead_bytes=2_500,
     gather_s=0.002,
     sync_after_s=0.010,
     reply_deadline_s=0.5,
@@ -323,7 +323,7 @@ class World:
         inherited = ORPHAN_ROW_BYTES * sum(1 for sent in self.sent.values() if sent.origin)
         assert state.stored_bytes <= LIMITS.max_bytes + GROUP_SLACK_BYTES + inherited, "the disk budget is not kept"
         for queue in self.journal.queues.values():
-            backlog = [group.size for group in queue._backlog if isinstance(group, Group)]
+            backlog = [group.memory_bytes for group in queue._backlog if isinstance(group, Group)]
             assert sum(backlog) - max(backlog, default=0) <= LIMITS.read_ahead_bytes, "a backlog is held in memory"
             leased = self._leased_sizes[queue.topic]
             assert queue._leased_bytes - max(leased, default=0) < LIMITS.read_ahead_bytes, "too much is leased"
@@ -395,6 +395,6 @@ class World:
             key = None if group.file in self.disk.own_files else group.file, group.seq
             assert key not in self._leased, "a group was leased twice"
             self._leased.add(key)
-            self._leased_sizes[topic].append(group.size)
+            self._leased_sizes[topic].append(group.memory_bytes)
             for pending in group.records:
                 self._in_flight[topic, int(pending.record.key)].append(pending)

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import tracemalloc
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
+from bridge.events.envelope import EVENT_CONTENT_TYPE
 from bridge.journal import topic_queue
 from bridge.journal.groups import Group, GroupState
 from bridge.journal.journal_file import JournalFile
+from bridge.journal.numbering import number_of
 from bridge.journal.record import Record, pack
 from bridge.journal.store import Row, Store
 from bridge.journal.topic_queue import TopicQueue
 from bridge.journal.writer import FileThread
+from common.audit.header import HEADER
 
 TOPIC = "im.events"
 
@@ -104,7 +109,7 @@ async def test_a_backlog_comes_before_what_is_live_and_each_group_comes_once(
 
 
 async def test_no_more_is_leased_than_the_read_ahead_until_kafka_confirms(thread: FileThread) -> None:
-    queue = TopicQueue(TOPIC, 1000, thread, lambda _queue, _live: None)
+    queue = TopicQueue(TOPIC, 1500, thread, lambda _queue, _live: None)
     for seq in (1, 2, 3):
         queue.offer(_live(seq, size=600))
     first, second = await queue.lease(), await queue.lease()
@@ -124,7 +129,7 @@ async def test_what_is_synced_beyond_the_read_ahead_leaves_memory_and_is_read_ag
     file = JournalFile(store)
     groups = [_live(seq, size=600) for seq in (1, 2, 3)]
     store.write([_row(group.seq, size=600) for group in groups], [], sync=True)
-    queue = TopicQueue(TOPIC, 1000, thread, lambda _queue, _live: None)
+    queue = TopicQueue(TOPIC, 1500, thread, lambda _queue, _live: None)
     for group in groups:
         queue.offer(group)
         group.file = file
@@ -140,7 +145,7 @@ async def test_what_is_synced_beyond_the_read_ahead_leaves_memory_and_is_read_ag
 
 
 async def test_a_group_that_is_leased_already_stays_in_memory_when_it_is_synced(thread: FileThread) -> None:
-    queue = TopicQueue(TOPIC, 1000, thread, lambda _queue, _live: None)
+    queue = TopicQueue(TOPIC, 1500, thread, lambda _queue, _live: None)
     group = _live(1, size=600)
     queue.offer(group)
     assert await queue.lease() is group
@@ -168,3 +173,27 @@ def _live(seq: int, size: int = 10) -> Group:
     group.seq = seq
     group.become(GroupState.UNWRITTEN)
     return group
+
+
+async def test_what_is_read_back_takes_little_more_memory_than_its_bytes(thread: FileThread, tmp_path: Path) -> None:
+    number, records = 0, 4000
+    store = Store.create(tmp_path)
+    for seq in range(1, records // 8 + 1):
+        group = []
+        for _ in range(8):
+            number += 1
+            headers = [EVENT_CONTENT_TYPE, (HEADER, b"73f3b0a3/1795712093/%d" % number)]
+            group.append(Record(TOPIC, b"account-%d" % number, b"x" * 600, headers, 1_795_712_093_000 + number))
+        store.write([Row(seq, TOPIC, 8, sum(one.size for one in group), pack(group))], [], sync=False)
+    queue = TopicQueue(TOPIC, 100 * 2**20, thread, lambda _queue, _live: None)
+    queue.inherit(JournalFile(store), records // 8, 0)
+    gc.collect()
+    tracemalloc.start()
+    leased = await _all_of(queue, limit=records)
+    taken, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert sum(len(group.records) for group in leased) == records
+    assert taken < 1.1 * sum(group.memory_bytes for group in leased)
+    assert leased[0].records[0].record.headers[0] is EVENT_CONTENT_TYPE
+    assert number_of(leased[-1].records[-1].record) == ("73f3b0a3", 1795712093, records)
+    store.close()
