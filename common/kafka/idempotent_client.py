@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
 from aiokafka import AIOKafkaClient, TopicPartition
-from aiokafka.errors import KafkaError, TopicAuthorizationFailedError, UnknownTopicOrPartitionError, for_code
+from aiokafka.errors import (
+    KafkaError,
+    NodeNotReadyError,
+    TopicAuthorizationFailedError,
+    UnknownTopicOrPartitionError,
+    for_code,
+)
 from aiokafka.protocol.admin import ApiVersionRequest
 from aiokafka.protocol.transaction import InitProducerIdRequest
 
 from common.kafka.client_end import abandon_client, refuse_connections_once_abandoned
 from common.kafka.clients import METADATA_MAX_AGE_MS, ClientArguments
-from common.kafka.separate_connections import bootstrap, connect_to_each_by_itself, connected_node
+from common.kafka.connection import FramedRequest
+from common.kafka.separate_connections import bootstrap, connect_to_each_by_itself, connected_node, open_connection
 
 RETRY_INTERVAL_S = 0.1
 _NO_TRANSACTIONS_MS = 2**31 - 1
@@ -42,6 +50,8 @@ class IdempotentClient:
         self._topic = topic
         self._request_timeout_s = request_timeout_s
         self._leaders: list[int | None] | None = None
+        self._connecting: Counter[int] = Counter()
+        """Node → requests that wait for a connection to it."""
         self.producer_id = -1
         self.producer_epoch = -1
         connect_to_each_by_itself(self._client)
@@ -93,8 +103,8 @@ class IdempotentClient:
         """Ask who leads the partitions; in the background."""
         self._client.force_metadata_update()
 
-    def send(self, node: int, request: Any) -> asyncio.Task[Any]:
-        """Send a request, behind those that were sent to the node before. The task has its answer.
+    def send(self, node: int, request: FramedRequest) -> asyncio.Future[Any]:
+        """Send a request, behind those that were sent to the node before. The future has its answer.
 
         It fails with KafkaError (RequestTimedOutError, NodeNotReadyError, KafkaConnectionError…), and nobody knows then
         whether the broker did what it was asked to.
@@ -103,7 +113,28 @@ class IdempotentClient:
             node: a leader.
             request: see `bridge.publish.produce.request`.
         """
-        return asyncio.get_running_loop().create_task(self._client.send(node, request))
+        loop = asyncio.get_running_loop()
+        connection = open_connection(self._client, node)
+        if connection is None or self._connecting[node]:  # What waits for a connection must not be overtaken.
+            self._connecting[node] += 1
+            return loop.create_task(self._send_once_connected(node, request))
+        try:
+            return connection.ask(request)
+        except KafkaError as error:
+            failed: asyncio.Future[Any] = loop.create_future()
+            failed.set_exception(error)
+            return failed
+
+    async def _send_once_connected(self, node: int, request: FramedRequest) -> Any:
+        try:
+            await self._client.ready(node)  # Who came first goes on first.
+            connection = open_connection(self._client, node)
+            if connection is None:
+                raise NodeNotReadyError(f"there is no connection to node {node}")
+            answer = connection.ask(request)
+        finally:
+            self._connecting[node] -= 1
+        return await answer
 
     async def greet_leaders(self, *, within_s: float) -> None:
         """Have each leader answer something, over a connection that is made where there is none.
@@ -115,7 +146,8 @@ class IdempotentClient:
             within_s: for so long it is waited for. A greeting that takes longer goes on by itself.
         """
         nodes = {node for node in self.leaders if node is not None}
-        if greetings := [self.send(node, ApiVersionRequest()) for node in nodes]:
+        loop = asyncio.get_running_loop()
+        if greetings := [loop.create_task(self._client.send(node, ApiVersionRequest())) for node in nodes]:
             for greeting in greetings:
                 greeting.add_done_callback(_ignore_outcome)
             await asyncio.wait(greetings, timeout=within_s)

@@ -14,7 +14,10 @@ from collections import defaultdict
 from typing import Any
 
 from aiokafka import AIOKafkaClient
+from aiokafka.client import ConnectionGroup
 from aiokafka.errors import KafkaConnectionError
+
+from common.kafka.connection import MendedConnection
 
 log = logging.getLogger(__name__)
 
@@ -47,6 +50,12 @@ def connect_to_each_by_itself(client: AIOKafkaClient, *, within_s: float = CONNE
         return None
 
     client._get_conn = get_connection
+
+
+def open_connection(client: AIOKafkaClient, node: int) -> MendedConnection | None:
+    """The connection to a node; None where there is none at present."""
+    connection: MendedConnection | None = client._conns.get((node, ConnectionGroup.DEFAULT))
+    return connection if connection is not None and connection.connected() else None
 
 
 async def bootstrap(client: AIOKafkaClient) -> None:

@@ -83,6 +83,19 @@ class ProduceRequest:
 
     def encode(self) -> bytes:
         """The body of the request."""
+        return b"".join(self._body())
+
+    def frame(self, versions: Mapping[int, tuple[int, int]], correlation_id: int, client_id: str) -> bytes:
+        """All of the request as it goes over the wire, put together once.
+
+        Raises:
+            IncompatibleBrokerVersion: see `prepare`.
+        """
+        self.prepare(versions)
+        parts = [self.build_request_header(correlation_id, client_id).encode(), *self._body()]
+        return b"".join((_COUNT.pack(sum(map(len, parts))), *parts))
+
+    def _body(self) -> list[bytes | bytearray]:
         topic = self._topic.encode()
         parts: list[bytes | bytearray] = [
             _BEGIN.pack(-1, ALL_REPLICAS, self._timeout_ms, 1, len(topic)),
@@ -90,9 +103,8 @@ class ProduceRequest:
             _COUNT.pack(len(self._batches)),
         ]
         for partition, batch in self._batches:
-            parts.append(_BATCH.pack(partition, len(batch)))
-            parts.append(batch)
-        return b"".join(parts)
+            parts += _BATCH.pack(partition, len(batch)), batch
+        return parts
 
     @property
     def RESPONSE_TYPE(self) -> ProduceRequest:  # noqa: N802 - the name is aiokafka's

@@ -50,7 +50,7 @@ class Requests:
         self._on_answered = on_answered
         self._on_rested = on_rested
         self._is_closed = False
-        self._tasks: set[asyncio.Task[ProduceAnswer]] = set()
+        self._answers: set[asyncio.Future[ProduceAnswer]] = set()
         self._in_flight: Counter[int] = Counter()
         """Node → requests."""
         self._sent_at: dict[int, float] = {}
@@ -76,11 +76,11 @@ class Requests:
         request = ProduceRequest(
             self._topic, [(batch.partition, batch.data) for batch in batches], timeout_s=self._timeout_s
         )
-        task = self._client.send(node, request)
-        self._tasks.add(task)
+        answer = self._client.send(node, request)
+        self._answers.add(answer)
         self._in_flight[node] += 1
         self._sent_at[node] = self._loop.time()
-        task.add_done_callback(partial(self._done, node, batches))
+        answer.add_done_callback(partial(self._done, node, batches))
 
     def close(self) -> None:
         """Send nothing any more. What is in flight is heard of, until the client is abandoned: that ends it all."""
@@ -88,18 +88,18 @@ class Requests:
         for timer in self._resting.values():
             timer.cancel()
 
-    def _done(self, node: int, batches: list[Batch], task: asyncio.Task[ProduceAnswer]) -> None:
-        self._tasks.discard(task)
+    def _done(self, node: int, batches: list[Batch], answer: asyncio.Future[ProduceAnswer]) -> None:
+        self._answers.discard(answer)
         self._in_flight[node] -= 1
-        self._on_answered(batches, self._outcome(node, task))
+        self._on_answered(batches, self._outcome(node, answer))
 
-    def _outcome(self, node: int, task: asyncio.Task[ProduceAnswer]) -> ProduceAnswer | KafkaError:
-        error = asyncio.CancelledError("the request was cancelled") if task.cancelled() else task.exception()
+    def _outcome(self, node: int, answer: asyncio.Future[ProduceAnswer]) -> ProduceAnswer | KafkaError:
+        error = asyncio.CancelledError("the request was cancelled") if answer.cancelled() else answer.exception()
         if error is None:
-            answer = task.result()
-            if answer.throttle_s and not self._is_closed:
-                self._rest(node, answer.throttle_s)
-            return answer
+            heard = answer.result()
+            if heard.throttle_s and not self._is_closed:
+                self._rest(node, heard.throttle_s)
+            return heard
         return error if isinstance(error, KafkaError) else KafkaError(repr(error))
 
     def _rest(self, node: int, seconds: float) -> None:

@@ -16,6 +16,7 @@ from aiokafka.conn import AIOKafkaConnection
 from aiokafka.errors import IncompatibleBrokerVersion, KafkaConnectionError
 from aiokafka.protocol.metadata import MetadataRequest
 
+from bridge.publish.produce.request import ProduceRequest
 from common.kafka.clients import admin_client
 from common.kafka.connection import MendedConnection
 
@@ -72,7 +73,7 @@ async def write_until_it_fails(write: Callable[[], Awaitable[Any]]) -> list[Base
 
 
 @LOOPS
-@pytest.mark.parametrize("what", ["request", "token"])
+@pytest.mark.parametrize("what", ["request", "token", "frame"])
 def test_what_is_written_at_any_moment_of_a_reset_fails_as_a_connection(
     new_loop: Callable[[], asyncio.AbstractEventLoop], what: str
 ) -> None:
@@ -81,9 +82,13 @@ def test_what_is_written_at_any_moment_of_a_reset_fails_as_a_connection(
             assert isinstance(connection, MendedConnection), "all clients of the process get such connections"
             request = MetadataRequest([])
             broker.reset()
-            failures = await write_until_it_fails(
-                lambda: connection.send(request) if what == "request" else connection._send_sasl_token(b"token")
-            )
+            writes: dict[str, Callable[[], Awaitable[Any]]] = {
+                "request": lambda: connection.send(request),
+                "token": lambda: connection._send_sasl_token(b"token"),
+                "frame": lambda: connection.ask(ProduceRequest("t", [], timeout_s=1)),
+            }
+            connection._versions |= {0: (0, 7)}
+            failures = await write_until_it_fails(writes[what])
             assert not connection.connected()
             return failures
 

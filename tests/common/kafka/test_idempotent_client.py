@@ -9,11 +9,11 @@ from collections.abc import Iterator
 
 import pytest
 from aiokafka.conn import AIOKafkaConnection
-from aiokafka.errors import KafkaConnectionError, KafkaError, UnknownTopicOrPartitionError
+from aiokafka.errors import KafkaConnectionError, KafkaError, RequestTimedOutError, UnknownTopicOrPartitionError
 from confluent_kafka import Producer
 
 from bridge.publish.produce.batch import BatchForm
-from bridge.publish.produce.request import ProduceRequest
+from bridge.publish.produce.request import ProduceAnswer, ProduceRequest
 from common.kafka.idempotent_client import IdempotentClient
 from tests.common.kafka.test_ends import NEVER_S, leftovers
 from tests.conftest import MakeBroker
@@ -103,6 +103,50 @@ async def test_one_that_is_abandoned_while_its_broker_is_frozen_leaves_nothing_b
     gc.collect()
     assert left() is None
     own_broker.thaw()
+
+
+async def test_a_request_that_is_not_answered_fails_in_time_and_is_the_end_of_its_connection(
+    own_broker: Broker, topics: Topics
+) -> None:
+    create_topic(own_broker.bootstrap, topics.events, partitions=1)
+    client = client_of(own_broker, topics.events, request_timeout_s=1.0)
+    await client.start()
+    await client.partitions()
+    await client.greet_leaders(within_s=60)
+    own_broker.freeze()
+    first, second = (
+        client.send(1, ProduceRequest(topics.events, [(0, batch(client, b"x", number))], timeout_s=5))
+        for number in range(2)
+    )
+    async with asyncio.timeout(NEVER_S):
+        with pytest.raises(RequestTimedOutError):
+            await first
+        with pytest.raises(KafkaConnectionError):
+            await second
+        assert not connections_of(client)
+        await client.abandon()
+    own_broker.thaw()
+
+
+async def test_what_is_sent_while_there_is_no_connection_is_not_overtaken(broker: Broker, topics: Topics) -> None:
+    create_topic(broker.bootstrap, topics.events, partitions=1)
+    client = client_of(broker, topics.events)
+    await client.start()
+    await client.partitions()
+    for connection in connections_of(client).values():
+        connection.close()
+    answers: list[asyncio.Future[ProduceAnswer]] = []
+    while len(answers) < 50 or isinstance(answers[-10], asyncio.Task):  # Until some have found a connection.
+        number = len(answers)
+        one = ProduceRequest(topics.events, [(0, batch(client, b"%d" % number, number))], timeout_s=5)
+        answers.append(client.send(1, one))
+        await asyncio.sleep(0)
+    assert isinstance(answers[0], asyncio.Task)
+    assert {answer.error_codes[0] for answer in await asyncio.gather(*answers)} == {0}
+    await client.abandon()
+    assert [message.value for message in read_all(broker.bootstrap, topics.events)] == [
+        b"%d" % number for number in range(len(answers))
+    ]
 
 
 async def test_one_that_finds_no_broker_says_so_and_can_be_abandoned() -> None:
