@@ -39,8 +39,9 @@ def test_the_greatest_bytes_in_all_lanes_go_over_into_no_other() -> None:
 def test_only_keys_of_the_usual_size_are_remembered() -> None:
     partition._remembered.clear()
     short, long = b"a" * partition._MAX_REMEMBERED_BYTES, b"a" * (partition._MAX_REMEMBERED_BYTES + 1)
+    assert partitions_of([short], 12) == [partition_of(short, 12)]
     for _ in range(2):
-        assert partitions_of([short, long], 12) == [partition_of(short, 12), partition_of(long, 12)]
+        assert partitions_of([long, short, long], 12) == [partition_of(key, 12) for key in (long, short, long)]
     assert partition._remembered == {12: {short: partition_of(short, 12)}}
 
 
