@@ -18,13 +18,41 @@ RedisClient = Redis | RedisCluster
 _OF_TLS = "ssl_"
 
 
-def make_client(address: RedisAddress, *, as_cluster: bool, timeout_s: float) -> RedisClient:
+class ClusterCommands:
+    """What commands the nodes know, asked for once.
+
+    A client of a cluster asks the primary of the first slots for them when it connects, and no other. While that one
+    hangs, a new client could do nothing on the other nodes either.
+    """
+
+    def __init__(self) -> None:
+        self._parser: Any = None
+
+    def share_with(self, client: RedisCluster) -> None:
+        """Have a client take these for its own."""
+        if self._parser is None:
+            self._parser = client.commands_parser
+        client.commands_parser = self  # type: ignore[assignment]
+
+    async def initialize(self, node: ClusterNode) -> None:
+        """Ask the node, unless one was asked before."""
+        self._parser.node = node
+        if not self._parser.commands:
+            await self._parser.initialize(node)
+
+    async def get_keys(self, *command: Any) -> Any:
+        """The keys of a command."""
+        return await self._parser.get_keys(*command)
+
+
+def make_client(address: RedisAddress, *, as_cluster: bool, timeout_s: float, commands: ClusterCommands) -> RedisClient:
     """A client that connects at its first command.
 
     Args:
         address: of the settings.
         as_cluster: whether to ask for the nodes of a cluster, also where the address does not say that it is one.
         timeout_s: for connecting, and for an answer.
+        commands: of the cluster, as a client before has learnt them.
     """
     options: dict[str, Any] = {
         "socket_timeout": timeout_s,
@@ -34,7 +62,9 @@ def make_client(address: RedisAddress, *, as_cluster: bool, timeout_s: float) ->
     if as_cluster:
         nodes = [ClusterNode(host, port) for host, port in address.nodes]
         # One attempt more of the client's own: it follows a slot that has moved at once. All else is tried again by us.
-        return RedisCluster.from_url(address.url, startup_nodes=nodes, require_full_coverage=False, **options)
+        cluster = RedisCluster.from_url(address.url, startup_nodes=nodes, require_full_coverage=False, **options)
+        commands.share_with(cluster)
+        return cluster
     if address.topology == "sentinel":
         client = _of_sentinels(address, options)
     else:

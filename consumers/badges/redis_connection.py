@@ -26,7 +26,7 @@ import redis.exceptions
 from redis.asyncio import RedisCluster
 
 from common.redis_url import parse_redis_url
-from consumers.badges.redis_clients import RedisClient, close_client, make_client
+from consumers.badges.redis_clients import ClusterCommands, RedisClient, close_client, make_client
 from consumers.errors import RetryLater, WorkerRefusedError, describe, is_passing, redis_code
 from consumers.settings import ConsumersSettings
 
@@ -131,6 +131,7 @@ class RedisConnection:
         self.losses = 0
         """How often it was lost, or what answered was not the right one: another server may have taken over since."""
         self._primaries: set[str] = set()
+        self._commands = ClusterCommands()
         self._lease = self._connect()
 
     async def kind(self) -> ServerKind:
@@ -188,13 +189,16 @@ class RedisConnection:
         try:
             result = await _cancellable(command(lease.client))
         except redis.exceptions.RedisClusterException as error:
-            self.losses += 1
             self._renew(lease)
             raise redis.exceptions.ConnectionError(str(error)) from error
         except (redis.exceptions.RedisError, OSError) as error:
             if redis_code(error) != "WRONGTYPE":
                 self._renew(lease)
-            self.losses += redis_code(error) in _OF_A_CHANGE or not isinstance(error, redis.exceptions.ResponseError)
+            if not isinstance(lease.client, RedisCluster):
+                # Of a cluster one node may be away for hours, and the others go on.
+                self.losses += redis_code(error) in _OF_A_CHANGE or not isinstance(
+                    error, redis.exceptions.ResponseError
+                )
             if is_of_cluster(error) and self._kind == "single":
                 self._kind = None  # Another kind of server has taken its place.
             raise
@@ -206,6 +210,10 @@ class RedisConnection:
             lease.users -= 1
             if lease.is_over and not lease.users:
                 await lease.close()
+
+    def note_return(self) -> None:
+        """Note that all servers answer again, which some did not."""
+        self.losses += 1
 
     def _note_primaries(self, client: RedisCluster) -> None:
         """The client follows a replica that took over without a word, and that one may lack what it had not got."""
@@ -305,7 +313,10 @@ class RedisConnection:
         settings = self._settings.latest()
         self._address = parse_redis_url(settings.redis_url.get_secret_value())
         as_cluster = self._address.topology == "cluster" or self._kind == "cluster"
-        return _ClientLease(make_client(self._address, as_cluster=as_cluster, timeout_s=settings.redis_timeout_s))
+        timeout_s = settings.redis_timeout_s
+        return _ClientLease(
+            make_client(self._address, as_cluster=as_cluster, timeout_s=timeout_s, commands=self._commands)
+        )
 
     def _renew(self, lease: _ClientLease) -> None:
         if lease is self._lease:

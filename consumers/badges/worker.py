@@ -46,6 +46,8 @@ class Badges(BaseWorker[BadgeEvent]):
         self._told: StoreState | None = None
         self._is_traced = False
         """Whether any event so far belonged to a trace."""
+        self._was_away = False
+        """Whether Redis, or a node of it, did not answer the last probe."""
         self._expiring: asyncio.Task[NoReturn] | None = None
 
     def topics(self, settings: ConsumersSettings) -> Sequence[Topic]:
@@ -203,11 +205,15 @@ class Badges(BaseWorker[BadgeEvent]):
                 await self._store.update({})
                 await self._restoration.look_again()
         except (RetryLater, TimeoutError) as error:
+            self._was_away = True
             self._context.metrics.set_connected("redis", False)
             if isinstance(error, TimeoutError):
                 raise RetryLater(f"Redis at {self._store.connection.shown_url} does not answer") from error
             raise
         self._context.metrics.set_connected("redis", True)
+        if self._was_away:
+            self._was_away = False
+            self._store.connection.note_return()
         self._note_state()
         await self._restoration.look()
         self._note_state()
