@@ -15,6 +15,7 @@ from pathlib import Path
 import aiohttp
 from yarl import URL
 
+from common.text import plural
 from common.unreachable import why_unreachable
 from consumers.archive.check import check_file
 from consumers.archive.errors import ArchiveError
@@ -97,7 +98,7 @@ class Downloader:
                     raise ArchiveError(
                         "failing",
                         f"a file of the archive cannot be downloaded beyond {size} of {file.gzip_size} bytes, "
-                        f"tried {failures} times: {error}. Try again later: it goes on from what is there",
+                        f"tried {plural(failures, 'time')}: {error}. Try again later: it goes on from what is there",
                     ) from None
                 await asyncio.sleep(next(waits))
 

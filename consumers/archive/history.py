@@ -9,6 +9,7 @@ from typing import Annotated
 import msgspec
 
 from common.rest.api import CallError, RestAnswer, RestApi
+from common.text import plural
 from consumers.archive.errors import ArchiveError
 from consumers.archive.hour import Hour
 from consumers.archive.message import CHAT_TYPES, ArchivedChat
@@ -84,7 +85,7 @@ class History:
                 if failures >= self._retries.attempts:
                     raise ArchiveError(
                         "failing",
-                        f"the platform does not tell the files of {hour}, asked {failures} times: {error}. "
+                        f"the platform does not tell the files of {hour}, asked {plural(failures, 'time')}: {error}. "
                         "Try again later",
                     ) from None
             await asyncio.sleep(next(waits))

@@ -18,7 +18,7 @@ from tests.support.badges import badges_in_redis
 from tests.support.broker import Broker
 from tests.support.callbacks import PostedCallback
 from tests.support.commands import Command
-from tests.support.im_archive import c2c_line, group_line
+from tests.support.im_archive import StoredFile, archive_text, c2c_line, group_line
 from tests.support.im_platform import APP_ID, ImPlatform
 from tests.support.ports import free_port
 from tests.support.redis import RedisServer
@@ -119,6 +119,36 @@ def test_a_dry_run_tells_what_is_missing_and_publishes_nothing(
     assert "1 line of the files is no message" in told
     assert "nothing was published" in told
     assert len(read_all(broker.bootstrap, topics.events)) == 2
+
+
+def test_hostile_lines_are_shown_cost_no_other_and_make_the_status_1(
+    backfills: Backfills, broker: Broker, topics: Topics, platform: ImPlatform
+) -> None:
+    hour = past_hour()
+    good = [c2c_line(hour, number) for number in range(4)]
+    hostile = [
+        b'{"From_Account": "cut',
+        b"\x00" * 10 + b"\xff\xfe",
+        b'{"From_Account":"a","To_Account":"b","MsgBody":' + b"[" * 5000 + b"]" * 5000 + b"}",
+        json.dumps(c2c_line(hour, 9, MsgSeq=10**30)).encode(),
+        json.dumps(c2c_line(hour, 9, MsgTimestamp=0)).encode(),
+        json.dumps(c2c_line(hour, 9, To_Account={"a": 1})).encode(),
+        b"[1, 2, 3]",
+    ]
+    long_line = b'{"From_Account":"' + b"x" * 3_000_000 + b'"}'
+    texts = [
+        archive_text(APP_ID, "c2c", hour, [good[0], *hostile, good[1]], end=b"\r\n"),
+        archive_text(APP_ID, "c2c", hour, [good[2], long_line, b"", good[3]]).removesuffix(b"]}"),
+    ]
+    platform.archive.store("c2c", hour, *map(StoredFile.of, texts))
+    told = backfills.run(hour, "--chat", "c2c", code=1)
+    assert "The platform has sent 4, 4 are here; 4 of these were published just now." in told
+    assert "9 lines of the files are no message" in told
+    assert "no message: line 3: it is no JSON" in told
+    assert "Traceback" not in told
+    assert sorted(ids_on(broker.bootstrap, topics.events)) == sorted(id_of(callback_of(line)) for line in good)
+    again = backfills.run(hour, "--chat", "c2c", code=1)
+    assert "The platform has sent 4, 4 are here. 9 lines" in again
 
 
 def test_a_callback_among_the_dead_letters_is_not_published_again(
