@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -58,14 +58,18 @@ class DevStack:
         body = {"CallbackCommand": RECALLED, "From_Account": "bob", "To_Account": to, "UnreadMsgNum": unread}
         return self.post(RECALLED, body | {"MsgKey": f"{free_port()}_{unread}_1700000000"} | fields)
 
-    def produce(self, topic: str, values: list[bytes], key: bytes = b"ann") -> None:
+    def produce(
+        self, topic: str, values: list[bytes], key: bytes = b"ann", headers: Sequence[tuple[str, bytes]] = ()
+    ) -> None:
         """Write records to a topic."""
 
         async def write() -> None:
             producer = AIOKafkaProducer(bootstrap_servers=self.kafka)
             await producer.start()
             try:
-                await asyncio.gather(*[await producer.send(topic, value, key) for value in values])
+                await asyncio.gather(
+                    *[await producer.send(topic, value, key, headers=list(headers)) for value in values]
+                )
             finally:
                 await producer.stop()
 
