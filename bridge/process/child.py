@@ -52,6 +52,8 @@ def run(
     Raises:
         SystemExit: it cannot; why is in the log.
     """
+    if listener.fileno() < 0:
+        return  # All is to end: the parent has closed its port since it asked for us.
     # What files held when the parent read them may be replaced since.
     settings = settings.latest()
     logs.configure(log_format=settings.log_format, level=settings.log_level, process=name)

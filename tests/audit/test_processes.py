@@ -30,10 +30,15 @@ def kill_all(bridge: IngressProcess) -> None:
 
 
 def wait_drained(bridge: IngressProcess) -> None:
+    """Also what a process that was replaced has left, which no other counts before it has adopted it."""
     bridge.wait_for(
-        lambda: bridge.metric("bridge_journal_bytes") == 0 and bridge.metric("bridge_memory_bytes") == 0,
+        lambda: (
+            bridge.metric("bridge_journal_bytes") == 0
+            and bridge.metric("bridge_memory_bytes") == 0
+            and len(list(bridge.journal_dir.glob("*.journal"))) <= len(bridge.children())
+        ),
         timeout=60,
-        what="the journal to drain",
+        what="the journals to drain",
     )
 
 
