@@ -77,8 +77,9 @@ bench: $(VENV)/.bench ## what a callback costs, beside servers in Go, Rust and P
 	$(VENV)/bin/python -m bench scaling
 	$(VENV)/bin/python -m bench.worker
 
-instructions: setup ## instructions per callback, by callgrind: no more than bench/instructions.json says; ARGS=--update
+instructions: setup ## instructions per callback and per event in the worker, by callgrind: no more than is stored; ARGS=--update
 	$(VENV)/bin/python -m bench instructions $(ARGS)
+	$(VENV)/bin/python -m bench.workers.instructions $(ARGS)
 
 outage: $(VENV)/.bench ## ten minutes with the broker frozen at 2,000 callbacks/s: memory, drain, replies; ARGS="--minutes 1"
 	$(VENV)/bin/python -m bench outage $(ARGS)

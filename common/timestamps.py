@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 from common.remembered import Remembered
 
 _EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - without a zone it is printed without one
 _EPOCH_UTC = datetime(1970, 1, 1, tzinfo=UTC)
-_DAY_S = 24 * 60 * 60
+_DAY_MS = 24 * 60 * 60 * 1000
 _MILLISECONDS = [f".{number:03d}Z" for number in range(1000)]
 
 
@@ -18,8 +19,18 @@ def rfc3339(time_ms: int) -> str:
     Raises:
         OverflowError: it is beyond the year 9999, for which RFC 3339 has no form.
     """
-    seconds, milliseconds = divmod(time_ms, 1000)
-    return _second[seconds] + _MILLISECONDS[milliseconds]
+    return _second[time_ms // 1000] + _MILLISECONDS[time_ms % 1000]
+
+
+def rfc3339_all(times_ms: Sequence[int]) -> list[str]:
+    """`rfc3339` of each, at half of its cost where many are of the same seconds.
+
+    Raises:
+        OverflowError: one is beyond the year 9999.
+    """
+    seconds = [time_ms // 1000 for time_ms in times_ms]
+    texts = {second: _second[second] for second in set(seconds)}
+    return [texts[second] + _MILLISECONDS[time_ms % 1000] for second, time_ms in zip(seconds, times_ms, strict=True)]
 
 
 def unix_ms(time: datetime) -> int:
@@ -29,7 +40,7 @@ def unix_ms(time: datetime) -> int:
         time: with its time zone.
     """
     since = time - _EPOCH_UTC  # Its parts: division of a timedelta costs six times as much.
-    return (since.days * _DAY_S + since.seconds) * 1000 + since.microseconds // 1000
+    return since.days * _DAY_MS + (since.seconds * 1000 + since.microseconds // 1000)
 
 
 def _text_of(seconds: int) -> str:
@@ -39,4 +50,4 @@ def _text_of(seconds: int) -> str:
 _second = Remembered(_text_of, most=4096)
 
 
-__all__ = ["rfc3339", "unix_ms"]
+__all__ = ["rfc3339", "rfc3339_all", "unix_ms"]

@@ -34,9 +34,9 @@ class BadgeWork:
         keys = [b"im:badges:state", badge_key(owner)]
         packed = msgspec.msgpack.encode([of_owner])
         reply = await self._update.run(self._redis, keys, ["hash", REMEMBERED_IDS, packed, "look"])
-        _, [(unread, time, event_id, stale, _)] = msgspec.msgpack.decode(reply)
+        _, [unread], [time], [event_id], stale, *_ = msgspec.msgpack.decode(reply)
         badge = {"app_id": owner.app_id, "account": owner.account, "unread": unread, "time": time}
-        return owner.key.encode(), orjson.dumps({**badge, "event_id": event_id, "stale": stale})
+        return owner.key.encode(), orjson.dumps({**badge, "event_id": event_id, "stale": bool(stale)})
 
     async def close(self) -> None:
         """Disconnect."""

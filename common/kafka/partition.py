@@ -49,13 +49,14 @@ def partitions_of(keys: Sequence[bytes], partitions: int) -> list[int]:
 
 
 def _partitions_of_new(keys: Sequence[bytes], partitions: int) -> list[int]:
-    places_by_length: dict[int, list[int]] = {}
-    for place, key in enumerate(keys):
-        places_by_length.setdefault(len(key), []).append(place)
+    places_by_length: defaultdict[int, list[int]] = defaultdict(list)
+    for place, length in enumerate(map(len, keys)):
+        places_by_length[length].append(place)
     found = [0] * len(keys)
     for places in places_by_length.values():
-        for place, hashed in zip(places, _hashes([keys[place] for place in places]), strict=True):
-            found[place] = (hashed & 0x7FFFFFFF) % partitions
+        hashes = _hashes([keys[place] for place in places])
+        for place, number in zip(places, [(one & 0x7FFFFFFF) % partitions for one in hashes], strict=True):
+            found[place] = number
     return found
 
 
@@ -63,14 +64,19 @@ def murmur2(data: bytes) -> int:
     """MurmurHash2 of 32 bits with Kafka's seed; aiokafka's, three times as fast."""
     length = len(data)
     words = length // 4
-    state = _SEED ^ length
-    for word in unpack_from(f"<{words}I", data):
-        mixed = word * _FACTOR & _MASK
-        state = state * _FACTOR & _MASK ^ ((mixed ^ mixed >> 24) * _FACTOR & _MASK)
+    state = _mixed(_SEED ^ length, data, words)
     if rest := data[words * 4 :]:
         state = (state ^ int.from_bytes(rest, "little")) * _FACTOR & _MASK
     state = (state ^ state >> 13) * _FACTOR & _MASK
     return state ^ state >> 15
+
+
+def _mixed(state: int, data: bytes, words: int) -> int:
+    """The state after the first words of some bytes, four bytes each."""
+    for word in unpack_from(f"<{words}I", data):
+        mixed = word * _FACTOR & _MASK
+        state = state * _FACTOR & _MASK ^ ((mixed ^ mixed >> 24) * _FACTOR & _MASK)
+    return state
 
 
 def _hashes(keys: Sequence[bytes]) -> Iterable[int]:
@@ -79,6 +85,8 @@ def _hashes(keys: Sequence[bytes]) -> Iterable[int]:
     An operation of Python's costs the same for a number of 32 bits as for one of a thousand digits, nearly. So all keys
     are hashed in one large number, in which each has 64 bits, its lane: there the product of two numbers of 32 bits has
     room. What a shift brings over from the next lane is beyond the 32 bits that count, and is masked away.
+
+    The words that all keys begin with, the id of an app mostly, are mixed once.
     """
     count, length = len(keys), len(keys[0])
     if count < _LANES_FROM_KEYS:
@@ -86,8 +94,9 @@ def _hashes(keys: Sequence[bytes]) -> Iterable[int]:
     joined = b"".join(keys)
     one_each = int.from_bytes(b"\1".ljust(_LANE_BYTES, b"\0") * count, "little")
     mask = _MASK * one_each
-    state = (_SEED ^ length) * one_each
-    for start in range(0, length - 3, 4):
+    shared = _shared_bytes(joined, keys[0]) // 4
+    state = _mixed(_SEED ^ length, keys[0], shared) * one_each
+    for start in range(shared * 4, length - 3, 4):
         mixed = _lanes(joined, length, start, start + 4) * _FACTOR & mask
         state = (state * _FACTOR ^ ((mixed ^ mixed >> 24) & mask) * _FACTOR) & mask
     if rest := length % 4:
@@ -95,6 +104,16 @@ def _hashes(keys: Sequence[bytes]) -> Iterable[int]:
     state = ((state ^ state >> 13) & mask) * _FACTOR & mask
     state = (state ^ state >> 15) & mask
     return unpack(f"<{count}Q", state.to_bytes(count * _LANE_BYTES, "little"))
+
+
+def _shared_bytes(joined: bytes, first: bytes) -> int:
+    """How many bytes all of the joined keys begin with, of which this is the first."""
+    length = len(first)
+    count = len(joined) // length if length else 0
+    for place in range(length):
+        if joined[place::length] != first[place : place + 1] * count:
+            return place
+    return length
 
 
 def _lanes(joined: bytes, length: int, start: int, end: int) -> int:

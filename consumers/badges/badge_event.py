@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
-from typing import Annotated
+from typing import Annotated, Any, Literal, get_args
 
 import msgspec
 from aiokafka import ConsumerRecord
 
-from bridge.events import AllConversationsRead, ConversationRead, InvalidEventError, MessageRecalled, MessageSent
+from bridge.events import InvalidEventError
 from common.timestamps import unix_ms
 from consumers.badges.store import NO_COUNT, Events, Owner
 from consumers.event_type import LARGE_BYTES, leading_type
@@ -21,10 +21,17 @@ BACKFILLED_SLACK_MS = 10_000
 """How much later than the second of its message a callback may have come that was not there. A count that is older than
 that may be one from before the message. To take a newer one for such costs a call of `reconcile`, no more."""
 
-_RECALLED, _SENT = MessageRecalled.callback.type, MessageSent.callback.type
-_READ, _ALL_READ = ConversationRead.callback.type, AllConversationsRead.callback.type
-_TYPES = frozenset({_RECALLED, _SENT, _READ, _ALL_READ})
-_TO_RECEIVER = frozenset({_RECALLED, _SENT})
+_Type = Literal[
+    "im.c2c.message.recalled",
+    "im.c2c.message.sent",
+    "im.c2c.conversation.read",
+    "im.c2c.all_conversations.read",
+]
+TYPES: frozenset[str] = frozenset(get_args(_Type))
+"""Of the events that decide a badge."""
+_SENT: _Type = "im.c2c.message.sent"
+_ALL_READ: _Type = "im.c2c.all_conversations.read"
+_TO_RECEIVER = frozenset({"im.c2c.message.recalled", _SENT})
 
 MAX_COUNT = 2**31 - 1
 """A larger count is none: the platform's are of 32 bits."""
@@ -42,7 +49,7 @@ class _Data(msgspec.Struct, gc=False):
 class BadgeEvent(msgspec.Struct, gc=False):
     """The fields of an event that decide a badge, with the names that they have in the event."""
 
-    type: str
+    type: _Type
     id: str
     source: str
     subject: str
@@ -102,19 +109,17 @@ def read_badge_event(value: bytes | None) -> BadgeEvent | None:
     if value is None:
         raise InvalidEventError("the record has no value")
     kind = leading_type(value)
-    if kind is not None and kind not in _TYPES:
+    if kind is not None and kind not in TYPES:
         return None
     try:
-        event = _decode_event(value)
+        return _decode_event(value)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        # The fields of other types may have the same names and other forms.
         try:
-            if _decode_type(value).type not in _TYPES:
+            if _decode_type(value).type not in TYPES:
                 return None
         except (msgspec.DecodeError, UnicodeDecodeError):
             pass
         raise InvalidEventError(f"no event of this contract: {error}") from error
-    return event if event.type in _TYPES else None
 
 
 def read_badge_events(values: Sequence[bytes]) -> list[BadgeEvent | None]:
@@ -133,7 +138,7 @@ def read_badge_events(values: Sequence[bytes]) -> list[BadgeEvent | None]:
             events.extend(decoding)
         except (msgspec.DecodeError, UnicodeDecodeError):  # Those before it are in the list.
             events.append(read_badge_event(values[len(events)]))
-    return [event if event is not None and event.type in _TYPES else None for event in events]
+    return events
 
 
 def collect(batch: Iterable[BadgeEvent]) -> dict[Owner, Events]:
@@ -144,13 +149,14 @@ def collect(batch: Iterable[BadgeEvent]) -> dict[Owner, Events]:
     archive has no count: it makes the badge stale, unless a newer event has one.
     """
     events: dict[Owner, Events] = {}
-    app_ids: dict[str, str] = {}
+    of_owner = events.setdefault
+    last_source = app_id = ""
     for event in batch:
         data, kind, subject = event.data, event.type, event.subject
         if (data.to_account if kind in _TO_RECEIVER else data.report_account) != subject:
             continue
-        unread = None if kind == _ALL_READ else data.unread_total
-        if isinstance(unread, float):  # Something on the way may write 7 as 7.0; 7.5 is no count.
+        unread: Any = None if kind == _ALL_READ else data.unread_total
+        if type(unread) is float:  # Something on the way may write 7 as 7.0; 7.5 is no count.
             unread = int(unread) if unread.is_integer() else None
         if (unread is not None and unread < 0) or (kind == _SENT and data.send_msg_result):
             continue
@@ -159,11 +165,11 @@ def collect(batch: Iterable[BadgeEvent]) -> dict[Owner, Events]:
         time_ms = unix_ms(received if by_receipt else time)
         if event.backfilled and not by_receipt:
             time_ms += BACKFILLED_SLACK_MS
-        source = event.source
-        if (app_id := app_ids.get(source)) is None:
-            app_id = app_ids[source] = app_id_of(source)
-        owner = Owner(app_id, subject)
-        if (of_owner := events.get(owner)) is None:
-            of_owner = events[owner] = []
-        of_owner += (time_ms, event.id, NO_COUNT if unread is None or unread > MAX_COUNT else unread, by_receipt)
+        if event.source != last_source:
+            last_source = event.source
+            app_id = app_id_of(last_source)
+        change = [time_ms, event.id, NO_COUNT if unread is None or unread > MAX_COUNT else unread, by_receipt]
+        before = of_owner(Owner(app_id, subject), change)
+        if before is not change:
+            before += change
     return events

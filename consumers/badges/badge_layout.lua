@@ -14,8 +14,8 @@
 --   {unread, time, event_id, stale time, stale id, known ids}; false for what is not there, an id of 32 hexadecimal
 --   digits as its 16 bytes, known ids as their bytes
 --
--- In a script a badge is a table of unread, time, id, stale_time, stale_id, seen; `exists`, and `old` where it is stored
--- in another layout.
+-- In a script a badge is a table of unread, time, id, stale_time, stale_id, seen; `exists`, `has_s` where it is a hash with
+-- the field S, and `old` where it is stored in another layout.
 
 local LAYOUT, DIGEST, SEEN_FIELDS, SEEN_FIELD = ARGV[1], 8, { 'k', 'l', 'm' }, 56
 local BASE64 = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/'
@@ -108,12 +108,11 @@ local function unpack_badge(raw)
   }
 end
 
-local function read_hash(key)
-  local row = redis.call('HMGET', key, 'unread', 'time', 'event_id', 'stale', 'S', 'stale_time', 'stale_id', 'seen',
-    unpack(SEEN_FIELDS))
+local function hash_of(row)
   local badge = {
     unread = tonumber(row[1]), time = tonumber(row[2]), id = row[3] or nil,
     seen = (row[9] or '') .. (row[10] or '') .. (row[11] or ''), exists = row[4] and true or false, old = LAYOUT ~= 'hash',
+    has_s = row[5] and true or false,
   }
   if row[5] then
     badge.stale_time, badge.stale_id = tonumber(row[5]:match('^%-?%d+')), row[5]:match('^%-?%d+ (.*)$')
@@ -125,11 +124,20 @@ local function read_hash(key)
   return badge
 end
 
--- The badge of a key; nil where something else is in its place.
+local function read_hash(ask, key)
+  return ask('HMGET', key, 'unread', 'time', 'event_id', 'stale', 'S', 'stale_time', 'stale_id', 'seen', unpack(SEEN_FIELDS))
+end
+
+-- The badge of a key; nil where something else is in its place. Nearly all are of the layout, so that is read without asking
+-- for the type first: each command costs as much as all else that is done for a badge.
 local function read_badge(key)
+  if LAYOUT == 'hash' then
+    local row = read_hash(redis.pcall, key)
+    if not row['err'] then return hash_of(row) end
+  end
   local kind = redis.call('TYPE', key)['ok']
   if kind == 'none' then return { seen = '' } end
-  if kind ~= 'string' then return read_hash(key) end
+  if kind ~= 'string' then return hash_of(read_hash(redis.call, key)) end
   local badge = unpack_badge(redis.call('GET', key))
   if badge then badge.exists, badge.old = true, LAYOUT ~= 'packed' end
   return badge
@@ -168,7 +176,7 @@ local function write_hash(key, badge)
   end
   if badge.old then
     redis.call('DEL', key)
-  elseif badge.exists and not badge.stale_time then
+  elseif badge.has_s and not badge.stale_time then
     redis.call('HDEL', key, 'S')
   end
   redis.call('HSET', key, unpack(fields))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import repeat
 
 import msgspec
 
@@ -15,7 +16,8 @@ Traces = Mapping[Owner, Sequence[tuple[str, bytes]]]
 """Headers by which the record of a badge belongs to the trace of the event that it was made of."""
 NO_TRACES: Traces = {}
 
-_encode = msgspec.json.Encoder().encode
+_encode_lines = msgspec.json.Encoder().encode_lines
+"""In JSON no end of a line stands for itself, so that the lines are the badges."""
 
 
 async def publish_badges(context: Context, badges: Iterable[Badge], traces: Traces = NO_TRACES) -> None:
@@ -29,12 +31,10 @@ async def publish_badges(context: Context, badges: Iterable[Badge], traces: Trac
     Raises:
         RetryLater: Kafka is away.
     """
-    records = [
-        OutgoingRecord(
-            f"{badge.app_id}:{badge.account}".encode(), _encode(badge), _headers(badge, traces) if traces else _HEADERS
-        )
-        for badge in badges
-    ]
+    badges = list(badges)
+    keys = [f"{badge.app_id}:{badge.account}".encode() for badge in badges]
+    headers = [_headers(badge, traces) for badge in badges] if traces else repeat(_HEADERS)
+    records = list(map(OutgoingRecord, keys, _encode_lines(badges).split(b"\n"), headers))
     if records:
         await context.producer.publish(context.settings.badges_topic, records)
 

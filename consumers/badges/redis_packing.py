@@ -12,6 +12,9 @@ from redis.asyncio import Redis
 from redis.asyncio.connection import AbstractConnection
 
 _LONG_FROM_ARGUMENTS = 32
+_USUAL_BYTES = 256
+_HEADS = [b"$%d\r\n" % size for size in range(_USUAL_BYTES)]
+"""What stands before an argument, by its size: that of nearly every key is here."""
 
 
 def pack_fast(client: Redis) -> None:
@@ -27,5 +30,8 @@ class _FastPacking(AbstractConnection):
             return super().pack_command(*args)
         encode: Any = self.encoder.encode
         encoded = [argument if type(argument) is bytes else encode(argument) for argument in args]
-        parts = [b"$%d\r\n%b\r\n" % (len(argument), argument) for argument in encoded]
-        return [b"*%d\r\n%b" % (len(parts), b"".join(parts))]
+        parts = [
+            _HEADS[size] + argument if (size := len(argument)) < _USUAL_BYTES else b"$%d\r\n%b" % (size, argument)
+            for argument in encoded
+        ]
+        return [b"*%d\r\n" % len(parts), b"\r\n".join((*parts, b""))]

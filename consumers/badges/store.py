@@ -18,14 +18,33 @@ from typing import Any, Literal
 import msgspec
 import redis.exceptions
 
-from common.timestamps import rfc3339
-from consumers.badges.keys import APPS_KEY, BEGUN_KEY, STATE_KEY, WHOLE, Slot, badge_key, is_split, owner_of, state_key
+from consumers.badges.keys import (
+    APPS_KEY,
+    BEGUN_KEY,
+    STATE_KEY,
+    WHOLE,
+    Slot,
+    badge_key,
+    badge_keys,
+    is_split,
+    owner_of,
+    state_key,
+)
 from consumers.badges.owner import Owner
 from consumers.badges.redis_clients import RedisClient
 from consumers.badges.redis_connection import ForeignKeyError, Key, RedisConnection, ScriptCall, ServerKind
 from consumers.badges.scripts import badge_script, script
 from consumers.badges.slots import SLOTS, slot_of
 from consumers.badges.stale_sets import StaleSets
+from consumers.badges.update_reply import (
+    NOTHING_LOST,
+    Badge,
+    NoBadgeError,
+    StoreState,
+    UpdateReply,
+    badges_of,
+    read_reply,
+)
 from consumers.errors import WorkerRefusedError, describe, is_passing
 from consumers.settings import ConsumersSettings
 
@@ -52,26 +71,6 @@ NO_COUNT = -1
 """Stands for the count of an event that should have had one."""
 
 
-class Badge(msgspec.Struct, frozen=True, gc=False):
-    """A badge as it stands in Redis and, as JSON, in the topic of badges."""
-
-    app_id: str
-    account: str
-    unread: int | None
-    """Newest known count of unread one-to-one messages; None, and so `time` and `event_id`, while none is known."""
-    time: str | None
-    """When it was so: RFC 3339, UTC, milliseconds."""
-    event_id: str | None
-    """Event that said so."""
-    stale: bool
-    """Whether the count has changed since, and no event said to what."""
-
-    @property
-    def exists(self) -> bool:
-        """Whether there is one; what is read of an account without a badge is none."""
-        return self.unread is not None or self.stale
-
-
 _PROBES = (Owner("0", "probe-1"), Owner("1", "probe-2"))
 """Of no user: their keys lie in different slots of a cluster."""
 
@@ -79,21 +78,6 @@ Events = list[int | str | bool]
 """For each event of a badge: time in Unix ms, id, unread or NO_COUNT, whether it is ordered by its receipt."""
 
 
-class StoreState(msgspec.Struct, frozen=True, array_like=True):
-    """What Redis says of badges together, in `im:badges:state`, or of those of one slot."""
-
-    id: str | bool
-    """Of the data: another one where Redis has lost all and began anew. False: none was given yet."""
-    lost_at_ms: int
-    """When a loss was noticed, Unix ms; 0 where nothing is lost, or all badges were rebuilt since."""
-    generation: int = 0
-    """How often the badges were updated. That it is less than before shows that Redis was put back."""
-
-
-_Stored = tuple[int | bool, int | bool, str | bool, bool, bool]
-_NOTHING_LOST = StoreState(False, 0)
-_decode_reply = msgspec.msgpack.Decoder(tuple[StoreState, list[_Stored]]).decode
-_decode_any = msgspec.msgpack.Decoder(tuple[Any, list[Any]]).decode
 _encode = msgspec.msgpack.Encoder().encode
 
 UpdateMode = Literal["watch", "look", "rebuild"]
@@ -131,7 +115,7 @@ class BadgeStore:
         lost = [self._states[slot] for slot in self._lost]
         if lost:
             return max(lost, key=lambda state: state.lost_at_ms)
-        return next(iter(self._states.values()), _NOTHING_LOST)
+        return next(iter(self._states.values()), NOTHING_LOST)
 
     async def check(self) -> None:
         """See that Redis answers, and runs the script: else events would seem to be at fault later.
@@ -269,16 +253,17 @@ class BadgeStore:
             groups = await self._groups_to_probe()
         calls = [self._call(slot, owners, events, mode) for slot, owners in groups.items()]
         replies = await self.connection.attempt(lambda client: self._update.run_all(client, calls))
-        rows: dict[Owner, _Stored] = {}
+        answers: list[tuple[list[Owner], UpdateReply]] = []
         for (slot, owners), reply in zip(groups.items(), replies, strict=True):
-            try:
-                state, stored = _decode_reply(reply)
-            except msgspec.ValidationError:
-                raise self._foreign(owners, reply) from None
-            self._note_state(slot, state)
-            rows.update(zip(owners, stored, strict=True))
-        await self._note_besides(events, rows)
-        return [_badge(owner, rows[owner]) for owner in events]
+            answer = self._read(owners, reply)
+            self._note_state(slot, answer.state)
+            answers.append((owners, answer))
+        await self._note_besides(events, answers)
+        badges = [badge for owners, answer in answers for badge in badges_of(owners, answer)]
+        if len(answers) > 1:
+            of_owner = dict(zip(chain.from_iterable(groups.values()), badges, strict=True))
+            badges = [of_owner[owner] for owner in events]
+        return badges
 
     async def _groups_to_probe(self) -> dict[Slot, list[Owner]]:
         """What is asked for where no badge is: of a cluster a slot of each node, as far as that can be told."""
@@ -289,9 +274,9 @@ class BadgeStore:
     def _call(
         self, slot: Slot, owners: Sequence[Owner], events: Mapping[Owner, Events], mode: UpdateMode
     ) -> ScriptCall:
-        known = self._states.get(slot, _NOTHING_LOST)
-        keys: list[Key] = [state_key(slot), *map(badge_key, owners)]
-        packed = _encode([events[owner] for owner in owners])
+        known = self._states.get(slot, NOTHING_LOST)
+        keys: list[Key] = [state_key(slot), *badge_keys(owners)]
+        packed = _encode(list(events.values()) if slot == WHOLE else [events[owner] for owner in owners])
         new_id = uuid.uuid4().hex if mode == "watch" else ""
         return keys, [self.layout, REMEMBERED_IDS, packed, mode, new_id, known.id or "", known.generation]
 
@@ -306,16 +291,18 @@ class BadgeStore:
         else:
             self._lost.discard(slot)
 
-    async def _note_besides(self, events: Mapping[Owner, Events], rows: Mapping[Owner, _Stored]) -> None:
+    async def _note_besides(
+        self, events: Mapping[Owner, Events], answers: Iterable[tuple[list[Owner], UpdateReply]]
+    ) -> None:
         """The apps, and which badges are stale: what does not share the slot of a badge."""
-        touched = [owner for owner, of_owner in events.items() if of_owner]
-        if not touched:
-            return
-        if new_apps := {owner.app_id for owner in touched} - self._noted_apps:
+        if new_apps := {owner.app_id for owner, of_owner in events.items() if of_owner} - self._noted_apps:
             await self.connection.attempt(lambda client: client.sadd(APPS_KEY, *sorted(new_apps)))
             self._noted_apps |= new_apps
-        stale = [owner for owner in touched if rows[owner][3]]
-        fresh = [owner for owner in touched if rows[owner][4] and not rows[owner][3]]
+        stale: list[Owner] = []
+        fresh: list[Owner] = []
+        for owners, answer in answers:
+            for numbers, noted in ((answer.stale, stale), (set(answer.were_stale).difference(answer.stale), fresh)):
+                noted += [owner for number in numbers if events[owner := owners[number - 1]]]
         if stale or fresh:
             await self.stale_sets.note(stale, fresh)
         if fresh:
@@ -324,9 +311,21 @@ class BadgeStore:
             unread: dict[Owner, Events] = {owner: [] for owner in fresh}
             calls = [self._call(slot, owners, unread, "look") for slot, owners in groups.items()]
             replies = await self.connection.attempt(lambda client: self._update.run_all(client, calls))
-            again = chain.from_iterable(_decode_reply(reply)[1] for reply in replies)
-            owners = chain.from_iterable(groups.values())
-            await self.stale_sets.note([owner for owner, row in zip(owners, again, strict=True) if row[3]], [])
+            again = [
+                owners[number - 1]
+                for owners, reply in zip(groups.values(), replies, strict=True)
+                for number in self._read(owners, reply).stale
+            ]
+            await self.stale_sets.note(again, [])
+
+    def _read(self, owners: Sequence[Owner], packed: bytes) -> UpdateReply:
+        try:
+            return read_reply(owners, packed)
+        except NoBadgeError as error:
+            wrong = ", ".join(badge_key(owner).decode() for owner in error.owners[:3])
+            raise ForeignKeyError(
+                f"the key {wrong} in Redis at {self.connection.shown_url} holds what is no badge: delete that key"
+            ) from None
 
     async def _run_on_states(self, run: Any, keys: Sequence[str], arguments: Sequence[Any]) -> list[Any]:
         calls: list[ScriptCall] = [([key], arguments) for key in keys]
@@ -349,14 +348,6 @@ class BadgeStore:
             for slot, row in zip(part, await self.connection.run(read, others=[STATE_KEY]), strict=True):
                 yield slot, row
 
-    def _foreign(self, owners: Sequence[Owner], reply: bytes) -> ForeignKeyError:
-        stored = _decode_any(reply)[1]
-        wrong = [badge_key(owner).decode() for owner, one in zip(owners, stored, strict=True) if not _is_stored(one)]
-        return ForeignKeyError(
-            f"the key {', '.join(wrong[:3])} in Redis at {self.connection.shown_url} holds what is no badge: "
-            "delete that key"
-        )
-
 
 def badge_order(badge: Badge) -> tuple[str, str]:
     """What of two states of one badge the newer one has the greater of."""
@@ -365,18 +356,3 @@ def badge_order(badge: Badge) -> tuple[str, str]:
 
 def _text(value: bytes | str | None) -> str:
     return value.decode() if isinstance(value, bytes) else value or ""
-
-
-def _is_stored(found: Any) -> bool:
-    try:
-        msgspec.convert(found, _Stored)
-    except msgspec.ValidationError:
-        return False
-    return True
-
-
-def _badge(owner: Owner, stored: _Stored) -> Badge:
-    unread, time_ms, event_id, stale, _ = stored
-    if isinstance(event_id, str):
-        return Badge(owner.app_id, owner.account, int(unread), rfc3339(time_ms), event_id, stale)
-    return Badge(owner.app_id, owner.account, None, None, None, stale)

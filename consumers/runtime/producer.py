@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -12,7 +13,7 @@ from aiokafka.errors import KafkaError
 
 from common.kafka.clients import MakeClientArguments
 from common.kafka.partition import partitions_of
-from common.kafka.producer import fail_unconfirmed, is_dead, make_producer, stop_producer
+from common.kafka.producer import fail_unconfirmed, fill_batch, is_dead, make_producer, stop_producer
 from common.logs import fields
 from consumers.errors import TOO_LARGE, RetryLater, describe
 from consumers.worker import OutgoingRecord
@@ -102,9 +103,9 @@ class Producer:
 async def _send(client: AIOKafkaProducer, topic: str, records: Iterable[OutgoingRecord]) -> None:
     partitions = sorted(await client.partitions_for(topic))
     records = list(records)
-    by_partition: dict[int, list[OutgoingRecord]] = {}
+    by_partition: defaultdict[int, list[OutgoingRecord]] = defaultdict(list)
     for record, at in zip(records, partitions_of([one.key for one in records], len(partitions)), strict=True):
-        by_partition.setdefault(partitions[at] if record.partition is None else record.partition, []).append(record)
+        by_partition[partitions[at] if record.partition is None else record.partition].append(record)
     # All of them end before an error is reported: none may write on while its records are already written again.
     outcomes = await asyncio.gather(
         *(_send_to(client, topic, *entry) for entry in by_partition.items()), return_exceptions=True
@@ -117,20 +118,13 @@ async def _send(client: AIOKafkaProducer, topic: str, records: Iterable[Outgoing
 async def _send_to(client: AIOKafkaProducer, topic: str, partition: int, records: Sequence[OutgoingRecord]) -> None:
     confirmations: list[asyncio.Future[Any]] = []
     try:
-        batch = client.create_batch()
-        for record in records:
-            if not _append(batch, record):
-                confirmations.append(await client.send_batch(batch, topic, partition=partition))
-                batch = client.create_batch()
-                _append(batch, record)
-        confirmations.append(await client.send_batch(batch, topic, partition=partition))
+        done = 0
+        while done < len(records):
+            batch = client.create_batch()
+            done = fill_batch(batch, records, done)
+            confirmations.append(await client.send_batch(batch, topic, partition=partition))
         for confirmation in confirmations:
             await confirmation
     finally:
         for confirmation in confirmations:
             confirmation.cancel()
-
-
-def _append(batch: Any, record: OutgoingRecord) -> bool:
-    added = batch.append(timestamp=None, key=record.key, value=record.value, headers=list(record.headers))
-    return added is not None

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from common.timestamps import rfc3339, unix_ms
+from common.timestamps import rfc3339, rfc3339_all, unix_ms
 
 
 @pytest.mark.parametrize(
@@ -30,9 +30,16 @@ def test_what_is_written_is_read_as_the_same_time(time_ms: int) -> None:
     assert round((read - datetime(1970, 1, 1, tzinfo=UTC)).total_seconds() * 1000) == time_ms
 
 
+@given(st.lists(st.integers(-62_135_596_800_000, 253_402_300_799_999) | st.integers(0, 3000)))
+def test_many_times_are_written_as_each_by_itself(times_ms: list[int]) -> None:
+    assert rfc3339_all(times_ms) == [rfc3339(time_ms) for time_ms in times_ms]
+
+
 def test_beyond_the_year_9999_there_is_no_form() -> None:
     with pytest.raises(OverflowError):
         rfc3339(253_402_300_800_000)
+    with pytest.raises(OverflowError):
+        rfc3339_all([0, 253_402_300_800_000])
 
 
 @given(st.datetimes(timezones=st.timezones()))

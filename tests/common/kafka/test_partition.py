@@ -26,6 +26,15 @@ def test_many_keys_of_one_length_go_where_each_of_them_goes(keys: list[bytes]) -
     assert partitions_of(keys, 12) == [partition_of(key, 12) for key in keys]
 
 
+@given(
+    st.binary(max_size=20),
+    st.integers(0, 9).flatmap(lambda n: st.lists(st.binary(min_size=n, max_size=n), max_size=40)),
+)
+def test_keys_that_begin_alike_go_where_each_of_them_goes(begin: bytes, ends: list[bytes]) -> None:
+    keys = [begin + end for end in ends]
+    assert partitions_of(keys, 12) == [partition_of(key, 12) for key in keys]
+
+
 @given(st.lists(st.binary(max_size=9), max_size=100), st.integers(1, 1000))
 def test_many_keys_of_all_lengths_go_where_each_of_them_goes(keys: list[bytes], partitions: int) -> None:
     assert partitions_of(keys, partitions) == [partition_of(key, partitions) for key in keys]

@@ -10,10 +10,10 @@ from aiokafka import ConsumerRecord, TopicPartition
 from aiokafka.record.default_records import DefaultRecordBatchBuilder
 from aiokafka.record.memory_records import MemoryRecords
 
-from bridge.events import InvalidEventError
+from bridge.events import AllConversationsRead, ConversationRead, InvalidEventError, MessageRecalled, MessageSent
 from common.kafka.light_records import LightBatch, LightRecords
 from consumers.badges import Badges
-from consumers.badges.badge_event import TracedBadgeEvent, read_badge_event, read_badge_events
+from consumers.badges.badge_event import TYPES, TracedBadgeEvent, read_badge_event, read_badge_events
 from tests.support.badge_model import ALL_READ, READ, RECALLED, SENT, badge_event
 
 WANTED = [
@@ -91,3 +91,8 @@ def test_no_record_is_looked_at_further_than_its_value_and_headers(monkeypatch: 
 
     monkeypatch.setattr("common.kafka.light_records.LightRecord.__getattr__", complain)
     assert Badges().read_batch(light(WANTED, [[JSON]] * 4)) == [read_badge_event(value) for value in WANTED]
+
+
+def test_what_decides_a_badge_are_these_types_of_the_contract() -> None:
+    decisive = (MessageRecalled, MessageSent, ConversationRead, AllConversationsRead)
+    assert {one.callback.type for one in decisive} == TYPES
