@@ -146,9 +146,8 @@ class Bridge:
         )
 
     async def _status_page(self) -> bytes:
-        status = self.status()
-        status.life = self._stating.life.name if self._stating is not None else ""
-        return msgspec.json.encode(StatusReport([status]))
+        life = self._stating.life.name if self._stating is not None else ""
+        return msgspec.json.encode(StatusReport([msgspec.structs.replace(self.status(), life=life)]))
 
     async def _measure(self) -> None:
         """Whoever asks is told what is held now, not what was half a second ago: only then does 0 mean that all is in

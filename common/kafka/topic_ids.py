@@ -35,7 +35,7 @@ class _Uuid(AbstractType[bytes]):  # type: ignore[misc]
         return data.read(_ID_BYTES)
 
 
-class _Response(Response):  # type: ignore[misc]
+class _IdsResponse(Response):  # type: ignore[misc]
     """https://kafka.apache.org/protocol.html#The_Messages_Metadata, version 10: the first that tells ids."""
 
     API_KEY = 3
@@ -77,11 +77,11 @@ class _Response(Response):  # type: ignore[misc]
     )
 
 
-class _RequestStruct(RequestStruct):  # type: ignore[misc]
+class _IdsRequestStruct(RequestStruct):  # type: ignore[misc]
     FLEXIBLE_VERSION = True
     API_KEY = 3
     API_VERSION = 10
-    RESPONSE_TYPE = _Response
+    RESPONSE_TYPE = _IdsResponse
     SCHEMA = Schema(
         ("topics", CompactArray(("topic_id", _Uuid), ("name", _NAME), ("tags", TaggedFields))),
         ("allow_auto_topic_creation", Boolean),
@@ -91,13 +91,13 @@ class _RequestStruct(RequestStruct):  # type: ignore[misc]
     )
 
 
-class _Request(Request[_RequestStruct]):  # type: ignore[misc]
+class _IdsRequest(Request[_IdsRequestStruct]):  # type: ignore[misc]
     API_KEY = 3
 
     def __init__(self, topics: Iterable[str]) -> None:
         self._topics = topics
 
-    def build(self, request_struct_class: type[_RequestStruct]) -> _RequestStruct:
+    def build(self, request_struct_class: type[_IdsRequestStruct]) -> _IdsRequestStruct:
         topics: list[tuple[bytes, str, dict[int, bytes]]] = [(_NO_ID, name, {}) for name in self._topics]
         return request_struct_class(topics, False, False, False, {})
 
@@ -113,7 +113,7 @@ async def topic_ids(consumer: AIOKafkaConsumer, topics: Iterable[str]) -> dict[s
     if node is None:
         raise KafkaConnectionError("no broker is connected")
     try:
-        response = await client.send(node, _Request(topics))
+        response = await client.send(node, _IdsRequest(topics))
     except (NotImplementedError, IncompatibleBrokerVersion):
         return {}
     told = ((entry[0], entry[1], entry[2]) for entry in response.topics)

@@ -67,6 +67,8 @@ class ReadWindow(NamedTuple):
 class TopicReading:
     """One connection; used once. Reading goes on where the ledger is.
 
+    Its fields are many because each thing that may happen to a topic while it is read has one.
+
     Args:
         make_arguments: of a Kafka client.
         ledger: what is known; it is changed.

@@ -8,75 +8,9 @@ import pytest
 
 from common.audit.header import RecordNumber
 from common.audit.statement import Statement, TopicStatement
-from consumers.audit.checkpoint import decode_ledger, encode_ledger
-from consumers.audit.judging import judge
-from consumers.audit.ledger import MAX_UNSTATED_LIVES, AuditLedger
 from consumers.audit.life import AuditedLife, Stated
 from consumers.audit.partition_log import PartitionLog, Retention
-from consumers.audit.stream import MAX_COUNT, GapKind
-from consumers.audit.summary import AuditReport, summarize
-
-NOW_MS = 1_800_000_000_000
-TOPIC = "im.events"
-
-
-class Scene:
-    """A ledger that is told of records and statements; each statement is due at once, unless told otherwise."""
-
-    def __init__(self) -> None:
-        self.ledger = AuditLedger(begun_ms=NOW_MS - 1_000_000, has_caught_up=True)
-        self.offset = 0
-
-    def arrive(self, life: str, *numbers: int) -> None:
-        """Records of a life that are on the topic, each received a second after the one before."""
-        process, _, epoch = life.partition("/")
-        for number in numbers:
-            record = RecordNumber(process, int(epoch), number)
-            self.ledger.note_record(TOPIC, record, NOW_MS - 1_000_000 + 1000 * number)
-
-    def state(
-        self,
-        life: str,
-        given: int,
-        confirmed: int | None = None,
-        *,
-        is_due: bool = True,
-        folder: str = "f",
-        **more: Any,
-    ) -> int:
-        """A statement of a life, `more` in it, or about its topic."""
-        process, _, epoch = life.partition("/")
-        of_topic = {name: more.pop(name) for name in ("durable_through", "never_durable", "is_exact") if name in more}
-        self.offset += 1
-        statement = Statement(
-            process=process,
-            epoch=int(epoch),
-            folder=folder,
-            host="host",
-            pid=1,
-            version="1",
-            started_ms=NOW_MS - 1_000_000,
-            time_ms=more.pop("time_ms", NOW_MS - 100_000 + self.offset),
-            interval_s=10,
-            topics={TOPIC: TopicStatement(given=given, confirmed_through=confirmed or 0, **of_topic)},
-            **more,
-        )
-        stated = Stated(self.offset, statement)
-        self.ledger.read_statement(stated, NOW_MS)
-        if is_due:
-            self.ledger.make_due([stated])
-        judge(self.ledger, NOW_MS)
-        return self.offset
-
-    @property
-    def report(self) -> AuditReport:
-        """What the ledger says now."""
-        judge(self.ledger, NOW_MS)
-        return summarize(self.ledger, NOW_MS)
-
-    def gaps(self, kind: GapKind) -> list[tuple[str, int, int]]:
-        """Life, first and last number of the gaps of a kind."""
-        return [(f"{one.process}/{one.epoch}", one.first, one.last) for one in self.report.gaps if one.kind == kind]
+from tests.consumers.audit.scene import NOW_MS, TOPIC, Scene, killed_with_a_journal
 
 
 @pytest.fixture
@@ -136,14 +70,6 @@ def test_what_was_set_aside_is_not_missing_whoever_says_so(scene: Scene) -> None
     scene.state("b/1", 0, set_aside={"a/1": {TOPIC: [(2, 3)]}})
     assert scene.report.counts.missing == 0
     assert scene.report.counts.set_aside == 2
-
-
-def killed_with_a_journal(scene: Scene) -> int:
-    """a/1 lived beside b/1, and was killed when 4 of its 10 records were confirmed. Gives the offset of that."""
-    scene.arrive("a/1", 1, 2, 3, 4)
-    scene.state("b/1", 0, looks=5)
-    scene.state("a/1", 10, 4)
-    return scene.state("a/1", 10, 4, ended="killed", never_durable=[(9, 10)], durable_through=10)
 
 
 def test_what_a_killed_process_left_waits_until_who_lives_has_looked_twice_and_nothing_waits_in_it(
@@ -383,81 +309,3 @@ def test_no_more_numbers_are_taken_for_expired_than_offsets_are_gone(scene: Scen
     scene.state("a/1", 11, 11)
     counts = scene.report.counts
     assert (counts.expired, counts.missing) == (4, 6)
-
-
-def test_lives_that_somebody_makes_up_one_after_the_other_keep_no_loss_from_being_found_for_long(scene: Scene) -> None:
-    killed_with_a_journal(scene)
-    scene.state("b/1", 0, looks=5)
-    scene.state("b/1", 0, looks=7)
-    now_ms = NOW_MS
-    for number in range(6):
-        now_ms += 120_000
-        scene.ledger.note_record(TOPIC, RecordNumber(f"forged{number}", 1, 1), now_ms)
-        judge(scene.ledger, now_ms)
-    assert summarize(scene.ledger, now_ms).counts.missing == 4
-
-
-def test_a_clock_that_is_set_back_hides_nobody_who_is_silent(scene: Scene) -> None:
-    scene.state("a/1", 0)
-    hour_ms = 3_600_000
-    for since_ms in (0, 31_000):
-        judge(scene.ledger, NOW_MS - hour_ms + since_ms)
-    assert summarize(scene.ledger, NOW_MS - hour_ms + 31_000).silent == ["a/1"]
-
-
-def test_statements_that_are_read_again_count_no_life_again_that_is_only_in_the_sums(
-    scene: Scene, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """As when the end of the topic for the audit was lost, and it is read from its beginning."""
-    monkeypatch.setattr("consumers.audit.ledger.MAX_LIVES", 3)
-    for epoch in range(1, 9):
-        scene.arrive(f"a/{epoch}", 1, 2)
-        scene.state(f"a/{epoch}", 3, 3, ended="stopped")
-    before = scene.report
-    assert (before.retired_lives, before.counts.missing, before.counts.arrived) == (5, 8, 16)
-    statements = [life.latest.statement for life in scene.ledger.lives.values() if life.latest]
-    scene.ledger.audit_position = scene.offset + 1
-    scene.ledger.begin_audit_topic_anew()
-    scene.offset = 0
-    for epoch in range(1, 9):
-        scene.state(f"a/{epoch}", 3, 3, ended="stopped", time_ms=NOW_MS - 100_000 + epoch)
-    assert statements
-    assert scene.report.counts == before.counts
-    scene.state("new/1", 2, 2, ended="stopped")
-    assert scene.report.counts.missing == 10
-
-
-def test_lives_that_are_made_up_take_no_memory_and_make_no_loss_of_what_came_before(scene: Scene) -> None:
-    scene.ledger.listening_ms = NOW_MS
-    scene.arrive("a/1", 1, 2, 3)
-    for number in range(5000):
-        scene.ledger.note_record(TOPIC, RecordNumber(f"forged{number}", 1, 10**17), NOW_MS)
-    assert len(scene.ledger.lives) <= 2 * MAX_UNSTATED_LIVES
-    scene.state("a/1", 3, 3)
-    counts = scene.report.counts
-    assert (counts.missing, counts.unproven) == (0, 3), "it was forgotten that they had come"
-
-
-def test_statements_of_lives_that_are_made_up_are_passed_over_when_there_are_too_many(
-    scene: Scene, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("consumers.audit.ledger.MAX_STATED_LIVES", 50)
-    monkeypatch.setattr("consumers.audit.ledger.MAX_LIVES", 10)
-    scene.state("a/1", 3)
-    for number in range(200):
-        scene.state(f"forged{number}/1", 10**18 - 1, folder=f"f{number}", ended="killed")
-    scene.state("a/1", 5)
-    assert len(scene.ledger.lives) == 60
-    assert scene.ledger.lives["a/1"].given == {TOPIC: 5}
-    assert decode_ledger(encode_ledger(scene.ledger)).lives.keys() == scene.ledger.lives.keys()
-
-
-def test_sums_of_numbers_that_are_made_up_have_room_in_a_checkpoint(
-    scene: Scene, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("consumers.audit.ledger.MAX_LIVES", 2)
-    for number in range(40):
-        scene.state(f"forged{number}/1", 10**18 - 1, 10**18 - 1, folder=f"f{number}", ended="stopped")
-    assert scene.report.retired_lives == 38
-    assert decode_ledger(encode_ledger(scene.ledger)).retired.counts.missing == MAX_COUNT
-    assert len(scene.ledger.unclean_ends) <= 2

@@ -32,7 +32,7 @@ def _little_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ledger_module, "MAX_OPEN_INTERVALS", 100)
 
 
-class Audit:
+class GappyAudit:
     """One life, of which records arrive, and which states."""
 
     def __init__(self) -> None:
@@ -63,9 +63,9 @@ class Audit:
 
 
 @pytest.fixture
-def audit() -> Audit:
+def audit() -> GappyAudit:
     """So many numbers were given, and all have come but those of a partition without a leader."""
-    made = Audit()
+    made = GappyAudit()
     made.state(TAKEN, 0)
     made.arrive(number for number in range(1, TAKEN + 1) if number % EVERY)
     counts = made.state(TAKEN, 0)
@@ -78,7 +78,7 @@ LATE = range(EVERY, TAKEN + 1, EVERY)
 
 
 def test_what_comes_late_is_there_also_where_only_the_sum_of_the_gaps_was_kept(
-    audit: Audit, caplog: pytest.LogCaptureFixture
+    audit: GappyAudit, caplog: pytest.LogCaptureFixture
 ) -> None:
     audit.arrive(random.Random(1).sample(LATE, len(LATE)))
     counts = audit.state(TAKEN, TAKEN)
@@ -88,7 +88,7 @@ def test_what_comes_late_is_there_also_where_only_the_sum_of_the_gaps_was_kept(
 
 @pytest.mark.parametrize("lost", [[30], [30, 33, 36, 2940]])
 @pytest.mark.parametrize("again", [[], [60], [60, 60, 63, 63]])
-def test_a_loss_among_very_many_gaps_is_not_hidden(audit: Audit, lost: list[int], again: list[int]) -> None:
+def test_a_loss_among_very_many_gaps_is_not_hidden(audit: GappyAudit, lost: list[int], again: list[int]) -> None:
     audit.arrive([number for number in LATE if number not in lost] + again)
     counts = audit.state(TAKEN, TAKEN)
     assert counts.unproven + counts.missing >= len(lost)
@@ -98,7 +98,7 @@ def test_a_loss_among_very_many_gaps_is_not_hidden(audit: Audit, lost: list[int]
 
 
 def test_numbers_far_ahead_that_somebody_makes_up_take_no_memory_and_hide_no_loss() -> None:
-    audit = Audit()
+    audit = GappyAudit()
     audit.arrive(range(1, 101))
     audit.state(100, 100)
     audit.arrive(range(10**6, 10**6 + 20_000, 2))
@@ -137,7 +137,7 @@ def test_a_sum_comes_out_even_only_where_all_have_come(seed: int, lost: int, aga
 
 @pytest.mark.usefixtures("_real_bounds")
 def test_so_many_gaps_as_a_long_outage_makes_have_room() -> None:
-    audit = Audit()
+    audit = GappyAudit()
     audit.state(10**6, 0)
     for number in range(1, 500_000, 2):
         audit.ledger.note_record(TOPIC, RecordNumber("a", 1, number), NOW_MS + number)
