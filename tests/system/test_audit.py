@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -11,12 +10,9 @@ import pytest
 from common.timestamps import rfc3339
 from tests.support.audit_stage import AuditStage
 from tests.support.broker import Broker
-from tests.support.commands import Command
 from tests.support.numbered import NumberedIngress, delete_records, missing, run_audit
 from tests.support.topic import Topics, configure, create_topic
 from tests.support.workers import StartWorker
-
-StartAudit = Callable[..., Command]
 
 
 @pytest.fixture
