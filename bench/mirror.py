@@ -37,7 +37,7 @@ SYNCED = b"!"
 Keep = Callable[[bytes], Awaitable[None]]
 
 
-class Kept(NamedTuple):
+class KeepingCost(NamedTuple):
     """What a way of keeping took."""
 
     p50_ms: float
@@ -122,7 +122,7 @@ async def serve(folder: Path, *, syncs: bool) -> None:
     await server.serve_forever()
 
 
-async def measure(keep: Keep, rate: float, seconds: float, peer_pid: int | None) -> Kept:
+async def measure(keep: Keep, rate: float, seconds: float, peer_pid: int | None) -> KeepingCost:
     """Have records come at this rate, and keep them."""
     chance = random.Random(1)
     loop = asyncio.get_running_loop()
@@ -151,7 +151,7 @@ async def measure(keep: Keep, rate: float, seconds: float, peer_pid: int | None)
     took.sort()
     own, peer = own_cpu() - before[0], cpu_of(peer_pid) - before[1]
     p50, p99 = (took[int(len(took) * share)] * 1000 for share in (0.5, 0.99))
-    return Kept(p50, p99, own / len(took) * 1e6, peer / len(took) * 1e6)
+    return KeepingCost(p50, p99, own / len(took) * 1e6, peer / len(took) * 1e6)
 
 
 def own_cpu() -> float:
@@ -168,7 +168,7 @@ def cpu_of(pid: int | None) -> float:
     return sum(int((task / "schedstat").read_text().split()[0]) for task in tasks) / 1e9
 
 
-async def compare(folder: Path, seconds: float, rate: float) -> dict[str, Kept]:
+async def compare(folder: Path, seconds: float, rate: float) -> dict[str, KeepingCost]:
     """All ways, one after the other."""
     found = {}
     file = GroupFile(folder / "own")
