@@ -21,16 +21,16 @@ BACKFILLED_SLACK_MS = 10_000
 """How much later than the second of its message a callback may have come that was not there. A count that is older than
 that may be one from before the message. To take a newer one for such costs a call of `reconcile`, no more."""
 
-_Type = Literal[
+_BadgeType = Literal[
     "im.c2c.message.recalled",
     "im.c2c.message.sent",
     "im.c2c.conversation.read",
     "im.c2c.all_conversations.read",
 ]
-TYPES: frozenset[str] = frozenset(get_args(_Type))
+TYPES: frozenset[str] = frozenset(get_args(_BadgeType))
 """Of the events that decide a badge."""
-_SENT: _Type = "im.c2c.message.sent"
-_ALL_READ: _Type = "im.c2c.all_conversations.read"
+_SENT: _BadgeType = "im.c2c.message.sent"
+_ALL_READ: _BadgeType = "im.c2c.all_conversations.read"
 _TO_RECEIVER = frozenset({"im.c2c.message.recalled", _SENT})
 
 MAX_COUNT = 2**31 - 1
@@ -49,7 +49,7 @@ class _Data(msgspec.Struct, gc=False):
 class BadgeEvent(msgspec.Struct, gc=False):
     """The fields of an event that decide a badge, with the names that they have in the event."""
 
-    type: _Type
+    type: _BadgeType
     id: str
     source: str
     subject: str

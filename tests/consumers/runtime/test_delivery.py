@@ -4,81 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import orjson
 import pytest
 import redis.exceptions
-from aiokafka import ConsumerRecord, TopicPartition
+from aiokafka import ConsumerRecord
 from aiokafka.errors import KafkaConnectionError, MessageSizeTooLargeError
 
 from consumers.errors import MAX_TRACEBACK_BYTES, PoisonError, RetryLater, WorkerRefusedError, is_passing
-from consumers.metrics import Metrics
 from consumers.runtime.dead_letter_breaker import DeadLetterBreaker
-from consumers.runtime.dead_letters import DeadLetters
-from consumers.runtime.delivery import Delivery, StoppedError
-from consumers.runtime.status import WaitStatus
-from consumers.worker import Message, OutgoingRecord, Worker
+from consumers.runtime.delivery import StoppedError
+from consumers.worker import Message
+from tests.consumers.runtime.deliveries import PARTITION, FakeProducer, Faulty, made, record, records
 from tests.support.badge_model import badge_event
-
-PARTITION = TopicPartition("im.events", 3)
-
-
-class Faulty(Worker):
-    name = "faulty"
-
-    def __init__(self, fail: Callable[[Message], BaseException | None] = lambda _: None) -> None:
-        self._fail = fail
-        self.batches: list[list[str]] = []
-        self.handled: list[str] = []
-
-    async def handle(self, batch: Sequence[Message]) -> None:
-        self.batches.append([message.event.id for message in batch])
-        for message in batch:
-            if error := self._fail(message):
-                raise error
-        self.handled += self.batches[-1]
-
-
-class FakeProducer:
-    """Keeps what it is given; fails as often as it is told."""
-
-    def __init__(self) -> None:
-        self.records: list[OutgoingRecord] = []
-        self.failures: list[Exception] = []
-
-    async def publish(self, topic: str, records: Sequence[OutgoingRecord]) -> None:
-        assert topic == "dlq"
-        if self.failures:
-            raise self.failures.pop()
-        self.records += records
-
-
-@pytest.fixture
-def producer() -> FakeProducer:
-    return FakeProducer()
-
-
-def made(
-    worker: Worker, producer: FakeProducer, *, timeout_s: float = 5, breaker: DeadLetterBreaker | None = None
-) -> Delivery[Message]:
-    metrics = Metrics("test")
-    letters = DeadLetters(producer, metrics, topic="dlq", group="testers")  # type: ignore[arg-type]
-    waiting = WaitStatus(metrics.waiting.set)
-    return Delivery(
-        worker, letters, metrics, waiting, max_attempts=3, timeout_s=timeout_s, breaker=breaker, impatient=True
-    )
-
-
-def record(offset: int, value: bytes | None, key: bytes | None = b"key") -> ConsumerRecord[Any, Any]:
-    return ConsumerRecord(
-        "im.events", 3, offset, 1_700_000_000_000 + offset, 0, key, value, None, 0, 0, (("traceparent", b"00-1"),)
-    )
-
-
-def records(ids: str) -> list[ConsumerRecord[Any, Any]]:
-    return [record(offset, orjson.dumps(badge_event(name, "ann", 1))) for offset, name in enumerate(ids)]
 
 
 async def test_a_batch_is_handled_once_and_in_order(producer: FakeProducer) -> None:
@@ -339,7 +279,7 @@ async def test_the_traceback_of_each_fault_is_logged_once_and_kept_in_every_lett
     await made(worker, producer).deliver(PARTITION, [keyed(number) for number in range(8)], asyncio.Event())
     tracebacks = [dict(letter.headers)["traceback"] for letter in producer.records]
     assert len(tracebacks) == 8
-    assert all(b"test_delivery.py" in one or one.endswith(b"yyy\n") for one in tracebacks)
+    assert all(b"deliveries.py" in one or one.endswith(b"yyy\n") for one in tracebacks)
     assert max(map(len, tracebacks)) == MAX_TRACEBACK_BYTES
     logged = [line.exc_info[0] for line in caplog.records if line.exc_info]
     assert logged == [ValueError, KeyError]
@@ -376,7 +316,7 @@ async def test_what_a_worker_waits_for_by_a_fault_of_its_own_is_told_with_its_pl
     errors = [ConnectionResetError("by peer")]
     worker = Faulty(lambda _: errors.pop() if errors else None)
     await made(worker, producer).deliver(PARTITION, records("a"), asyncio.Event())
-    assert re.search(r"ConnectionResetError: by peer \(at \S*test_delivery\.py:\d+\)", caplog.text)
+    assert re.search(r"ConnectionResetError: by peer \(at \S*deliveries\.py:\d+\)", caplog.text)
 
 
 async def test_a_worker_that_takes_too_long_is_told_as_that(
@@ -390,45 +330,3 @@ async def test_a_worker_that_takes_too_long_is_told_as_that(
 
     await made(Hangs(), producer, timeout_s=0.01).deliver(PARTITION, records("a"), asyncio.Event())
     assert "waiting, nothing is lost: the worker was not done within 0.01 s (CONSUMERS_HANDLE_TIMEOUT_S)" in caplog.text
-
-
-class Together(Faulty):
-    """Reads records together where it can; knows how often it read one by itself."""
-
-    def __init__(self, fail: Callable[[Message], BaseException | None] = lambda _: None) -> None:
-        super().__init__(fail)
-        self.read_alone = 0
-
-    def read(self, record: ConsumerRecord) -> Message | None:
-        self.read_alone += 1
-        message = super().read(record)
-        return None if message is None or message.event.id.startswith("skip") else message
-
-    def read_batch(self, records: Sequence[ConsumerRecord]) -> Sequence[Message | None] | None:
-        read = [self.read(record) for record in records]
-        self.read_alone = 0
-        return read
-
-
-async def test_what_is_read_together_is_handled_skipped_and_halved_as_what_is_read_alone(
-    producer: FakeProducer,
-) -> None:
-    worker = Together(lambda message: ValueError("no") if message.event.id == "c" else None)
-    delivery = made(worker, producer)
-    mixed = records("abcd")
-    mixed[1] = record(11, orjson.dumps(badge_event("skip", "ann", 1)))
-    await delivery.deliver(PARTITION, mixed, asyncio.Event())
-    assert worker.handled == ["a", "d"]
-    assert worker.read_alone == 0
-    assert delivery._metrics.skipped._value.get() == 1
-    assert [dict(one.headers)["original-offset"] for one in producer.records] == [b"%d" % mixed[2].offset]
-
-
-async def test_a_batch_that_cannot_be_read_together_is_read_one_by_one_to_find_the_record_at_fault(
-    producer: FakeProducer,
-) -> None:
-    worker = Together()
-    broken = [*records("ab"), record(12, b"{"), record(13, orjson.dumps(badge_event("d", "ann", 1)))]
-    await made(worker, producer).deliver(PARTITION, broken, asyncio.Event())
-    assert worker.batches == [["a", "b"], ["d"]]
-    assert [dict(one.headers)["original-offset"] for one in producer.records] == [b"12"]

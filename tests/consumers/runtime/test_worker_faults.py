@@ -14,9 +14,7 @@ from consumers.errors import PoisonError, WorkerRefusedError, describe
 from consumers.runtime.runtime import Runtime
 from consumers.settings import ConsumersSettings
 from consumers.worker import Message
-from tests.consumers.runtime.test_delivery import PARTITION, FakeProducer, Faulty, made, producer, records
-
-__all__ = ["producer"]
+from tests.consumers.runtime.deliveries import PARTITION, FakeProducer, Faulty, made, records
 
 
 class UnshowableError(Exception):
