@@ -33,6 +33,9 @@ from tests.support.redis import RedisServer
 from tests.support.topic import create_topic
 
 STORED = Path(__file__).parent / "instructions.json"
+TOLERANCES = {1000: TOLERANCE, 10: 0.15}
+"""Events of a partition in a round → how much more fails. A round of ten is mostly what goes on around its events, of
+which chance decides: its counts lay within 9 % of each other."""
 ACCOUNTS = 20_000
 FETCH_WAIT_S = 0.6
 """After that no fetch waits at the broker, which would take the first events of a round for itself."""
@@ -83,8 +86,10 @@ def main(
         console.print(f"{number} of each partition: {found.per_event[number]:,} instructions per event, {change:+.1%}")
     if found.interpreter != stored.interpreter:
         console.print(f"The numbers of {STORED.name} are of another Python ({stored.interpreter}).")
-    elif max(changes.values()) > TOLERANCE:
-        raise SystemExit(f"bench: more than {TOLERANCE:.0%} above {STORED.name}")
+    elif too_many := [number for number, change in changes.items() if change > TOLERANCES[number]]:
+        raise SystemExit(
+            f"bench: with {too_many[0]} of each partition more than {TOLERANCES[too_many[0]]:.0%} above {STORED.name}"
+        )
     elif min(changes.values()) < -PROGRESS:
         console.print("That is less than before. Keep it: --update", style="bold green")
 
