@@ -109,7 +109,7 @@ class Hiding:
             return None
 
     def _shown(self, value: Any, depth: int, *, is_named: bool) -> Any:
-        if isinstance(value, dict | list) and not depth:
+        if isinstance(value, dict | list) and depth <= 0:
             return HIDDEN
         if isinstance(value, list):
             return [self._shown(item, depth - 1, is_named=is_named) for item in value]

@@ -118,7 +118,8 @@ class UsualEvents:
             not subject
             or identity is None
             or not self._is_bare(subject)
-            or not (client_ip == query.address or self._is_bare(client_ip))
+            # What was no UTF-8 in a query the encoder does not take.
+            or not (client_ip == query.address or (client_ip.isascii() and self._is_bare(client_ip)))
         ):
             return None
         text = form.text if client_ip else form.clientless_text

@@ -19,7 +19,7 @@ from bridge.console.live_filter import LiveFilter
 from bridge.console.rebuilt_callback import callback_of
 from bridge.console.record_detail import whole_record
 from bridge.console.rows import row_of
-from bridge.contract.record_line import content_of
+from bridge.contract.record_line import MAX_DEPTH, content_of
 from bridge.settings import DeveloperSettings
 from common.dead_letter_filter import DeadLetterFilter
 from common.kafka import dead_letters
@@ -79,6 +79,18 @@ def test_what_is_not_named_stays_as_it_is() -> None:
     told = everything_told(event_record(SENT, BODY | {"CloudCustomData": custom}), Hiding(["MsgBody"]))
     for visible in ("bob", "ann", "colour", "im.c2c.message.sent", "1400000000"):
         assert visible in told
+
+
+def test_json_in_a_text_that_lies_as_deep_as_is_looked_is_not_looked_into_for_ever() -> None:
+    text = '{"a":' + "[" * 600 + "]" * 600 + f',"MsgBody":"{SECRET}"}}'
+    for depth in range(MAX_DEPTH - 2, MAX_DEPTH + 1):
+        content: Any = text
+        for _ in range(depth):
+            content = {"a": content}
+        shown = Hiding(["MsgBody"]).shown(content)
+        for _ in range(depth):
+            shown = shown if shown == HIDDEN else shown["a"]
+        assert SECRET not in shown
 
 
 @pytest.mark.parametrize("name", ["To_Account", "to_account", "TO_ACCOUNT"])

@@ -12,11 +12,13 @@ import msgspec
 import pytest
 
 from bridge.contract.samples import samples
+from bridge.events import parse_event
 from bridge.journal.record import Record
 from bridge.normalize.normalizer import Normalizer
 from bridge.normalize.received import Received
 from bridge.normalize.repair import UnreadableError
-from tests.support.callbacks import RECALLED
+from bridge.query import parse_query
+from tests.support.callbacks import APP_ID, RECALLED
 from tests.support.events import NOON_NS, Noted, normalizer, received
 
 VALUES: tuple[Any, ...] = (
@@ -103,6 +105,19 @@ def test_the_long_way_makes_the_same_of_any_callback_and_tells_the_same_drift(ma
         assert made(short, callback) == made(long, callback), callback
     assert noted[0].items == noted[1].items
     assert usual > 200
+
+
+@pytest.mark.parametrize("unreadable", ["\udcff", "203.0.113.7\udcff"], ids=["byte", "end"])
+@pytest.mark.parametrize("name", ["ClientIP", "clientip", "OptPlatform"])
+def test_a_query_that_is_no_utf8_loses_no_callback(name: str, unreadable: str) -> None:
+    sample = samples()[f"{RECALLED}.v1"]
+    query = parse_query(f"SdkAppid={APP_ID}&CallbackCommand={RECALLED}&contenttype=json&{name}={unreadable}")
+    callback = Received(query, sample.body, NOON_NS)
+    short, long = normalizer(), normalizer()
+    long._usual = None
+    (record,) = short.event(callback)
+    assert [record] == long.event(callback)
+    parse_event(record.value)
 
 
 def test_the_documented_bodies_go_the_short_way() -> None:
