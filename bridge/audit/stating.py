@@ -85,6 +85,8 @@ class Stating:
         self._started_ms = _now_ms()
         self._host, self._version = socket.gethostname(), version("im-bridge")
         self._claim: Claim | None = None
+        self._late: Claim | None = None
+        """Made after the start: the thread, which makes it, knows it also where a stop comes before the loop hears."""
         self._life = random_life()
         self._folder = self._life.process
         """Id of the folder; while it is not known one that no other process has."""
@@ -171,8 +173,8 @@ class Stating:
                 if self._is_heard or is_last:
                     await self._state_ends()
         await self._producer.close()
-        if self._claim is not None:
-            self._thread.run_in_steps(_closed(self._claim))
+        if (held := self._claim or self._late) is not None:
+            self._thread.run_in_steps(_closed(held))
         elif self._marks is not None and end.life.name not in self._ends:
             self._marks.remove()
         self._thread.stop()
@@ -310,9 +312,8 @@ class Stating:
         """Begin to keep a ledger, if the disk takes one by now."""
         if self._marks is None:
             return
-        late = partial(claim_late, self._journal_dir, self._now(), self._marks, self._refused)
         try:
-            found = await self._thread.call(late)
+            found = await self._thread.call(partial(self._claim_in_thread, self._now(), self._marks))
         except OSError:
             return
         async with self._ends_changing:
@@ -320,17 +321,22 @@ class Stating:
         self._show_exactness()
         log.info("a ledger is kept in %s by now", self._journal_dir, extra=fields("audit_ledger_kept"))
 
+    def _claim_in_thread(self, statement: Statement, marks: LifeMarks) -> Claim:
+        self._late = claim_late(self._journal_dir, statement, marks, self._refused)
+        return self._late
+
     def _show_exactness(self) -> None:
         metrics.AUDIT_EXACT.set(self._claim is not None and self._claim.marks.path is not None)
 
     def _write_end(self, end: Statement, ends: Ends) -> Ends:
         """Keep what is to be stated, with what was found when we were told to stop. In the thread."""
-        if self._claim is None:
+        held = self._claim or self._late
+        if held is None:
             return ends
-        ends = self._claim.ledger.read_ends() | ends
-        self._claim.ledger.write_ends(ends)
-        self._claim.ledger.write_end(end)
-        self._claim.marks.remove()
+        ends = held.ledger.read_ends() | ends
+        held.ledger.write_ends(ends)
+        held.ledger.write_end(end)
+        held.marks.remove()
         return ends
 
 
