@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from typing import Any
 
 _JOINERS = "\u200c\u200d"
 """Invisible, harmless, and needed to read emoji and some scripts."""
@@ -21,6 +22,14 @@ def plural(count: int, one: str, many: str = "") -> str:
         many: the name of several, where it is not that of one with an `s`.
     """
     return f"{count} {one if count == 1 else many or f'{one}s'}"
+
+
+def text_of(value: Any) -> str:
+    """A value of JSON where a text belongs; empty for null, and for a list or an object.
+
+    These are of nobody who means well, and may go deeper than Python can write.
+    """
+    return "" if value is None or isinstance(value, list | dict) else str(value)
 
 
 def duration(seconds: float) -> str:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from aiokafka import ConsumerRecord
 
 from bridge.contract.record_line import content_of, names_in
+from common.text import text_of
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,6 @@ class RecordFilter:
     def admits(self, record: ConsumerRecord) -> bool:
         """Whether the record is shown."""
         content = content_of(record)
-        if self.type != "*" and not fnmatch.fnmatchcase(str(content.get("type", "")), self.type):
+        if self.type != "*" and not fnmatch.fnmatchcase(text_of(content.get("type")), self.type):
             return False
         return self.account is None or self.account in names_in(record, content)

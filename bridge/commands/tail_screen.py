@@ -14,7 +14,7 @@ from rich.console import Group
 from rich.text import Text
 
 from bridge.contract.record_line import content_of, describe_record, key_of
-from common.text import plural, printable
+from common.text import plural, printable, text_of
 from common.timestamps import rfc3339
 
 MOST_KEPT = 2000
@@ -236,7 +236,7 @@ class TailScreen:
     def _foot(self) -> Text:
         if self.is_asking and (at_hand := self._at_hand()):
             command = content_of(at_hand.record).get("callbackcommand")
-            return Text(f"y n  Post {printable(str(command))} again, as a new callback?", "bold yellow")
+            return Text(f"y n  Post {printable(text_of(command))} again, as a new callback?", "bold yellow")
         if self.is_typing:
             return Text(f"/{self._typed()}▏ Enter keeps it, Esc clears it", "bold")
         if self.message:

@@ -21,6 +21,7 @@ from bridge.devstack.posting import NoReplyError, UsageError, credentials, post,
 from bridge.settings import DeveloperSettings
 from common.kafka.follower import Follower
 from common.terminal import Output
+from common.text import text_of
 
 DRAW_EVERY_S = 0.1
 LATEST_OF_PARTITION = 50
@@ -115,8 +116,8 @@ class TailView:
         address = settings.console_send_url or f"http://127.0.0.1:{settings.port}/"
         began = time.monotonic()
         try:
-            signer = credentials(settings, str(event.get("source", "")).rpartition("/")[2] or None)
-            url = signed_url(address, signer, str(event["callbackcommand"]))
+            signer = credentials(settings, text_of(event.get("source")).rpartition("/")[2] or None)
+            url = signed_url(address, signer, text_of(event["callbackcommand"]))
             reply = await post(url, content)
         except (UsageError, NoReplyError) as error:
             self._screen.message = str(error)

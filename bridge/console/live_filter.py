@@ -13,6 +13,7 @@ from aiokafka import ConsumerRecord
 from bridge.console.hiding import Hiding
 from bridge.console.rows import kind_of
 from bridge.contract.record_line import NOT_WRITTEN, content_of, json_text, key_of, names_in
+from common.text import text_of
 
 MAX_FILTER_CHARS = 200
 
@@ -49,7 +50,7 @@ class LiveFilter:
         if self.kind and kind != self.kind:
             return False
         # Nobody may find out by a filter what is hidden, as what a callback that is no event calls its type.
-        type_ = str(content.get("type", "")) if kind == "event" or not hiding.is_active else ""
+        type_ = text_of(content.get("type")) if kind == "event" or not hiding.is_active else ""
         if self.type and not _fits_type(type_, self.type):
             return False
         content = hiding.shown(content)
@@ -72,7 +73,7 @@ def _fits_type(type_: str, wanted: str) -> bool:
 
 
 def _app(content: dict[str, Any]) -> str:
-    return str(content.get("app_id") or str(content.get("source", "")).rpartition("/")[2])
+    return text_of(content.get("app_id")) or text_of(content.get("source")).rpartition("/")[2]
 
 
 def _names(record: ConsumerRecord, content: dict[str, Any], hiding: Hiding) -> set[str]:

@@ -15,6 +15,7 @@ from bridge.contract.json_schema import Json
 from bridge.contract.rebuilt_body import body_of_record
 from bridge.contract.record_line import NOT_WRITTEN, json_text
 from bridge.devstack.posting import as_named_for
+from common.text import text_of
 
 
 class RebuiltCallback(msgspec.Struct):
@@ -43,13 +44,13 @@ def callback_of(record: ConsumerRecord, event: Json, hiding: Hiding, *, url: str
         hiding: what is not shown.
         url: where to post it.
     """
-    command = str(event.get("callbackcommand", ""))
+    command = text_of(event.get("callbackcommand"))
     query = {
-        "SdkAppid": str(event.get("source", "")).rpartition("/")[2],
+        "SdkAppid": text_of(event.get("source")).rpartition("/")[2],
         "CallbackCommand": command,
         "contenttype": "json",
-        "ClientIP": str(event.get("clientip", "")),
-        "OptPlatform": str(event.get("platform", "")),
+        "ClientIP": text_of(event.get("clientip")),
+        "OptPlatform": text_of(event.get("platform")),
     }
     query = as_named_for(command, {name: value for name, value in query.items() if value})
     body, is_original = body_of_record(record, event)

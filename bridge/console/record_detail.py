@@ -19,6 +19,7 @@ from bridge.contract.record_line import content_of
 from bridge.events import registry
 from bridge.settings import DeveloperSettings
 from common.kafka.recent import recent_records, record_at
+from common.text import text_of
 
 FRESH_MS = 60_000
 """What was read later than this after its receipt tells nothing of how fast Kafka was."""
@@ -119,7 +120,7 @@ async def _way(settings: DeveloperSettings, live: Live, health: HealthReport, ke
     record = kept.record
     event = content_of(record)
     seen = live.hiding.shown(event)
-    received = str(event.get("receivedtime", ""))
+    received = text_of(event.get("receivedtime"))
     steps = [WayStep("received", received, facts={"client": seen.get("clientip"), "platform": seen.get("platform")})]
     steps += [_answered(event), _durable(settings, kept)]
     place = {
@@ -139,7 +140,7 @@ async def _way(settings: DeveloperSettings, live: Live, health: HealthReport, ke
 
 
 def _answered(event: Json) -> WayStep:
-    command = str(event.get("callbackcommand", ""))
+    command = text_of(event.get("callbackcommand"))
     decision = event.get("decision")
     if decision is not None:
         facts = {"decision": decision, "code": event.get("decisioncode")}
@@ -169,8 +170,8 @@ def _handled(worker: Json, record: ConsumerRecord) -> WayStep:
 async def _badge(settings: DeveloperSettings, live: Live, event: Json) -> WayStep | None:
     """The badge that the event made, and the one before it."""
     topic = live.badges_topic
-    event_id, subject = str(event.get("id", "")), str(event.get("subject", ""))
-    key = f"{str(event.get('source', '')).rpartition('/')[2]}:{subject}".encode()
+    event_id, subject = text_of(event.get("id")), text_of(event.get("subject"))
+    key = f"{text_of(event.get('source')).rpartition('/')[2]}:{subject}".encode()
     records = [one.record for one in live.kept(topic) if one.record.key == key]
     if not any(content_of(one).get("event_id") == event_id for one in records):
         found = await recent_records(settings.kafka_client(), topic, key, offsets=BADGE_OFFSETS, at_most=200)

@@ -11,6 +11,7 @@ from bridge.console.hiding import HIDDEN, Hiding
 from bridge.contract.record_line import content_of, json_text, key_of
 from common.dead_letter_filter import INGRESS
 from common.kafka.dead_letters import DeadLetter
+from common.text import text_of
 from common.timestamps import rfc3339
 
 MAX_VALUE_CHARS = 120
@@ -50,6 +51,7 @@ def row_of(record: ConsumerRecord, hiding: Hiding) -> PageRow:
     kind = kind_of(record, content)
     data: Any = content.get("data") if kind == "event" else content
     time = content.get("time") if kind in {"event", "badge"} else None
+    subject = text_of(content.get("subject")) or text_of(content.get("account")) or key_of(record)
     row = PageRow(
         kind=kind,
         topic=record.topic,
@@ -58,8 +60,8 @@ def row_of(record: ConsumerRecord, hiding: Hiding) -> PageRow:
         time=_cut(time) if isinstance(time, str) else time_of(record),
         received=time_of(record),
         type=_cut(content.get("type", "")),
-        subject=_cut(hiding.shown_account(str(content.get("subject") or content.get("account") or key_of(record)))),
-        app=_cut(str(content.get("source", "")).rpartition("/")[2] or content.get("app_id", "")),
+        subject=_cut(hiding.shown_account(subject)),
+        app=_cut(text_of(content.get("source")).rpartition("/")[2] or content.get("app_id", "")),
         fields=_fields(hiding.shown(data)),
         id=_cut(content.get("id") or content.get("event_id") or ""),
     )
@@ -130,5 +132,5 @@ def _text(value: Any) -> str:
 
 
 def _cut(value: Any) -> str:
-    text = str(value)
+    text = text_of(value)
     return text if len(text) <= MAX_VALUE_CHARS else f"{text[: MAX_VALUE_CHARS - 1]}…"

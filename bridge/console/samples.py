@@ -20,6 +20,7 @@ from bridge.devstack.posting import UsageError, credentials, post, signed_url
 from bridge.events import registry
 from bridge.events.introspection import Field, alternatives_of, fields_of, is_part, item_type
 from bridge.settings import DeveloperSettings
+from common.text import text_of
 
 EVENT_WITHIN_S = 3.0
 POLL_S = 0.05
@@ -116,7 +117,7 @@ async def _event_since(live: Live, topic: str, command: str, began_ms: int) -> P
         for kept in reversed(live.kept(topic)):
             if int(kept.record.timestamp) < began_ms:
                 break
-            if str(content_of(kept.record).get("callbackcommand", "")).lower() == command.lower():
+            if text_of(content_of(kept.record).get("callbackcommand")).lower() == command.lower():
                 return row_of(kept.record, live.hiding)
         await asyncio.sleep(POLL_S)
     return None

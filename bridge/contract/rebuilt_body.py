@@ -13,6 +13,7 @@ from bridge.contract.json_schema import Json
 from bridge.events import registry
 from bridge.events.base import EventTimePages, Part
 from bridge.events.introspection import fields_of, is_part, item_type
+from common.text import text_of
 from common.timestamps import unix_ms
 
 
@@ -29,7 +30,7 @@ def body_of_record(record: ConsumerRecord, event: Json) -> tuple[Any, bool]:
     raw = next((value for name, value in record.headers if name == "raw-body"), None)
     if raw is not None:
         return _json_or_text(raw), True
-    return _body(str(event.get("callbackcommand", "")), event), False
+    return _body(text_of(event.get("callbackcommand")), event), False
 
 
 def _json_or_text(value: bytes) -> Any:
@@ -47,7 +48,7 @@ def _body(command: str, event: Json) -> Any:
     body = {"CallbackCommand": event.get("bodycommand", command)} | _fields(data, entry.data)
     if entry.callback.event_time is not EventTimePages.NONE and event.get("time") != event.get("receivedtime"):
         with contextlib.suppress(ValueError, TypeError):
-            body["EventTime"] = unix_ms(datetime.fromisoformat(str(event.get("time"))))
+            body["EventTime"] = unix_ms(datetime.fromisoformat(text_of(event.get("time"))))
     return {entry.callback.batch: [body]} if entry.callback.batch else body
 
 

@@ -13,7 +13,7 @@ import orjson
 from aiokafka import ConsumerRecord
 from rich.text import Text
 
-from common.text import printable
+from common.text import printable, text_of
 
 MAX_VALUE_CHARS = 80
 MAX_TEXT_CHARS = 200
@@ -103,7 +103,7 @@ def names_in(record: ConsumerRecord, content: dict[str, Any]) -> set[str]:
         record: it.
         content: the JSON object that it is, or what of that may be seen.
     """
-    names = {key_of(record), str(content.get("subject")), str(content.get("account"))}
+    names = {key_of(record), text_of(content.get("subject")), text_of(content.get("account"))}
     return names | set(_accounts(content.get("data", content)))
 
 
@@ -116,7 +116,7 @@ def _accounts(value: Any, depth: int = MAX_DEPTH) -> Iterator[str]:
     elif isinstance(value, dict):
         for name, item in value.items():
             if name.lower().endswith(_NAMES_OF_ACCOUNTS):
-                yield from map(str, item if isinstance(item, list) else [item])
+                yield from map(text_of, item if isinstance(item, list) else [item])
             if not isinstance(item, str):
                 yield from _accounts(item, depth - 1)
 
@@ -124,13 +124,13 @@ def _accounts(value: Any, depth: int = MAX_DEPTH) -> Iterator[str]:
 def _event(content: dict[str, Any]) -> Text:
     data = content.get("data")
     fields = data if isinstance(data, dict) else {"data": data}
-    return _line(content.get("time"), str(content.get("type")), "green", str(content.get("subject")), fields)
+    return _line(content.get("time"), text_of(content.get("type")), "green", text_of(content.get("subject")), fields)
 
 
 def _badge(content: dict[str, Any]) -> Text:
     unread = "not known" if content["unread"] is None else content["unread"]
     fields = {"unread": unread, **({"stale": True} if content.get("stale") else {}), "app_id": content.get("app_id")}
-    return _line(content.get("time"), "badge", "cyan", str(content.get("account")), fields)
+    return _line(content.get("time"), "badge", "cyan", text_of(content.get("account")), fields)
 
 
 def _dead_letter(record: ConsumerRecord, headers: dict[str, bytes | None], content: dict[str, Any]) -> Text:
@@ -140,7 +140,7 @@ def _dead_letter(record: ConsumerRecord, headers: dict[str, bytes | None], conte
         fields["event"] = content["id"]
     else:
         fields["body"] = _cut(_text(record.value or b""), MAX_TEXT_CHARS)
-    return _line(record.timestamp, "dead letter", "red", str(content.get("subject") or key_of(record)), fields)
+    return _line(record.timestamp, "dead letter", "red", text_of(content.get("subject")) or key_of(record), fields)
 
 
 def _line(time: Any, kind: str, style: str, subject: str, fields: dict[str, Any]) -> Text:

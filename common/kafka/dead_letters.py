@@ -22,6 +22,7 @@ from common.dead_letter_filter import INGRESS, DeadLetterFilter
 from common.kafka.clients import ClientArguments
 from common.kafka.reader import ReportPosition, TopicReader
 from common.kafka.recent import record_at
+from common.text import text_of
 from common.topic import Topic
 
 _MARKERS_KEPT_LONGER_MS = 14 * 86_400_000
@@ -74,18 +75,19 @@ class DeadLetter:
     @property
     def type(self) -> str:
         """Type of its event, empty where it is none."""
-        return str(self.content.get("type", ""))
+        return text_of(self.content.get("type"))
 
     @property
     def command(self) -> str:
         """Callback command, empty where it is not known."""
         query = {name.lower(): value for name, value in parse_qsl(self.headers.get("query", ""))}
-        return str(self.content.get("callbackcommand") or query.get("callbackcommand") or query.get("command") or "")
+        command = text_of(self.content.get("callbackcommand"))
+        return command or query.get("callbackcommand") or query.get("command") or ""
 
     @property
     def subject(self) -> str:
         """Account or group that it is about, where it is an event; else the SdkAppid."""
-        return str(self.content.get("subject") or (self.record.key or b"").decode(errors="replace"))
+        return text_of(self.content.get("subject")) or (self.record.key or b"").decode(errors="replace")
 
     def is_about(self, account: str) -> bool:
         """Whether the account or group occurs in it: as its key, or anywhere in what is no event."""
@@ -122,7 +124,7 @@ def marker(letter: DeadLetter, outcome: str) -> Marker:
 
 def _outcome(marker_value: bytes) -> str:
     try:
-        return str(orjson.loads(marker_value)["outcome"])
+        return text_of(orjson.loads(marker_value)["outcome"]) or "done"
     except (orjson.JSONDecodeError, KeyError, TypeError):
         return "done"  # Somebody else wrote it.
 
