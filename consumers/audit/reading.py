@@ -96,7 +96,7 @@ class TopicReading:
         self._after_judging = after_judging
         self._ends: dict[TopicPartition, int] = {}
         self._audit_end = 0
-        """Of the topic for the audit, when this connection began."""
+        """Of the topic for the audit, when this connection began; or where it ended later, if that was before."""
         self._statements = PendingStatements(ledger)
         self._unverified: set[TopicPartition] = set()
         self._short: dict[TopicPartition, int] = {}
@@ -187,6 +187,7 @@ class TopicReading:
 
     def _look_at_audit(self, consumer: AIOKafkaConsumer, begin: int) -> None:
         before = self._ledger.audit_position
+        self._audit_end = min(self._audit_end, self._ends[self._audit])  # It may be shorter since it was made anew.
         if self._ends[self._audit] < before:
             self._ledger.begin_audit_topic_anew()
         self._ledger.audit_position = max(self._ledger.audit_position, begin)

@@ -130,15 +130,23 @@ def read_badge_events(values: Sequence[bytes]) -> list[BadgeEvent | None]:
         TypeError: one of them is None.
     """
     if max(map(len, values), default=0) >= LARGE_BYTES:
-        return list(map(read_badge_event, values))
-    decoding = map(_decode_event, values)
+        return list(map(_read_of_any_type, values))
     events: list[BadgeEvent | None] = []
-    while len(events) < len(values):
-        try:
-            events.extend(decoding)
-        except (msgspec.DecodeError, UnicodeDecodeError):  # Those before it are in the list.
-            events.append(read_badge_event(values[len(events)]))
+    try:
+        events.extend(map(_decode_event, values))
+    except (msgspec.DecodeError, UnicodeDecodeError):  # Those before it are in the list.
+        events.extend(map(_read_of_any_type, values[len(events) :]))
     return events
+
+
+def _read_of_any_type(value: bytes) -> BadgeEvent | None:
+    """`read_badge_event`, where there are events of other types: to fail on one takes thrice as long as its type."""
+    try:
+        if len(value) < LARGE_BYTES and _decode_type(value).type not in TYPES:
+            return None
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        pass
+    return read_badge_event(value)
 
 
 def collect(batch: Iterable[BadgeEvent]) -> dict[Owner, Events]:

@@ -14,7 +14,8 @@ from aiokafka import ConsumerRecord
 from aiokafka.errors import KafkaError
 
 from common.kafka.reader import TopicReader
-from common.timestamps import unix_ms
+from common.timestamps import rfc3339, unix_ms
+from consumers.badges.badge_event import MAX_COUNT
 from consumers.badges.store import Badge, Owner, badge_order
 from consumers.errors import RetryLater, describe
 from consumers.settings import ConsumersSettings
@@ -87,7 +88,7 @@ def _in_order(records: list[ConsumerRecord]) -> list[list[PublishedBadge]]:
     """
     of_owner: dict[Owner, list[PublishedBadge]] = {}
     for record in records:
-        if record.key is None or (one := _published(record)) is None:
+        if record.key is None or (one := published_badge(record)) is None:
             continue
         kept = of_owner.setdefault(one.owner, [])
         if one.badge is None:
@@ -98,12 +99,22 @@ def _in_order(records: list[ConsumerRecord]) -> list[list[PublishedBadge]]:
     return [list(filter(None, row)) for row in zip_longest(*of_owner.values())]
 
 
-def _published(record: ConsumerRecord) -> PublishedBadge | None:
+def published_badge(record: ConsumerRecord) -> PublishedBadge | None:
+    """The badge, or tombstone, of a record on the topic; None where it is neither."""
     try:
         if record.value is None:
             return PublishedBadge(Owner.of_key(record.key.decode()), None, None, record.timestamp)
         badge = _decode(record.value)
         time_ms = None if badge.time is None else unix_ms(datetime.fromisoformat(badge.time))
-    except (msgspec.DecodeError, ValueError):
+    except (msgspec.DecodeError, ValueError, TypeError):  # TypeError: the time has no zone.
+        return None
+    if not _is_ours(badge, time_ms):
         return None
     return PublishedBadge(Owner(badge.app_id, badge.account), badge, time_ms, record.timestamp)
+
+
+def _is_ours(badge: Badge, time_ms: int | None) -> bool:
+    """Whether it is as workers write one: others could neither be ordered nor be put back."""
+    if badge.unread is None or time_ms is None or badge.event_id is None:
+        return badge.unread is None and time_ms is None and badge.event_id is None
+    return 0 <= badge.unread <= MAX_COUNT and badge.time == rfc3339(time_ms)

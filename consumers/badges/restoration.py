@@ -107,10 +107,12 @@ class Restoration:
     def written(self, badges: Sequence[Badge]) -> None:
         """Remember the last badges that were written to the topic."""
         self._answered_ms = int(time.time() * 1000)
+        lost_at = self._store.state.lost_at_ms
         for badge in badges[-LOOKED_AT:]:
             owner = Owner(badge.app_id, badge.account)
             self._written.pop(owner, None)
-            self._written[owner] = badge
+            # It may be stale for a loss alone: it is not any more when all events were applied again.
+            self._written[owner] = msgspec.structs.replace(badge, stale=False) if lost_at and badge.stale else badge
         for owner in list(self._written)[: max(0, len(self._written) - LOOKED_AT)]:
             del self._written[owner]
 

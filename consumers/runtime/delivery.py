@@ -103,6 +103,11 @@ class Delivery(Generic[M]):
             return None
         if messages is None:
             return None
+        if len(messages) != len(records):
+            raise WorkerRefusedError(
+                f"read_batch of the worker {self._worker.name} gave {len(messages)} for {len(records)} records: it must"
+                " give one for each, None for one that is of no concern"
+            )
         wanted = [message for message in messages if message is not None]
         if skipped := len(messages) - len(wanted):
             self._metrics.skipped.inc(skipped)

@@ -6,9 +6,10 @@ import time
 
 import msgspec
 import pytest
+from aiokafka import ConsumerRecord
 from confluent_kafka import Producer
 
-from consumers.badges.badge_topic import BadgeTopic, PublishedBadge
+from consumers.badges.badge_topic import BadgeTopic, PublishedBadge, published_badge
 from consumers.badges.store import Badge, Owner
 from consumers.settings import ConsumersSettings
 from tests.support.badge_model import APP, NOON_MS, rfc3339
@@ -65,3 +66,30 @@ async def test_the_last_ones_are_read_and_what_was_written_since_a_time(broker: 
     assert len(await read(broker, topics, last=5, since_ms=NOW_MS - 70_000)) == 20
     assert len(await read(broker, topics, last=30, since_ms=NOW_MS - 60_000)) == 30
     assert len(await read(broker, topics, last=5, since_ms=NOW_MS + 60_000)) == 5
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"time": "2026-11-26T10:00:00.000"},
+        {"time": "2026-11-26T10:00:00Z"},
+        {"time": "2026-11-26T18:00:00.000+08:00"},
+        {"time": None},
+        {"event_id": None},
+        {"unread": None},
+        {"unread": -1},
+        {"unread": 2**64},
+    ],
+    ids=str,
+)
+def test_what_somebody_else_has_written_to_the_topic_is_no_badge(other: dict[str, object]) -> None:
+    badge = {"app_id": APP, "account": "ann", "unread": 3, "event_id": "e", "stale": False}
+    badge["time"] = "2026-11-26T10:00:00.000Z"
+
+    def read(value: object) -> PublishedBadge | None:
+        body = msgspec.json.encode(value)
+        return published_badge(ConsumerRecord("im.badges", 0, 0, NOW_MS, 0, b"raw", body, 0, 3, len(body), ()))
+
+    assert read(badge) is not None
+    assert read(badge | {"unread": None, "time": None, "event_id": None, "stale": True}) is not None
+    assert read(badge | other) is None

@@ -185,6 +185,21 @@ async def test_a_rebuild_ends_the_loss_for_all_processes(
     await badges.worker.stop()
 
 
+async def test_that_a_rebuild_finds_a_badge_not_to_be_stale_is_no_loss(own_redis: RedisServer) -> None:
+    """It is stale for the loss alone, and its count is the newest all the same."""
+    badges = await BadgeWorker(own_redis.url, resumes=True).start()
+    first = now_ms(own_redis) - 60_000
+    assert (await badges.handle("late", 3, first)).stale
+    rebuild = await BadgeWorker(own_redis.url, alone=False, rebuilds=True).start()
+    before = await rebuild.worker.losses()
+    assert not (await rebuild.handle("late", 3, first)).stale
+    await rebuild.worker.end_rebuild(before)
+    await badges.until_it_passes(badges.worker.probe)
+    assert badges.lost == 0
+    await badges.worker.stop()
+    await rebuild.worker.stop()
+
+
 async def test_what_is_lost_while_a_rebuild_runs_stays_lost(own_redis: RedisServer) -> None:
     badges = await BadgeWorker(own_redis.url, resumes=True).start()
     rebuild = await BadgeWorker(own_redis.url, alone=False, rebuilds=True).start()

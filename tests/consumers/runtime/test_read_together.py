@@ -6,8 +6,10 @@ import asyncio
 from collections.abc import Callable, Sequence
 
 import orjson
+import pytest
 from aiokafka import ConsumerRecord
 
+from consumers.errors import WorkerRefusedError
 from consumers.worker import Message
 from tests.consumers.runtime.deliveries import PARTITION, FakeProducer, Faulty, made, record, records
 from tests.support.badge_model import badge_event
@@ -53,3 +55,15 @@ async def test_a_batch_that_cannot_be_read_together_is_read_one_by_one_to_find_t
     await made(worker, producer).deliver(PARTITION, broken, asyncio.Event())
     assert worker.batches == [["a", "b"], ["d"]]
     assert [dict(one.headers)["original-offset"] for one in producer.records] == [b"12"]
+
+
+async def test_a_worker_that_leaves_records_out_of_what_it_reads_together_is_told_so(producer: FakeProducer) -> None:
+    class Leaving(Together):
+        def read_batch(self, records: Sequence[ConsumerRecord]) -> Sequence[Message | None] | None:
+            return [message for record in records if (message := self.read(record)) is not None]
+
+    worker = Leaving()
+    mixed = [*records("ab"), record(12, orjson.dumps(badge_event("skip", "ann", 1)))]
+    with pytest.raises(WorkerRefusedError, match="gave 2 for 3 records"):
+        await made(worker, producer).deliver(PARTITION, mixed, asyncio.Event())
+    assert worker.handled == []
