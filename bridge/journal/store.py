@@ -279,10 +279,6 @@ class Store:
         """
         return int(self._connection.execute("SELECT coalesce(max(seq), 0) FROM groups").fetchone()[0])
 
-    def size_on_disk(self) -> int:
-        """Bytes of the file and its write-ahead log."""
-        return sum(part.path.lstat().st_size for part in self._parts if part.is_there)
-
     def free_cache(self) -> None:
         """Forget the pages that were read and written, two megabytes at most: they are read again where need be."""
         with contextlib.suppress(sqlite3.Error):

@@ -132,7 +132,8 @@ class TopicTail:
         consumer.seek(partition, self._positions[partition])
         while (before := self._positions[partition]) < end:
             fetched = (await consumer.getmany(partition, timeout_ms=_FETCH_MS)).get(partition, ())
-            if fetched and fetched[0].offset >= self._unread_first.get(partition, end):
+            first = self._unread_first.get(partition)
+            if fetched and first is not None and fetched[0].offset >= first:
                 del self._unread_first[partition]
                 self._note_kept_since(fetched[0].timestamp)
             # Not the offset of the last record: compaction and transactions leave gaps, also at the end.

@@ -140,7 +140,7 @@ def read_badge_events(values: Sequence[bytes]) -> list[BadgeEvent | None]:
 
 
 def _read_of_any_type(value: bytes) -> BadgeEvent | None:
-    """`read_badge_event`, where there are events of other types: to fail on one takes thrice as long as its type."""
+    """`read_badge_event`, where there are events of other types: to fail on one costs six times its type."""
     try:
         if len(value) < LARGE_BYTES and _decode_type(value).type not in TYPES:
             return None
