@@ -36,10 +36,10 @@ def badge_keys(owners: Iterable[Owner]) -> list[bytes]:
 
 def owner_of(key: bytes) -> Owner | None:
     """Whose badge a key is; None where it is no key of a badge."""
-    text = key.decode(errors="surrogateescape")
     try:
+        text = key.decode()
         return Owner.of_key(text.removeprefix(KEY_PREFIX)) if text.startswith(KEY_PREFIX) else None
-    except ValueError:
+    except ValueError:  # UnicodeDecodeError is one: no account has such bytes.
         return None
 
 

@@ -104,6 +104,17 @@ async def test_badges_without_an_event_for_so_long_leave_redis_and_get_a_tombsto
     await store.close()
 
 
+async def test_a_key_whose_bytes_are_no_text_holds_up_no_upkeep(own_redis: RedisServer) -> None:
+    store, topic, now = make_store(own_redis), TombstoneTopic(), int(time.time() * 1000)
+    with redis.Redis(port=own_redis.port) as admin:
+        admin.hset(f"im:badge:{APP}:".encode() + b"\xff", "stale", "0")
+    await apply_events(store, badge_event("a", "old", 3, time=now - 9 * DAY_MS, received=now))
+    await migrate(store, None, MigrationProgress(), lambda _: None)
+    assert await expire_badges(context_of(own_redis, topic, 8), store) == 1
+    assert [record.key for record in topic.records] == [f"{APP}:old".encode()]
+    await store.close()
+
+
 async def test_a_badge_that_an_event_changes_while_it_leaves_stays_and_is_published_again(
     own_redis: RedisServer,
 ) -> None:
