@@ -70,7 +70,7 @@ class Restoration:
         """How often the connection had been lost when the topic was looked at."""
         self._nothing_found_at = 0
         self._answered_ms: int | None = None
-        """When Redis last did what it was asked for."""
+        """When all servers last answered, as far as that is known. Of a cluster one may be away while others go on."""
         self._written: dict[Owner, Badge] = {}
 
     async def look(self) -> None:
@@ -87,6 +87,7 @@ class Restoration:
             losses = self._store.connection.losses
             if self._seen_topic_after == losses:
                 return
+            asked_ms = int(time.time() * 1000)
             await self._store.update({})  # While Redis is away there is nothing to compare with.
             published: dict[Owner, Badge] = {}
             since_ms = self._answered_ms and self._answered_ms - _DOUBTED_MS
@@ -95,6 +96,11 @@ class Restoration:
             await self._compare(published)
             await self._bulk.note_stale(list(published))  # What tells `reconcile` of them may be lost as well.
             self._seen_topic_after = losses
+            self._answered_ms = asked_ms
+
+    def all_answer(self) -> None:
+        """Note that all servers answer, and that `look` has seen no other one in the place of one of them since."""
+        self._answered_ms = int(time.time() * 1000)
 
     async def look_again(self) -> None:
         """See that Redis still has what was written to the topic of late; else note that there is a loss.
@@ -106,7 +112,6 @@ class Restoration:
 
     def written(self, badges: Sequence[Badge]) -> None:
         """Remember the last badges that were written to the topic."""
-        self._answered_ms = int(time.time() * 1000)
         lost_at = self._store.state.lost_at_ms
         for badge in badges[-LOOKED_AT:]:
             owner = Owner(badge.app_id, badge.account)

@@ -27,7 +27,6 @@ from consumers.badges.keys import (
     badge_key,
     badge_keys,
     is_split,
-    owner_of,
     state_key,
 )
 from consumers.badges.owner import Owner
@@ -49,7 +48,6 @@ from consumers.errors import WorkerRefusedError, describe, is_passing
 from consumers.settings import ConsumersSettings
 
 __all__ = [
-    "APPS_KEY",
     "NO_COUNT",
     "WHOLE",
     "Badge",
@@ -61,7 +59,6 @@ __all__ = [
     "UpdateMode",
     "badge_key",
     "badge_order",
-    "owner_of",
 ]
 
 REMEMBERED_IDS = 16

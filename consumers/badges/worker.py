@@ -216,6 +216,7 @@ class Badges(BaseWorker[BadgeEvent]):
             self._store.connection.note_return()
         self._note_state()
         await self._restoration.look()
+        self._restoration.all_answer()
         self._note_state()
         self._restoration.require()
 

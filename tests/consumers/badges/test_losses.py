@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from types import SimpleNamespace
+
 import pytest
 import redis
 
+from consumers.badges.badge_topic import PublishedBadge
 from consumers.badges.store import Badge, Owner
 from consumers.errors import RetryLater
 from consumers.reconcile.stale import StaleBadges
@@ -114,6 +118,30 @@ async def test_what_was_written_of_late_is_missed_also_by_an_idle_worker(own_red
         await badges.worker.probe()
     await badges.until_it_passes(badges.worker.probe)
     assert await badges.badge() == newest
+    await badges.worker.stop()
+
+
+async def test_the_topic_is_looked_at_from_before_all_servers_last_answered(
+    own_redis: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One of a cluster may be away for minutes while batches of the others are written."""
+    badges = await BadgeWorker(own_redis.url).start()
+    read, looked_from, clock = badges.topic.read, list[int | None](), [1000.0]
+
+    def watched(*, last: int | None = None, since_ms: int | None = None) -> AsyncIterator[list[PublishedBadge]]:
+        looked_from.append(since_ms)
+        return read(last=last, since_ms=since_ms)
+
+    monkeypatch.setattr(badges.topic, "read", watched)
+    monkeypatch.setattr("consumers.badges.restoration.time", SimpleNamespace(time=lambda: clock[0]))
+    await badges.worker.probe()
+    clock[0] = 2000.0
+    await badges.worker.probe()
+    clock[0] = 2300.0
+    await badges.handle("a", 3, now_ms(own_redis))
+    badges.worker._store.connection.note_return()
+    await badges.worker.probe()
+    assert looked_from == [None, 2_000_000 - 60_000]
     await badges.worker.stop()
 
 
