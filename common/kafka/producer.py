@@ -48,9 +48,22 @@ def make_producer(
         metadata_max_age_ms=METADATA_MAX_AGE_MS,
         compression_type=None if compression == "none" else compression,
     )
+    producer._message_accumulator._pending_batches = _PendingBatches()
     connect_to_each_by_itself(producer.client)
     refuse_connections_once_abandoned(producer.client)
     return producer
+
+
+class _PendingBatches(set[Any]):
+    """The batches that are sent.
+
+    aiokafka takes one out when it is to be sent again, and once more when it has ended. Where that came first, the event
+    loop told of a KeyError.
+    """
+
+    def remove(self, batch: Any) -> None:
+        """Take one out, if it is there."""
+        self.discard(batch)
 
 
 class Writable(Protocol):

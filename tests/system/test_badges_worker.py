@@ -13,7 +13,7 @@ from typing import Any
 import orjson
 import redis
 
-from tests.support.badge_model import APP, NOON_MS, badge_event, expected, produce
+from tests.support.badge_model import APP, NOON_MS, badge_event, produce
 from tests.support.badges import SHORT_SESSION, BadgeTraffic, assert_badges_converge, badges_in_redis
 from tests.support.broker import Broker
 from tests.support.ports import free_port
@@ -62,13 +62,14 @@ def test_a_badge_is_on_the_topic_although_the_worker_died_between_redis_and_kafk
     produce(own_broker.bootstrap, topics.events, traffic.make(10))
     # It has seen then that Redis has what is on the topic of badges, which it must before its first batch.
     assert_badges_converge(traffic, own_broker.bootstrap, own_redis, topics, consumers)
+    before = badges_in_redis(own_redis, traffic.accounts)
     own_redis.freeze()
     produce(own_broker.bootstrap, topics.events, traffic.make(100))
     consumers.wait_for(lambda: consumers.metric("consumers_oldest_unhandled_seconds") > 0, what="a batch in work")
     own_broker.freeze()
     own_redis.thaw()
-    right = expected(traffic.events)
-    consumers.wait_for(lambda: badges_in_redis(own_redis, traffic.accounts) == right, what="badges in Redis")
+    # Not all of them: the worker may not have fetched all events yet.
+    consumers.wait_for(lambda: badges_in_redis(own_redis, traffic.accounts) != before, what="newer badges in Redis")
     consumers.kill()
     own_broker.thaw()
     consumers.start()

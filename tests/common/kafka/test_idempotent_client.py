@@ -136,12 +136,18 @@ async def test_what_is_sent_while_there_is_no_connection_is_not_overtaken(broker
     for connection in connections_of(client).values():
         connection.close()
     answers: list[asyncio.Future[ProduceAnswer]] = []
-    while len(answers) < 50 or isinstance(answers[-10], asyncio.Task):  # Until some have found a connection.
-        number = len(answers)
-        one = ProduceRequest(topics.events, [(0, batch(client, b"%d" % number, number))], timeout_s=5)
-        answers.append(client.send(1, one))
-        await asyncio.sleep(0)
-    assert isinstance(answers[0], asyncio.Task)
+
+    def send(count: int) -> None:
+        for number in range(len(answers), len(answers) + count):
+            request = ProduceRequest(topics.events, [(0, batch(client, b"%d" % number, number))], timeout_s=5)
+            answers.append(client.send(1, request))
+
+    send(5)
+    await asyncio.sleep(0)
+    send(5)
+    await asyncio.wait(answers)
+    send(5)
+    assert [isinstance(answer, asyncio.Task) for answer in answers] == [True] * 10 + [False] * 5
     assert {answer.error_codes[0] for answer in await asyncio.gather(*answers)} == {0}
     await client.abandon()
     assert [message.value for message in read_all(broker.bootstrap, topics.events)] == [
