@@ -57,8 +57,8 @@ def make_producer(
 class _PendingBatches(set[Any]):
     """The batches that are sent.
 
-    aiokafka takes one out when it is to be sent again, and once more when it has ended. Where that came first, the event
-    loop told of a KeyError.
+    aiokafka takes one out when it is to be sent again, and once more when it has ended. Where that came first, the
+    event loop told of a KeyError.
     """
 
     def remove(self, batch: Any) -> None:
