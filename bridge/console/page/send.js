@@ -14,10 +14,17 @@ export function SendView({access, at, onSignIn}) {
   useFocus(input, !at.given.command);
   const wanted = search.trim().toLowerCase();
   const fitting = (commands ?? []).filter((one) => `${one.command} ${one.type} ${one.meaning}`.toLowerCase().includes(wanted));
+  const [entered, setEntered] = useState(false);
   const first = (event) => {
     event.preventDefault();
-    if (fitting.length) location.hash = `#/send?command=${encodeURIComponent(fitting[0].command)}`;
+    setEntered(true);
   };
+  useEffect(() => {
+    // Not in `first`, which may have the list of before the last key, or none yet.
+    if (!entered || !commands) return;
+    setEntered(false);
+    if (fitting.length) location.hash = `#/send?command=${encodeURIComponent(fitting[0].command)}`;
+  }, [entered, commands]);
   return html`
     <h1 class="hidden">${t("send")}</h1>
     ${!access.can_send && html`<${Note}>${t("send_off")}<//>`}

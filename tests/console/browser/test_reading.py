@@ -28,7 +28,7 @@ def complaints_of_axe(page: Page) -> list[str]:
 def test_a_view_breaks_no_rule_of_accessibility(stack: DevStack, open_page: OpenPage, view: str, scheme: str) -> None:
     stack.recall("ann", 9)
     stack.post("C2C.CallbackAfterSendMsg", b"no json")
-    page = open_page(view, color_scheme=scheme)
+    page = open_page(view, color_scheme=scheme, reduced_motion="reduce")
     page.locator("main > *").nth(1).wait_for()
     page.locator("table, .nothing, form").first.wait_for()
     assert complaints_of_axe(page) == []
@@ -38,7 +38,7 @@ def test_a_view_breaks_no_rule_of_accessibility(stack: DevStack, open_page: Open
 def test_what_is_opened_breaks_none_either(stack: DevStack, open_page: OpenPage, scheme: str) -> None:
     stack.recall("ann", 9)
     stack.post("C2C.CallbackAfterSendMsg", b"no json")
-    page = open_page(color_scheme=scheme)
+    page = open_page(color_scheme=scheme, reduced_motion="reduce")
     for row in ("tr.event", "tr.letter"):
         page.locator(row).first.click()
         page.get_by_role("dialog").locator("pre").first.wait_for()
