@@ -10,7 +10,6 @@ import contextlib
 import fcntl
 import os
 import stat
-import time
 from collections.abc import Mapping, Sequence
 from functools import cache
 from mmap import PAGESIZE, mmap
@@ -18,6 +17,7 @@ from pathlib import Path
 
 import msgspec
 
+from bridge.journal.exclusive_lock import lock_within
 from bridge.journal.numbering import LARGEST_RING, LEAST_RING, TAIL_BYTES, Ring, TopicNumbers
 from common.audit.header import Life
 
@@ -26,7 +26,7 @@ NAME = "im-bridge"
 """What the names of files of marks begin with."""
 DESCRIPTION_BYTES = PAGESIZE
 """Two names of topics have a fraction of it."""
-ASK_S, ASK_AGAIN_S = 0.3, 0.01
+ASK_S = 0.3
 
 
 class Description(msgspec.Struct, frozen=True):
@@ -154,16 +154,7 @@ def is_in_use(descriptor: int, within_s: float = 0.0) -> bool:
         descriptor: of the file.
         within_s: how long others may need who ask the same.
     """
-    until = time.monotonic() + within_s
-    while True:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if time.monotonic() >= until:
-                return True
-            time.sleep(ASK_AGAIN_S)
-        else:
-            return False
+    return not lock_within(descriptor, within_s)
 
 
 def read_description(descriptor: int) -> Description | None:

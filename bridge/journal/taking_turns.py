@@ -7,15 +7,14 @@ would get some, and publish them beside each other. The same where a process giv
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from bridge.journal.exclusive_lock import lock_within
+
 WAIT_S = 5.0
 """Longer is waited for nobody: who is before us may move a large backlog, or be stopped in the midst of it."""
-POLL_S = 0.005
 
 
 @contextlib.contextmanager
@@ -31,21 +30,13 @@ def turn(folder: Path, within_s: float = WAIT_S) -> Iterator[bool]:
         yield True
         return
     try:
-        yield _locked(descriptor, within_s)
+        yield _has_turn(descriptor, within_s)
     finally:
         os.close(descriptor)
 
 
-def _locked(descriptor: int, within_s: float) -> bool:
-    give_up_at = time.monotonic() + within_s
-    while True:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if time.monotonic() >= give_up_at:
-                return False
-            time.sleep(POLL_S)
-        except OSError:
-            return True
-        else:
-            return True
+def _has_turn(descriptor: int, within_s: float) -> bool:
+    try:
+        return lock_within(descriptor, within_s)
+    except OSError:
+        return True

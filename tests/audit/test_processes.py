@@ -215,15 +215,19 @@ def test_a_topic_that_cannot_be_made_holds_nothing_back(ingress: MakeIngress, br
     assert ledger.missing == {}
 
 
-def test_without_a_place_for_ledgers_all_goes_on_and_the_end_is_said_at_a_stop(
-    ingress: MakeIngress, broker: Broker, tmp_path: Path
-) -> None:
-    journals = tmp_path / "journals"
+def started_without_a_place_for_ledgers(ingress: MakeIngress, broker: Broker, journals: Path) -> IngressProcess:
     journals.mkdir()
     (journals / "audit").write_text("in the way")
     bridge = ingress(broker, BRIDGE_JOURNAL_DIR=str(journals), **OFTEN)
     bridge.wait_for_log("no ledger can be kept in .*/journals .*File exists")
     assert bridge.post(recalled("ann", unread=1)).status == 200
+    return bridge
+
+
+def test_without_a_place_for_ledgers_all_goes_on_and_the_end_is_said_at_a_stop(
+    ingress: MakeIngress, broker: Broker, tmp_path: Path
+) -> None:
+    bridge = started_without_a_place_for_ledgers(ingress, broker, tmp_path / "journals")
     assert bridge.metric("bridge_audit_exact") == 0
     ledger = stopped(bridge, broker.bootstrap)
     assert list(ledger.ends.values()) == ["stopped"]
@@ -234,11 +238,7 @@ def test_a_ledger_that_could_not_be_kept_at_the_start_is_kept_as_soon_as_it_can(
     ingress: MakeIngress, broker: Broker, tmp_path: Path
 ) -> None:
     journals = tmp_path / "journals"
-    journals.mkdir()
-    (journals / "audit").write_text("in the way")
-    bridge = ingress(broker, BRIDGE_JOURNAL_DIR=str(journals), **OFTEN)
-    bridge.wait_for_log("no ledger can be kept in .*/journals")
-    assert bridge.post(recalled("ann", unread=1)).status == 200
+    bridge = started_without_a_place_for_ledgers(ingress, broker, journals)
     (journals / "audit").unlink()
     bridge.wait_for_log("a ledger is kept in .*/journals by now")
     assert bridge.metric("bridge_audit_exact") == 1
