@@ -22,6 +22,8 @@ from tests.support.http import answers
 from tests.support.waiting import wait_until
 
 _PAGE = os.sysconf("SC_PAGE_SIZE")
+_ENDED = "ZX"
+"""States of what has ended: a zombie, and one that is being removed."""
 
 
 class ProcessEndedError(Exception):
@@ -194,20 +196,30 @@ class _Found(NamedTuple):
 
 
 def _processes() -> Iterator[_Found]:
-    """Every process that is alive, zombies left out, by ascending id."""
+    """Every process that is alive, by ascending id."""
     for pid in sorted(int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()):
         fields = _stat(Path(f"/proc/{pid}/stat"))
-        if fields and fields[0] not in "ZX":
+        if fields and (fields[0] not in _ENDED or _has_threads(pid)):
             yield _Found(pid, int(fields[1]), int(fields[2]), int(fields[21]) * _PAGE)
+
+
+def _has_threads(pid: int) -> bool:
+    """Whether a thread lives. The first one may have ended before others, which keep the files of the process open."""
+    return any(state not in _ENDED for state in _thread_states(pid))
 
 
 def _stopped(pid: int) -> bool:
     """Whether every thread of the process is stopped."""
+    states = _thread_states(pid)
+    return bool(states) and all(state == "T" for state in states)
+
+
+def _thread_states(pid: int) -> list[str]:
+    """The state of each thread, see proc(5); empty when the process has gone."""
     try:
-        states = [_stat(task / "stat") for task in Path(f"/proc/{pid}/task").iterdir()]
+        return [fields[0] for task in Path(f"/proc/{pid}/task").iterdir() if (fields := _stat(task / "stat"))]
     except OSError:
-        return False
-    return all(fields[0] == "T" for fields in states if fields)
+        return []
 
 
 def _stat(path: Path) -> list[str]:
