@@ -114,7 +114,7 @@ class ProducerSession:
             loop=asyncio.get_running_loop(),
             timeout_s=REQUEST_TIMEOUT_S,
             on_answered=self._answered,
-            on_rested=self._wake.set,
+            on_free=self._wake.set,
         )
         self._lost: ProducerLostError | None = None
         self._answers = True
@@ -175,6 +175,7 @@ class ProducerSession:
             with self._maybe_blocked():
                 while group := await window.lease():
                     self._spread((group,))
+                    self._requests.more_has_come()
             if due := self._due_lanes():
                 if pace.gives_way(window.oldest_s, disk_ok=self._disk_ok()):
                     await pace.rest()

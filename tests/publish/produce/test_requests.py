@@ -9,7 +9,14 @@ from aiokafka.errors import KafkaError
 
 from bridge.publish.produce.batch import Batch, BatchForm
 from bridge.publish.produce.request import ProduceAnswer
-from bridge.publish.produce.requests import FOLLOW_AFTER_S, MAX_THROTTLE_S, Requests
+from bridge.publish.produce.requests import (
+    FOLLOW_AFTER_S,
+    LINGER_BELOW_BYTES,
+    LINGER_FROM_RECORDS,
+    LINGER_S,
+    MAX_THROTTLE_S,
+    Requests,
+)
 from tests.support.virtual_time import VirtualTimeLoop
 
 
@@ -32,7 +39,7 @@ class Desk:
         self.loop = VirtualTimeLoop()
         self.client = UnansweredClient(self.loop)
         self.heard: list[ProduceAnswer | KafkaError] = []
-        self.rested = 0
+        self.freed = 0
         client: Any = self.client
         self.requests = Requests(
             client,
@@ -40,14 +47,18 @@ class Desk:
             loop=self.loop,
             timeout_s=1,
             on_answered=lambda _, answer: self.heard.append(answer),
-            on_rested=self._rest,
+            on_free=self._free,
         )
 
-    def _rest(self) -> None:
-        self.rested += 1
+    def _free(self) -> None:
+        self.freed += 1
 
-    def send(self, node: int) -> Batch:
-        batch = Batch(0, [], BatchForm(7, 0).builder(0))
+    def send(self, node: int, *, records: int = 0, record_bytes: int = 700) -> Batch:
+        builder = BatchForm(7, 0).builder(0)
+        for offset in range(records):
+            assert builder.append(offset, 0, b"key", bytes(record_bytes), []) is not None
+        pending: list[Any] = [None] * records
+        batch = Batch(0, pending, builder)
         self.requests.send(node, [batch])
         return batch
 
@@ -75,6 +86,36 @@ def test_a_leader_has_one_request_where_it_answers_soon_and_two_where_it_takes_l
     desk.loop.end()
 
 
+def test_after_an_answer_to_many_records_the_next_request_waits_for_more_to_come_but_not_for_long() -> None:
+    desk = Desk()
+    desk.send(1, records=LINGER_FROM_RECORDS)
+    desk.answer(0)
+    assert (desk.requests.may_send(1), desk.freed) == (False, 0)
+    assert desk.requests.may_send(2)
+    desk.loop.advance(LINGER_S * 1.1)
+    assert (desk.requests.may_send(1), desk.freed) == (True, 1)
+
+    desk.send(1, records=LINGER_FROM_RECORDS)
+    desk.answer(1)
+    assert not desk.requests.may_send(1)
+    desk.requests.more_has_come()
+    assert desk.requests.may_send(1)
+    desk.loop.advance(LINGER_S * 1.1)
+    assert desk.freed == 1
+    desk.loop.end()
+
+
+def test_where_there_is_little_to_do_or_a_backlog_no_request_waits_for_more() -> None:
+    desk = Desk()
+    desk.send(1, records=LINGER_FROM_RECORDS - 1)
+    desk.answer(0)
+    assert desk.requests.may_send(1)
+    desk.send(1, records=LINGER_FROM_RECORDS, record_bytes=LINGER_BELOW_BYTES // LINGER_FROM_RECORDS)
+    desk.answer(1)
+    assert desk.requests.may_send(1)
+    desk.loop.end()
+
+
 def test_a_broker_that_wants_to_hear_nothing_is_left_alone_so_long_and_the_others_are_not() -> None:
     desk = Desk()
     desk.send(1)
@@ -83,9 +124,9 @@ def test_a_broker_that_wants_to_hear_nothing_is_left_alone_so_long_and_the_other
     assert not desk.requests.may_send(1)
     assert desk.requests.may_send(2)
     desk.loop.advance(1.9)
-    assert (desk.requests.may_send(1), desk.rested) == (False, 0)
+    assert (desk.requests.may_send(1), desk.freed) == (False, 0)
     desk.loop.advance(0.2)
-    assert (desk.requests.may_send(1), desk.rested) == (True, 1)
+    assert (desk.requests.may_send(1), desk.freed) == (True, 1)
     desk.loop.end()
 
 
@@ -111,13 +152,17 @@ def test_after_its_end_what_is_in_flight_is_heard_of_and_no_timer_runs() -> None
     desk = Desk()
     desk.send(1)
     desk.send(2)
+    desk.send(3, records=LINGER_FROM_RECORDS)
+    desk.send(4, records=LINGER_FROM_RECORDS)
     desk.answer(0, throttle_s=1.0)
+    desk.answer(2)
     desk.requests.close()
     desk.answer(1, throttle_s=1.0)
+    desk.answer(3)
     assert [one for one in desk.heard if isinstance(one, ProduceAnswer)] == desk.heard
-    assert len(desk.heard) == 2
+    assert len(desk.heard) == 4
     desk.loop.advance(2)
-    assert desk.rested == 0
+    assert desk.freed == 0
     desk.loop.end()
 
 
