@@ -219,12 +219,13 @@ class ProducerSession:
         is_due: dict[int, bool] = {}
         due = []
         for lane in self._active.values():
-            if lane.may_make(now):
-                leader = leaders[lane.partition] if lane.partition < len(leaders) else None
-                if leader is not None and leader not in is_due:
-                    is_due[leader] = requests.may_send(leader) or requests.is_resting(leader)
-                if leader is None or is_due[leader]:
-                    due.append(lane)
+            if not lane.waiting:
+                continue
+            leader = leaders[lane.partition] if lane.partition < len(leaders) else None
+            if leader is not None and leader not in is_due:
+                is_due[leader] = requests.may_send(leader) or requests.is_resting(leader)
+            if (leader is None or is_due[leader]) and lane.may_make(now):
+                due.append(lane)
         return due
 
     async def _make_batches(self, due: list[Lane]) -> None:

@@ -76,13 +76,13 @@ class Batch:
 def fill(builder: Any, queue: deque[PendingRecord], *, max_bytes: int, max_records: int) -> list[PendingRecord]:
     """Move records from the head of a queue to a batch, as many as it takes: one at least, however large."""
     reach = min(max_records, max_bytes // RECORD_OVERHEAD_BYTES + 1)
-    sizes = accumulate(map(_size_of, islice(queue, reach)))
-    count = max(1, bisect_right(list(sizes), max_bytes))
-    if count < len(queue):
-        records = [queue.popleft() for _ in range(count)]
-    else:
+    if len(queue) <= reach and sum(map(_size_of, queue)) <= max_bytes:
         records = list(queue)
         queue.clear()
+    else:
+        sizes = accumulate(map(_size_of, islice(queue, reach)))
+        count = max(1, bisect_right(list(sizes), max_bytes))
+        records = [queue.popleft() for _ in range(count)]
     append = builder.append
     for offset, pending in enumerate(records):
         record = pending.record
