@@ -45,10 +45,6 @@ class Common(msgspec.Struct, frozen=True, eq=False, gc=False):
     alone, as a target should."""
 
 
-NO_LINE = Common(b"\n", b"\n", "", "", "", ("", "", ""), False)
-"""What no line has in common with another."""
-
-
 class Query(msgspec.Struct, frozen=True, eq=False, gc=False):
     """What counts of the parameters of a callback's URL. Names have no case; of a repeated one the first counts, and of
     all the first MAX_PARAMETERS. What is absent is an empty string."""
@@ -86,53 +82,34 @@ class Query(msgspec.Struct, frozen=True, eq=False, gc=False):
 
 
 def parse_query(query: str) -> Query:
-    """Read a raw query string, see `QueryReader`."""
+    """Read a raw query string, see `query_in`."""
     return query_of(f"?{query}")
 
 
 def query_of(line: str) -> Query:
-    """Read the query in a request line, see `QueryReader`. What of it was no UTF-8 may be halves of surrogate pairs."""
+    """Read the query in a request line, see `query_in`. What of it was no UTF-8 may be halves of surrogate pairs."""
     return query_in(line.encode(errors="surrogatepass"))
 
 
-class QueryReader:
-    """Reads queries. One serves a whole process.
+def query_in(line: bytes) -> Query:
+    """Read the query in a request line: method, path and query, without the version.
 
     What nearly all have in common is remembered: it is what was read, and says of nothing that it is authentic. To read
-    all of each query would take 41,000 instructions, nearly half of what a callback takes otherwise. The line is cut at
-    its address, most likely where the one before it was.
+    all of each query would take 41,000 instructions, nearly half of what a callback takes otherwise.
+    `urllib.parse.parse_qsl` takes five times as long, and serves no case here any better.
+
+    Raises:
+        UnicodeDecodeError: it is not in UTF-8.
     """
-
-    def __init__(self) -> None:
-        self._lately = NO_LINE
-        """Of the last query that was cut."""
-
-    def read(self, line: bytes) -> Query:
-        """Read the query in a request line: method, path and query, without the version.
-
-        `urllib.parse.parse_qsl` takes five times as long, and serves no case here any better.
-
-        Raises:
-            UnicodeDecodeError: it is not in UTF-8.
-        """
-        common = self._lately
-        address = line.removeprefix(common.before).removesuffix(common.after)
-        if len(address) != len(line) - len(common.before) - len(common.after):
-            before, _, behind = line.partition(CLIENT_IP)
-            if not behind or len(line) > MAX_REMEMBERED_BYTES:
-                return _read(line)
-            address = behind.partition(b"&")[0]
-            found = _common(before, behind[len(address) :])
-            if found is None:
-                return _read(line)
-            self._lately = common = found
-        if not address or address.strip(ADDRESS) or len(address) > MAX_ADDRESS_CHARS:
-            return _read(line)
-        client_ip = address.decode()
-        return Query(common, client_ip, client_ip)
-
-
-query_in = QueryReader().read
+    before, _, behind = line.partition(CLIENT_IP)
+    address = behind.partition(b"&")[0]
+    if not 0 < len(address) <= MAX_ADDRESS_CHARS or address.strip(ADDRESS) or len(line) > MAX_REMEMBERED_BYTES:
+        return _read(line)
+    common = _common(before, behind[len(address) :])
+    if common is None:
+        return _read(line)
+    client_ip = address.decode()
+    return Query(common, client_ip, client_ip)
 
 
 @lru_cache(MAX_REMEMBERED)

@@ -21,7 +21,7 @@ from bridge.http.body import ChunkedBody, SizedBody
 from bridge.http.context import HttpContext
 from bridge.http.head import HeadReader
 from bridge.http.phase import BODY, CLOSED, ENDING, HEAD, REPLY
-from bridge.http.plain import ONE_PIECE_BYTES, SHORTEST, read_plain
+from bridge.http.plain import ONE_PIECE_BYTES, read_plain
 from bridge.http.request import HttpRequest
 from bridge.http.response import render
 from bridge.ingress import refusals, replies
@@ -60,7 +60,6 @@ class HttpConnection(HttpRequest, asyncio.Protocol):
         "_is_cut_off",
         "_is_half_closed",
         "_is_proven",
-        "_known",
         "_loop",
         "_transport",
         "arrived_bytes",
@@ -74,8 +73,6 @@ class HttpConnection(HttpRequest, asyncio.Protocol):
         self._loop = loop
         self._transport: asyncio.Transport | None = None
         self._head_reader = HeadReader()
-        self._known = SHORTEST
-        """The fields of the last plain request."""
         self._incoming: SizedBody | ChunkedBody | None = None
         """The body while it arrives."""
         self._early = b""
@@ -171,7 +168,14 @@ class HttpConnection(HttpRequest, asyncio.Protocol):
         """Something has arrived."""
         phase = self.phase
         if phase is HEAD and not self._is_congested:
-            self._read_head(data)
+            if self._head_reader.size or (plain := read_plain(data)) is None:
+                self._read_head(data)
+                return
+            self.query, self.fields, self.content = plain
+            self.arrived = time.perf_counter()
+            self.phase = REPLY
+            self.deadline = NEVER
+            self._context.gathering.add(self, len(self.content))
         elif phase is BODY:
             self._read_body(data, 0)
         elif phase is ENDING:
@@ -201,14 +205,6 @@ class HttpConnection(HttpRequest, asyncio.Protocol):
 
     def _read_head(self, data: bytes) -> None:
         reader = self._head_reader
-        if not reader.size and (plain := read_plain(data, self._known)) is not None:
-            self.query, self._known, self.content = plain
-            self.fields = self._known.fields
-            self.arrived = time.perf_counter()
-            self.phase = REPLY
-            self.deadline = NEVER
-            self._context.gathering.add(self, len(self.content))
-            return
         was_begun = reader.is_begun
         try:
             head, at = reader.read(data)
