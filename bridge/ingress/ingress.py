@@ -21,7 +21,7 @@ from bridge.ingress.all_durable import AllDurable, RecordJournal
 from bridge.ingress.decisions import Decider, Endpoint
 from bridge.ingress.endpoint_answer import Decision
 from bridge.ingress.kept import Kept
-from bridge.ingress.normalizing import CallbackNormalizer, Normalized
+from bridge.ingress.normalizing import COUNTERS, CallbackNormalizer, Normalized
 from bridge.ingress.refusals import Refusal, RefusalCount, RefusalLog, RefusedError
 from bridge.ingress.replies import PlatformReply
 from bridge.ingress.request import CallbackRequest
@@ -211,23 +211,40 @@ class Ingress:
         command = query.common.command or command_in(body)
         if _awaits_answer[command]:
             return self._answer(request, command, received)
-        normalized = self._normalizer.normalize(command, received)
-        self._append(normalized.records, Kept(self, self._normalizer, request, normalized).resolve)
+        usual = self._normalizer.usual(received)
+        if usual is not None:
+            self._append(usual, Kept(self, request, COUNTERS[command]).resolve)
+            return None
+        normalized = self._normalizer.normalize_unusual(command, received)
+        self._append_all(normalized.records, Kept(self, request, partial(self._normalizer.count, normalized)).resolve)
         return None
 
-    def _append(self, records: Sequence[Record], resolve: Resolve, *, until: float | None = None) -> None:
+    def _append(self, record: Record, resolve: Resolve) -> None:
+        """Hand a record to the journal; `resolve` is told whether it is durable.
+
+        Raises:
+            RefusedError: it was not kept, and `resolve` is not called.
+        """
+        if self.in_flight > self._max_in_flight:
+            raise RefusedError(refusals.TOO_MANY)
+        try:
+            self._journal.append(record, resolve)
+        except JournalFullError as error:
+            raise RefusedError(refusals.journal_full(str(error))) from error
+
+    def _append_all(self, records: Sequence[Record], resolve: Resolve, *, until: float | None = None) -> None:
         """Hand records to the journal; `resolve` is told whether all are durable, by the time `until` of the loop.
 
         Raises:
             RefusedError: not all of them were kept, and `resolve` is not called.
         """
+        if len(records) == 1 and until is None:
+            self._append(records[0], resolve)
+            return
         if self.in_flight > self._max_in_flight:
             raise RefusedError(refusals.TOO_MANY)
+        together = AllDurable(resolve)
         try:
-            if len(records) == 1 and until is None:
-                self._journal.append(records[0], resolve)
-                return
-            together = AllDurable(resolve)
             together.append(records, self._journal)
         except JournalFullError as error:
             raise RefusedError(refusals.journal_full(str(error))) from error
@@ -286,7 +303,7 @@ class Ingress:
         letter = self._normalizer.dead_letter(received, refusals.STALE_TIME.reason, refusals.STALE_TIME.message)
         letter.headers.append(("skew-seconds", b"%.0f" % skew_s))
         try:
-            self._append([letter], partial(self._resolve_stale, request, received.query.command))
+            self._append(letter, partial(self._resolve_stale, request, received.query.command))
         except RefusedError as refused:
             raise RefusedError(refusals.STALE_NOT_KEPT) from refused
 
@@ -360,7 +377,9 @@ class Ingress:
     ) -> PlatformReply | None:
         """Keep a callback whose reply is known: it leaves when the callback is durable, or cannot be."""
         try:
-            self._append(normalized.records, partial(self._resolve_answered, request, reply, normalized), until=until)
+            self._append_all(
+                normalized.records, partial(self._resolve_answered, request, reply, normalized), until=until
+            )
         except RefusedError as refused:
             self._refusals.note(refusals.answered_unkept(refused.refusal), request)
             return reply

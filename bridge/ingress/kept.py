@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from typing import Protocol
 
 import msgspec
 
-from bridge.ingress import refusals, replies
-from bridge.ingress.normalizing import CallbackNormalizer, Normalized
+from bridge.ingress import refusals
 from bridge.ingress.refusals import Refusal
 from bridge.ingress.replies import PlatformReply
 from bridge.ingress.request import CallbackRequest
@@ -36,22 +36,17 @@ class Kept(msgspec.Struct, frozen=True, gc=False):
     """
 
     answerer: Answerer
-    normalizer: CallbackNormalizer
     request: CallbackRequest
-    normalized: Normalized
+    count: Callable[[], PlatformReply]
+    """Counts that it is durable. Gives the reply."""
 
     def resolve(self, durable: bool) -> None:
         """The journal has told whether the callback is durable."""
         if not durable:
             self.answerer.refuse(self.request, refusals.TOO_LATE)
             return
-        normalized = self.normalized
         try:
-            self.normalizer.count(normalized)
-            if normalized.unreadable is None:
-                reply = replies.ACCEPTANCES[normalized.command]
-            else:
-                reply = replies.kept_as_dead_letter(normalized.unreadable, normalized.command)
+            reply = self.count()
         except Exception:
             log.exception("a callback that was kept could not be counted")
             self.answerer.fail(self.request)

@@ -10,7 +10,6 @@ import orjson
 
 from bridge.events import registry
 from bridge.normalize.repair import UnreadableError, load
-from common.remembered import Remembered
 
 OK_FIELDS = {"ActionStatus": "OK", "ErrorInfo": "", "ErrorCode": 0}
 
@@ -53,10 +52,6 @@ def accepted(command: str = "") -> PlatformReply:
     if not registry.wants_error_message(command):
         return ACCEPTED
     return ACCEPTED_CALL if registry.find(command) else PlatformReply(_told(command, 0, ""))
-
-
-ACCEPTANCES = Remembered(accepted, most=256)
-"""Command → that its callback is durable."""
 
 
 def kept_as_dead_letter(detail: str, command: str = "") -> PlatformReply:

@@ -65,7 +65,7 @@ class Verifier:
         self._now = now
         self._signed: dict[tuple[str, str, str], float] = {}
         """Signatures that were right lately → their RequestTime: all callbacks of an app in a second have the same."""
-        self._accepted: dict[tuple[str, str, str], Verdict] = {}
+        self._accepted: dict[Common, Verdict] = {}
         """Verdicts of one time, without a refusal."""
         self._accepted_at_ns = 0
         self._right = RightSignatures(self._tokens, now)
@@ -95,8 +95,8 @@ class Verifier:
 
         Args:
             query: of the callback.
-            now_ns: the time, Unix nanoseconds, if somebody knows it. Callbacks that are verified at one time, with one
-                signature, have one verdict.
+            now_ns: the time, Unix nanoseconds, if somebody knows it. Callbacks that are verified at one time have one
+                verdict if their queries differ in the address alone.
         """
         if now_ns is None:
             return self._verdict(query.common, self._now())
@@ -104,11 +104,11 @@ class Verifier:
             self._accepted_at_ns = now_ns
             self._accepted.clear()
         common = query.common
-        verdict = self._accepted.get(common.proof)
+        verdict = self._accepted.get(common)
         if verdict is None:
             verdict = self._verdict(common, now_ns / NS_PER_S)
             if verdict.refusal is None:
-                self._accepted[common.proof] = verdict
+                self._accepted[common] = verdict
         return verdict
 
     def _verdict(self, common: Common, now: float) -> Verdict:

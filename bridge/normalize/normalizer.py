@@ -103,8 +103,18 @@ class Normalizer:
         Raises:
             UnreadableError: nothing in the body can become an event, or what it becomes is too large.
         """
-        if self._usual is not None and (usual := self._usual.record(received)) is not None:
-            return [usual if len(usual.value) <= self._small_value_bytes else self._fitting(usual)]
+        usual = self.usual(received)
+        return self.unusual(received) if usual is None else [usual]
+
+    def usual(self, received: Received) -> Record | None:
+        """The record of a usual callback, of which one event is made, see `UsualEvents`; None where it is none, or its
+        topic would not take it."""
+        if self._usual is None or (record := self._usual.record(received)) is None:
+            return None
+        return record if len(record.value) <= self._small_value_bytes or self._excess(record) is None else None
+
+    def unusual(self, received: Received) -> list[Record]:
+        """The records of a callback that is no usual one. Raises as `event`."""
         query = received.query
         body, repaired = self._filter.apply(received.body) if self._filter.is_active else (received.body, False)
         entry = registry.find(query.command)

@@ -167,14 +167,14 @@ def ways_taken(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 def fail_on(mark: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     """Make the normalizer fail on bodies with this in them."""
-    normalize = Normalizer.event
+    normalize = Normalizer.usual
 
     def fail(self: Normalizer, received: Any) -> Any:
         if mark in received.body:
             raise RuntimeError("a bug")
         return normalize(self, received)
 
-    monkeypatch.setattr(Normalizer, "event", fail)
+    monkeypatch.setattr(Normalizer, "usual", fail)
 
 
 async def test_a_body_that_is_too_large_by_its_head_is_refused_unread() -> None:

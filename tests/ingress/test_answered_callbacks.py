@@ -188,7 +188,7 @@ ALLOWED_FRIENDS = [{"To_Account": name, "ResultCode": 0, "ResultInfo": ""} for n
 @pytest.mark.parametrize(
     ("wrong", "allowed_friends"),
     [
-        ("bridge.normalize.normalizer.Normalizer.event", ALLOWED_FRIENDS),
+        ("bridge.normalize.normalizer.Normalizer.usual", ALLOWED_FRIENDS),
         ("bridge.ingress.decisions.Decider.unasked", []),
         ("bridge.ingress.ingress.Ingress._append", []),
     ],
@@ -274,7 +274,7 @@ def test_an_old_webhook_with_a_stale_time_is_repeated_only_where_it_is_not_kept(
 
 @pytest.mark.parametrize("command", OLD)
 def test_a_fault_of_ours_has_an_old_webhook_repeated(command: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("bridge.normalize.normalizer.Normalizer.event", lambda *_: 1 / 0)
+    monkeypatch.setattr("bridge.normalize.normalizer.Normalizer.usual", lambda *_: 1 / 0)
     request = FakeRequest(PostedCallback(command, b"{}"), old_query(command))
     ingress_with(FakeJournal()).accept(request)
     assert (request.status, request.json) == (500, {"ErrorCode": 1, "ErrorMessage": "internal error"})

@@ -233,14 +233,14 @@ def test_a_head_that_was_admitted_is_not_verified_again_when_its_body_has_come()
 
 
 def test_a_fault_of_ours_is_answered_500_and_holds_up_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
-    normalize = Normalizer.event
+    normalize = Normalizer.usual
 
     def fail_for_eve(self: Normalizer, received: Any) -> Any:
         if b"eve" in received.body:
             raise RuntimeError("a bug")
         return normalize(self, received)
 
-    monkeypatch.setattr(Normalizer, "event", fail_for_eve)
+    monkeypatch.setattr(Normalizer, "usual", fail_for_eve)
     journal = FakeJournal()
     ingress = ingress_with(journal)
     requests = [FakeRequest(recalled(name)) for name in ("ann", "eve", "bob")]
