@@ -3,19 +3,36 @@
 from __future__ import annotations
 
 import typing
-from collections.abc import Callable, Sequence
-from operator import attrgetter
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Protocol
 
 from bridge.events.base import Data
 from bridge.events.introspection import alternatives_of, fields_along, fields_of
 
 
+def compiled(expression: str, **names: Any) -> Callable[[Any], Any]:
+    """What evaluates an expression of `it`, such as `it.account`.
+
+    Python compiles it, as the methods of dataclasses: to read attributes so takes a third of what it takes
+    `operator.attrgetter`, and to call something with them half of what it takes with a tuple.
+
+    Args:
+        expression: put together of names that are in our code, never of what somebody sends.
+        names: what else it names.
+    """
+    return typing.cast(Callable[[Any], Any], eval(f"lambda it: {expression}", names))  # noqa: S307
+
+
+def attributes_getter(names: Iterable[str]) -> Callable[[Any], tuple[Any, ...]]:
+    """What reads these attributes."""
+    return compiled(f"({''.join(f'it.{name}, ' for name in names)})")
+
+
 def path_getter(path: str) -> Callable[[Any], Any]:
     """What reads `a.b`: a value, a list of values where `a` is a list, None where it is absent."""
     name, _, rest = path.partition(".")
     if not rest:
-        return attrgetter(name)
+        return compiled(f"it.{name}")
     inner = path_getter(rest)
 
     def get(part: Any) -> Any:
@@ -31,7 +48,7 @@ def subject_getter(paths: tuple[str, ...]) -> Callable[[Data], str | None]:
     """What reads the first of these paths that has a value; of a list, its first item that is not empty."""
     getters = [path_getter(path) for path in paths]
     if len(paths) == 1 and paths[0].isidentifier():
-        return attrgetter(*paths)
+        return getters[0]
 
     def subject(data: Data) -> str | None:
         for get in getters:
@@ -112,8 +129,8 @@ def _identity(data: type[Data], paths: tuple[str, ...], otherwise: Identity) -> 
     if len(required) < 2 or not all(path.isidentifier() and path not in ENVELOPE_PATHS for path in plain):
         return _identity_by_path(data, paths, otherwise)
     # Most of the traffic is messages, known by two plain fields or more, and perhaps another: it has to be quick.
-    get: Callable[[Data], tuple[Any, ...]] = attrgetter(*required)
-    get_optional = attrgetter(optional) if optional else None
+    get: Callable[[Data], tuple[Any, ...]] = attributes_getter(required)
+    get_optional = path_getter(optional) if optional else None
 
     def identity(data: Data, time_ms: int | None, is_in_ms: bool, platform: str | None) -> tuple[Any, ...] | None:
         values = get(data)
@@ -173,10 +190,7 @@ def missing_getter(data: type[Data]) -> Callable[[Data], Sequence[str]]:
     """What names the fields, as the platform does, that are absent and should not be."""
     always = [field for field in fields_of(data) if not field.optional]
     names = [field.tencent for field in always]
-    if len(always) < 2:
-        get_one = attrgetter(always[0].name) if always else lambda _data: ""
-        return lambda data: names if get_one(data) is None else ()
-    get = attrgetter(*(field.name for field in always))
+    get = attributes_getter([field.name for field in always])
 
     def missing(data: Data) -> Sequence[str]:
         values = get(data)

@@ -18,6 +18,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from bridge.events.base import Data, Part
+from bridge.events.getters import compiled
 from bridge.events.introspection import Field, alternatives_of, fields_of, is_part, item_type
 
 ENVELOPE_FIELDS = ("CallbackCommand", "EventTime")
@@ -111,7 +112,8 @@ def builder(part: type[Part], *, is_wide: bool = False) -> Callable[[msgspec.Str
     # In front of the fields, a body has two of the envelope, and data has `unknown`.
     skipped, first = (2, (None,)) if issubclass(part, Data) else (0, ())
     if not conversions:
-        return lambda strict: part(*(first + _values_of(strict)[skipped:]))
+        values_as_they_are = [*map(repr, first), *(f"it.{name}" for name in names[len(first) :])]
+        return compiled(f"part({', '.join(values_as_they_are)})", part=part)
 
     def build(strict: msgspec.Struct) -> Any:
         values = [*first, *_values_of(strict)[skipped:]]

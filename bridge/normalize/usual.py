@@ -28,10 +28,14 @@ from common.remembered import Remembered
 from common.timestamps import rfc3339
 
 MAX_FORMS = 256
+MAX_TIMES = 1024
+"""More milliseconds are not remembered."""
 MARK = "\ue000"
 """Stands for what differs, while an event is cut. Of no use to anybody, so nobody uses it."""
 END = b"}"
 """What comes behind the data."""
+BARE = bytes(byte for byte in range(0x20, 0x7F) if byte not in b'"\\')
+"""ASCII that stands in JSON as it is: nothing else is in the usual account, for which one need not ask the encoder."""
 DELETE = "\x7f"
 """The only control character that JSON does not escape."""
 
@@ -78,9 +82,8 @@ class UsualEvents:
         self._forms = lru_cache(MAX_FORMS)(self._form_of)
         self._form = Remembered(self._form_for, most=MAX_FORMS)
         """Of what queries have in common: to look for app, command and platform takes three times as long."""
-        self._received_ms = 0
-        self._received_text = ""
-        """Of the callback before it, which was received in the same millisecond, nearly always."""
+        self._time_text = Remembered(rfc3339, most=MAX_TIMES)
+        """Of milliseconds: many callbacks are received in the same, and tell of nearly the same."""
         self._encoder = msgspec.json.Encoder()
         self._json, self._packed = bytearray(), bytearray()
         """What was encoded last: new bytes for each would take half as long again. One buffer for both would grow and
@@ -100,32 +103,32 @@ class UsualEvents:
         if strict.callback_command != common.command and strict.callback_command is not None:
             return None
         received_ms = received.time_ns // 1_000_000
-        if received_ms != self._received_ms:
-            self._received_ms, self._received_text = received_ms, rfc3339(received_ms)
-        received_text = self._received_text
+        received_text = self._time_text[received_ms]
         time_ms: Any = strict.event_time
         if time_ms is None:
             time_text = received_text
         elif type(time_ms) is int and SECONDS_BELOW <= time_ms < TIME_MS_BELOW:
-            time_text = rfc3339(time_ms)
+            time_text = self._time_text[time_ms]
         else:
             return None
         data = form.build(strict)
-        subject = form.subject(data)
+        subject = form.subject(data) or ""
+        key = subject.encode()
         identity = form.identity(data, time_ms, time_ms is not None, form.platform)
         client_ip = query.client_ip
         if (
-            not subject
+            not key
             or identity is None
-            or not self._is_bare(subject)
+            or ((key.strip(BARE) or len(key) > MAX_ATTRIBUTE_CHARS) and not self._is_bare(subject))
             # What was no UTF-8 in a query the encoder does not take.
             or not (client_ip == query.address or (client_ip.isascii() and self._is_bare(client_ip)))
         ):
             return None
         text = form.text if client_ip else form.clientless_text
         before_id, before_subject, before_time, before_received, before_client, before_data = text
+        pack_into(form.owner + identity, self._packed)
         envelope = (
-            f"{before_id}{self._id_of(form.owner + identity)}{before_subject}{subject}"
+            f"{before_id}{id_of_packed(self._packed)}{before_subject}{subject}"
             f"{before_time}{time_text}{before_received}{received_text}{before_client}{client_ip}{before_data}"
         )
         headers = [EVENT_CONTENT_TYPE]
@@ -133,12 +136,7 @@ class UsualEvents:
             headers += received.trace
         self._encoder.encode_into(data, self._json)
         self._json += END
-        return Record(self._topic, subject.encode(), envelope.encode() + self._json, headers, received_ms)
-
-    def _id_of(self, values: tuple[Any, ...]) -> str:
-        """See `event_id`."""
-        pack_into(values, self._packed)
-        return id_of_packed(self._packed)
+        return Record(self._topic, key, envelope.encode() + self._json, headers, received_ms)
 
     def _is_bare(self, text: str) -> bool:
         """Whether it may be an attribute, and stands in JSON as it is: the encoder tells sooner than searches would for
