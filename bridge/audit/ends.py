@@ -17,6 +17,28 @@ from bridge.audit.marks import NAME, SHARED_MEMORY, LifeMarks, description_of, i
 from common.audit.header import Life
 from common.audit.statement import SetAside, Statement, TopicStatement
 
+ENDS = ".ends"
+"""What the names of files end with that have ends, beside the ledgers."""
+
+Ends = dict[str, Statement]
+"""Name of a life → the statement of its end."""
+
+_decoder = msgspec.json.Decoder(list[Statement])
+
+
+def read_ends(path: Path) -> Ends:
+    """What is in a file. Of one that cannot be read, none."""
+    try:
+        found = _decoder.decode(path.read_bytes())
+    except (OSError, msgspec.DecodeError):
+        return {}
+    return {statement.life.name: statement for statement in found}
+
+
+def ends_without_ledger(folder: Path) -> list[Path]:
+    """Files whose ledger was removed, so that whoever takes ledgers over does not come to them."""
+    return [path for path in folder.glob(f"*{ENDS}") if not path.with_suffix(LEDGER).exists()]
+
 
 def end_of_killed(last: Statement, marks: LifeMarks | None, set_aside: SetAside) -> Statement:
     """The statement of the end of a life that was killed, as exact as can be.

@@ -22,7 +22,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from bridge.audit.ends import end_of_killed, orphans
+from bridge.audit.ends import ENDS, Ends, end_of_killed, ends_without_ledger, orphans, read_ends
 from bridge.audit.folder import FOLDER, LEDGER, find_folder_id, locked_folder, place_of
 from bridge.audit.marks import NAME, SHARED_MEMORY, LifeMarks
 from bridge.journal.numbering import SetAsideNumbers
@@ -35,12 +35,9 @@ from common.logs import fields
 
 log = logging.getLogger(__name__)
 
-ENDS = ".ends"
 ID_BYTES = 4
 MAX_LEDGER_BYTES = 1 << 20
 
-Ends = dict[str, Statement]
-"""Name of a life → the statement of its end."""
 Refused = Callable[[], Iterable[Record]]
 """Gives the records of the folder that Kafka refuses for good."""
 
@@ -60,7 +57,6 @@ class Entry(msgspec.Struct, frozen=True):
 
 
 _decoder = msgspec.json.Decoder(Entry)
-_ends_decoder = msgspec.json.Decoder(list[Statement])
 
 
 class LifeLedger:
@@ -164,16 +160,13 @@ class LifeLedger:
         self.write(msgspec.structs.replace(end, topics=topics, set_aside={}), has_ended=True, sync=True)
 
     @property
-    def _ends_path(self) -> Path:
+    def ends_path(self) -> Path:
+        """Where the ends are that are still to be stated."""
         return self.path.with_suffix(ENDS)
 
     def read_ends(self) -> Ends:
         """The ends that are still to be stated. Of a file that cannot be read, none."""
-        try:
-            found = _ends_decoder.decode(self._ends_path.read_bytes())
-        except (OSError, msgspec.DecodeError):
-            return {}
-        return {statement.life.name: statement for statement in found}
+        return read_ends(self.ends_path)
 
     def write_ends(self, ends: Ends) -> None:
         """Replace them.
@@ -181,7 +174,7 @@ class LifeLedger:
         Raises:
             OSError: the disk does not take it.
         """
-        path = self._ends_path
+        path = self.ends_path
         if not ends:
             path.unlink(missing_ok=True)
             return
@@ -247,14 +240,15 @@ def claim(journal_dir: Path, template: Statement, ring_size: int, refused: Refus
     return Claim(own, folder_id, life, previous, marks, ends)
 
 
-def claim_late(journal_dir: Path, statement: Statement, marks: LifeMarks, refused: Refused) -> Claim:
+def claim_late(journal_dir: Path, statement: Statement, marks: LifeMarks) -> Claim:
     """Begin to keep a ledger of a life that began without, for the disk did not take one.
+
+    The ends of other lives are left where they are: whoever looks for them next finds them.
 
     Args:
         journal_dir: the folder of the journals.
         statement: what is true of the life now.
         marks: of it.
-        refused: see `Refused`.
 
     Raises:
         OSError: the disk still does not take it.
@@ -262,18 +256,16 @@ def claim_late(journal_dir: Path, statement: Statement, marks: LifeMarks, refuse
     folder = _made(journal_dir)
     with locked_folder(folder):
         folder_id = find_folder_id(folder, secrets.token_hex(2 * ID_BYTES))
-        free = _free(folder)
         own = LifeLedger.create(folder, statement.process)
         try:
             own.write(msgspec.structs.replace(statement, folder=folder_id), sync=True)
-            ends = _take_ends(folder_id, own, free, refused, statement)
             sync_folder(folder)
         except BaseException:
             own.path.unlink(missing_ok=True)
             own.close()
             raise
         marks.move(own.marks_path(folder_id))
-    return Claim(own, folder_id, statement.life, None, marks, ends)
+    return Claim(own, folder_id, statement.life, None, marks, {})
 
 
 def take_ends(own: LifeLedger, folder_id: str, refused: Refused, template: Statement) -> Ends:
@@ -305,9 +297,10 @@ def _take_ends(
 ) -> Ends:
     """Move the ends of lives that nobody goes on with to a ledger of ours. All but that are given back."""
     others = [ledger for ledger in free if ledger is not own]
+    files = [*(ledger.ends_path for ledger in others), *ends_without_ledger(own.path.parent)]
     ends = own.read_ends()
-    for ledger in others:
-        ends |= ledger.read_ends()
+    for path in files:
+        ends |= read_ends(path)
     try:
         killed = _killed(own.path.parent, folder_id, free, refused, template)
         ends |= {one.end.life.name: one.end for one in killed}
@@ -319,10 +312,8 @@ def _take_ends(
         for one in killed:  # Not before: whoever comes when the disk is not full any more needs them.
             if one.marks is not None:
                 one.marks.remove()
-        for ledger in others:
-            ledger.write_ends({})
-            if ledger.is_copy:
-                ledger.path.unlink(missing_ok=True)
+        for path in [*files, *(ledger.path for ledger in others if ledger.is_copy)]:
+            path.unlink(missing_ok=True)
     finally:
         for ledger in others:
             ledger.close()

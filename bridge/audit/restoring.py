@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import contextlib
 
+from bridge.audit.ends import Ends
 from bridge.audit.folder import find_folder_id, locked_folder
-from bridge.audit.ledger import Claim, Ends
+from bridge.audit.ledger import Claim
 from common.audit.statement import Statement
 
 

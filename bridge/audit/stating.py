@@ -22,9 +22,9 @@ from typing import Literal, Protocol
 import msgspec
 
 from bridge import metrics
-from bridge.audit.ends import marks_without_ledger
+from bridge.audit.ends import Ends, marks_without_ledger
 from bridge.audit.folder import FOLDER, read_folder_id
-from bridge.audit.ledger import Claim, Ends, Refused, claim, claim_late, random_life, take_ends
+from bridge.audit.ledger import Claim, Refused, claim, claim_late, random_life, take_ends
 from bridge.audit.marks import LifeMarks
 from bridge.audit.restoring import restore
 from bridge.audit.statement_producer import NotStatedError, StatementProducer
@@ -300,6 +300,7 @@ class Stating:
             await asyncio.sleep(min(interval_s, CLAIM_AGAIN_S) if self._claim is None else interval_s)
             if self._claim is None:
                 await self._claim_late()
+            if self._claim is None:
                 continue
             self._claim.marks.touch()
             await self._write_ledger(self._claim)
@@ -316,13 +317,12 @@ class Stating:
             found = await self._thread.call(partial(self._claim_in_thread, self._now(), self._marks))
         except OSError:
             return
-        async with self._ends_changing:
-            self._claim, self._folder, self._ends = found, found.folder, found.ends | self._ends
+        self._claim, self._folder = found, found.folder
         self._show_exactness()
         log.info("a ledger is kept in %s by now", self._journal_dir, extra=fields("audit_ledger_kept"))
 
     def _claim_in_thread(self, statement: Statement, marks: LifeMarks) -> Claim:
-        self._late = claim_late(self._journal_dir, statement, marks, self._refused)
+        self._late = claim_late(self._journal_dir, statement, marks)
         return self._late
 
     def _show_exactness(self) -> None:

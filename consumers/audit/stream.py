@@ -72,10 +72,10 @@ class SummedGaps(msgspec.Struct):
         if self.digest >= 0:
             self.digest ^= _mixed(number)
 
-    @property
-    def have_come(self) -> bool:
-        """Whether all have, each once."""
-        return self.came == self.missing and self.digest == 0
+    def lacks(self, numbers: Sequence[NumberRange]) -> bool:
+        """Whether exactly these have not come, and all others have, each once."""
+        lacking = self.missing - self.came
+        return self.digest >= 0 and lacking == count(numbers) and self.digest == _digest(numbers)
 
 
 class StreamCount(msgspec.Struct, kw_only=True):
@@ -156,13 +156,8 @@ class NumberedStream(msgspec.Struct):
     def gaps(self, kind: GapKind) -> Iterator[Gap]:
         """The numbers of which it was decided that they are not there for this reason."""
         gaps = list(self.seen.gaps(1, self.judged_through))
-        rest = list(map(_range, gaps))
-        for mark in MARKS:
-            marked = self.marks.get(mark, ())
-            if mark == kind:
-                return _parts(gaps, common(rest, marked))
-            rest = list(without(rest, marked))
-        return _parts(gaps, rest)
+        marked, rest = self._told_apart(map(_range, gaps), MARKS)
+        return _parts(gaps, rest if kind == "missing" else marked[kind])
 
     def count(self, given: int) -> StreamCount:
         """How many numbers there are of each kind.
@@ -170,12 +165,8 @@ class NumberedStream(msgspec.Struct):
         Args:
             given: the last number that the process says it has given.
         """
-        counts: dict[str, int] = {}
-        rest = list(map(_range, self.seen.gaps(1, max(given, self.judged_through))))
-        for mark in MARKS:
-            marked = self.marks.get(mark, ())
-            counts[mark] = count(common(rest, marked))
-            rest = list(without(rest, marked))
+        marked, rest = self._told_apart(map(_range, self.seen.gaps(1, max(given, self.judged_through))), MARKS)
+        counts: dict[str, int] = {mark: count(ranges) for mark, ranges in marked.items()}
         counts["missing"] = count(common(rest, [(1, self.judged_through)]))
         counts["waiting"] = count(rest) - counts["missing"]
         for one in self.folded:
@@ -223,9 +214,8 @@ class NumberedStream(msgspec.Struct):
         first, through = self.judged_through + 1, self.seen.lasts[-leave - 1] if len(self.seen) > leave else 0
         gaps = list(self.seen.gaps(first, through))
         if gaps:
-            missing, digest = sum(gap.size for gap in gaps), -1
-            if missing <= MAX_DIGESTED:
-                digest = reduce(xor, (_mixed(number) for gap in gaps for number in range(gap.first, gap.last + 1)), 0)
+            missing = sum(gap.size for gap in gaps)
+            digest = _digest(map(_range, gaps)) if missing <= MAX_DIGESTED else -1
             times = gaps[0].after_ms, gaps[-1].before_ms
             self.summed.append(SummedGaps(gaps[0].first, gaps[-1].last, missing, digest, *times))
             self.seen.fill(through)
@@ -248,10 +238,34 @@ class NumberedStream(msgspec.Struct):
     def _judge_summed(self) -> None:
         for one in [one for one in self.summed if one.last <= self.judged_through]:
             self.summed.remove(one)
-            if not one.have_come:
-                self.arrived -= min(one.came, one.missing)
-                gaps = FoldedGaps("unproven", one.first, one.last, one.missing, one.after_ms, one.before_ms)
-                self.folded.append(gaps)
+            self.folded += [
+                FoldedGaps(kind, one.first, one.last, number, one.after_ms, one.before_ms)
+                for kind, number in self._left_of(one).items()
+                if number
+            ]
+
+    def _left_of(self, one: SummedGaps) -> dict[Mark, int]:
+        """How many of a sum have not come, by why they need not; those that cannot be told are no more arrived."""
+        if one.lacks([]):
+            return {}
+        marked, unmarked = self._told_apart([(one.first, one.last)], SAID_MARKS)
+        if one.lacks(union(*marked.values())):
+            return {mark: count(ranges) for mark, ranges in marked.items()}
+        if not unmarked:
+            return {max(marked, key=lambda mark: count(marked[mark])): max(0, one.missing - one.came)}
+        self.arrived -= min(one.came, one.missing)
+        return {"unproven": one.missing}
+
+    def _told_apart(
+        self, numbers: Iterable[NumberRange], marks: Iterable[Mark]
+    ) -> tuple[dict[Mark, list[NumberRange]], list[NumberRange]]:
+        """Which of some numbers have which of these marks, each under the first that fits; and the rest."""
+        rest, marked = list(numbers), {}
+        for mark in marks:
+            ranges = self.marks.get(mark, ())
+            marked[mark] = list(common(rest, ranges))
+            rest = list(without(rest, ranges))
+        return marked, rest
 
     def _join_folded(self) -> None:
         """Join the oldest with the next of its kind."""
@@ -262,6 +276,10 @@ class NumberedStream(msgspec.Struct):
             return
         newer.first, newer.after_ms = older.first, older.after_ms
         newer.missing += older.missing
+
+
+def _digest(ranges: Iterable[NumberRange]) -> int:
+    return reduce(xor, (_mixed(number) for first, last in ranges for number in range(first, last + 1)), 0)
 
 
 def _mixed(number: int) -> int:

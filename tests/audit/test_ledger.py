@@ -13,9 +13,9 @@ import msgspec
 import pytest
 
 from bridge.audit import ledger as ledger_module
-from bridge.audit.ends import marks_without_ledger
+from bridge.audit.ends import ENDS, marks_without_ledger
 from bridge.audit.folder import FOLDER, LEDGER
-from bridge.audit.ledger import ENDS, Claim, LifeLedger, claim_late, take_ends
+from bridge.audit.ledger import Claim, LifeLedger, claim_late, take_ends
 from bridge.audit.marks import SHARED_MEMORY, LifeMarks
 from bridge.journal.numbering import LEAST_RING
 from bridge.journal.record import Record
@@ -182,7 +182,7 @@ def test_a_life_that_began_without_a_ledger_gets_one_as_soon_as_the_disk_takes_i
     def live() -> None:
         marks = without_ledger(tmp_path, life, 3)
         statement = msgspec.structs.replace(TEMPLATE, process=life.process, epoch=life.epoch)
-        claimed = claim_late(tmp_path, statement, marks, nothing)
+        claimed = claim_late(tmp_path, statement, marks)
         claimed.ledger.write(statement_of(claimed, given=3, confirmed_through=1))
 
     killed(lambda: take(begin(tmp_path), 7))
@@ -193,6 +193,35 @@ def test_a_life_that_began_without_a_ledger_gets_one_as_soon_as_the_disk_takes_i
     )
     assert sorted(end.topics[TOPIC].given for end in after.ends.values()) == [3, 7], "and it states who died before"
     assert not [path for path in SHARED_MEMORY.glob("im-bridge-*0dd1*") if path != after.marks.path]
+
+
+def test_a_ledger_that_the_disk_takes_but_for_its_last_sync_costs_no_end_of_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    killed(lambda: take(begin(tmp_path), 7))
+
+    def full(_: Path) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as while_full:
+        while_full.setattr(ledger_module, "sync_folder", full)
+        statement = msgspec.structs.replace(TEMPLATE, process="0dd2", epoch=1_800_000_000)
+        with pytest.raises(OSError, match="No space left"):
+            claim_late(tmp_path, statement, without_ledger(tmp_path, statement.life, 3))
+    names = {path.name for path in (tmp_path / FOLDER).iterdir()}
+    assert not [name for name in names if name.startswith("0dd2") or name.endswith(ENDS)]
+    assert 7 in {end.topics[TOPIC].given for end in begin(tmp_path).ends.values()}
+
+
+def test_ends_whose_ledger_was_removed_are_stated_by_whoever_comes(tmp_path: Path) -> None:
+    first = begin(tmp_path)
+    first.ledger.write_ends({"dead/7": statement_of(first, given=7)})
+    first.ledger.path.unlink()
+    first.ledger.close()
+    after = begin(tmp_path)
+    assert 7 in {end.topics[TOPIC].given for end in after.ends.values()}
+    assert [path.stem for path in (tmp_path / FOLDER).glob(f"*{ENDS}")] == [after.life.process]
+    assert set(after.ledger.read_ends()) == set(after.ends)
 
 
 def test_of_a_process_whose_folder_was_removed_and_that_was_killed_then_the_end_is_exact(tmp_path: Path) -> None:

@@ -135,6 +135,57 @@ def test_a_sum_comes_out_even_only_where_all_have_come(seed: int, lost: int, aga
         assert (counts.arrived, counts.missing, counts.unproven) == (200, 0, 0)
 
 
+def summed(absent: set[int]) -> NumberedStream:
+    """A stream of 200 numbers, of whose gaps only the sum is kept."""
+    stream = NumberedStream()
+    for number in set(range(1, 201)) - absent:
+        stream.add(number, number)
+    stream.sum_up(200, leave=4)
+    assert stream.summed
+    return stream
+
+
+@given(st.integers(0, 2**32), st.integers(0, 9), st.integers(0, 9), st.integers(0, 2))
+def test_what_is_in_quarantine_or_was_never_acknowledged_is_no_hole_in_a_sum(
+    seed: int, quarantined: int, never: int, lost: int
+) -> None:
+    late = random.Random(seed).sample(range(1, 151), 80)
+    absent, coming = late[: quarantined + never + lost], late[quarantined + never + lost :]
+    stream = summed(set(late))
+    for number in coming:
+        stream.add(number, number)
+    for at, number in enumerate(absent[: quarantined + never]):
+        stream.mark("set_aside" if at < quarantined else "never_durable", [(number, number)])
+    stream.judge(200, lambda _: None)
+    counts = stream.count(200)
+    assert counts.acknowledged + counts.never_durable == 200
+    if lost:
+        assert counts.unproven + counts.missing >= lost
+        assert counts.arrived <= 200 - len(absent)
+    else:
+        assert (counts.set_aside, counts.never_durable) == (quarantined, never)
+        assert (counts.unproven, counts.missing, counts.arrived) == (0, 0, 200 - len(absent))
+
+
+def test_what_was_in_quarantine_and_is_published_later_is_there_in_a_sum_too() -> None:
+    late = set(range(2, 100, 2))
+    stream = summed(late)
+    stream.mark("set_aside", [(4, 4), (90, 90)])
+    for number in late:
+        stream.add(number, number)
+    stream.judge(200, lambda _: None)
+    assert stream.count(200) == StreamCount(acknowledged=200, arrived=200)
+
+
+def test_of_a_process_that_was_given_up_what_did_not_come_of_a_sum_is_forgotten_and_not_unproven() -> None:
+    stream = summed(set(range(2, 100, 2)))
+    for number in (2, 4, 6):
+        stream.add(number, number)
+    stream.mark("forgotten", [(1, 200)])
+    stream.judge(200, lambda _: None)
+    assert stream.count(200) == StreamCount(acknowledged=200, arrived=154, forgotten=46)
+
+
 @pytest.mark.usefixtures("_real_bounds")
 def test_so_many_gaps_as_a_long_outage_makes_have_room() -> None:
     audit = GappyAudit()
