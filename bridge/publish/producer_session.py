@@ -234,10 +234,11 @@ class ProducerSession:
         limit = self._connected.max_message_bytes
         fair_bytes = max(MIN_BATCH_BYTES, round_size.bytes // max(1, len(due)))
         max_bytes = min(fair_bytes, MAX_BATCH_BYTES, limit or MAX_BATCH_BYTES)
+        form = self._form if rejection_search.sends_times else self._form._replace(with_times=False)
         is_behind = pace.is_behind(window.oldest_s)
         for lanes in ([lane] for lane in due) if is_behind else [due]:
             with pace:
-                batches = [made(lane, self._form, max_bytes, rejection_search.batch_records) for lane in lanes]
+                batches = [made(lane, form, max_bytes, rejection_search.batch_records) for lane in lanes]
             for lane, batch in zip(lanes, batches, strict=True):
                 if limit is None or len(batch.records) > 1 or batch.size <= limit or not await self._is_kept(batch):
                     lane.add(batch)
@@ -326,7 +327,10 @@ class ProducerSession:
                     self._connected.client.look_for_leaders()
                 lane.failed(batch)
                 self._rest(lane)
-            case Fate.REFUSED:
+            case Fate.REFUSED_TIME if batch.has_times:
+                self._survivors.rejection_search.times_rejected()
+                self._lose(f"{explain(error)}: is our clock ahead? For a minute records are sent without their times")
+            case Fate.REFUSED | Fate.REFUSED_TIME:
                 self._survivors.rejection_search.rejected(batch.records, explain(error))
                 self._lose(f"a batch of {len(batch.records)} records was refused: {explain(error)}")
             case Fate.LOST:

@@ -34,8 +34,9 @@ from consumers.errors import describe
 
 log = logging.getLogger(__name__)
 
-ORIGINAL = "original-topic"
-"""A header of the copies that workers write of records that they give up: their numbers are those of the originals."""
+ORIGINAL = "original-offset"
+"""A header of the copies that workers write of records that they give up: their numbers are those of the originals. An
+ingress that announces a record in quarantine names its topic alone, and the announcement has a number of its own."""
 LOOK_S = 2.0
 JUDGE_S = 5.0
 REST_PER_JUDGING = 9

@@ -118,7 +118,7 @@ class TopicTail:
                 place = ends[one] if places[one] is None else places[one].offset
                 self._positions[one] = place
                 if begins[one] == ends[one] > 0:
-                    self._note_kept_since(time.time_ns() // 1_000_000)  # All is deleted: nobody knows what it was.
+                    self._note_kept_since(_first_time_ms([]))  # All is deleted: nobody knows what it was.
                 elif place == begins[one] > 0:
                     self._unread_first[one] = place
         return ends
@@ -135,7 +135,7 @@ class TopicTail:
             first = self._unread_first.get(partition)
             if fetched and first is not None and fetched[0].offset >= first:
                 del self._unread_first[partition]
-                self._note_kept_since(fetched[0].timestamp)
+                self._note_kept_since(_first_time_ms(fetched))
             # Not the offset of the last record: compaction and transactions leave gaps, also at the end.
             after = await consumer.position(partition)
             if (fetched[0].offset if fetched else after) > before:
@@ -150,7 +150,12 @@ class TopicTail:
         async with asyncio.timeout(_ANSWER_S):
             begins = await consumer.beginning_offsets([partition])
         if begins[partition] > before:
-            self._note_kept_since(fetched[0].timestamp if fetched else time.time_ns() // 1_000_000)
+            self._note_kept_since(_first_time_ms(fetched))
 
     def _note_kept_since(self, time_ms: int) -> None:
         self.kept_since_ms = max(self.kept_since_ms or 0, time_ms)
+
+
+def _first_time_ms(records: Sequence[ConsumerRecord]) -> int:
+    """The time of the first record that has one; if none has, that of now."""
+    return next((int(one.timestamp) for one in records if one.timestamp >= 0), time.time_ns() // 1_000_000)

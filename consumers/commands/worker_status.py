@@ -135,7 +135,8 @@ def own_url(settings: ConsumersSettings) -> str | None:
 def _summed(partitions: list[PartitionLag] | None) -> Lag | None:
     if partitions is None:
         return None
-    oldest_ms = min((one.oldest_ms for one in partitions if one.oldest_ms is not None), default=None)
+    times = (one.oldest_ms for one in partitions if one.oldest_ms is not None and one.oldest_ms >= 0)
+    oldest_ms = min(times, default=None)
     return Lag(
         events=sum(one.events for one in partitions),
         oldest=None if oldest_ms is None else rfc3339(oldest_ms),

@@ -131,8 +131,8 @@ class Session(ConsumerRebalanceListener):  # type: ignore[misc]
         await stop_consumer(self._consumer)
 
     def oldest_seconds(self) -> float:
-        """Age of the oldest event in work, 0 when there is none."""
-        times = [task.oldest_ms for task in self._tasks.values() if task.oldest_ms is not None]
+        """Age of the oldest event in work, 0 when there is none, or none that has a time."""
+        times = [task.oldest_ms for task in self._tasks.values() if task.oldest_ms is not None and task.oldest_ms >= 0]
         return max(0.0, time.time() - min(times) / 1000) if times else 0.0
 
     async def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:

@@ -10,15 +10,17 @@ from pathlib import Path
 
 import pytest
 from aiokafka.errors import (
+    InvalidTimestampError,
     UnknownError,
 )
 
+from bridge.publish import rejection_search
 from bridge.publish.pacing import ROUND_BYTES
-from bridge.publish.produce.batch import MAX_BATCH_BYTES
+from bridge.publish.produce.batch import MAX_BATCH_BYTES, NO_TIME_MS
 from bridge.publish.producer_session import (
     ProducerLostError,
 )
-from tests.publish.bench import TOO_LARGE, Bench, FakeBroker, key_of
+from tests.publish.bench import TOO_LARGE, Bench, FakeBroker, SentBatch, key_of
 
 
 async def test_after_a_batch_failed_nothing_more_is_sent_that_could_overtake_it(bench: Bench) -> None:
@@ -64,6 +66,46 @@ async def test_a_batch_that_is_refused_narrows_the_search_until_one_record_is_fo
     assert bench.search.batch_records == 2
     assert bench.search.found is None
     assert bench.search.pop_has_narrowed()
+
+
+async def test_records_whose_times_are_refused_are_sent_without_and_keep_their_order(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.accept(0, 0)
+    first = await bench.broker.until_sent(0)
+    assert [record.timestamp for record in first.records] == [0, 0]
+    first.refuse(InvalidTimestampError.errno)
+    with pytest.raises(ExceptionGroup):
+        await bench.task
+    assert bench.search.found is None
+    assert bench.search.pop_has_narrowed(), "the next producer begins at once"
+
+    async def resumed() -> SentBatch:
+        broker = FakeBroker()
+        bench.session = bench.session_on(broker)
+        bench.task = asyncio.ensure_future(bench.session.run())
+        return await broker.until_sent(0)
+
+    again = await resumed()
+    assert [record.timestamp for record in again.records] == [NO_TIME_MS, NO_TIME_MS]
+    assert [record.key for record in again.records] == [record.key for record in first.records]
+    again.confirm()
+    await bench.has_published.wait()
+    assert bench.published == 2
+    monkeypatch.setattr(rejection_search, "WITHOUT_TIMES_S", 0.0)
+    bench.search.times_rejected()
+    bench.accept(0)
+    bench.task.cancel()
+    await asyncio.gather(bench.task, return_exceptions=True)
+    assert [record.timestamp for record in (await resumed()).records] == [0], "after a while they have it again"
+
+
+async def test_a_record_that_is_refused_for_its_time_without_one_is_looked_for_as_any_other(bench: Bench) -> None:
+    bench.search.times_rejected()
+    bench.accept(0)
+    (await bench.broker.until_sent(0)).refuse(InvalidTimestampError.errno)
+    await asyncio.gather(bench.task, return_exceptions=True)
+    assert bench.search.found is not None
 
 
 async def test_what_other_partitions_accept_in_the_same_answer_does_not_undo_the_search(bench: Bench) -> None:

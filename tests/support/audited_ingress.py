@@ -34,10 +34,10 @@ class AuditedIngress:
             **settings,
         )
 
-    def start_audit(self) -> Command:
+    def start_audit(self, **settings: str) -> Command:
         """Start the audit."""
-        settings = {"CONSUMERS_AUDIT_TOPIC": self.audit_topic, "CONSUMERS_AUDIT_CHECKPOINT_S": "0.3"}
-        return self._start_worker("audit", self.broker.bootstrap, **settings)
+        own = {"CONSUMERS_AUDIT_TOPIC": self.audit_topic, "CONSUMERS_AUDIT_CHECKPOINT_S": "0.3"}
+        return self._start_worker("audit", self.broker.bootstrap, **own, **settings)
 
     def wait(self, condition: Callable[[AuditReport], object], timeout: float = 60) -> AuditReport:
         """Wait until the ledger says what is expected."""

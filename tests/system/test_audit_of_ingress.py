@@ -17,7 +17,7 @@ from tests.support.callbacks import recalled
 from tests.support.load import Load
 from tests.support.numbered import missing
 from tests.support.reloading import wait_for_reload
-from tests.support.topic import Topics
+from tests.support.topic import Topics, configure
 from tests.support.workers import StartWorker
 
 
@@ -103,3 +103,15 @@ def test_what_is_taken_out_of_a_journal_whose_process_was_killed_is_missing(audi
     assert gap.count >= 2
     assert told.counts.arrived == 30 - gap.count
     assert not told.counts.waiting
+
+
+def test_what_kafka_refuses_for_good_is_set_aside_and_its_announcement_is_there(audited: AuditedIngress) -> None:
+    bridge = audited.start()
+    audited.start_audit()
+    assert bridge.post(recalled("first", unread=1)).status == 200
+    audited.wait(lambda told: told.counts.arrived == 1)
+    configure(audited.broker.bootstrap, bridge.topics.events, "max.message.bytes", "10000")
+    for callback in (recalled("large", unread=1, Blob="x" * 20_000), recalled("last", unread=2)):
+        assert bridge.post(callback).status == 200
+    told = audited.wait(lambda told: told.counts.arrived == 3 and not told.counts.waiting)
+    assert (told.counts.set_aside, told.counts.missing, told.unnumbered) == (1, 0, 0)

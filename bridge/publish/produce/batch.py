@@ -26,6 +26,9 @@ CODECS = {
     "zstd": DefaultRecordBatch.CODEC_ZSTD,
 }
 
+NO_TIME_MS = -1
+"""Kafka's own sign for a record without a time."""
+
 _size_of = attrgetter("size")
 
 
@@ -35,10 +38,12 @@ class BatchForm(NamedTuple):
     producer_id: int
     producer_epoch: int
     compression: Literal["none", "gzip", "snappy", "lz4", "zstd"] = "none"
+    with_times: bool = True
+    """Whether records have their time."""
 
     def builder(self, base_sequence: int) -> Any:
         """The `DefaultRecordBatchBuilder` of a batch whose first record has this sequence number."""
-        return DefaultRecordBatchBuilder(
+        builder = DefaultRecordBatchBuilder(
             magic=MAGIC,
             compression_type=CODECS[self.compression],
             is_transactional=0,
@@ -47,6 +52,18 @@ class BatchForm(NamedTuple):
             base_sequence=base_sequence,
             batch_size=MAX_BATCH_BYTES,
         )
+        return builder if self.with_times else _TimelessBuilder(builder)
+
+
+class _TimelessBuilder:
+    """Adds records without their time."""
+
+    def __init__(self, builder: Any) -> None:
+        self._builder = builder
+        self.size, self.build = builder.size, builder.build
+
+    def append(self, offset: int, _timestamp_ms: int, key: bytes, value: bytes, headers: Any) -> Any:
+        return self._builder.append(offset, NO_TIME_MS, key, value, headers)
 
 
 class Batch:
@@ -58,7 +75,7 @@ class Batch:
         builder: makes its bytes of them.
     """
 
-    __slots__ = ("damaged", "data", "leader", "made_at", "partition", "records", "size")
+    __slots__ = ("damaged", "data", "has_times", "leader", "made_at", "partition", "records", "size")
 
     def __init__(self, partition: int, records: list[PendingRecord], builder: Any) -> None:
         self.partition = partition
@@ -67,6 +84,7 @@ class Batch:
         """Bytes, before they were compressed."""
         self.data: bytearray = builder.build()
         self.made_at = time.monotonic()
+        self.has_times = not isinstance(builder, _TimelessBuilder)
         self.leader: int | None = None
         """The node that has it and has not answered; None while it is not in flight."""
         self.damaged = 0

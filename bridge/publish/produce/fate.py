@@ -26,6 +26,7 @@ class Fate(Enum):
     AGAIN = "it is sent again"
     AGAIN_ELSEWHERE = "it is sent again, to the leader of its partition, who is to be found"
     REFUSED = "Kafka will never take it, because of one of its records"
+    REFUSED_TIME = "Kafka takes it without the times of its records"
     LOST = "nothing can be sent under this producer's id any more"
 
 
@@ -99,7 +100,7 @@ def fate_of(error: KafkaError, *, damaged: int, is_first: bool) -> Fate:
         case CorruptBatchError():
             return Fate.AGAIN if damaged < MAX_DAMAGED else Fate.REFUSED
         case _ if isinstance(error, _REFUSALS):
-            return Fate.REFUSED
+            return Fate.REFUSED_TIME if isinstance(error, InvalidTimestampError) else Fate.REFUSED
         case _ if not error.retriable:
             return Fate.LOST
         case _:

@@ -27,9 +27,9 @@ EXPECTED = {
     Fate.REFUSED: {
         "MESSAGE_TOO_LARGE": 10,
         "RECORD_LIST_TOO_LARGE": 18,
-        "INVALID_TIMESTAMP": 32,
         "INVALID_RECORD": 87,
     },
+    Fate.REFUSED_TIME: {"INVALID_TIMESTAMP": 32},
     Fate.LOST: {
         "UNKNOWN_SERVER_ERROR": -1,
         "INVALID_TOPIC_EXCEPTION": 17,

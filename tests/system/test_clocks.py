@@ -1,0 +1,72 @@
+"""Clocks that are set by hours under load: nothing is lost, nothing waits for a time, and all is proven."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import MakeIngress
+from tests.support.audit_judge import complaints
+from tests.support.audited_ingress import AuditedIngress
+from tests.support.broker import Broker
+from tests.support.jumping import DAY_S, HOUR_S, JumpingClock
+from tests.support.load import Load
+from tests.support.topic import Topics, read_all
+from tests.support.verdict import verdict
+from tests.support.workers import StartWorker
+
+JUMPS_S = (2 * HOUR_S, -5 * HOUR_S, 0.0, 5 * DAY_S, -6 * DAY_S, 40 * 60.0)
+"""Forward by more than Kafka takes the time of a record, back beyond the start of the process, and so on."""
+A_WEEK_S = "604800"
+
+
+@pytest.fixture
+def audited(own_broker: Broker, topics: Topics, ingress: MakeIngress, start_worker: StartWorker) -> AuditedIngress:
+    return AuditedIngress(own_broker, topics, ingress, start_worker)
+
+
+@pytest.mark.slow
+def test_clocks_that_jump_by_hours_lose_nothing_and_leave_nothing_unproven(
+    audited: AuditedIngress, topics: Topics, tmp_path: Path
+) -> None:
+    of_ingress, of_audit = JumpingClock(tmp_path / "ingress-clock"), JumpingClock(tmp_path / "audit-clock")
+    bridge = audited.start(ready=True, BRIDGE_WORKERS="2", BRIDGE_CLOCK_SKEW_S=A_WEEK_S, **of_ingress.env)
+    audit = audited.start_audit(**of_audit.env)
+    with Load(bridge.port, connections=16, rate=150) as load:
+        load.wait_acknowledged(100)
+        for number, off_s in enumerate(JUMPS_S):
+            of_ingress.set_off(off_s)
+            of_audit.set_off(JUMPS_S[-number])
+            load.wait_acknowledged(100)
+            if number % 3 == 0:
+                os.kill(bridge.children()[0], signal.SIGKILL)
+            elif number % 3 == 1:
+                audited.broker.freeze()
+                load.wait_acknowledged(100)
+                bridge.kill()
+                of_ingress.set_off(JUMPS_S[number - 1])
+                bridge.start()
+                load.wait_acknowledged(100)
+                audited.broker.thaw()
+            else:
+                audit.kill()
+                audit.start()
+            load.wait_acknowledged(100)
+        assert bridge.metric("bridge_set_aside_total") == 0
+        of_ingress.set_off(0.0)
+        of_audit.set_off(0.0)
+        load.wait_acknowledged(100)
+    told = audited.wait(
+        lambda told: not complaints(told, "") and all(one.is_settled for one in told.lives if one.state != "living")
+    )
+    assert told.counts.arrived >= len(load.acknowledged)
+    on_topic = read_all(audited.broker.bootstrap, topics.events)
+    assert not verdict(load.acknowledged, (one.event for one in on_topic), in_order=lambda one: one.connection).lost
+    assert not list(bridge.journal_dir.glob("refused/*"))
+    lives = sorted((one.process, one.epoch) for one in told.lives)
+    assert all(one != another for one, another in itertools.pairwise(lives))
+    assert audited.wait(lambda told: told.complete_until and told.complete_until > told.begun)
