@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from importlib import import_module
 from importlib.metadata import version
@@ -11,6 +12,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from common.lazy_command import LazyCommand
+from common.text import printable
 
 
 class _Placeholder(TyperCommand):
@@ -34,7 +36,11 @@ def load(name: str, place: str) -> Any:
         app.command(name)(found)
         found = app
     found.rich_markup_mode = None
-    return typer.main.get_command(found)
+    command = typer.main.get_command(found)
+    for inner in getattr(command, "commands", {}).values():
+        # Else a list of commands cuts it, and says half of what they do.
+        inner.short_help = inner.short_help or (inner.help or "").partition("\n\n")[0].replace("\n", " ")
+    return command
 
 
 def run(program: str, summary: str, commands: Mapping[str, LazyCommand]) -> None:
@@ -58,7 +64,22 @@ def run(program: str, summary: str, commands: Mapping[str, LazyCommand]) -> None
         no_args_is_help=True,
         rich_markup_mode=None,
     )
+    _check_arguments()
     group.main(prog_name=program)
+
+
+def _check_arguments() -> None:
+    """End with status 2 where an argument is no text, which no command has a use for, and no message can name.
+
+    Raises:
+        SystemExit: there is such an argument.
+    """
+    for argument in sys.argv[1:]:
+        try:
+            argument.encode()
+        except UnicodeEncodeError:
+            print(f"Error: the argument {printable(argument)} is not UTF-8", file=sys.stderr)  # noqa: T201
+            raise SystemExit(2) from None
 
 
 def _options() -> list[Any]:

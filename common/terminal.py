@@ -121,7 +121,7 @@ class ShowProgress(Protocol):
 
 @contextmanager
 def progress_bar(title: str, *, in_bytes: bool = False) -> Iterator[ShowProgress]:
-    """A bar on standard error within the block, for a command that takes long.
+    """A bar on standard error within the block, for a command that takes long; nothing where that is no terminal.
 
     Args:
         title: what is done.
@@ -135,7 +135,8 @@ def progress_bar(title: str, *, in_bytes: bool = False) -> Iterator[ShowProgress
         TimeRemainingColumn(),
     )
     be_interruptible()  # since the bar hides the cursor
-    with Progress(*columns, console=_Console(stderr=True)) as progress:
+    console = _Console(stderr=True)
+    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
         task = progress.add_task(printable(title), total=None)
 
         def show(completed: int, total: int | None, *, title: str | None = None) -> None:

@@ -18,7 +18,7 @@ from common.dead_letter_options import (
     letter_filter,
 )
 
-app = typer.Typer(no_args_is_help=True, help="Read dead letters of the ingress again.")
+app = typer.Typer(add_completion=False, no_args_is_help=True, help="Read dead letters of the ingress again.")
 
 
 @app.callback()

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-app = typer.Typer(no_args_is_help=True, help="See and publish by hand what the journals hold.")
+app = typer.Typer(add_completion=False, no_args_is_help=True, help="See and publish by hand what the journals hold.")
 
 Folder = Annotated[
     Path | None,

@@ -134,7 +134,7 @@ def _suggestion(name: str) -> str:
     close = difflib.get_close_matches(name.lower(), [*commands, *without_family], n=3)
     meant = dict.fromkeys(commands[without_family.get(match, match)] for match in close)
     advice = f"Did you mean {' or '.join(meant)}? " if meant else ""
-    return f"{advice}For a body of your own give --body. These are known:\n  " + "\n  ".join(samples())
+    return f"{advice}`{command_line('bridge')} send` lists all; for a body of your own give --body"
 
 
 def _hint(reply: CallbackReply, settings: DeveloperSettings, *, own_token: bool) -> str | None:

@@ -132,6 +132,15 @@ class TailScreen:
         else:
             self._list(key)
 
+    def paste(self, text: str) -> None:
+        """Take the first line of what is pasted into the filter that is being typed; elsewhere it does nothing."""
+        if not self.is_typing:
+            self.message = "press / first: what is pasted can only be looked for"
+            return
+        first = next(iter(text.strip().splitlines()), "")
+        for letter in filter(str.isprintable, first):
+            self._type(letter)
+
     def visible(self) -> list[KeptLine]:
         """What fits the text."""
         wanted = self.text.lower()

@@ -64,7 +64,7 @@ class TailView:
         """Show it until the person ends it."""
         tasks = [asyncio.create_task(self._follow()), asyncio.create_task(self._draw())]
         try:
-            with keys_of_terminal(sys.stdin.fileno(), self._press):
+            with keys_of_terminal(sys.stdin.fileno(), self._press, self._paste):
                 await self._ended.wait()
         finally:
             for task in (*tasks, *self._posting):
@@ -73,6 +73,10 @@ class TailView:
 
     def _press(self, key: str) -> None:
         self._screen.press(key)
+        self._changed.set()
+
+    def _paste(self, text: str) -> None:
+        self._screen.paste(text)
         self._changed.set()
 
     def _tell(self, state: str) -> None:

@@ -66,12 +66,12 @@ def read_mix(shares: Sequence[str]) -> dict[str, float]:
     """
     mix: dict[str, float] = {}
     for text in shares:
-        name, _, share = text.partition("=")
+        name, equals, share = text.partition("=")
         sample = find_sample(name)
         if sample is None:
             raise UsageError(f"--mix {text}: no documented body is named {name}; `bridge send` lists them")
         try:
-            number = float(share or 1)
+            number = float(share) if equals else 1.0
         except ValueError:
             number = 0.0
         if not 0 < number <= MAX_SHARE:

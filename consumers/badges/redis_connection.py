@@ -26,6 +26,7 @@ import redis.exceptions
 from redis.asyncio import RedisCluster
 
 from common.redis_url import parse_redis_url
+from common.unreachable import why_unreachable
 from consumers.badges.redis_clients import ClusterCommands, RedisClient, close_client, make_client
 from consumers.errors import RetryLater, WorkerRefusedError, describe, is_passing, redis_code
 from consumers.settings import ConsumersSettings
@@ -250,7 +251,11 @@ class RedisConnection:
         code = redis_code(error)
         if advice := _ADVICE.get(code):
             return RetryLater(f"Redis at {self.shown_url} cannot be used: {advice} ({code})")
-        return RetryLater(f"Redis at {self.shown_url} cannot be used ({describe(error)})")
+        cause = error.__cause__ or error.__context__
+        why = why_unreachable(cause) if isinstance(cause, OSError) else describe(error)
+        return RetryLater(
+            f"Redis at {self.shown_url} cannot be used: {why}. Is it running, and is CONSUMERS_REDIS_URL its address?"
+        )
 
     async def _find_kind(self) -> ServerKind:
         if self._address.topology == "cluster":

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-app = typer.Typer(help="Look at badges, and make them anew.", no_args_is_help=True)
+app = typer.Typer(add_completion=False, help="Look at badges, and make them anew.", no_args_is_help=True)
 
 
 @app.command("get")

@@ -24,7 +24,9 @@ from common.dead_letter_options import (
 )
 
 app = typer.Typer(
-    help="Look at dead letters, give them to their worker again, or mark them as done.", no_args_is_help=True
+    add_completion=False,
+    help="Look at dead letters, give them to their worker again, or mark them as done.",
+    no_args_is_help=True,
 )
 
 

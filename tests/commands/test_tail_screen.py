@@ -13,7 +13,7 @@ from aiokafka import ConsumerRecord
 from rich.cells import cell_len
 from rich.console import Console
 
-from bridge.commands.tail_keys import keys_of_terminal, names_of
+from bridge.commands.tail_keys import MAX_PASTED_CHARS, TypedKeys, keys_of_terminal, names_of
 from bridge.commands.tail_screen import MAX_KEPT_BYTES, MOST_KEPT, TailScreen
 from tests.support.http import until
 
@@ -211,7 +211,7 @@ async def test_a_key_that_comes_in_parts_is_one_key_and_escape_alone_is_escape()
     pressed: list[str] = []
     ours, theirs = os.openpty()
     try:
-        with keys_of_terminal(theirs, pressed.append):
+        with keys_of_terminal(theirs, pressed.append, pressed.append):
             for part in (b"\x1b", b"[", b"A", b"\x1b[5", b"~j", "安".encode()[:1], "安".encode()[1:]):
                 os.write(ours, part)
                 await asyncio.sleep(0)
@@ -222,3 +222,54 @@ async def test_a_key_that_comes_in_parts_is_one_key_and_escape_alone_is_escape()
         os.close(ours)
         os.close(theirs)
     assert pressed == ["up", "page up", "j", "安", "escape"]
+
+
+async def test_what_is_pasted_presses_no_key_whatever_it_says_and_however_it_comes() -> None:
+    pressed: list[str] = []
+    pasted: list[str] = []
+    ours, theirs = os.openpty()
+    text = "qry\r/安\x1b[A"
+    sent = b"/\x1b[200~" + text.encode() + b"\x1b[201~q"
+    try:
+        with keys_of_terminal(theirs, pressed.append, pasted.append):
+            os.write(ours, sent)
+            await until(lambda: pressed == ["/", "q"])
+            for byte in sent:
+                os.write(ours, bytes([byte]))
+                await asyncio.sleep(0)
+            await until(lambda: pressed == ["/", "q"] * 2)
+    finally:
+        told = os.read(ours, 4096)
+        os.close(ours)
+        os.close(theirs)
+    assert pasted == [text.replace("\r", "\n")] * 2
+    assert (told.count(b"\x1b[?2004h"), told.count(b"\x1b[?2004l")) == (1, 1)
+
+
+def test_a_paste_without_end_takes_bounded_memory_and_keys_are_heard_after_it() -> None:
+    pressed: list[str] = []
+    pasted: list[str] = []
+    keys = TypedKeys(pressed.append, pasted.append)
+    keys.take("\x1b[200~")
+    for _ in range(100):
+        keys.take("x" * MAX_PASTED_CHARS)
+    assert not keys.awaits_rest
+    keys.take("\x1b[201~j")
+    assert pasted == ["x" * MAX_PASTED_CHARS]
+    assert pressed == ["j"]
+
+
+def test_what_is_pasted_is_looked_for_and_does_nothing_else(shown: Shown) -> None:
+    shown.come("ann", "bob", callbackcommand="C2C.CallbackAfterSendMsg")
+    shown.press("up", "r")
+    shown.screen.paste("y")
+    assert shown.sent == []
+    shown.press("n")
+    shown.screen.paste("q")
+    assert "press / first" in shown.text()
+    assert shown.ends == 0
+    shown.press("/")
+    shown.screen.paste("  bo\x1b\tb\nand more\n")
+    shown.press("enter")
+    assert shown.screen.text == "bob"
+    assert "ann" not in shown.text()

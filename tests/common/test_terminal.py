@@ -54,6 +54,12 @@ def test_a_table_is_lines_with_tabs_where_no_terminal_is(capsys: pytest.CaptureF
     assert capsys.readouterr().out == f"a\t1\n{'b' * 200}\t2\n"
 
 
+def test_a_progress_bar_is_nothing_where_no_terminal_is(capsys: pytest.CaptureFixture[str]) -> None:
+    with progress_bar("reading") as show:
+        show(1, 2)
+    assert capsys.readouterr() == ("", "")
+
+
 def test_a_progress_bar_shows_how_far_it_is_and_what_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     screen = io.StringIO()
 

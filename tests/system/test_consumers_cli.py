@@ -100,6 +100,9 @@ def test_a_redis_that_is_away_is_named_without_its_password(arguments: tuple[str
     done = consumers(*arguments, CONSUMERS_REDIS_URL=url)
     assert done.returncode == 1
     assert "redis://me:**********@127.0.0.1" in done.stderr
+    assert "nothing listens there" in done.stderr
+    assert "CONSUMERS_REDIS_URL" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
     assert "hidden" not in done.stdout + done.stderr
     assert "Unclosed" not in done.stderr
 

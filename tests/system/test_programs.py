@@ -142,6 +142,32 @@ def test_a_wrong_use_names_the_help_of_this_program(arguments: list[str]) -> Non
     assert f"Try '{' '.join([str(BRIDGE), *arguments[:-1]])} --help'" in done.stderr
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [["send", "State.StateChange", "--set", b"a=\xff"], ["send", "--token", b"\xff"], ["dev", "--host", b"\xff"]],
+    ids=["value", "token", "host"],
+)
+def test_an_argument_that_is_no_text_is_refused_in_one_line(arguments: list[str | bytes]) -> None:
+    done = subprocess.run([BRIDGE, *arguments], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[0].endswith("\\udcff is not UTF-8")
+    assert len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize("group", [one for one in COMMANDS if one.endswith((" journal", " dlq", " badge", " audit"))])
+def test_a_group_of_commands_says_the_whole_of_what_each_does_and_offers_nothing_else(group: str) -> None:
+    program, name = group.split()
+    done = subprocess.run(
+        [BRIDGE.with_name(program), name, "--help"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert "..." not in done.stdout.partition("Commands:")[2]
+    assert "completion" not in done.stdout
+
+
 # -- Signals -----------------------------------------------------------------------------------------------------------
 
 

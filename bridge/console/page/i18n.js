@@ -1,6 +1,7 @@
 // The words of the page, in English and in Chinese.
 import {words as en} from "./words.en.js";
 import {words as zh} from "./words.zh.js";
+import {meanings} from "./meanings.zh.js";
 
 const LANGUAGES = {en, "zh-CN": zh};
 const STORED = "im-bridge-language";
@@ -39,4 +40,9 @@ export function t(key, values = {}) {
   const one = String(values.n) === "1" ? LANGUAGES[chosen][`${key}_1`] : undefined;
   const text = one ?? LANGUAGES[chosen][key] ?? en[key] ?? key;
   return text.replace(/\{(\w+)\}/g, (_, name) => String(values[name] ?? ""));
+}
+
+// What the server says of a callback or of a field, in the language of the page.
+export function meaning(text) {
+  return (chosen === "zh-CN" && meanings[text]) || text;
 }

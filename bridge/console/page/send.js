@@ -2,7 +2,7 @@
 import {html, useEffect, useRef, useState} from "./html.js";
 import {get, post} from "./api.js";
 import {pretty} from "./format.js";
-import {t} from "./i18n.js";
+import {meaning, t} from "./i18n.js";
 import {Note, Problem, told, useFetched, useFocus} from "./parts.js";
 import {LiveRow} from "./live.js";
 import {Detail} from "./detail.js";
@@ -13,7 +13,7 @@ export function SendView({access, at, onSignIn}) {
   const input = useRef();
   useFocus(input, !at.given.command);
   const wanted = search.trim().toLowerCase();
-  const fitting = (commands ?? []).filter((one) => `${one.command} ${one.type} ${one.meaning}`.toLowerCase().includes(wanted));
+  const fitting = (commands ?? []).filter((one) => `${one.command} ${one.type} ${meaning(one.meaning)} ${one.meaning}`.toLowerCase().includes(wanted));
   const [entered, setEntered] = useState(false);
   const first = (event) => {
     event.preventDefault();
@@ -33,7 +33,7 @@ export function SendView({access, at, onSignIn}) {
       <section aria-label=${t("callbacks")}>
         <form onSubmit=${first}><label>${t("search")}<input type="search" ref=${input} value=${search} onInput=${(event) => setSearch(event.target.value)}/></label></form>
         ${commands && fitting.length === 0 && html`<p class="nothing">${t("no_callback_fits")}</p>`}
-        <ul class="commands">${fitting.map((one) => html`<li key=${one.command}><a href=${`#/send?command=${encodeURIComponent(one.command)}`} aria-current=${at.given.command === one.command ? "true" : undefined}>${one.command}<small>${one.meaning}</small></a></li>`)}</ul>
+        <ul class="commands">${fitting.map((one) => html`<li key=${one.command}><a href=${`#/send?command=${encodeURIComponent(one.command)}`} aria-current=${at.given.command === one.command ? "true" : undefined}>${one.command}<small>${meaning(one.meaning)}</small></a></li>`)}</ul>
       </section>
       <section>${at.given.command ? html`<${Form} key=${`${at.given.command}/${at.given.again}`} command=${at.given.command} again=${at.given.again} access=${access} onSignIn=${onSignIn}/>` : html`<p class="nothing">${t("choose_callback")}</p>`}</section>
     </div>`;
@@ -108,7 +108,7 @@ function Form({command, again: repeats, access, onSignIn}) {
   if (!form) return error && html`<${Problem}>${told(error)}<//>`;
   return html`<form onSubmit=${send}>
     <h2>${form.command}</h2>
-    <p>${form.meaning} ${form.awaits_answer && html`<mark>${t("awaits")}</mark>`}</p>
+    <p>${meaning(form.meaning)} ${form.awaits_answer && html`<mark>${t("awaits")}</mark>`}</p>
     <div class="fields-form" ref=${fields}>${form.fields.map((field) => html`<${FormField} key=${field.name} field=${field} value=${one?.[field.name]} onChange=${set}/>`)}</div>
     <label>${t("body_json")}<textarea rows="10" spellcheck="false" class="code" value=${text} aria-invalid=${problem ? "true" : undefined} onInput=${(event) => setText(event.target.value)}></textarea></label>
     ${problem && html`<${Problem}>${t("bad_json", {why: problem})}<//>`}
@@ -124,7 +124,7 @@ function Form({command, again: repeats, access, onSignIn}) {
 
 function FormField({field, value, onChange}) {
   if (field.form === "json") return null;
-  const hint = `${field.meaning}${field.optional ? ` (${t("optional")})` : ""}`;
+  const hint = `${meaning(field.meaning)}${field.optional ? ` (${t("optional")})` : ""}`;
   const isText = field.form === "text" || (value !== undefined && typeof value === "string");
   const changed = (event) => {
     const given = event.target.value;
