@@ -21,7 +21,7 @@ from collections.abc import Sequence
 from typing import Literal
 from urllib.parse import urlsplit
 
-from aiohttp import web
+from aiohttp import HttpVersion11, web
 
 from common.networks import Address, IPNetwork, unmapped
 
@@ -75,7 +75,8 @@ class Access:
         """What the request may do."""
         if self._is_session(request.cookies.get(_cookie_name(request), "")):
             return "change"
-        is_direct = not any(name in request.headers for name in _FORWARDED)
+        # No browser speaks HTTP/1.0; nginx does where nobody tells it otherwise, and says nothing else of itself.
+        is_direct = request.version >= HttpVersion11 and not any(name in request.headers for name in _FORWARDED)
         is_local = _host_of(request) in _LOOPBACK_NAMES and self._may_look_from(_peer(request))
         return "look" if is_direct and is_local else "none"
 
@@ -136,7 +137,8 @@ def is_asked_by_us(request: web.Request) -> bool:
 def is_from_our_page(request: web.Request) -> bool:
     """Whether a request that changes something was sent by our own page, as far as browsers tell."""
     origin = request.headers.get("Origin")
-    if origin is not None and urlsplit(origin).netloc.lower() != request.headers.get("Host", "").lower():
+    host = request.headers.get("Host", "").lower()
+    if origin is not None and origin.lower() not in {f"http://{host}", f"https://{host}"}:
         return False
     if request.headers.get("Sec-Fetch-Site", "same-origin") != "same-origin":
         return False
@@ -167,7 +169,8 @@ def _host_of(request: web.Request) -> str:
     """The name in the head, without its port; empty where it is none."""
     try:
         parts = urlsplit(f"//{request.headers.get('Host', '')}")
-        return (parts.hostname or "").lower() if parts.port != 0 and not parts.path else ""
+        is_plain = parts.port != 0 and parts.username is None and not parts.path
+        return (parts.hostname or "").lower() if is_plain else ""
     except ValueError:  # of brackets and ports
         return ""
 

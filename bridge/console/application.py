@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import Mapping
 from dataclasses import replace
@@ -15,6 +16,7 @@ from aiohttp import web
 from bridge.console import samples
 from bridge.console.access import Access, TooManySignInsError
 from bridge.console.badges import badges_of
+from bridge.console.connections import Connections
 from bridge.console.guarding import guard, refusal
 from bridge.console.letters import DeadLetterView
 from bridge.console.live_filter import LiveFilter
@@ -25,18 +27,24 @@ from bridge.console.viewer import Viewer
 from common.dead_letter_filter import INGRESS, DeadLetterFilter, parse_name, parse_time
 
 MAX_REQUEST_BYTES = 512 * 1024
+AT_A_TIME = 8
+"""So many may have Kafka read for what they open."""
+BODY_S = 20.0
+WRITE_S = 20.0
+"""So long a browser may not read while it is sent an export, which others wait for."""
 
 _encode = msgspec.json.Encoder().encode
 
 
-def make_application(parts: ConsoleParts) -> web.Application:
-    """The application that serves the page."""
+def make_application(parts: ConsoleParts, connections: Connections) -> web.Application:
+    """The application that serves the page, and tells `connections` of each request."""
     settings = parts.settings
     token = settings.console_token.get_secret_value() if settings.console_token else None
     access = Access(token, frozenset(settings.console_hosts), settings.console_look_from)
     paths = Paths(parts, access)
     application = web.Application(
-        middlewares=[guard(access, settings.kafka_bootstrap_servers)], client_max_size=MAX_REQUEST_BYTES
+        middlewares=[guard(access, settings.kafka_bootstrap_servers), connections.mark],
+        client_max_size=MAX_REQUEST_BYTES,
     )
     application.router.add_routes(
         [
@@ -46,13 +54,13 @@ def make_application(parts: ConsoleParts) -> web.Application:
             web.get("/api/access", paths.access),
             web.post("/api/session", paths.sign_in),
             web.delete("/api/session", paths.sign_out),
-            web.get("/api/live", paths.live),
+            web.get("/api/live", paths.live, allow_head=False),
             web.get("/api/health", paths.health),
             web.get("/api/history", paths.history),
             web.get("/api/record", paths.record),
             web.get("/api/badge", paths.badge),
             web.get("/api/letters", paths.letters),
-            web.get("/api/letters/export", paths.export),
+            web.get("/api/letters/export", paths.export, allow_head=False),
             web.get("/api/letters/{name}", paths.letter),
             web.post("/api/letters/replay", paths.replay),
             web.post("/api/letters/drop", paths.drop),
@@ -79,6 +87,7 @@ class Paths:
         self._access = access
         self._files = PageFiles()
         self._letters = DeadLetterView(parts.settings, parts.live.hiding)
+        self._turns = asyncio.Semaphore(AT_A_TIME)
 
     async def index(self, request: web.Request) -> web.Response:
         """The page."""
@@ -133,7 +142,7 @@ class Paths:
 
     async def live(self, request: web.Request) -> web.StreamResponse:
         """What comes, as server-sent events."""
-        viewer = Viewer(LiveFilter.of_query(request.query))
+        viewer = Viewer(LiveFilter.of_query(request.query), cut_off=lambda: _cut_off(request))
         self._parts.live.join(viewer)
         response = web.StreamResponse(headers={"Content-Type": "text/event-stream", "X-Accel-Buffering": "no"})
         response.headers.update(HEADERS)
@@ -143,8 +152,7 @@ class Paths:
                 await viewer.send(response, lambda: self._access.right_of(request) != "none")
         finally:
             self._parts.live.leave(viewer)
-        if request.transport is not None:
-            request.transport.abort()  # It was too slow, or we end: what the kernel still holds is of no use.
+        _cut_off(request)
         return response
 
     async def health(self, _request: web.Request) -> web.Response:
@@ -162,7 +170,8 @@ class Paths:
         if place[0] not in self._parts.live.topics:
             raise ValueError("the page shows the topics of events, dead letters and badges only")
         parts = self._parts
-        found = await detail_of(parts.settings, parts.live, parts.health.report, place)
+        async with self._turns:
+            found = await detail_of(parts.settings, parts.live, parts.health.report, place)
         return (
             refusal(HTTPStatus.NOT_FOUND, "Kafka does not have that record any more") if found is None else _json(found)
         )
@@ -173,8 +182,14 @@ class Paths:
         if not account:
             raise ValueError("name an account")
         parts = self._parts
+        if parts.live.hiding.hides_accounts:
+            raise ValueError(
+                "accounts are hidden here (BRIDGE_CONSOLE_HIDE), and an answer about one would tell of its events:"
+                " `consumers badge get` tells of badges"
+            )
         app = request.query.get("app") or None
-        return _json(await badges_of(parts.settings, parts.live, parts.desk, account, app))
+        async with self._turns:
+            return _json(await badges_of(parts.settings, parts.live, parts.desk, account, app))
 
     async def letters(self, request: web.Request) -> web.Response:
         """The dead letters that fit."""
@@ -197,8 +212,15 @@ class Paths:
         }
         response = web.StreamResponse(headers=headers | HEADERS)
         await response.prepare(request)
-        async for line in self._letters.export(chosen, done_too="all" in request.query):
-            await response.write(line)
+        try:
+            async with contextlib.aclosing(self._letters.export(chosen, done_too="all" in request.query)) as lines:
+                async for line in lines:
+                    async with asyncio.timeout(WRITE_S):
+                        await response.write(line)
+        except BaseException:
+            # Its beginning has left: only an end before its time tells the browser that this is not all.
+            _cut_off(request)
+            raise
         await response.write_eof()
         return response
 
@@ -255,9 +277,17 @@ class Paths:
         if not settings.console_send_url:
             return refusal(HTTPStatus.FORBIDDEN, "nothing is posted from here: set BRIDGE_CONSOLE_SEND_URL to do so")
         content = await _content(request)
-        command, app = str(content.get("command", "")), content.get("app")
-        body = msgspec.json.encode(content.get("body"))
+        command, app = content.get("command"), content.get("app")
+        if not (isinstance(command, str) and command and "body" in content):
+            raise ValueError("say what to post: `command`, a text, and `body`")
+        body = msgspec.json.encode(content["body"])
         return _json(await samples.post_sample(settings, self._parts.live, command, body, str(app) if app else None))
+
+
+def _cut_off(request: web.Request) -> None:
+    """End the connection of a request at once: what the kernel still holds for it is of no use."""
+    if request.transport is not None:
+        request.transport.abort()
 
 
 def _json(value: Any) -> web.Response:
@@ -271,7 +301,12 @@ async def _content(request: web.Request) -> dict[str, Any]:
         ValueError: it is none.
     """
     try:
-        return msgspec.json.decode(await request.read(), type=dict[str, Any])
+        async with asyncio.timeout(BODY_S):
+            body = await request.read()
+    except TimeoutError:
+        raise web.HTTPRequestTimeout(text=f"the request did not come whole within {BODY_S:.0f} s") from None
+    try:
+        return msgspec.json.decode(body, type=dict[str, Any])
     except (msgspec.MsgspecError, RecursionError) as error:
         raise ValueError(f"the request is no JSON object: {error}") from None
 

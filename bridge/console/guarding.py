@@ -30,6 +30,11 @@ def refusal(status: HTTPStatus, message: str) -> web.Response:
     return web.json_response({"error": message}, status=status)
 
 
+def is_open_to_all(path: str) -> bool:
+    """Whether anybody may ask it, also who has not signed in."""
+    return path in OPEN_TO_ALL or path.startswith("/assets/")
+
+
 def guard(access: Access, kafka_servers: str) -> Middleware:
     """The middleware around everything.
 
@@ -61,7 +66,7 @@ def _refused(request: web.Request, access: Access) -> web.Response | None:
         )
     if foreign := _why_foreign(request):
         return refusal(HTTPStatus.FORBIDDEN, foreign)
-    if request.path in OPEN_TO_ALL or request.path.startswith("/assets/"):
+    if is_open_to_all(request.path):
         return None
     right = access.right_of(request)
     if right == "none":

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import Counter, deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from dataclasses import replace
 
 import msgspec
@@ -66,6 +66,8 @@ class DeadLetterView:
         self._settings = settings
         self._hiding = hiding
         self._turns = asyncio.Semaphore(AT_A_TIME)
+        self._exports = asyncio.Semaphore(AT_A_TIME)
+        """Apart: an export takes as long as a browser takes to read it."""
 
     async def list(self, chosen: DeadLetterFilter, *, done_too: bool) -> LetterList:
         """The letters that fit.
@@ -96,19 +98,19 @@ class DeadLetterView:
             letter = await letter_at(self._settings.kafka_client(), self._settings.dlq_topic, name)
         return None if letter is None else (_row(letter, self._hiding), whole_record(letter.record, self._hiding))
 
-    async def export(self, chosen: DeadLetterFilter, *, done_too: bool) -> AsyncIterator[bytes]:
+    async def export(self, chosen: DeadLetterFilter, *, done_too: bool) -> AsyncGenerator[bytes, None]:
         """The letters that fit, a JSON object a line.
 
         Raises:
             KafkaError, OSError, TimeoutError: Kafka cannot be read.
         """
-        async with self._turns:
-            async for letter in self._letters(chosen, done_too=done_too):
+        async with self._exports, contextlib.aclosing(self._letters(chosen, done_too=done_too)) as letters:
+            async for letter in letters:
                 whole = msgspec.to_builtins(whole_record(letter.record, self._hiding))
                 row = msgspec.to_builtins(_row(letter, self._hiding))
                 yield orjson.dumps(row | {"headers": whole["headers"], "key": whole["key"]} | _value(whole)) + b"\n"
 
-    async def _letters(self, chosen: DeadLetterFilter, *, done_too: bool) -> AsyncIterator[DeadLetter]:
+    async def _letters(self, chosen: DeadLetterFilter, *, done_too: bool) -> AsyncGenerator[DeadLetter, None]:
         settings, hiding = self._settings, self._hiding
         # Whether an account is in what is hidden would be told by whether the letter is listed.
         account = chosen.account if hiding.is_active else None

@@ -10,6 +10,7 @@ from aiohttp import web
 
 from bridge.console.access import is_loopback
 from bridge.console.application import make_application
+from bridge.console.connections import BACKLOG, IDLE_S, Connections
 from bridge.console.parts import running_parts
 from bridge.devstack.foreground import run_in_foreground
 from bridge.devstack.stack import reachable
@@ -20,7 +21,6 @@ from common.listening import listen
 from common.settings import load_settings
 from common.terminal import Output
 
-BACKLOG = 128
 READY = "The page is at"
 
 
@@ -58,14 +58,22 @@ async def _serve(settings: DeveloperSettings, output: Output) -> None:
     """
     listener = listen(settings.console_host, settings.console_port, backlog=BACKLOG)
     async with running_parts(settings) as parts:
-        runner = web.AppRunner(make_application(parts), access_log=None, handle_signals=False, shutdown_timeout=1)
+        connections = Connections()
+        runner = web.AppRunner(
+            make_application(parts, connections),
+            access_log=None,
+            handle_signals=False,
+            shutdown_timeout=1,
+            keepalive_timeout=IDLE_S,
+        )
         await runner.setup()
+        assert runner.server is not None
         try:
-            await web.SockSite(runner, listener).start()
-            port = listener.getsockname()[1]
-            output.line(f"{READY} http://{reachable(settings.console_host)}:{port}/", "bold green")
-            output.line(_what_may_be_done(settings), "dim")
-            await asyncio.Event().wait()
+            async with connections.accepting(runner.server, listener):
+                port = listener.getsockname()[1]
+                output.line(f"{READY} http://{reachable(settings.console_host)}:{port}/", "bold green")
+                output.line(_what_may_be_done(settings), "dim")
+                await asyncio.Event().wait()
         finally:
             for viewer in list(parts.live.viewers):
                 viewer.drop()

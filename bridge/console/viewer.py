@@ -21,10 +21,12 @@ class Viewer:
 
     Args:
         chosen: what it wants to see.
+        cut_off: ends its connection, for a message that it does not read is waited for as long as that lasts.
     """
 
-    def __init__(self, chosen: LiveFilter) -> None:
+    def __init__(self, chosen: LiveFilter, *, cut_off: Callable[[], None] = lambda: None) -> None:
         self.chosen = chosen
+        self._cut_off = cut_off
         self.is_dropped = False
         self.behind_bytes = 0
         """What waits for it; of what several wait for each counts it whole."""
@@ -46,6 +48,7 @@ class Viewer:
         self._waiting.clear()
         self.behind_bytes = 0
         self._changed.set()
+        self._cut_off()
 
     async def send(self, response: web.StreamResponse, may_look: Callable[[], bool]) -> None:
         """Send what comes until the viewer is dropped, is gone, or may not look any more, as its session has ended.

@@ -18,6 +18,7 @@ from yarl import URL
 
 from bridge.console.access import Access, is_loopback
 from bridge.console.application import make_application
+from bridge.console.connections import Connections
 from bridge.console.desk import DeskClient
 from bridge.console.health import Health
 from bridge.console.hiding import Hiding
@@ -101,7 +102,7 @@ class served:  # noqa: N801 - used as `async with`
     def __init__(self, settings: DeveloperSettings) -> None:
         parts = parts_of(settings)
         self._live = parts.live
-        self._server = TestServer(make_application(parts))
+        self._server = TestServer(make_application(parts, Connections()))
         self._session = aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True))
 
     async def __aenter__(self) -> Site:
@@ -139,6 +140,13 @@ async def test_whoever_comes_past_a_proxy_or_by_another_name_may_not_even_look(
     refused = await site.ask("GET", path, headers=headers)
     assert refused.status == HTTPStatus.UNAUTHORIZED
     assert "BRIDGE_CONSOLE_TOKEN" in (await refused.json())["error"]
+
+
+async def test_who_speaks_http_1_0_comes_past_a_proxy(site: Site) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", site.port)
+    writer.write(f"GET /api/health HTTP/1.0\r\nHost: 127.0.0.1:{site.port}\r\n\r\n".encode())
+    assert b" 401 " in await reader.readline()
+    writer.close()
 
 
 async def test_whoever_has_signed_in_may_change_things_from_anywhere_until_he_signs_out(site: Site) -> None:
@@ -207,7 +215,7 @@ async def test_a_wrong_token_opens_nothing(site: Site, token: str) -> None:
 
 @pytest.mark.parametrize("path", ["/", "/api/access", "/api/health", "/assets/app.js", "/healthz", "/nothing"])
 @pytest.mark.parametrize(
-    "host", ["evil.example", "127.0.0.1.evil.example", "evil.example:{port}", "", "[::1", "a@b", "x/"]
+    "host", ["evil.example", "127.0.0.1.evil.example", "evil.example:{port}", "", "[::1", "a@b", "a@127.0.0.1", "x/"]
 )
 async def test_a_page_elsewhere_whose_name_leads_here_is_refused(site: Site, path: str, host: str) -> None:
     refused = await site.ask("GET", path, headers={"Host": host.format(port=site.port)})
@@ -224,6 +232,8 @@ async def test_a_page_elsewhere_whose_name_leads_here_is_refused(site: Site, pat
         OURS | {"Origin": "http://evil.example"},
         OURS | {"Origin": "null"},
         OURS | {"Origin": "http://127.0.0.1:1"},
+        OURS | {"Origin": "http://["},
+        OURS | {"Origin": ""},
         OURS | {"Sec-Fetch-Site": "cross-site"},
         OURS | {"Sec-Fetch-Site": "same-site"},
     ],
@@ -332,3 +342,23 @@ async def test_a_body_that_is_no_request_is_refused_with_a_reason(site: Site, bo
         refused = await site.ask("POST", path, data=body, headers=OURS)
         assert refused.status == status
         assert (await refused.json())["error"]
+
+
+@pytest.mark.parametrize(
+    "content", [{}, {"command": "State.StateChange"}, {"command": 1, "body": {}}, {"command": "", "body": {}}], ids=str
+)
+async def test_nothing_is_posted_of_which_nobody_said_what_it_is(content: Any) -> None:
+    given = {"console_token": TOKEN, "console_send_url": "http://127.0.0.1:1/"}
+    async with served(DeveloperSettings.model_validate(given)) as site:
+        await site.sign_in()
+        refused = await site.ask("POST", "/api/send", json=content, headers=OURS)
+        assert refused.status == HTTPStatus.BAD_REQUEST
+        assert (await refused.json())["error"].startswith("say what to post")
+
+
+async def test_where_accounts_are_hidden_nobody_finds_out_whom_events_are_about_by_asking_for_badges() -> None:
+    given = {"console_hide": "To_Account", "kafka_bootstrap_servers": "127.0.0.1:1"}
+    async with served(DeveloperSettings.model_validate(given)) as site:
+        refused = await site.ask("GET", "/api/badge?account=ann")
+        assert refused.status == HTTPStatus.BAD_REQUEST
+        assert "BRIDGE_CONSOLE_HIDE" in (await refused.json())["error"]
