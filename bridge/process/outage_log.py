@@ -58,13 +58,16 @@ def _tell_outage(kafka: KafkaStatus, waiting: WaitingStatus, disk: DiskStatus) -
         room += f", which is full in {duration(waiting.full_in_s)} if it goes on like this"
     if not disk.ok:
         room = f"the disk takes nothing ({disk.problem}): callbacks are refused"
+    waits = "nothing waits for it"
+    if waiting.events:
+        verb = "waits" if waiting.events == 1 else "wait"
+        what = f"{plural(waiting.events, 'event')} ({byte_size(waiting.bytes)})"
+        waits = f"{what} {verb} for it, the oldest for {duration(waiting.oldest_s)}"
     log.warning(
-        "Kafka has confirmed nothing for %s: %s; %s (%s) wait for it, the oldest for %s; %s",
+        "Kafka has confirmed nothing for %s: %s; %s; %s",
         duration(kafka.since_s),
         kafka.problem,
-        plural(waiting.events, "event"),
-        byte_size(waiting.bytes),
-        duration(waiting.oldest_s),
+        waits,
         room,
         extra=fields(
             "kafka_outage",

@@ -71,6 +71,11 @@ class DiskStatus(msgspec.Struct):
     quarantine_files: int
     quarantine_bytes: int
 
+    @property
+    def is_budget_used(self) -> bool:
+        """Whether it is the budget that has no room, not the disk."""
+        return not self.ok and not self.room_bytes and self.free_bytes != 0
+
 
 class ProcessStatus(msgspec.Struct):
     """One process of an ingress."""

@@ -88,10 +88,12 @@ class StatusWatch:
     def observe(self) -> None:
         """Note how things are now; to be called every now and then."""
         now = time.monotonic()
-        if self._publisher.confirms != self._confirms:
+        if (self._publisher.state == "confirming") != self._confirms:
             self._confirms = not self._confirms
             self._has_confirmed = True  # Now, or before this.
-            self._changed = time.time()
+            # It is noticed late that nothing is confirmed any more: it has been so since what was sent was not.
+            silent_s = 0.0 if self._confirms else self._publisher.unconfirmed_s
+            self._changed = max(self._changed, time.time() - silent_s)
             self._samples.clear()  # What grew until now drains from now on, or the other way.
         taken_over = self._journal.left_by_others.waiting
         if taken_over > self._taken_over:
@@ -178,7 +180,7 @@ class StatusWatch:
         problems = self._publisher.problems
         problem = problems.pop(self._publisher.topic, "")
         if state == "slow":
-            problem = "it is connected, and does not confirm what it is sent"
+            problem = problem or "it is connected, and does not confirm what it is sent"
         elif state == "away":
             problem = problem or "not connected yet"
         return KafkaStatus(

@@ -12,6 +12,7 @@ from typing import NamedTuple, NoReturn
 from aiokafka.errors import KafkaError
 
 from bridge.journal.groups import Group, PendingRecord
+from bridge.publish.hearing import Hearing
 from bridge.publish.pacing import Pace, RoundSize
 from bridge.publish.produce.batch import MAX_BATCH_BYTES, Batch, BatchForm
 from bridge.publish.produce.fate import CorruptBatchError, Fate, error_of, fate_of
@@ -28,7 +29,6 @@ from common.kafka.producer import Compression
 MIN_BATCH_BYTES = 16 * 1024
 SLOW_AFTER_S = 1.0
 WATCH_INTERVAL_S = 0.25
-PROBE_INTERVAL_S = 1.0
 GREETING_INTERVAL_S = 30.0
 """Firewalls forget an idle connection after a minute or more, brokers close it after ten."""
 RETRY_INTERVAL_S = 0.1
@@ -98,6 +98,11 @@ class ProducerSession:
         self._survivors = survivors
         self._keep_too_large = keep_too_large
         self._disk_ok = disk_ok
+        self._hearing = Hearing(
+            client,
+            disk_ok=disk_ok,
+            awaits_confirmation=lambda: any(lane.unconfirmed for lane in self._active.values()),
+        )
         self._stall_s = stall_s
         self._on_published = on_published
         self._form = BatchForm(client.producer_id, client.producer_epoch, connected.compression)
@@ -117,8 +122,6 @@ class ProducerSession:
             on_free=self._wake.set,
         )
         self._lost: ProducerLostError | None = None
-        self._answers = True
-        """Whether Kafka answered when it was asked last; asked while only Kafka makes callbacks durable."""
         self._blocked_since: float | None = None
         """Since when nothing is sent, because a backlog cannot be read, or a record not be put into quarantine."""
 
@@ -131,10 +134,12 @@ class ProducerSession:
         try:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._watch())
-                tasks.create_task(self._probe())
+                tasks.create_task(self._hearing.listen())
                 tasks.create_task(self._greet_leaders())
                 tasks.create_task(self._publish())
         finally:
+            if self._is_slow and (since := self.unconfirmed_since) is not None:
+                self._survivors.window.stay_owed(since)
             self._lose("its session has ended")
             self._requests.close()
             for timer in self._rests.values():
@@ -152,14 +157,30 @@ class ProducerSession:
     @property
     def confirms(self) -> bool:
         """Whether Kafka is confirming records at present, as far as can be known."""
-        blocked_s = 0.0 if self._blocked_since is None else time.monotonic() - self._blocked_since
-        return self._lost is None and self._answers and max(self._oldest_s, blocked_s) < SLOW_AFTER_S
+        return self._lost is None and not self._is_slow
 
     @property
-    def _oldest_s(self) -> float:
-        """Seconds since the oldest batch was made that is not confirmed."""
-        oldest = min((batch.made_at for lane in self._active.values() for batch in lane.unconfirmed), default=None)
-        return 0.0 if oldest is None else time.monotonic() - oldest
+    def _is_slow(self) -> bool:
+        since = self.unconfirmed_since
+        return since is not None and time.monotonic() - since >= SLOW_AFTER_S
+
+    @property
+    def unconfirmed_since(self) -> float | None:
+        """Since when Kafka owes an answer, also to producers before this one, of the monotonic clock; None: it owes
+        none."""
+        window, hearing = self._survivors.window, self._hearing
+        times = (self._oldest_made_at, self._blocked_since, hearing.silent_since, window.owed_since)
+        return min((time_ for time_ in times if time_ is not None), default=None)
+
+    @property
+    def problem(self) -> str:
+        """Why it does not confirm, for people; empty while it does, or nothing is known."""
+        return "" if self.confirms else self._hearing.problem
+
+    @property
+    def _oldest_made_at(self) -> float | None:
+        """When the oldest batch was made that is not confirmed."""
+        return min((batch.made_at for lane in self._active.values() for batch in lane.unconfirmed), default=None)
 
     def _lose(self, reason: str) -> None:
         self._lost = self._lost or ProducerLostError(reason)
@@ -323,6 +344,7 @@ class ProducerSession:
             case Fate.CONFIRMED:
                 return True
             case Fate.AGAIN | Fate.AGAIN_ELSEWHERE:
+                self._hearing.failed(error)
                 if fate is Fate.AGAIN_ELSEWHERE:
                     self._connected.client.look_for_leaders()
                 lane.failed(batch)
@@ -340,6 +362,7 @@ class ProducerSession:
     def _confirm(self, batches: list[Batch]) -> None:
         now = time.monotonic()
         window, pace, round_size, rejection_search = self._survivors
+        self._hearing.heard(now)
         if self._lost is None:  # Else it would undo what a rejection in the same answer has narrowed.
             rejection_search.accepted()
         round_size.confirmed_after(now - batches[0].made_at)
@@ -358,20 +381,12 @@ class ProducerSession:
     async def _watch(self) -> NoReturn:
         """Notice a producer that has stalled, and end with one that is lost."""
         while True:
-            if (age_s := self._oldest_s) > self._stall_s:
+            silent = [one for one in (self._oldest_made_at, self._hearing.silent_since) if one is not None]
+            if silent and (age_s := time.monotonic() - min(silent)) > self._stall_s:
                 self._lose(f"no confirmation for {age_s:.0f} s")
             if self._lost:  # Publishing may be waiting for something that never comes.
                 raise self._lost
             await asyncio.sleep(WATCH_INTERVAL_S)
-
-    async def _probe(self) -> NoReturn:
-        """While only Kafka could make a record durable, know whether it answers even when nothing is sent."""
-        while True:
-            if not self._disk_ok() and not any(lane.unconfirmed for lane in self._active.values()):
-                self._answers = await self._connected.client.answers(timeout_s=PROBE_INTERVAL_S)
-            else:
-                self._answers = True
-            await asyncio.sleep(PROBE_INTERVAL_S)
 
     async def _greet_leaders(self) -> NoReturn:
         """Keep the connections to all leaders, so that what comes after a quiet hour waits for none."""

@@ -114,6 +114,12 @@ class Publisher:
         return "confirming" if events.confirms else "slow"
 
     @property
+    def unconfirmed_s(self) -> float:
+        """How long Kafka has owed an answer for events; 0: it owes none."""
+        events = self._topics.get(self._settings.topic)
+        return 0.0 if events is None else events.unconfirmed_s
+
+    @property
     def problems(self) -> dict[str, str]:
         """Topic → why it cannot be published to at present, without those that can."""
         return {name: topic.problem for name, topic in self._topics.items() if topic.problem}

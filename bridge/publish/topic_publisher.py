@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import gc
 import logging
+import time
 
 from aiokafka.errors import KafkaError
 
@@ -78,8 +79,8 @@ class TopicPublisher:
         throttle: Throttle,
         spans: PublishSpans | None = None,
     ) -> None:
-        self.problem = ""
-        """Why there is no producer, in words; empty while there is one."""
+        self._no_producer = ""
+        """Why there is none, in words; empty while there is one."""
         self._topic = queue.topic
         self._source = source
         self._quarantine = quarantine
@@ -124,6 +125,17 @@ class TopicPublisher:
         return self._session is not None and self._session.confirms
 
     @property
+    def problem(self) -> str:
+        """Why Kafka does not confirm, for people; empty while it does, or nothing is known."""
+        return self._no_producer if self._session is None else self._session.problem
+
+    @property
+    def unconfirmed_s(self) -> float:
+        """How long Kafka has owed an answer; 0: it owes none."""
+        since = self._window.owed_since if self._session is None else self._session.unconfirmed_since
+        return 0.0 if since is None else time.monotonic() - since
+
+    @property
     def max_record_bytes(self) -> int | None:
         """The largest record that the topic takes, as the broker said when it was asked last; None: it did not."""
         return None if self._max_message_bytes is None else max(0, self._max_message_bytes - BATCH_OVERHEAD_BYTES)
@@ -145,8 +157,8 @@ class TopicPublisher:
                 # A task for each: one in which a task group broke off counts as cancelled, and no time limit works.
                 await loop.create_task(self._use_one_producer())
             except* ProducerLostError as lost:
-                self.problem = f"{lost.exceptions[0]}"
-                self._report(f"connecting anew for {self._topic}: {self.problem}")
+                self._no_producer = f"{lost.exceptions[0]}"
+                self._report(f"connecting anew for {self._topic}: {self._no_producer}")
             except* Exception:
                 # Whatever it is, what is in the journal must reach Kafka.
                 log.exception("publishing to %s failed; starting anew", self._topic)
@@ -166,7 +178,7 @@ class TopicPublisher:
         # What the producer before held lies in cycles, megabytes of it, and so do those that could not connect. Not as
         # soon as it is lost: the event loop still has the task at hand that was, and that knows where.
         gc.collect()
-        self.problem = ""
+        self._no_producer = ""
         self._max_message_bytes = connected.max_message_bytes
         self._limit_asked_at = asyncio.get_running_loop().time()
         watching = asyncio.get_running_loop().create_task(self._watch_limit())
@@ -264,8 +276,8 @@ class TopicPublisher:
         def report(error: Exception) -> None:
             self._tried.set()
             is_told = isinstance(error, TopicUnusableError)
-            self.problem = str(error) if is_told else f"Kafka at {servers} cannot be used: {explain(error)}"
-            self._report(self.problem)
+            self._no_producer = str(error) if is_told else f"Kafka at {servers} cannot be used: {explain(error)}"
+            self._report(self._no_producer)
 
         connected = await retry(
             self._start_producer, on=(KafkaError, OSError, TimeoutError, ValueError, TopicUnusableError), report=report

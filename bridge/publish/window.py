@@ -29,6 +29,9 @@ class Window:
         self._source = source
         self._spans = spans
         self._loop = asyncio.get_running_loop()
+        self._owed: deque[Group] = deque()
+        """Groups that a producer left unconfirmed."""
+        self._owed_since = 0.0
 
     async def lease(self) -> Group | None:
         """The next group; None where nothing waits, or enough is here already."""
@@ -48,6 +51,21 @@ class Window:
             with self._spans.of(records, refused=refused):
                 self._source.confirm(records)
         drop_complete(self.groups)
+
+    def stay_owed(self, since: float) -> None:
+        """A producer is lost to which Kafka owed answers since then: that the next is owed none yet says nothing.
+
+        Args:
+            since: of the monotonic clock.
+        """
+        self._owed, self._owed_since = deque(self.groups), since
+
+    @property
+    def owed_since(self) -> float | None:
+        """Since when Kafka owes what lost producers left, of the monotonic clock; None: it has all of that."""
+        while self._owed and all(one.confirmed or one.is_passed_over for one in self._owed[0].records):
+            self._owed.popleft()
+        return self._owed_since if self._owed else None
 
     @property
     def oldest_ms(self) -> int | None:

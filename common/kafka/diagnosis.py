@@ -5,10 +5,15 @@ from __future__ import annotations
 import logging
 import socket
 import ssl
+import time
 
 from aiokafka.errors import (
     KafkaConnectionError,
+    LeaderNotAvailableError,
     NodeNotReadyError,
+    NotEnoughReplicasAfterAppendError,
+    NotEnoughReplicasError,
+    RequestTimedOutError,
     SaslAuthenticationFailed,
     TopicAuthorizationFailedError,
 )
@@ -16,25 +21,55 @@ from aiokafka.errors import (
 from common.kafka.connection import UnreachableError
 from common.unreachable import why_unreachable
 
+UNKNOWN_CAUSE = "nothing listens there, or it closes the connection: is …KAFKA_SECURITY_PROTOCOL right?"
+CAUSE_LASTS_S = 2.0
+TOO_FEW_REPLICAS = (
+    "too few replicas of a partition are in sync: brokers are away, or the topic's min.insync.replicas is above what"
+    " there is"
+)
 ADVICE = {
     SaslAuthenticationFailed: "the broker refuses user name and password:"
     " see …KAFKA_SASL_USERNAME, …KAFKA_SASL_PASSWORD and …KAFKA_SASL_MECHANISM",
     ssl.SSLCertVerificationError: "the broker's certificate is not accepted: see …KAFKA_SSL_CAFILE",
     TopicAuthorizationFailedError: "the user is not allowed to use the topic: ask the broker's operator",
     TimeoutError: "it does not answer",
+    RequestTimedOutError: "it is connected, and does not answer",
+    LeaderNotAvailableError: "a partition of the topic has no leader: brokers are away",
+    NotEnoughReplicasError: TOO_FEW_REPLICAS,
+    NotEnoughReplicasAfterAppendError: TOO_FEW_REPLICAS,
 }
+_SAY_NO_MORE = {
+    TimeoutError,
+    RequestTimedOutError,
+    LeaderNotAvailableError,
+    NotEnoughReplicasError,
+    NotEnoughReplicasAfterAppendError,
+}
+"""They tell their names themselves."""
 
 
 class _Causes(logging.Handler):
-    """Remembers the exception that aiokafka's client logged last."""
+    """Remembers the exception that aiokafka's client logged last, for a moment: several may ask for it."""
 
     def __init__(self) -> None:
         super().__init__(logging.ERROR)
-        self.last: BaseException | None = None
+        self._last: BaseException | None = None
+        self._noted_at = 0.0
+
+    @property
+    def last(self) -> BaseException | None:
+        """What failed a moment ago."""
+        return self._last if time.monotonic() - self._noted_at < CAUSE_LASTS_S else None
 
     def emit(self, record: logging.LogRecord) -> None:
         arguments = record.args if isinstance(record.args, tuple) else ()
-        self.last = next((item for item in arguments if isinstance(item, BaseException)), self.last)
+        found = next((item for item in arguments if isinstance(item, BaseException)), None)
+        if found is not None:
+            self.note(found)
+
+    def note(self, cause: BaseException) -> None:
+        """Remember it."""
+        self._last, self._noted_at = cause, time.monotonic()
 
 
 _causes = _Causes()
@@ -51,11 +86,16 @@ def watch() -> None:
         logger.addHandler(_causes)
 
 
+def note_cause(cause: BaseException) -> None:
+    """Remember why there is no connection to a broker, where aiokafka will only say that there is none."""
+    _causes.note(cause)
+
+
 def explain(error: BaseException) -> str:
     """A failure of a Kafka client in words, with the address that it is about and what to look at."""
     cause: BaseException | None = error
     if isinstance(error, KafkaConnectionError | NodeNotReadyError) and not isinstance(error, UnreachableError):
-        cause, _causes.last = _causes.last or error, None
+        cause = _causes.last or error
     unreachable = _chained(cause, UnreachableError)
     if isinstance(unreachable, UnreachableError):
         return _explain_unreachable(unreachable)
@@ -63,9 +103,9 @@ def explain(error: BaseException) -> str:
         found = _chained(cause, kind)
         if found is not None:
             detail = " ".join(str(found).split())
-            return f"{advice} ({detail})" if detail and kind is not TimeoutError else advice
+            return f"{advice} ({detail})" if detail and kind not in _SAY_NO_MORE else advice
     if isinstance(cause, KafkaConnectionError | NodeNotReadyError):
-        return "nothing listens there, or it closes the connection: is …KAFKA_SECURITY_PROTOCOL right?"
+        return UNKNOWN_CAUSE
     text = " ".join(str(cause).split())
     if isinstance(cause, OSError) and cause.errno is None:  # one of ours, which says it all
         return text

@@ -10,6 +10,7 @@ from typing import Any
 from aiokafka import AIOKafkaClient, TopicPartition
 from aiokafka.errors import (
     KafkaError,
+    LeaderNotAvailableError,
     NodeNotReadyError,
     TopicAuthorizationFailedError,
     UnknownTopicOrPartitionError,
@@ -145,21 +146,35 @@ class IdempotentClient:
         Args:
             within_s: for so long it is waited for. A greeting that takes longer goes on by itself.
         """
-        nodes = {node for node in self.leaders if node is not None}
-        loop = asyncio.get_running_loop()
-        if greetings := [loop.create_task(self._client.send(node, ApiVersionRequest())) for node in nodes]:
-            for greeting in greetings:
-                greeting.add_done_callback(_ignore_outcome)
+        if greetings := self._greetings():
             await asyncio.wait(greetings, timeout=within_s)
 
-    async def answers(self, *, timeout_s: float) -> bool:
-        """Whether a broker answers within `timeout_s`, also while nothing is sent."""
-        try:
-            async with asyncio.timeout(timeout_s):
-                await self._client.fetch_all_metadata()
-        except (KafkaError, TimeoutError, OSError):
-            return False
-        return True
+    async def hear_a_leader(self, *, within_s: float) -> None:
+        """Have one of the leaders answer something, whichever is the first, also while nothing is sent.
+
+        Raises:
+            KafkaError: none can be asked.
+            TimeoutError: none has answered in that time.
+        """
+        greetings = self._greetings()
+        if not greetings:
+            raise LeaderNotAvailableError
+        async with asyncio.timeout(within_s):
+            while greetings:
+                answered, greetings = await asyncio.wait(greetings, return_when=asyncio.FIRST_COMPLETED)
+                errors = [one.exception() for one in answered]
+                if None in errors:
+                    return
+        raise next(error for error in errors if error is not None)
+
+    def _greetings(self) -> set[asyncio.Task[Any]]:
+        """Under way to each leader. Nobody has to wait for them."""
+        nodes = {node for node in self.leaders if node is not None}
+        loop = asyncio.get_running_loop()
+        greetings = {loop.create_task(self._client.send(node, ApiVersionRequest())) for node in nodes}
+        for greeting in greetings:
+            greeting.add_done_callback(_ignore_outcome)
+        return greetings
 
     async def abandon(self) -> None:
         """End it, started or not. When this returns it sends nothing any more."""

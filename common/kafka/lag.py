@@ -12,6 +12,8 @@ from common.kafka.clients import ClientArguments
 from common.kafka.consumer import partitions_by_topic, stop_consumer
 
 _ANSWER_S = 20.0
+_CONNECT_S = 6.0
+"""Whoever asks in an outage is not to wait for long to be told that it is one."""
 _FETCH_MS = 200
 _OLDEST_S = 5.0
 """So long it is tried to read what waits for its time."""
@@ -50,7 +52,8 @@ async def lag_of(arguments: ClientArguments, group: str, topic: str) -> list[Par
     )
     try:
         async with asyncio.timeout(_ANSWER_S):
-            await consumer.start()
+            async with asyncio.timeout(_CONNECT_S):
+                await consumer.start()
             partitions = (await partitions_by_topic(consumer)).get(topic)
             if not partitions:
                 return None

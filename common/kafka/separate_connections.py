@@ -17,7 +17,8 @@ from aiokafka import AIOKafkaClient
 from aiokafka.client import ConnectionGroup
 from aiokafka.errors import KafkaConnectionError
 
-from common.kafka.connection import MendedConnection
+from common.kafka.connection import MendedConnection, UnreachableError
+from common.kafka.diagnosis import note_cause
 
 log = logging.getLogger(__name__)
 
@@ -44,8 +45,12 @@ def connect_to_each_by_itself(client: AIOKafkaClient, *, within_s: float = CONNE
             try:
                 async with asyncio.timeout(within_s):
                     return await connect(node, **options)
-            except TimeoutError:
+            except TimeoutError as error:
                 log.debug("node %s is not connected to within %g s", node, within_s)
+                if (broker := client.cluster.broker_metadata(node)) is not None:
+                    silent = UnreachableError(broker.host, broker.port, error)
+                    silent.__cause__ = error
+                    note_cause(silent)
         client.force_metadata_update()  # It may have moved.
         return None
 

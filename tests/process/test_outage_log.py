@@ -64,6 +64,16 @@ def test_an_outage_is_told_once_a_minute_and_its_end_once(clock: list[float], ca
     assert "after an outage of 2 min" in drained
 
 
+def test_an_outage_in_which_no_callback_comes_is_told_as_one(
+    clock: list[float], caplog: pytest.LogCaptureFixture
+) -> None:
+    log = OutageLog()
+    log.tell(kafka(4), waiting(), disk())
+    clock[0] += 5
+    log.tell(kafka(9), waiting(), disk())
+    assert "nothing listens there; nothing waits for it; room for 1.0 GiB more" in caplog.text
+
+
 def test_a_disk_that_takes_nothing_is_told_with_why(clock: list[float], caplog: pytest.LogCaptureFixture) -> None:
     log = OutageLog()
     log.tell(kafka(4), waiting(3), disk(ok=False))

@@ -40,6 +40,7 @@ class WatchedParts:
             confirms=True,
             state="confirming",
             problems={},
+            unconfirmed_s=0.0,
             oldest_ms=None,
             quarantine=SimpleNamespace(usage=SimpleNamespace(files=0, bytes=0)),
         )
@@ -105,6 +106,24 @@ def test_growth_leads_to_the_time_when_it_is_full_and_a_drain_to_its_end(parts: 
     assert waiting.bytes_per_s == -1000.0, "what grew before does not count once it drains"
     assert (waiting.full_at, waiting.drained_in_s) == (None, 19.0)
     assert parts.watch.kafka().problem == ""
+
+
+def test_an_outage_begins_with_what_was_not_confirmed_first_not_when_that_is_noticed(parts: WatchedParts) -> None:
+    parts.pass_seconds(10)
+    parts.lose_kafka()
+    parts.publisher.state, parts.publisher.unconfirmed_s = "slow", 1.75
+    parts.watch.observe()
+    assert parts.watch.kafka().since_s == 1.75
+    assert parts.watch.kafka().problem == "it is connected, and does not confirm what it is sent"
+    parts.publisher.problems = {"im.events": "nothing listens there"}
+    assert parts.watch.kafka().problem == "nothing listens there"
+
+    parts.publisher.confirms, parts.publisher.state = True, "confirming"
+    parts.watch.observe()
+    parts.lose_kafka()
+    parts.publisher.unconfirmed_s = 60.0
+    parts.pass_seconds(1)
+    assert parts.watch.kafka().since_s == 1, "not before it confirmed last"
 
 
 def test_of_a_moment_no_growth_is_told_and_of_standing_still_no_end(parts: WatchedParts) -> None:

@@ -8,9 +8,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-from aiokafka.errors import (
-    MessageSizeTooLargeError,
-)
+from aiokafka.errors import KafkaError, MessageSizeTooLargeError
 from aiokafka.protocol.produce import ProduceRequest_v7
 from aiokafka.record.memory_records import MemoryRecords
 
@@ -47,6 +45,10 @@ class FakeBroker:
         """How often it was asked to look for leaders."""
         self.greeted = 0
         """How often its leaders were greeted."""
+        self.asked = 0
+        """How often it was asked something while nothing was sent."""
+        self.silence: KafkaError | None = None
+        """Why it answers nothing that it is asked."""
         self.sent: list[SentBatch] = []
         self._more = asyncio.Event()
 
@@ -65,6 +67,11 @@ class FakeBroker:
 
     async def greet_leaders(self, *, within_s: float) -> None:
         self.greeted += 1
+
+    async def hear_a_leader(self, *, within_s: float) -> None:
+        self.asked += 1
+        if self.silence is not None:
+            raise self.silence
 
     async def until_sent(self, number: int) -> SentBatch:
         """The batch with this number."""

@@ -11,6 +11,9 @@ from pathlib import Path
 import pytest
 from aiokafka.errors import (
     InvalidTimestampError,
+    KafkaConnectionError,
+    KafkaError,
+    NotEnoughReplicasError,
     UnknownError,
 )
 
@@ -21,6 +24,7 @@ from bridge.publish.producer_session import (
     ProducerLostError,
 )
 from tests.publish.bench import TOO_LARGE, Bench, FakeBroker, SentBatch, key_of
+from tests.support.http import until
 
 
 async def test_after_a_batch_failed_nothing_more_is_sent_that_could_overtake_it(bench: Bench) -> None:
@@ -217,3 +221,95 @@ async def test_leaders_are_greeted_again_and_again(tmp_path: Path, monkeypatch: 
             await asyncio.sleep(0.001)
     bench.task.cancel()
     await asyncio.gather(bench.task, return_exceptions=True)
+
+
+# -- Since when Kafka confirms nothing, and why ------------------------------------------------------------------------
+
+
+@pytest.fixture
+def asked_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sessions that are made from now on ask whenever nothing else would tell."""
+    monkeypatch.setattr("bridge.publish.hearing.PROBE_INTERVAL_S", 0.001)
+    monkeypatch.setattr("bridge.publish.hearing.IDLE_INTERVAL_S", 0.0)
+
+
+async def test_a_kafka_that_is_away_while_no_callback_comes_is_noticed_and_one_that_is_back_too(
+    asked_at_once: None, bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bridge.publish.producer_session.SLOW_AFTER_S", 0.0)
+    bench.broker.silence = KafkaError("the cable is out")
+    await until(lambda: not bench.session.confirms)
+    assert "the cable is out" in bench.session.problem
+    bench.broker.silence = KafkaConnectionError("the connection is closed")
+    asked = bench.broker.asked
+    await until(lambda: bench.broker.asked > asked + 1)
+    assert "the cable is out" in bench.session.problem, "the other says less"
+    bench.broker.silence = None
+    await until(lambda: bench.session.confirms)
+    assert bench.session.problem == ""
+
+
+async def test_what_was_sent_will_tell_and_nobody_is_asked_besides(asked_at_once: None, bench: Bench) -> None:
+    await until(lambda: bench.broker.asked > 0)
+    bench.accept(0)
+    sent = await bench.broker.until_sent(0)
+    asked = bench.broker.asked
+    await asyncio.sleep(0.02)
+    assert bench.broker.asked == asked
+    sent.confirm()
+    await until(lambda: bench.broker.asked > asked)
+
+
+async def test_a_kafka_that_was_heard_a_moment_ago_is_left_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bridge.publish.hearing.PROBE_INTERVAL_S", 0.001)
+    bench = Bench(tmp_path)
+    await asyncio.sleep(0.05)
+    assert bench.broker.asked == 0
+    bench.task.cancel()
+    await asyncio.gather(bench.task, return_exceptions=True)
+
+
+async def test_a_session_in_which_nothing_is_heard_for_long_is_lost_though_nothing_is_sent(
+    asked_at_once: None, bench: Bench
+) -> None:
+    bench.session._stall_s = 0.01
+    bench.broker.silence = KafkaError("all brokers have other addresses now")
+    with pytest.raises(ExceptionGroup) as lost:
+        await bench.task
+    assert lost.group_contains(ProducerLostError, match="no confirmation")
+
+
+async def test_a_new_session_does_not_confirm_before_kafka_has_what_the_lost_one_was_owed(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.accept(0)
+    (await bench.broker.until_sent(0)).refuse(NotEnoughReplicasError.errno)
+    monkeypatch.setattr("bridge.publish.producer_session.SLOW_AFTER_S", 0.0)
+    await until(lambda: "min.insync.replicas" in bench.session.problem)
+    assert not bench.session.confirms
+    since = bench.session.unconfirmed_since
+    bench.task.cancel()
+    await asyncio.gather(bench.task, return_exceptions=True)
+
+    second = FakeBroker()
+    bench.session = bench.session_on(second)
+    task = asyncio.ensure_future(bench.session.run())
+    first = await second.until_sent(0)
+    assert (bench.session.confirms, bench.session.unconfirmed_since) == (False, since)
+    first.confirm()
+    await asyncio.wait_for(bench.has_published.wait(), 60)
+    assert bench.session.unconfirmed_since is None
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_a_session_that_is_lost_while_kafka_confirms_leaves_the_next_one_nothing_to_make_up_for(
+    bench: Bench,
+) -> None:
+    bench.accept(0)
+    await bench.broker.until_sent(0)
+    bench.task.cancel()
+    await asyncio.gather(bench.task, return_exceptions=True)
+    assert bench.window.owed_since is None

@@ -7,7 +7,15 @@ import socket
 
 import pytest
 import uvloop
-from aiokafka.errors import KafkaConnectionError, KafkaError, NodeNotReadyError
+from aiokafka.errors import (
+    KafkaConnectionError,
+    KafkaError,
+    LeaderNotAvailableError,
+    NodeNotReadyError,
+    NotEnoughReplicasAfterAppendError,
+    NotEnoughReplicasError,
+    RequestTimedOutError,
+)
 
 from common.kafka import diagnosis
 from common.kafka.clients import admin_client
@@ -66,6 +74,37 @@ def test_the_cause_that_aiokafka_only_logs_is_told(
 
 
 @pytest.mark.parametrize("kind", [KafkaConnectionError, NodeNotReadyError])
-def test_without_a_known_cause_it_says_what_may_be(kind: type[KafkaError]) -> None:
-    explain(KafkaConnectionError())  # forgets what was logged before
+def test_without_a_known_cause_it_says_what_may_be(kind: type[KafkaError], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(diagnosis, "CAUSE_LASTS_S", 0.0)
     assert explain(kind("node 1")).startswith("nothing listens there, or it closes the connection")
+
+
+@LOOPS
+def test_several_that_fail_for_one_cause_are_all_told_of_it(
+    new_loop: type[asyncio.AbstractEventLoop], restored_logging: None
+) -> None:
+    diagnosis.watch()
+    address = f"127.0.0.1:{free_port()}"
+
+    async def connect() -> None:
+        async with admin_client({"bootstrap_servers": address}):
+            pass
+
+    with asyncio.Runner(loop_factory=new_loop) as runner, pytest.raises(KafkaError):
+        runner.run(connect())
+    told = [explain(NodeNotReadyError("node 1")) for _ in range(3)]
+    assert told == [f"nothing listens there ({address})"] * 3
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (RequestTimedOutError(), "it is connected, and does not answer"),
+        (LeaderNotAvailableError(), "a partition of the topic has no leader: brokers are away"),
+        (NotEnoughReplicasError(), diagnosis.TOO_FEW_REPLICAS),
+        (NotEnoughReplicasAfterAppendError(), diagnosis.TOO_FEW_REPLICAS),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, KafkaError) else "told",
+)
+def test_what_a_broker_says_is_told_in_words_and_not_by_its_number(error: KafkaError, told: str) -> None:
+    assert explain(error) == told

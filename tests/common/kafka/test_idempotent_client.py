@@ -6,6 +6,7 @@ import asyncio
 import gc
 import weakref
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from aiokafka.conn import AIOKafkaConnection
@@ -47,7 +48,7 @@ async def test_each_client_has_an_id_of_its_own_and_knows_partitions_and_leaders
     assert first.producer_id != second.producer_id
     assert await first.partitions() == 3
     assert list(first.leaders) == [1, 1, 1]
-    assert await first.answers(timeout_s=10)
+    await first.hear_a_leader(within_s=10)
     await first.abandon()
     await second.abandon()
 
@@ -92,7 +93,8 @@ async def test_one_that_is_abandoned_while_its_broker_is_frozen_leaves_nothing_b
     await client.partitions()
     own_broker.freeze()
     request = client.send(1, ProduceRequest(topics.events, [(0, batch(client, b"x", 0))], timeout_s=5))
-    assert not await client.answers(timeout_s=0.1)
+    with pytest.raises(TimeoutError):
+        await client.hear_a_leader(within_s=0.1)
     async with asyncio.timeout(NEVER_S):
         await client.abandon()
         with pytest.raises(KafkaError):
@@ -159,7 +161,8 @@ async def test_one_that_finds_no_broker_says_so_and_can_be_abandoned() -> None:
     client = IdempotentClient({"bootstrap_servers": "127.0.0.1:1"}, "t", client_id="test")
     with pytest.raises(KafkaConnectionError):
         await client.start()
-    assert not await client.answers(timeout_s=1)
+    with pytest.raises(KafkaError):
+        await client.hear_a_leader(within_s=1)
     await client.abandon()
 
 
@@ -180,6 +183,26 @@ async def test_each_leader_that_is_greeted_has_a_connection(mock_cluster: str) -
     assert leaders, "which of the three chance decides"
     await client.greet_leaders(within_s=60)
     assert leaders <= set(connections_of(client))
+    await client.abandon()
+
+
+async def test_one_leader_that_answers_is_enough_to_be_heard(mock_cluster: str) -> None:
+    client = IdempotentClient({"bootstrap_servers": mock_cluster}, "t", client_id="test")
+    await client.start()
+    await client.partitions()
+    (silent, *_), send = set(client.leaders), client._client.send
+
+    async def send_to_others(node: int, request: Any) -> Any:
+        if node == silent:
+            raise KafkaConnectionError("it is gone")
+        return await send(node, request)
+
+    client._client.send = send_to_others
+    client._leaders = [silent, next(one.nodeId for one in client._client.cluster.brokers() if one.nodeId != silent)]
+    await client.hear_a_leader(within_s=60)
+    client._leaders = [silent]
+    with pytest.raises(KafkaConnectionError, match="it is gone"):
+        await client.hear_a_leader(within_s=60)
     await client.abandon()
 
 

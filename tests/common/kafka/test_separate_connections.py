@@ -10,9 +10,11 @@ from typing import Any
 
 import pytest
 from aiokafka import AIOKafkaClient
+from aiokafka.errors import NodeNotReadyError
 from aiokafka.protocol.metadata import MetadataResponse_v0
 
 from common.kafka.clients import admin_client
+from common.kafka.diagnosis import explain
 from common.kafka.idempotent_client import IdempotentClient
 from common.kafka.separate_connections import connect_to_each_by_itself, connected_node
 from tests.support.broker import Broker
@@ -91,3 +93,12 @@ async def test_a_bootstrap_server_that_is_silent_holds_up_no_start(
         await client.abandon()
         async with admin_client(arguments, request_timeout_s=FOR_EVER_S) as admin:
             assert await admin.list_topics() is not None
+
+
+async def test_of_a_broker_that_is_silent_nobody_says_that_nothing_listens_there(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    client = Brokers().client(monkeypatch, within_s=0.01)
+    assert not await client.ready(SILENT)
+    told = explain(NodeNotReadyError("there is no connection"))
+    assert told.startswith(f"it does not answer as a Kafka broker does (h:{SILENT}): it hangs")
