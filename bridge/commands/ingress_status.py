@@ -50,7 +50,7 @@ class Total(msgspec.Struct):
     events_per_s: float | None = None
     bytes_per_s: float | None = None
     full_at: str | None = None
-    """When the first of them, or the disk, has no room any more, if it goes on like this."""
+    """When the first of those that have room, or the disk, has none any more, if it goes on like this."""
     full_in_s: float | None = None
     drained_at: str | None = None
     """When the last of them is drained, if it goes on like this."""
@@ -59,6 +59,8 @@ class Total(msgspec.Struct):
     """What may be added to all of them: by their budgets and by what is free on their disks, whichever is less."""
     free_bytes: int | None = None
     """Of the disk that has least, None where none told."""
+    is_disk_short: bool = False
+    """Whether a disk is full before the budgets are of those that fill it."""
 
 
 class IngressStatus(msgspec.Struct):
@@ -134,12 +136,14 @@ def _total(groups: Sequence[Sequence[ProcessStatus]]) -> Total:
         drained_in_s=drained_in_s,
         room_bytes=sum(map(_room_bytes, groups)),
         free_bytes=min(free, default=None),
+        is_disk_short=any(map(_is_disk_short, groups)),
     )
 
 
 def _full_in_s(group: Sequence[ProcessStatus]) -> list[float]:
-    """When each of those that fill one disk has no room any more, and when the disk has none; as it goes on now."""
-    full = [one.waiting.full_in_s for one in group if one.waiting.full_in_s is not None]
+    """When each of those that fill one disk, and have room yet, has none, and when the disk has none; as it goes on."""
+    with_room = [one for one in group if one.disk.room_bytes] or group
+    full = [one.waiting.full_in_s for one in with_room if one.waiting.full_in_s is not None]
     growth = sum(max(one.waiting.bytes_per_s or 0.0, 0.0) for one in group)
     free = _free_bytes(group)
     return [*full, free / growth] if full and free is not None and growth else full
@@ -153,6 +157,11 @@ def _room_bytes(group: Sequence[ProcessStatus]) -> int:
     room = sum(one.disk.room_bytes for one in group)
     free = _free_bytes(group)
     return room if free is None else min(room, free)
+
+
+def _is_disk_short(group: Sequence[ProcessStatus]) -> bool:
+    free = _free_bytes(group)
+    return free is not None and free < sum(one.disk.max_bytes - one.disk.journal_bytes for one in group)
 
 
 def _in(seconds: float | None) -> str | None:

@@ -29,17 +29,26 @@ NOT_LOST = (
     " either, and gains nothing. Do not remove the folder, its files or its disk (of containers: the volume), and do"
     " not scale this ingress in"
 )
-MORE_TIME = (
-    "For more time raise BRIDGE_JOURNAL_MAX_BYTES, as far as the disk has room for it in each process, and run"
+RAISE_THE_BUDGET = (
+    "raise BRIDGE_JOURNAL_MAX_BYTES, as far as the disk has room for it in each process, and run"
     f" {command_line('bridge')} reload; where it is a variable of the environment, as in containers, start them anew"
 )
+MORE_TIME = f"For more time {RAISE_THE_BUDGET}"
+MORE_DISK = "For more time remove from the disk what others keep there, or enlarge it: it is full before the budget is"
+REFUSED = "callbacks are refused, and the platform does not send them again"
+KEPT = "What was acknowledged is kept: do not remove the folder or its files"
+BUDGET_USED = f"{REFUSED}. Bring Kafka back, or, to take callbacks again before that, {RAISE_THE_BUDGET}. {KEPT}"
 BOTH_AWAY = (
-    "callbacks are refused, and the platform does not send them again. Bring Kafka or the disk back, what is faster."
-    " Do not restart: what is in memory alone would be lost. Do not remove the folder or its files"
+    f"{REFUSED}. Bring Kafka or the disk back, what is faster. Do not restart: what is in memory alone would be lost."
+    f" {KEPT}"
 )
 KAFKA_ALONE = (
     "Kafka alone makes callbacks durable. Free or repair the disk; nothing has to be restarted. Until then restart"
     " neither Kafka nor this ingress"
+)
+BUDGET_DRAINS = (
+    "Kafka alone makes callbacks durable, until it has taken some of what waits. Until then restart neither Kafka nor"
+    " this ingress"
 )
 
 
@@ -115,6 +124,8 @@ def _show_all(found: IngressStatus, output: Output) -> None:
     is_away = worst.state != "confirming"
     output.line(_kafka_line(worst), "red" if is_away else "green")
     for topic, problem in worst.other_topics.items():
+        if is_away and topic not in problem:
+            continue  # It is Kafka that is away, not the topic that has something.
         output.line(f"  topic {topic}: {printable(problem)}", "red")
     output.line(_waiting_line(found))
     output.line(_room_line(found))
@@ -147,11 +158,17 @@ def _show_all(found: IngressStatus, output: Output) -> None:
 
 def _what_follows(found: IngressStatus, *, is_away: bool) -> str:
     """What an operator may do, and must not do; empty where all is well."""
-    if not all(one.disk.ok for one in found.processes):
-        return BOTH_AWAY if is_away else KAFKA_ALONE
-    if is_away:
-        return NOT_LOST if found.total.full_at is None else f"{NOT_LOST}. {MORE_TIME}"
-    return "what waits is on its way: restart as you like" if found.total.events else ""
+    if failing := [one for one in found.processes if not one.disk.ok]:
+        is_budget = all(one.disk.is_budget_used for one in failing)
+        if not is_away:
+            return BUDGET_DRAINS if is_budget else KAFKA_ALONE
+        share = f"in {len(failing)} of {len(found.processes)} processes " if len(failing) < len(found.processes) else ""
+        return share + (BUDGET_USED if is_budget else BOTH_AWAY)
+    if not is_away:
+        return "what waits is on its way: restart as you like" if found.total.events else ""
+    if found.total.full_at is None:
+        return NOT_LOST
+    return f"{NOT_LOST}. {MORE_DISK if found.total.is_disk_short else MORE_TIME}"
 
 
 def _worst(processes: list[ProcessStatus]) -> KafkaStatus:
@@ -197,16 +214,30 @@ def _growth(total: Total) -> str:
 
 
 def _room_line(found: IngressStatus) -> str:
-    free = found.total.free_bytes
-    on_disk = ", and the disk does not say what is free" if free is None else f", {byte_size(free)} free on the disk"
-    if found.total.full_at and found.total.full_in_s is not None:
-        when = f"{_second(found.total.full_at)} UTC (in {duration(found.total.full_in_s)})"
-        full = f"full at {when} if it goes on like this; from then on callbacks are refused, and lost"
-    elif found.total.bytes_per_s is not None and found.total.bytes_per_s >= 1:
-        full = "not full for weeks if it goes on like this"
-    else:
-        full = "not filling up"
-    return f"room     {byte_size(found.total.room_bytes)} (BRIDGE_JOURNAL_MAX_BYTES of each process{on_disk}): {full}"
+    total = found.total
+    free = (
+        "and the disk does not say what is free" if total.free_bytes is None else f"{byte_size(total.free_bytes)} free"
+    )
+    limit = (
+        "what is free on the disk; BRIDGE_JOURNAL_MAX_BYTES of each process would be more"
+        if total.is_disk_short
+        else f"BRIDGE_JOURNAL_MAX_BYTES of each process, {free} on the disk"
+    )
+    return f"room     {byte_size(total.room_bytes)} ({limit}): {_until_full(found)}"
+
+
+def _until_full(found: IngressStatus) -> str:
+    total = found.total
+    full = [one for one in found.processes if not one.disk.room_bytes]
+    if len(full) == len(found.processes):
+        return "full"
+    others = f"{len(full)} of {len(found.processes)} processes are full; the others " if full else ""
+    if total.full_at and total.full_in_s is not None:
+        when = f"{_second(total.full_at)} UTC (in {duration(total.full_in_s)})"
+        return f"{others}full at {when} if it goes on like this; from then on callbacks are refused, and lost"
+    if total.bytes_per_s is not None and total.bytes_per_s >= 1:
+        return f"{others}not full for weeks if it goes on like this"
+    return f"{others}not filling up"
 
 
 def _process_cells(one: ProcessStatus, *, names_host: bool) -> tuple[str, ...]:

@@ -80,6 +80,50 @@ def test_a_restart_is_harmless_only_while_the_disk_keeps_what_waits(capsys: pyte
     assert "so  " not in shown(capsys, WELL)
 
 
+def full(process: ProcessStatus) -> ProcessStatus:
+    disk = msgspec.structs.replace(
+        process.disk, ok=False, problem="all of BRIDGE_JOURNAL_MAX_BYTES is used", journal_bytes=1 << 31, room_bytes=0
+    )
+    return msgspec.structs.replace(process, disk=disk)
+
+
+def test_where_the_budget_is_used_a_larger_one_takes_callbacks_again_and_nobody_is_sent_to_the_disk(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    told = shown(capsys, full(AWAY), full(AWAY))
+    assert "so       callbacks are refused" in told
+    assert "raise BRIDGE_JOURNAL_MAX_BYTES" in told
+    assert "on the disk): full\n" in told
+    assert "the disk back" not in told
+    assert "Do not restart" not in told, "it is what takes the larger budget"
+    told = shown(capsys, full(AWAY), AWAY, total=Total(room_bytes=1 << 30, full_at=TIME, full_in_s=600))
+    assert "so       in 1 of 2 processes callbacks are refused" in told
+    assert "1 of 2 processes are full; the others full at 2026-01-02 03:04:05 UTC (in 10 min)" in told
+    assert "until it has taken some of what waits" in shown(capsys, full(WELL)), "it drains"
+
+
+def test_where_the_disk_is_full_before_the_budget_nobody_is_told_to_raise_that(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    total = Total(room_bytes=5 << 20, free_bytes=5 << 20, is_disk_short=True, full_at=TIME, full_in_s=60)
+    told = shown(capsys, AWAY, total=total)
+    assert "room     5.0 MiB (what is free on the disk; BRIDGE_JOURNAL_MAX_BYTES of each process would be more)" in told
+    assert "For more time remove from the disk what others keep there" in told
+    assert "raise BRIDGE_JOURNAL_MAX_BYTES" not in told
+
+
+def test_of_other_topics_it_is_told_what_is_wrong_with_them_not_that_kafka_is_away(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    others = {"im.events.dlq": "it does not answer", "im.old": "the topic im.old cannot be used: it is forbidden"}
+    kafka = KafkaStatus("away", TIME, 1, "nothing listens there", "kafka:9092", others)
+    told = shown(capsys, msgspec.structs.replace(AWAY, kafka=kafka))
+    assert "im.events.dlq" not in told
+    assert "topic im.old: the topic im.old cannot be used: it is forbidden" in told
+    kafka = KafkaStatus("confirming", TIME, 1, "", "kafka:9092", {"im.events.dlq": "too few replicas"})
+    assert "topic im.events.dlq: too few replicas" in shown(capsys, msgspec.structs.replace(WELL, kafka=kafka))
+
+
 def test_whoever_has_no_more_time_than_that_is_told_what_then_happens_and_how_to_have_more(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
