@@ -48,7 +48,7 @@ def read_duration(text: str) -> float:
     seconds = sum(float(number) * UNITS_S[unit] for number, unit in parts)
     if "".join(map("".join, parts)) != text.strip() or not 0 < seconds <= MAX_OUTAGE_S:
         raise typer.BadParameter(
-            f"{text} is no duration up to a year: write it as 90s, 30m, 2h, 2h30m or 1d", param_hint="'--outage'"
+            f"{text!r} is no duration up to a year: write it as 90s, 30m, 2h, 2h30m or 1d", param_hint="'--outage'"
         )
     return seconds
 

@@ -108,7 +108,7 @@ def test_what_is_no_duration_is_refused(text: str) -> None:
         ("load", "--burst-every"),
     ],
 )
-@pytest.mark.parametrize("value", ["inf", "nan", "-1", "1e12x"])
+@pytest.mark.parametrize("value", ["inf", "nan", "-1", "1e400", "2 hours", ""])
 def test_a_number_that_is_none_is_refused_in_words(command: str, option: str, value: str) -> None:
     app = typer.Typer()
     app.command()(plan)
@@ -116,3 +116,23 @@ def test_a_number_that_is_none_is_refused_in_words(command: str, option: str, va
     found = CliRunner().invoke(app, [command, "--rate", "1", option, value], env={"COLUMNS": "200"})
     assert found.exit_code == 2
     assert f"Invalid value for '{option}'" in found.output.replace("\n", " ")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [],
+        ["--rate"],
+        *(["--rate", value] for value in ("0", "-5", "1e400", "nan", "inf", "2 hours", "")),
+        *(["--rate", "1", "--outage", value] for value in ("0", "-2h", "1e400", "nan", "2 hours", "")),
+    ],
+    ids=" ".join,
+)
+def test_what_is_missing_or_no_demand_is_named_with_its_option_and_nothing_is_reckoned(arguments: list[str]) -> None:
+    app = typer.Typer()
+    app.command()(plan)
+    found = CliRunner().invoke(app, arguments, env={"COLUMNS": "200"})
+    assert found.exit_code == 2
+    assert "--outage" in found.output if "--outage" in arguments else "--rate" in found.output
+    assert "ingress processes" not in found.output
+    assert "Traceback" not in found.output
