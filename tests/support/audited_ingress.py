@@ -45,10 +45,9 @@ class AuditedIngress:
 
     def wait_complete(self, at_least: int) -> AuditReport:
         """Wait until all has come that was acknowledged, and no end of a life is open."""
-        return self.wait(
-            lambda told: (
-                told.counts.arrived >= at_least
-                and not told.counts.waiting
-                and all(one.is_settled for one in told.lives if one.state != "living")
-            )
-        )
+        return self.wait(lambda told: told.counts.arrived >= at_least and not told.counts.waiting and are_settled(told))
+
+
+def are_settled(told: AuditReport) -> bool:
+    """Whether no life that has ended is waited for."""
+    return all(one.is_settled for one in told.lives if one.state != "living")

@@ -18,7 +18,7 @@ from common.timestamps import rfc3339
 from consumers.audit.summary import AuditReport
 from tests.conftest import MakeIngress
 from tests.support.audit_judge import complaints
-from tests.support.audited_ingress import AuditedIngress
+from tests.support.audited_ingress import AuditedIngress, are_settled
 from tests.support.broker import Broker
 from tests.support.commands import Command, IngressProcess
 from tests.support.load import Load
@@ -99,7 +99,7 @@ def expanded(gaps: list[tuple[str, int, int, int]]) -> set[RecordNumber]:
 
 def is_all_proven(report: AuditReport, since: str) -> bool:
     """Whether nothing lacks, and no life that has ended is waited for."""
-    return not complaints(report, since) and all(one.is_settled for one in report.lives if one.state != "living")
+    return not complaints(report, since) and are_settled(report)
 
 
 @pytest.mark.slow

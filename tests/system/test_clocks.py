@@ -11,7 +11,7 @@ import pytest
 
 from tests.conftest import MakeIngress
 from tests.support.audit_judge import complaints
-from tests.support.audited_ingress import AuditedIngress
+from tests.support.audited_ingress import AuditedIngress, are_settled
 from tests.support.broker import Broker
 from tests.support.jumping import DAY_S, HOUR_S, JumpingClock
 from tests.support.load import Load
@@ -60,9 +60,7 @@ def test_clocks_that_jump_by_hours_lose_nothing_and_leave_nothing_unproven(
         of_ingress.set_off(0.0)
         of_audit.set_off(0.0)
         load.wait_acknowledged(100)
-    told = audited.wait(
-        lambda told: not complaints(told, "") and all(one.is_settled for one in told.lives if one.state != "living")
-    )
+    told = audited.wait(lambda told: not complaints(told, "") and are_settled(told))
     assert told.counts.arrived >= len(load.acknowledged)
     on_topic = read_all(audited.broker.bootstrap, topics.events)
     assert not verdict(load.acknowledged, (one.event for one in on_topic), in_order=lambda one: one.connection).lost
