@@ -55,7 +55,7 @@ class PlainFields(msgspec.Struct, frozen=True, eq=False, gc=False):
     """From behind the target to the size."""
     after: bytes
     """From behind the size to the end of the head."""
-    fields: HeadFields
+    told: HeadFields
     """What they say."""
 
 
@@ -64,7 +64,7 @@ class PlainHead(msgspec.Struct, frozen=True, eq=False, gc=False):
 
     common: Common
     """Of their queries."""
-    fields: HeadFields
+    fields: PlainFields
     before: bytes
     """The request line up to the address."""
     end: bytes
@@ -77,7 +77,8 @@ class PlainHead(msgspec.Struct, frozen=True, eq=False, gc=False):
     """Bytes of all that."""
 
 
-NO_HEAD = PlainHead(Common(b"", b"", "", "", "", ("", "", ""), False), HeadFields(), b"", b"\n", b"", b"\n", -1)
+NO_FIELDS = PlainFields(b"\n", b"\n", HeadFields())
+NO_HEAD = PlainHead(Common(b"", b"", "", "", "", ("", "", ""), False), NO_FIELDS, b"\n", b"\n", b"\n", b"\n", -1)
 """Of no request: nothing can be cut so, for its parts would be larger than it is."""
 
 
@@ -92,61 +93,77 @@ class PlainReader:
         """What the plain request says that is all of `data`: its query, its fields and its body; None where it is
         anything else."""
         lately = self._lately
-        address, _, rest = data.removeprefix(lately.before).partition(lately.end)
-        size, _, body = rest.removeprefix(lately.middle).partition(lately.after)
-        length = len(body)
-        if (
-            lately.size + len(address) + len(size) + length == len(data)
-            and length < len(_SIZES)
-            and size == _SIZES[length]
-            and 0 < len(address) <= MAX_ADDRESS_CHARS
-            and not address.strip(ADDRESS)
-        ):
-            client_ip = address.decode()
-            return Query(lately.common, client_ip, client_ip), lately.fields, body
-        found = _found(data)
-        if found is None:
+        # What does not begin so comes back as it is. It is only sooner to look: the sizes tell.
+        if (target := data.removeprefix(lately.before)) is not data:
+            address, _, rest = target.partition(lately.end)
+            if (behind := rest.removeprefix(lately.middle)) is not rest:
+                size, _, body = behind.partition(lately.after)
+                length = len(body)
+                if (
+                    lately.size + len(address) + len(size) + length == len(data)
+                    and length < len(_SIZES)
+                    and size == _SIZES[length]
+                    and 0 < len(address) <= MAX_ADDRESS_CHARS
+                    and not address.strip(ADDRESS)
+                ):
+                    client_ip = address.decode()
+                    return Query(lately.common, client_ip, client_ip), lately.fields.told, body
+        return self._read_other(data)
+
+    def _read_other(self, data: bytes) -> tuple[Query, HeadFields, bytes] | None:
+        """The same of a request that has another head than the one before it: another query, most likely."""
+        fields = self._lately.fields
+        line, _, rest = data.partition(fields.before)
+        size, _, body = rest.partition(fields.after)
+        if not _is_size(size, body) or len(data) - len(body) > MAX_HEAD_BYTES:
+            found = _found(data)
+            if found is None:
+                return None
+            line, fields, body = found
+        # The query comes last: it may cost the most, and must not be read for a head that the long way reads again.
+        try:
+            query = query_in(line)
+        except UnicodeDecodeError:
             return None
-        query, fields, body = found
+        if not query.common.is_plain:
+            return None
         if query.address:
             self._lately = _head(query.common, fields)
-        return query, fields.fields, body
+        return query, fields.told, body
 
 
 read_plain = PlainReader().read
 
 
-def _found(data: bytes) -> tuple[Query, PlainFields, bytes] | None:
-    """What a request says that has another head than the one before it."""
+def _is_size(digits: bytes, body: bytes) -> bool:
+    length = len(body)
+    return digits == b"%d" % length and length <= ONE_PIECE_BYTES
+
+
+def _found(data: bytes) -> tuple[bytes, PlainFields, bytes] | None:
+    """The request line without its version, the fields and the body of a request that has other fields than the one
+    before it."""
     line, _, rest = data.partition(END_OF_REQUEST_LINE)
     lines, _, body = rest.partition(BLANK_LINE)
     before, _, rest = lines.partition(SIZE)
     size, _, after = rest.partition(LINE_ENDS)
-    length = len(body)
-    if (
-        size != b"%d" % length
-        or length > ONE_PIECE_BYTES
-        or len(data) - length > MAX_HEAD_BYTES
-        or len(data) - len(line) - length > MAX_FIELDS_BYTES
-        or not line.startswith(BEGINNING)
+    head_bytes = len(data) - len(body)
+    if not (
+        _is_size(size, body)
+        and head_bytes <= MAX_HEAD_BYTES
+        and head_bytes - len(line) <= MAX_FIELDS_BYTES
+        and line.startswith(BEGINNING)
     ):
         return None
     fields = _read_fields(before, after)
-    if fields is None:
-        return None
-    # The query comes last: it may cost the most, and must not be read for a head that the long way reads again.
-    try:
-        query = query_in(line)
-    except UnicodeDecodeError:
-        return None
-    return (query, fields, body) if query.common.is_plain else None
+    return None if fields is None else (line, fields, body)
 
 
 @lru_cache(MAX_REMEMBERED)
 def _head(common: Common, fields: PlainFields) -> PlainHead:
     behind = common.after + fields.before
     size = len(common.before) + len(behind) + len(fields.after)
-    return PlainHead(common, fields.fields, common.before, behind[:1], behind[1:], fields.after, size)
+    return PlainHead(common, fields, common.before, behind[:1], behind[1:], fields.after, size)
 
 
 @lru_cache(MAX_REMEMBERED)

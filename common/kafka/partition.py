@@ -5,13 +5,15 @@ from __future__ import annotations
 import typing
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from itertools import filterfalse
 from struct import unpack, unpack_from
 
 _SEED = 0x9747B28C
 _MASK = 0xFFFFFFFF
+_POSITIVE = 0x7FFFFFFF
 _FACTOR = 0x5BD1E995
 _LANE_BYTES = 8
-_LANES_FROM_KEYS = 8
+_LANES_FROM_KEYS = 3
 """So many keys of one length are hashed faster together than one by one."""
 _MAX_REMEMBERED = 16_384
 """Keys, 3 MB of them at most; all are forgotten when there are more, in less than a millisecond."""
@@ -25,7 +27,7 @@ _remembered: defaultdict[int, dict[bytes, int]] = defaultdict(dict)
 
 def partition_of(key: bytes, partitions: int) -> int:
     """The number of the key's partition, from 0."""
-    return (murmur2(key) & 0x7FFFFFFF) % partitions
+    return (murmur2(key) & _POSITIVE) % partitions
 
 
 def partitions_of(keys: Sequence[bytes], partitions: int) -> list[int]:
@@ -38,26 +40,17 @@ def partitions_of(keys: Sequence[bytes], partitions: int) -> list[int]:
     found: list[int | None] = list(map(remembered.get, keys))
     if None not in found:
         return typing.cast(list[int], found)
-    new = [key for key, number in zip(keys, found, strict=True) if number is None]
-    numbers = _partitions_of_new(new, partitions)
+    by_length: defaultdict[int, list[bytes]] = defaultdict(list)
+    for key in filterfalse(remembered.__contains__, keys):
+        by_length[len(key)].append(key)
+    new: dict[bytes, int] = {}
+    for alike in by_length.values():
+        new.update(zip(alike, [one % partitions for one in _hashes(alike)], strict=True))
     if len(remembered) + len(new) > _MAX_REMEMBERED:
         remembered.clear()
-    if len(new) <= _MAX_REMEMBERED and max(map(len, new)) <= _MAX_REMEMBERED_BYTES:
-        remembered.update(zip(new, numbers, strict=True))
-    rest = iter(numbers)
-    return [next(rest) if number is None else number for number in found]
-
-
-def _partitions_of_new(keys: Sequence[bytes], partitions: int) -> list[int]:
-    places_by_length: defaultdict[int, list[int]] = defaultdict(list)
-    for place, length in enumerate(map(len, keys)):
-        places_by_length[length].append(place)
-    found = [0] * len(keys)
-    for places in places_by_length.values():
-        hashes = _hashes([keys[place] for place in places])
-        for place, number in zip(places, [(one & 0x7FFFFFFF) % partitions for one in hashes], strict=True):
-            found[place] = number
-    return found
+    if len(new) <= _MAX_REMEMBERED and max(by_length) <= _MAX_REMEMBERED_BYTES:
+        remembered.update(new)
+    return [new[key] if number is None else number for key, number in zip(keys, found, strict=True)]
 
 
 def murmur2(data: bytes) -> int:
@@ -80,7 +73,7 @@ def _mixed(state: int, data: bytes, words: int) -> int:
 
 
 def _hashes(keys: Sequence[bytes]) -> Iterable[int]:
-    """`murmur2` of keys of one length.
+    """`murmur2` of keys of one length, without the highest bit.
 
     An operation of Python's costs the same for a number of 32 bits as for one of a thousand digits, nearly. So all keys
     are hashed in one large number, in which each has 64 bits, its lane: there the product of two numbers of 32 bits has
@@ -90,7 +83,7 @@ def _hashes(keys: Sequence[bytes]) -> Iterable[int]:
     """
     count, length = len(keys), len(keys[0])
     if count < _LANES_FROM_KEYS:
-        return map(murmur2, keys)
+        return [murmur2(key) & _POSITIVE for key in keys]
     joined = b"".join(keys)
     one_each = int.from_bytes(b"\1".ljust(_LANE_BYTES, b"\0") * count, "little")
     mask = _MASK * one_each
@@ -102,7 +95,7 @@ def _hashes(keys: Sequence[bytes]) -> Iterable[int]:
     if rest := length % 4:
         state = (state ^ _lanes(joined, length, length - rest, length)) * _FACTOR & mask
     state = ((state ^ state >> 13) & mask) * _FACTOR & mask
-    state = (state ^ state >> 15) & mask
+    state = (state ^ state >> 15) & _POSITIVE * one_each
     return unpack(f"<{count}Q", state.to_bytes(count * _LANE_BYTES, "little"))
 
 
