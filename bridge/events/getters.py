@@ -10,7 +10,7 @@ from bridge.events.base import Data
 from bridge.events.introspection import alternatives_of, fields_along, fields_of
 
 
-def compiled(expression: str, **names: Any) -> Callable[[Any], Any]:
+def compiled(expression: str, *arguments: str, **names: Any) -> Callable[..., Any]:
     """What evaluates an expression of `it`, such as `it.account`.
 
     Python compiles it, as the methods of dataclasses: to read attributes so takes a third of what it takes
@@ -18,9 +18,10 @@ def compiled(expression: str, **names: Any) -> Callable[[Any], Any]:
 
     Args:
         expression: put together of names that are in our code, never of what somebody sends.
+        arguments: what it is called with beside `it`.
         names: what else it names.
     """
-    return typing.cast(Callable[[Any], Any], eval(f"lambda it: {expression}", names))  # noqa: S307
+    return typing.cast(Callable[..., Any], eval(f"lambda {', '.join(('it', *arguments))}: {expression}", names))  # noqa: S307
 
 
 def attributes_getter(names: Iterable[str]) -> Callable[[Any], tuple[Any, ...]]:
@@ -141,7 +142,11 @@ def _identity(data: type[Data], paths: tuple[str, ...], otherwise: Identity) -> 
         value = get_optional(data)
         return (*values, "" if value is None or value == [] else value)
 
-    return identity
+    if get_optional is not None:
+        return identity
+    values, others = [f"it.{name}" for name in required], ("time_ms", "is_in_ms", "platform")
+    quick = f"({', '.join(values)}) if {' and '.join(values)} else identity(it, {', '.join(others)})"
+    return typing.cast(Identity, compiled(quick, *others, identity=identity))
 
 
 def _identity_by_path(data: type[Data], paths: tuple[str, ...], otherwise: Identity) -> Identity:

@@ -56,8 +56,7 @@ class HttpRequest:
         """Bytes of the body as it came; while it arrives, what the head says, None where it says nothing."""
         return self.declared_size if self.content is None else len(self.content)
 
-    @property
-    def body(self) -> bytes:
+    def take_body(self) -> bytes:
         """The whole body, unpacked. Only of an authentic request, and once: it takes of the memory for bodies.
 
         Raises:

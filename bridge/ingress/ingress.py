@@ -197,7 +197,7 @@ class Ingress:
         Raises:
             RefusedError: it is not kept.
         """
-        body = request.body
+        body = request.take_body()
         if len(body) > self._max_body_bytes:
             raise RefusedError(refusals.too_large(self._max_body_bytes))
         query = request.query

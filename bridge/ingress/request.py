@@ -42,8 +42,7 @@ class CallbackRequest(Protocol):
     def size(self) -> int | None:
         """Bytes of the body, None while nobody knows."""
 
-    @property
-    def body(self) -> bytes:
+    def take_body(self) -> bytes:
         """The whole body, unpacked. Only for an authentic request, and once.
 
         Raises:

@@ -134,10 +134,9 @@ class TracedRequest:
         """Of the body."""
         return self._request.size
 
-    @property
-    def body(self) -> bytes:
+    def take_body(self) -> bytes:
         """The whole body, once."""
-        return self._request.body
+        return self._request.take_body()
 
     @property
     def arrived(self) -> float:

@@ -40,8 +40,10 @@ class FastCounter(Collector):
 
     def count(self, value: str) -> None:
         """One more with this value of the label."""
-        counts = self._counts
-        counts[value] = counts.get(value, 0) + 1
+        try:
+            self._counts[value] += 1
+        except KeyError:
+            self._counts[value] = 1
 
     def collect(self) -> Iterator[CounterMetricFamily]:
         """The present state, for a page of metrics."""

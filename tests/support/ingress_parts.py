@@ -79,6 +79,10 @@ class FakeRequest:
         self.arrived = time.perf_counter()
         self.replies: list[PlatformReply] = []
 
+    def take_body(self) -> bytes:
+        """The whole body."""
+        return self.body
+
     def respond(self, reply: PlatformReply) -> None:
         """Remember a reply."""
         self.replies.append(reply)

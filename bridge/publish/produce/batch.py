@@ -6,7 +6,6 @@ import time
 from bisect import bisect_right
 from collections import deque
 from itertools import accumulate, islice
-from operator import attrgetter
 from typing import Any, Literal, NamedTuple
 
 from aiokafka.record.default_records import DefaultRecordBatch, DefaultRecordBatchBuilder
@@ -28,8 +27,6 @@ CODECS = {
 
 NO_TIME_MS = -1
 """Kafka's own sign for a record without a time."""
-
-_size_of = attrgetter("size")
 
 
 class BatchForm(NamedTuple):
@@ -94,13 +91,15 @@ class Batch:
 def fill(builder: Any, queue: deque[PendingRecord], *, max_bytes: int, max_records: int) -> list[PendingRecord]:
     """Move records from the head of a queue to a batch, as many as it takes: one at least, however large."""
     reach = min(max_records, max_bytes // RECORD_OVERHEAD_BYTES + 1)
-    if len(queue) <= reach and sum(map(_size_of, queue)) <= max_bytes:
-        records = list(queue)
+    records = list(islice(queue, reach))
+    sizes = [pending.size for pending in records]
+    if sum(sizes) > max_bytes:
+        del records[max(1, bisect_right(list(accumulate(sizes)), max_bytes)) :]
+    if len(records) == len(queue):
         queue.clear()
     else:
-        sizes = accumulate(map(_size_of, islice(queue, reach)))
-        count = max(1, bisect_right(list(sizes), max_bytes))
-        records = [queue.popleft() for _ in range(count)]
+        for _ in records:
+            queue.popleft()
     append = builder.append
     for offset, pending in enumerate(records):
         record = pending.record
