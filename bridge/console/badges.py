@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import msgspec
 from aiokafka.errors import KafkaError
 
@@ -12,7 +14,7 @@ from bridge.contract.json_schema import Json
 from bridge.contract.record_line import content_of
 from bridge.settings import DeveloperSettings
 from common.dead_letter_commands import unusable
-from common.kafka.recent import recent_records
+from common.kafka.recent import RecentRecords, recent_records
 
 EVENT_OFFSETS = 20_000
 BADGE_OFFSETS = 20_000
@@ -50,40 +52,51 @@ async def badges_of(
 ) -> BadgeReport:
     """Look at an account's badges, in one app or (None) in all. What cannot be asked says so, and lacks alone."""
     report = BadgeReport([], 0, "", [], True, "", [])
+    # Side by side: who is away takes seconds to be known to be.
+    asked = asyncio.create_task(_ask(live, desk, report, account, app))
+    try:
+        events = await _events(settings, account)
+        report.events = [row_of(record, live.hiding) for record in reversed(events.records)]
+        report.events_are_all = events.is_complete
+        await asked
+        for each in [app] if app else _apps(report):
+            report.history += await _history(settings, live, each, account)
+    except (KafkaError, OSError, TimeoutError) as error:
+        report.events_problem = unusable(error, settings.kafka_bootstrap_servers, "BRIDGE_KAFKA_BOOTSTRAP_SERVERS")
+    finally:
+        await asked
+    return report
+
+
+async def _ask(live: Live, desk: DeskClient, report: BadgeReport, account: str, app: str | None) -> None:
+    """Add what Redis has, or why that cannot be known."""
     try:
         found: Json = await desk.ask({"do": "badge", "account": account, "app": app})
         report.badges, report.lost_at_ms = found["badges"], found["lost_at_ms"]
     except DeskError as error:
         report.problem = error.shown(live.hiding)
-    try:
-        await _read(settings, live, report, account, app)
-    except (KafkaError, OSError, TimeoutError) as error:
-        report.events_problem = unusable(error, settings.kafka_bootstrap_servers, "BRIDGE_KAFKA_BOOTSTRAP_SERVERS")
-    return report
 
 
-async def _read(settings: DeveloperSettings, live: Live, report: BadgeReport, account: str, app: str | None) -> None:
-    """Add what Kafka has.
-
-    Raises:
-        KafkaError, OSError, TimeoutError: it cannot be read.
-    """
-    client = settings.kafka_client()
-    events = await recent_records(
-        client,
+async def _events(settings: DeveloperSettings, account: str) -> RecentRecords:
+    return await recent_records(
+        settings.kafka_client(),
         settings.topic,
         account.encode(),
         offsets=EVENT_OFFSETS,
         at_most=MOST_EVENTS,
         wanted=lambda record: content_of(record).get("type") in TOUCHING,
     )
-    report.events = [row_of(record, live.hiding) for record in reversed(events.records)]
-    report.events_are_all = events.is_complete
-    for each in [app] if app else _apps(report):
-        key = f"{each}:{account}".encode()
-        steps = await recent_records(client, live.badges_topic, key, offsets=BADGE_OFFSETS, at_most=MOST_STEPS)
-        for badge in map(content_of, steps.records):
-            report.history.append((each, str(badge.get("time")), badge.get("unread"), bool(badge.get("stale"))))
+
+
+async def _history(
+    settings: DeveloperSettings, live: Live, app: str, account: str
+) -> list[tuple[str, str, int | None, bool]]:
+    key = f"{app}:{account}".encode()
+    steps = await recent_records(
+        settings.kafka_client(), live.badges_topic, key, offsets=BADGE_OFFSETS, at_most=MOST_STEPS
+    )
+    badges = map(content_of, steps.records)
+    return [(app, str(badge.get("time")), badge.get("unread"), bool(badge.get("stale"))) for badge in badges]
 
 
 def _apps(report: BadgeReport) -> list[str]:

@@ -53,8 +53,8 @@ class HealthReport(msgspec.Struct):
     ingress: IngressStatus | None = None
     ingress_problem: str = ""
     """Why nothing is known of the ingress, for people."""
-    workers: list[Json] = []
-    """As `consumers status --json` has them."""
+    workers: list[Json] | None = None
+    """As `consumers status --json` has them; None while they were not asked."""
     workers_problem: str = ""
     kafka_problem: str = ""
     """Why the page itself cannot read Kafka."""
@@ -66,7 +66,7 @@ class HealthReport(msgspec.Struct):
         if not self.time_s:
             return None
         ingress_well = self.ingress is not None and self.ingress.well
-        workers_well = not self.workers_problem and all(one["well"] for one in self.workers)
+        workers_well = not self.workers_problem and all(one["well"] for one in self.workers or ())
         return ingress_well and workers_well and not self.kafka_problem
 
 
@@ -184,7 +184,7 @@ class Health:
         if report.ingress is not None and report.ingress.processes:
             sample.waiting = report.ingress.total.events
             sample.journal_bytes = sum(one.disk.journal_bytes for one in report.ingress.processes)
-        lags = [one["lag"]["events"] for one in report.workers if one.get("lag")]
+        lags = [one["lag"]["events"] for one in report.workers or () if one.get("lag")]
         sample.lag = sum(lags) if lags else None
         return sample
 

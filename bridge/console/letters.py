@@ -17,6 +17,7 @@ from bridge.console.rows import detail_of_letter, kind_of_letter, subject_of_let
 from bridge.settings import DeveloperSettings
 from common.dead_letter_filter import INGRESS, DeadLetterFilter
 from common.kafka.dead_letters import DeadLetter, letter_at, open_letters
+from common.kafka.reader import ReportPosition
 
 MOST_LISTED = 200
 MOST_GROUPS = 200
@@ -77,13 +78,21 @@ class DeadLetterView:
         """
         latest: deque[ListedLetter] = deque(maxlen=MOST_LISTED)
         groups: Counter[tuple[str, str]] = Counter()
-        is_complete = False
-        with contextlib.suppress(TimeoutError):
+        is_complete, offsets_read = False, 0
+
+        def report(read: int, _total: int) -> None:
+            nonlocal offsets_read
+            offsets_read = read
+
+        try:
             async with self._turns, asyncio.timeout(READ_S):
-                async for letter in self._letters(chosen, done_too=done_too):
+                async for letter in self._letters(chosen, done_too=done_too, report=report):
                     latest.append(_row(letter, self._hiding))
                     groups[letter.group, letter.reason[:100]] += 1
                 is_complete = True
+        except TimeoutError:
+            if not offsets_read:  # That is no long topic, but a Kafka that does not answer.
+                raise
         rows = sorted(latest, key=lambda row: row.time, reverse=True)
         counted = [(group, reason, count) for (group, reason), count in groups.most_common(MOST_GROUPS)]
         return LetterList(rows, sum(groups.values()), counted, is_complete)
@@ -110,12 +119,14 @@ class DeadLetterView:
                 row = msgspec.to_builtins(_row(letter, self._hiding))
                 yield orjson.dumps(row | {"headers": whole["headers"], "key": whole["key"]} | _value(whole)) + b"\n"
 
-    async def _letters(self, chosen: DeadLetterFilter, *, done_too: bool) -> AsyncGenerator[DeadLetter, None]:
+    async def _letters(
+        self, chosen: DeadLetterFilter, *, done_too: bool, report: ReportPosition = lambda _read, _total: None
+    ) -> AsyncGenerator[DeadLetter, None]:
         settings, hiding = self._settings, self._hiding
         # Whether an account is in what is hidden would be told by whether the letter is listed.
         account = chosen.account if hiding.is_active else None
         asked = replace(chosen, account=None) if account else chosen
-        letters = open_letters(settings.kafka_client(), settings.dlq_topic, asked, done_too=done_too)
+        letters = open_letters(settings.kafka_client(), settings.dlq_topic, asked, report=report, done_too=done_too)
         async with contextlib.aclosing(letters):
             async for letter in letters:
                 if account is None or _is_seen_about(letter, account, hiding):

@@ -130,7 +130,8 @@ async def _way(settings: DeveloperSettings, live: Live, health: HealthReport, ke
         "key": live.hiding.shown_key(record),
     }
     steps.append(WayStep("published", facts=place))
-    steps += [_handled(one, record) for one in health.workers if (one.get("place") or {}).get("topic") == record.topic]
+    workers = [one for one in health.workers or () if (one.get("place") or {}).get("topic") == record.topic]
+    steps += [_handled(one, record) for one in workers]
     if badge := await _badge(settings, live, event):
         for step in steps:
             if step.facts.get("worker") == BADGES_WORKER:  # Offsets are committed now and then, and asked now and then.

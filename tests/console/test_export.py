@@ -10,7 +10,7 @@ import pytest
 from aiokafka import ConsumerRecord
 from aiokafka.errors import KafkaConnectionError
 
-from bridge.console import application
+from bridge.console import application, letters
 from bridge.console.hiding import Hiding
 from bridge.console.letters import AT_A_TIME, DeadLetterView
 from bridge.settings import DeveloperSettings
@@ -72,3 +72,22 @@ async def test_exports_that_nobody_reads_hold_up_no_list(monkeypatch: pytest.Mon
     assert (await view.list(DeadLetterFilter(), done_too=True)).count == 1
     for export in exports:
         await export.aclose()
+
+
+async def test_a_kafka_that_does_not_answer_is_no_topic_without_letters(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def read_all(_client: Any, topic: str, report: Any = None) -> Any:
+        if not topic.endswith(".done"):
+            for offset in range(letters_before_silence):
+                report(offset + 1, 10)
+                yield letter(offset)
+            await asyncio.sleep(3600)
+
+    monkeypatch.setattr(dead_letters, "read_all", read_all)
+    monkeypatch.setattr(letters, "READ_S", 0.1)
+    view = DeadLetterView(SETTINGS, Hiding([]))
+    letters_before_silence = 0
+    with pytest.raises(TimeoutError):
+        await view.list(DeadLetterFilter(), done_too=True)
+    letters_before_silence = 3
+    listed = await view.list(DeadLetterFilter(), done_too=True)
+    assert (listed.count, listed.is_complete) == (3, False)

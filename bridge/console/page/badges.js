@@ -2,7 +2,7 @@
 import {html, useEffect, useMemo, useRef, useState} from "./html.js";
 import {exactly, number} from "./format.js";
 import {t} from "./i18n.js";
-import {Facts, Note, Problem, told, useFocus, usePolled} from "./parts.js";
+import {Asking, Facts, Note, Problem, told, useFocus, usePolled} from "./parts.js";
 import {LiveRow} from "./live.js";
 import {Detail} from "./detail.js";
 import {Chart} from "./chart.js";
@@ -33,7 +33,7 @@ export function BadgesView({access, at}) {
 function Account({account, access}) {
   const {value: found, error} = usePolled("api/badge", {account}, LOOK_MS);
   const [opened, setOpened] = useState(null);
-  if (!found) return error && html`<${Problem}>${told(error)}<//>`;
+  if (!found) return error ? html`<${Problem}>${told(error)}<//>` : html`<${Asking}/>`;
   const movers = new Set(found.badges.map((badge) => badge.event_id));
   return html`
     <h2>${t("badge_of_account", {account})}</h2>

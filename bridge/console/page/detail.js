@@ -3,7 +3,7 @@ import {html, useEffect, useState} from "./html.js";
 import {get} from "./api.js";
 import {bytes, exactly, number, pretty} from "./format.js";
 import {t} from "./i18n.js";
-import {Copy, Dialog, Json, Problem, Text, told} from "./parts.js";
+import {Asking, Copy, Dialog, Json, Problem, Text, told} from "./parts.js";
 
 const REFRESH_MS = 2000;
 const HIDDEN = "…";
@@ -36,7 +36,7 @@ export function Detail({row, access, onClose}) {
   }, []);
   const title = `${row.type || t(`kind_${row.kind}`)} · ${row.subject}`;
   return html`<${Dialog} title=${title} onClose=${onClose}>
-    ${error && html`<${Problem}>${told(error)}<//>`}
+    ${error ? html`<${Problem}>${told(error)}<//>` : !record && html`<${Asking}/>`}
     ${record && html`<${Whole} record=${record} row=${row} access=${access} onClose=${onClose}/>`}
   <//>`;
 }

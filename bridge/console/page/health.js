@@ -2,7 +2,7 @@
 import {html, useMemo} from "./html.js";
 import {bytes, clock, duration, exactly, milliseconds, number} from "./format.js";
 import {t} from "./i18n.js";
-import {Facts, Note, Problem, told, usePolled} from "./parts.js";
+import {Asking, Facts, Note, Problem, told, usePolled} from "./parts.js";
 import {Chart} from "./chart.js";
 
 const LOOK_MS = 2000;
@@ -11,8 +11,9 @@ const CHART_MS = 5000;
 export function HealthView() {
   const {value: health, error} = usePolled("api/health", {}, LOOK_MS);
   const {value: samples} = usePolled("api/history", {}, CHART_MS);
-  if (!health) return html`<h1 class="hidden">${t("health")}</h1>${error && html`<${Problem}>${told(error)}<//>`}`;
-  const well = !health.kafka_problem && health.ingress?.well && !health.workers_problem && health.workers.every((one) => one.well);
+  if (!health?.time_s) return html`<h1 class="hidden">${t("health")}</h1>${error ? html`<${Problem}>${told(error)}<//>` : html`<${Asking}/>`}`;
+  const workers = health.workers ?? []; // Null as long as they were not asked.
+  const well = !health.kafka_problem && health.ingress?.well && !health.workers_problem && workers.every((one) => one.well);
   return html`
     <h1 class="verdict"><span class=${well ? "dot good" : "dot bad"} aria-hidden="true"></span>${t(well ? "all_well" : "not_well")}${" "}<small>${t("as_of", {time: clock(health.time_s * 1000)})}</small></h1>
     ${error && html`<${Problem}>${told(error)}<//>`}
@@ -20,8 +21,9 @@ export function HealthView() {
     <section aria-label=${t("ingress")}><h2>${t("ingress")}</h2><${Ingress} ingress=${health.ingress} problem=${health.ingress_problem} latest=${health.latest}/></section>
     <section aria-label=${t("workers")}><h2>${t("workers")}</h2>
       ${health.workers_problem && html`<${Problem}>${health.workers_problem}<//>`}
-      ${!health.workers_problem && health.workers.length === 0 && html`<${Note}>${t("no_workers")}<//>`}
-      ${health.workers.map((one) => html`<${Worker} key=${one.worker} worker=${one}/>`)}
+      ${!health.workers && html`<${Asking}/>`}
+      ${!health.workers_problem && health.workers?.length === 0 && html`<${Note}>${t("no_workers")}<//>`}
+      ${workers.map((one) => html`<${Worker} key=${one.worker} worker=${one}/>`)}
     </section>
     ${samples?.length > 1 && html`<section aria-label=${t("last_hour")}><h2>${t("last_hour")}</h2><${Charts} samples=${samples}/></section>`}`;
 }

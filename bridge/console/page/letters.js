@@ -3,7 +3,7 @@ import {html, useEffect, useRef, useState} from "./html.js";
 import {get, post, query, remove} from "./api.js";
 import {clock, exactly, number} from "./format.js";
 import {t} from "./i18n.js";
-import {Copy, Dialog, Facts, Json, Note, Problem, Text, told, useFetched} from "./parts.js";
+import {Asking, Copy, Dialog, Facts, Json, Note, Problem, Text, told, useFetched} from "./parts.js";
 import {Headers} from "./detail.js";
 
 const INGRESS = "ingress";
@@ -62,7 +62,7 @@ export function LettersView({access, at, onSignIn}) {
         <button type="button" class="small contrast" disabled=${!found?.count} onClick=${() => begin("drop", chosen)}>${t("drop_these")}</button>
       </span>
     </form>
-    ${error && html`<${Problem}>${told(error)}<//>`}
+    ${error ? html`<${Problem}>${told(error)}<//>` : !found && html`<${Asking}/>`}
     ${found && html`
       <p role="status">${t("letters_count", {n: number(found.count)})}${found.count > found.letters.length ? `, ${t("letters_shown", {n: found.letters.length})}` : ""}</p>
       ${!found.is_complete && html`<${Note}>${t("letters_incomplete")}<//>`}
@@ -97,7 +97,7 @@ function Letter({name, seen, access, onClose, onReplay, onDrop}) {
   const traceback = record?.headers.find(([header]) => header === "traceback")?.[1];
   const worker = letter && workerOf(letter.group, access);
   return html`<${Dialog} title=${t("letter", {name})} onClose=${onClose}>
-    ${error && html`<${Problem}>${told(error)}<//>`}
+    ${error ? html`<${Problem}>${told(error)}<//>` : !found && html`<${Asking}/>`}
     ${letter && html`
       <p class="buttons">
         <button type="button" class="small" disabled=${letter.state !== "open" || !worker} onClick=${() => onReplay(worker)}>${t("replay")}</button>

@@ -11,6 +11,9 @@ export const Problem = ({children, what}) =>
 
 export const Note = ({children}) => html`<p class="note" role="status">${children}</p>`;
 
+// Seen only where it takes long: the server waits for who does not answer.
+export const Asking = () => html`<p class="nothing asking" role="status" aria-busy="true">${t("asking")}</p>`;
+
 // What went wrong, in words: where no answer came, the server is away.
 export const told = (error) => (error.status === 0 ? t("server_away") : error.message);
 

@@ -4,7 +4,7 @@ export const words = {
   sign_in: "Sign in", sign_out: "Sign out", token: "Token", token_hint: "What BRIDGE_CONSOLE_TOKEN of the console is set to.",
   sign_in_to_look: "Sign in to look.", sign_in_to_change: "Sign in to change something.", cancel: "Cancel",
   read_only: "read only", may_change: "signed in",
-  problem: "Not now:", server_away: "The console does not answer. Trying again until it does.", close: "Close",
+  asking: "Asking…", problem: "Not now:", server_away: "The console does not answer. Trying again until it does.", close: "Close",
   copied: "copied", copy_by_hand: "select and copy it", help: "Keys",
   help_text: "1–5 views · / filter · p pause · ↑ ↓ or j k choose · Enter open · Esc close",
   n_s: "{n} s", n_min: "{n} min", n_h: "{n} h", n_days: "{n} days",

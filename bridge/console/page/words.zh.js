@@ -4,7 +4,7 @@ export const words = {
   sign_in: "登录", sign_out: "退出", token: "令牌", token_hint: "控制台的 BRIDGE_CONSOLE_TOKEN 的值。",
   sign_in_to_look: "请登录后查看。", sign_in_to_change: "修改内容前请登录。", cancel: "取消",
   read_only: "只读", may_change: "已登录",
-  problem: "暂不可用：", server_away: "控制台没有应答，正在不断重试。", close: "关闭",
+  asking: "正在查询…", problem: "暂不可用：", server_away: "控制台没有应答，正在不断重试。", close: "关闭",
   copied: "已复制", copy_by_hand: "请手动选择并复制", help: "快捷键",
   help_text: "1–5 切换视图 · / 过滤 · p 暂停 · ↑ ↓ 或 j k 选择 · Enter 打开 · Esc 关闭",
   n_s: "{n} 秒", n_min: "{n} 分钟", n_h: "{n} 小时", n_days: "{n} 天",
