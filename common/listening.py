@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import errno
-import os
 import socket
 from pathlib import Path
+
+from common.unreachable import why_unreachable
 
 ANY_IPV6 = "::"
 
@@ -73,6 +74,5 @@ def listen_at(path: Path, *, backlog: int) -> socket.socket:
 
 
 def _named(error: OSError, host: str, port: int, purpose: str) -> OSError:
-    is_taken = error.errno == errno.EADDRINUSE
-    why = "it is taken" if is_taken else os.strerror(error.errno) if error.errno else str(error)
+    why = "it is taken" if error.errno == errno.EADDRINUSE else why_unreachable(error)
     return OSError(error.errno, f"cannot listen on {host} port {port}{purpose}: {why}")

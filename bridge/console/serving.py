@@ -39,8 +39,8 @@ def run(*, host: str | None, port: int | None) -> None:
     says_who_may_look = "console_look_from" in settings.model_fields_set
     if settings.console_token is None and not says_who_may_look and not is_loopback(settings.console_host):
         output.error(
-            f"others than this machine may come to {settings.console_host}, and there is no token: set"
-            " BRIDGE_CONSOLE_TOKEN, or BRIDGE_CONSOLE_HOST to 127.0.0.1"
+            f"others than this machine may come to {settings.console_host or 'every address of it'}, and there is no"
+            " token: set BRIDGE_CONSOLE_TOKEN, or BRIDGE_CONSOLE_HOST to 127.0.0.1"
         )
         raise typer.Exit(2)
     try:

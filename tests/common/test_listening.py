@@ -22,6 +22,11 @@ def test_an_address_that_is_not_ours_is_named() -> None:
         listen("192.0.2.1", 80, backlog=1, purpose=" for tests")
 
 
+def test_a_name_that_nobody_knows_is_told_so() -> None:
+    with pytest.raises(OSError, match="no-such-host.invalid port 80: its name is not known here"):
+        listen("no-such-host.invalid", 80, backlog=1)
+
+
 def test_a_port_that_is_taken_is_told_so() -> None:
     with listen("127.0.0.1", 0, backlog=1) as first:
         port = first.getsockname()[1]
