@@ -23,7 +23,7 @@ def test_an_address_that_is_not_ours_is_named() -> None:
 
 
 def test_a_name_that_nobody_knows_is_told_so() -> None:
-    with pytest.raises(OSError, match="no-such-host.invalid port 80: its name is not known here"):
+    with pytest.raises(OSError, match=r"no-such-host\.invalid port 80: its name is not known here"):
         listen("no-such-host.invalid", 80, backlog=1)
 
 
