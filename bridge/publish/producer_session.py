@@ -383,7 +383,8 @@ class ProducerSession:
         while True:
             silent = [one for one in (self._oldest_made_at, self._hearing.silent_since) if one is not None]
             if silent and (age_s := time.monotonic() - min(silent)) > self._stall_s:
-                self._lose(f"no confirmation for {age_s:.0f} s")
+                why = f": {self._hearing.problem}" if self._hearing.problem else ""
+                self._lose(f"no confirmation for {age_s:.0f} s{why}")
             if self._lost:  # Publishing may be waiting for something that never comes.
                 raise self._lost
             await asyncio.sleep(WATCH_INTERVAL_S)
