@@ -1,7 +1,7 @@
 """Proves that nothing is missing: `consumers run audit`.
 
-This is the process. leadership.py says whether it works or stands by, reading.py reads the topics and the statements of
-the ingress processes, judging.py decides, ledger.py is what is known, stored_ledger.py keeps it on the audit's topic.
+This is the process. runtime/leadership.py says whether it works or stands by, reading.py reads the topics and the
+statements of the ingress processes, judging.py decides, ledger.py is what is known, stored_ledger.py keeps it on the audit's topic.
 
 What is known and how far was read are one record, so that a restart goes on exactly: no record is counted twice, and
 none is left out.
@@ -22,12 +22,12 @@ from common.kafka.topics import TopicsMissingError, ensure_topics
 from common.logs import fields
 from common.retry import Backoff
 from consumers.audit.audit_gauges import AuditGauges
-from consumers.audit.leadership import Leadership
 from consumers.audit.reading import TopicReading, now_ms
 from consumers.audit.stored_ledger import StoredLedger, find_ledgers
 from consumers.audit.summary import AuditReport, summarize
 from consumers.errors import RetryLater, describe
 from consumers.metrics import Metrics
+from consumers.runtime.leadership import Leadership
 from consumers.runtime.process import run_process
 from consumers.runtime.producer import Producer
 from consumers.runtime.status import WaitStatus
@@ -86,7 +86,9 @@ class Auditor:
             try:
                 async with asyncio.timeout(_TOPICS_TIMEOUT_S):
                     await ensure_topics(self._settings.kafka_client(), [self._settings.audit])
-                await Leadership(self._settings, self._group, self._keep, self._report_active).run()
+                await Leadership(
+                    self._settings, self._group, self._settings.audit_topic, self._keep, self._report_active
+                ).run()
             except (RetryLater, TopicsMissingError, KafkaError, OSError, TimeoutError) as error:
                 is_ours = isinstance(error, RetryLater | TopicsMissingError)
                 at = f"Kafka at {self._settings.kafka_bootstrap_servers}"

@@ -26,6 +26,7 @@ from consumers.archive.message import ArchivedChat
 from consumers.backfill.backfill import BackfillOrder, comparing
 from consumers.backfill.hour_comparison import HourComparison
 from consumers.backfill.hour_count import HourCount
+from consumers.backfill.publishing import waiting
 from consumers.backfill.watch_state import WatchedChat, load_watched, save_watched
 from consumers.errors import WorkerRefusedError
 from consumers.metrics import (
@@ -35,6 +36,7 @@ from consumers.metrics import (
     BACKFILL_MISSING,
     Metrics,
 )
+from consumers.runtime.leadership import Leadership
 from consumers.runtime.process import run_process
 from consumers.runtime.producer import Producer
 from consumers.runtime.status import WaitStatus
@@ -82,6 +84,8 @@ class BackfillWatch:
         self._told: dict[tuple[str, str, str], str] = {}
         self._last: HourCount | None = None
         self._problem = ""
+        self._is_active = not publish
+        """Of several that publish the same, one works, and the others stand by."""
         known = {(one.app, one.chat): one for one in load_watched(settings.archive_dir)}
         first = Hour.of(since) if since is not None else _last_hour()
         places = [(app, chat) for app in apps for chat in chats]
@@ -106,6 +110,8 @@ class BackfillWatch:
 
     def _readiness(self) -> Readiness:
         detail = {"backfill": "publishes what is missing" if self._publish else "compares only"}
+        if not self._is_active:
+            detail["backfill"] = "stands by: another watch publishes"
         if self._last is not None:
             detail["compared"] = _sentence(self._last)
         if self._problem:
@@ -116,6 +122,27 @@ class BackfillWatch:
 
     async def _work(self) -> NoReturn:
         self._show()
+        if self._publish:
+            settings = self._settings
+            await waiting(
+                lambda: Leadership(settings, self._group, settings.topic, self._watch, self._report_active).run(),
+                self._note_waiting,
+            )
+        await self._watch()
+        raise AssertionError("a watch ends with an error only")
+
+    @property
+    def _group(self) -> str:
+        """Of the watches that publish the same messages."""
+        places = sorted(f"{one.app}.{one.chat}" for one in self._watched)
+        return ".".join((self._settings.group or NAME, *places))
+
+    def _report_active(self, is_active: bool) -> None:
+        self._is_active = is_active
+        self._note_waiting(None)
+        self._show()
+
+    async def _watch(self) -> NoReturn:
         while True:
             await self._look(datetime.now(UTC))
             await asyncio.sleep(self._settings.backfill_look_every_s)
@@ -222,7 +249,7 @@ class BackfillWatch:
         """Set the gauges to what is kept."""
         for watched in self._watched:
             self._metrics.own_gauge(BACKFILL_MISSING).labels(NAME, watched.app, watched.chat).set(
-                sum(watched.missing.values())
+                sum(watched.missing.values()) if self._is_active else 0
             )
             self._metrics.own_gauge(BACKFILL_COMPLETE_UNTIL).labels(NAME, watched.app, watched.chat).set(
                 watched.complete_until.start.timestamp()

@@ -18,6 +18,7 @@ from tests.support.badges import badges_in_redis
 from tests.support.broker import Broker
 from tests.support.callbacks import PostedCallback
 from tests.support.commands import Command
+from tests.support.http import request
 from tests.support.im_archive import StoredFile, archive_text, c2c_line, group_line
 from tests.support.im_platform import APP_ID, ImPlatform
 from tests.support.ports import free_port
@@ -318,3 +319,44 @@ def test_a_watch_compares_each_hour_once_its_file_is_there_and_tells(  # noqa: P
         id_of(callback_of(line)) for hour in lines for line in hour
     )
     assert json.loads((backfills.folder / "watch.json").read_text())[0]["missing"] == {}
+
+
+@pytest.mark.slow
+def test_of_two_watches_with_folders_of_their_own_one_publishes_and_the_other_goes_on_when_it_dies(
+    broker: Broker, topics: Topics, platform: ImPlatform, tmp_path: Path
+) -> None:
+    topics.create(broker.bootstrap)
+    hours = [past_hour(3), past_hour(2)]
+    lines = [[c2c_line(hour, number) for number in range(50)] for hour in hours]
+    watches = []
+    for name in ("one", "another"):
+        (tmp_path / name).mkdir()
+        own = {"CONSUMERS_ARCHIVE_EMPTY_AFTER_HOURS": "100", "CONSUMERS_BACKFILL_LOOK_EVERY_S": "1"}
+        own |= {"CONSUMERS_SESSION_TIMEOUT_MS": "6000", "CONSUMERS_ADMIN_PORT": str(port := free_port())}
+        env = Backfills(tmp_path / name / "archive", broker.bootstrap, topics, platform, **own).env
+        command = ("consumers", "backfill", "--watch", "--publish", "--chat", "c2c", "--from", hours[0].name)
+        watches.append(Command(*command, log=tmp_path / name / "watch.log", env=env, admin_port=port))
+    try:
+        for watch in watches:
+            watch.start_ready()
+
+        def standing_by() -> list[Command]:
+            told = [request("GET", f"{watch.admin_url}/readyz").json["backfill"] for watch in watches]
+            return [watch for watch, words in zip(watches, told, strict=True) if words.startswith("stands by")]
+
+        wait_until(lambda: len(standing_by()) == 1, timeout=60, what="one that stands by")
+        platform.archive.put(APP_ID, "c2c", hours[0], lines[0])
+        wait_for_events(broker.bootstrap, topics.events, lambda found: len(found) >= 50)
+        [heir] = standing_by()
+        [first] = [watch for watch in watches if watch is not heir]
+        assert "published just now" not in heir.log.read_text()
+        first.kill()
+        heir.wait_for_log(r"the platform sent 50, we have 50$", timeout=60)
+        platform.archive.put(APP_ID, "c2c", hours[1], lines[1])
+        heir.wait_for_log(r"the platform sent 50, we have 50, 50 of these published just now", timeout=60)
+        assert heir.terminate() == 0
+    finally:
+        for watch in watches:
+            watch.close()
+    expected = sorted(id_of(callback_of(line)) for hour in lines for line in hour)
+    assert sorted(ids_on(broker.bootstrap, topics.events)) == expected

@@ -1,4 +1,4 @@
-"""Of several auditors one keeps the ledger, the others stand by: who gets the one partition of the audit's topic."""
+"""Of several processes of one kind one works, the others stand by: who gets the first partition of a topic."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any, NoReturn
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.abc import ConsumerRebalanceListener
+from aiokafka.errors import UnknownTopicOrPartitionError
 
 from common.kafka.clients import METADATA_MAX_AGE_MS
 from common.kafka.consumer import check_errors, stop_consumer
@@ -29,6 +30,7 @@ class Leadership(ConsumerRebalanceListener):  # type: ignore[misc]
     Args:
         settings: of the connection and the group.
         group: its name.
+        topic: whose first partition is theirs to get. Nothing of it is read.
         work: what is done meanwhile; it is cancelled when another takes over.
         report: told whether it is done here, at each change.
     """
@@ -37,11 +39,13 @@ class Leadership(ConsumerRebalanceListener):  # type: ignore[misc]
         self,
         settings: ConsumersSettings,
         group: str,
+        topic: str,
         work: Callable[[], Coroutine[Any, Any, NoReturn]],
         report: Callable[[bool], None],
     ) -> None:
         self._settings = settings
         self._group = group
+        self._topic = topic
         self._work = work
         self._report = report
         self._task: asyncio.Task[NoReturn] | None = None
@@ -50,7 +54,7 @@ class Leadership(ConsumerRebalanceListener):  # type: ignore[misc]
         """Be a member until Kafka is away.
 
         Raises:
-            KafkaError, OSError, TimeoutError: it is away.
+            KafkaError, OSError, TimeoutError: it is away, or has no such topic.
             Exception: whatever ends the work.
         """
         consumer = AIOKafkaConsumer(
@@ -63,10 +67,12 @@ class Leadership(ConsumerRebalanceListener):  # type: ignore[misc]
             max_poll_interval_ms=_NEVER_MS,
             metadata_max_age_ms=METADATA_MAX_AGE_MS,
         )
-        consumer.subscribe([self._settings.audit_topic], listener=self)
+        consumer.subscribe([self._topic], listener=self)
         try:
             async with asyncio.timeout(_JOIN_TIMEOUT_S):
                 await consumer.start()
+            if not consumer.partitions_for_topic(self._topic):
+                raise UnknownTopicOrPartitionError(f"the topic {self._topic} does not exist")
             while True:
                 check_errors(consumer)
                 consumer.pause(*consumer.assignment())
@@ -84,12 +90,12 @@ class Leadership(ConsumerRebalanceListener):  # type: ignore[misc]
     async def on_partitions_assigned(self, assigned: set[TopicPartition]) -> None:
         """Called by the consumer when it has got them."""
         await self._end()
-        is_active = any(one.partition == 0 for one in assigned)  # Of more only the first is read.
+        is_active = any(one.partition == 0 for one in assigned)
         if is_active:
-            log.info("keeping the ledger", extra=fields("audit_active"))
+            log.info("this process of the group %s works", self._group, extra=fields("active", group=self._group))
             self._task = asyncio.create_task(self._work())
         else:
-            log.info("standing by: another process keeps the ledger", extra=fields("audit_standby"))
+            log.info("standing by: another one of the group works", extra=fields("standby", group=self._group))
         self._report(is_active)
 
     async def _end(self) -> None:
