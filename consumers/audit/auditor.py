@@ -1,7 +1,8 @@
 """Proves that nothing is missing: `consumers run audit`.
 
 This is the process. runtime/leadership.py says whether it works or stands by, reading.py reads the topics and the
-statements of the ingress processes, judging.py decides, ledger.py is what is known, stored_ledger.py keeps it on the audit's topic.
+statements of the ingress processes, judging.py decides, ledger.py is what is known, stored_ledger.py keeps it on the
+audit's topic.
 
 What is known and how far was read are one record, so that a restart goes on exactly: no record is counted twice, and
 none is left out.
