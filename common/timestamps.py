@@ -22,6 +22,26 @@ def rfc3339(time_ms: int) -> str:
     return _second[time_ms // 1000] + _MILLISECONDS[time_ms % 1000]
 
 
+class Rfc3339:
+    """Writes times as `rfc3339` does, at half of its cost where most are of the second of the one before.
+
+    It serves one thread.
+    """
+
+    def __init__(self) -> None:
+        self._begin_ms = 0
+        """Of that second."""
+        self._text = _text_of(0)
+
+    def text(self, time_ms: int) -> str:
+        """Unix milliseconds as text, see `rfc3339`."""
+        offset = time_ms - self._begin_ms
+        if not 0 <= offset < 1000:
+            second, offset = divmod(time_ms, 1000)
+            self._begin_ms, self._text = second * 1000, _second[second]
+        return self._text + _MILLISECONDS[offset]
+
+
 def rfc3339_all(times_ms: Sequence[int]) -> list[str]:
     """`rfc3339` of each, at half of its cost where many are of the same seconds.
 
@@ -50,4 +70,4 @@ def _text_of(seconds: int) -> str:
 _second = Remembered(_text_of, most=4096)
 
 
-__all__ = ["rfc3339", "rfc3339_all", "unix_ms"]
+__all__ = ["Rfc3339", "rfc3339", "rfc3339_all", "unix_ms"]

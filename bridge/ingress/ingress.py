@@ -204,18 +204,17 @@ class Ingress:
         if now_ns <= self._last_ns:  # No other callback of the process has the same time.
             now_ns = self._last_ns + 1
         self._last_ns = now_ns
-        received = Received(query, body, now_ns, trace)
         if verdict.refusal is not None:
-            self._keep_stale(request, received, verdict.skew_s)
+            self._keep_stale(request, Received(query, body, now_ns, trace), verdict.skew_s)
             return None
         command = query.common.command or command_in(body)
         if _awaits_answer[command]:
-            return self._answer(request, command, received)
-        usual = self._normalizer.usual(received)
+            return self._answer(request, command, Received(query, body, now_ns, trace))
+        usual = self._normalizer.usual(query, body, now_ns, trace)
         if usual is not None:
             self._append(usual, Kept(self, request, COUNTERS[command]).resolve)
             return None
-        normalized = self._normalizer.normalize_unusual(command, received)
+        normalized = self._normalizer.normalize_unusual(command, Received(query, body, now_ns, trace))
         self._append_all(normalized.records, Kept(self, request, partial(self._normalizer.count, normalized)).resolve)
         return None
 

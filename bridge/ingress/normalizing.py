@@ -63,7 +63,7 @@ class CallbackNormalizer:
 
     def normalize(self, command: str, received: Received) -> Normalized:
         """The records of a callback. Raises as `dead_letter`."""
-        usual = self.usual(received)
+        usual = self.usual(received.query, received.body, received.time_ns, received.trace)
         return self.normalize_unusual(command, received) if usual is None else Normalized(command, [usual])
 
     def normalize_unusual(self, command: str, received: Received) -> Normalized:

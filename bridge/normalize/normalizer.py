@@ -22,6 +22,7 @@ from bridge.query import Query
 from bridge.settings import BridgeSettings
 from common.query_string import unsigned
 from common.timestamps import rfc3339
+from common.tracing.context import RecordHeaders
 
 USUAL_BATCH = "Events"
 """Name of the list in a batch that has no entry."""
@@ -103,13 +104,13 @@ class Normalizer:
         Raises:
             UnreadableError: nothing in the body can become an event, or what it becomes is too large.
         """
-        usual = self.usual(received)
+        usual = self.usual(received.query, received.body, received.time_ns, received.trace)
         return self.unusual(received) if usual is None else [usual]
 
-    def usual(self, received: Received) -> Record | None:
+    def usual(self, query: Query, body: bytes, time_ns: int, trace: RecordHeaders) -> Record | None:
         """The record of a usual callback, of which one event is made, see `UsualEvents`; None where it is none, or its
         topic would not take it."""
-        if self._usual is None or (record := self._usual.record(received)) is None:
+        if self._usual is None or (record := self._usual.record(query, body, time_ns, trace)) is None:
             return None
         return record if len(record.value) <= self._small_value_bytes or self._excess(record) is None else None
 

@@ -21,15 +21,13 @@ from bridge.events.strict import Body
 from bridge.journal.record import Record
 from bridge.normalize.attributes import SECONDS_BELOW, TIME_MS_BELOW
 from bridge.normalize.bounds import SMALL_BYTES
-from bridge.normalize.received import Received
 from bridge.normalize.repair import is_plain
-from bridge.query import Common
+from bridge.query import Common, Query
 from common.remembered import Remembered
-from common.timestamps import rfc3339
+from common.timestamps import Rfc3339, rfc3339
+from common.tracing.context import RecordHeaders
 
 MAX_FORMS = 256
-MAX_TIMES = 1024
-"""More milliseconds are not remembered."""
 MARK = "\ue000"
 """Stands for what differs, while an event is cut. Of no use to anybody, so nobody uses it."""
 END = b"}"
@@ -82,16 +80,18 @@ class UsualEvents:
         self._forms = lru_cache(MAX_FORMS)(self._form_of)
         self._form = Remembered(self._form_for, most=MAX_FORMS)
         """Of what queries have in common: to look for app, command and platform takes three times as long."""
-        self._time_text = Remembered(rfc3339, most=MAX_TIMES)
-        """Of milliseconds: many callbacks are received in the same, and tell of nearly the same."""
+        self._received_ms = 0
+        self._received_text = ""
+        """Of the callback before it, which was received in the same millisecond, nearly always."""
+        self._time_text = Rfc3339().text
         self._encoder = msgspec.json.Encoder()
         self._json, self._packed = bytearray(), bytearray()
         """What was encoded last: new bytes for each would take half as long again. One buffer for both would grow and
         shrink each time."""
 
-    def record(self, received: Received) -> Record | None:
-        """The record of the event, of any size; None where the callback is not a usual one."""
-        query, body = received.query, received.body
+    def record(self, query: Query, body: bytes, time_ns: int, trace: RecordHeaders) -> Record | None:
+        """The record of the event, of any size; None where the callback is not a usual one. Arguments as of `Received`,
+        of which one for each callback would cost as much as the id of its event."""
         common = query.common
         form = self._form[common]
         if form is None or len(body) > SMALL_BYTES or (form.is_verbatim and not is_plain(body)):
@@ -102,13 +102,15 @@ class UsualEvents:
             return None
         if strict.callback_command != common.command and strict.callback_command is not None:
             return None
-        received_ms = received.time_ns // 1_000_000
-        received_text = self._time_text[received_ms]
+        received_ms = time_ns // 1_000_000
+        if received_ms != self._received_ms:
+            self._received_ms, self._received_text = received_ms, rfc3339(received_ms)
+        received_text = self._received_text
         time_ms: Any = strict.event_time
         if time_ms is None:
             time_text = received_text
         elif type(time_ms) is int and SECONDS_BELOW <= time_ms < TIME_MS_BELOW:
-            time_text = self._time_text[time_ms]
+            time_text = self._time_text(time_ms)
         else:
             return None
         data = form.build(strict)
@@ -132,8 +134,8 @@ class UsualEvents:
             f"{before_time}{time_text}{before_received}{received_text}{before_client}{client_ip}{before_data}"
         )
         headers = [EVENT_CONTENT_TYPE]
-        if received.trace:
-            headers += received.trace
+        if trace:
+            headers += trace
         self._encoder.encode_into(data, self._json)
         self._json += END
         return Record(self._topic, key, envelope.encode() + self._json, headers, received_ms)

@@ -10,7 +10,7 @@ fetching, of sending, or the one that fetches metadata, for which all the others
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 import aiokafka.conn
@@ -33,8 +33,11 @@ class UnreachableError(KafkaConnectionError):  # type: ignore[misc]
 class FramedRequest(Protocol):
     """A request that can be written as a whole, and whose answer aiokafka finds out how to read as of its own."""
 
-    def frame(self, versions: Mapping[int, tuple[int, int]], correlation_id: int, client_id: str) -> bytes:
-        """All of it, with its size in front, for a broker that knows these versions: API key → lowest and highest."""
+    def frame(
+        self, versions: Mapping[int, tuple[int, int]], correlation_id: int, client_id: str
+    ) -> Sequence[bytes | bytearray]:
+        """All of it in parts, with its size in front, for a broker that knows these versions: API key → lowest and
+        highest."""
 
 
 class MendedConnection(AIOKafkaConnection):  # type: ignore[misc]
@@ -74,8 +77,8 @@ class MendedConnection(AIOKafkaConnection):  # type: ignore[misc]
             raise self._broken(error) from error
 
     def ask(self, request: FramedRequest) -> asyncio.Future[Any]:
-        """Write a request, as `send` does, with two copies of it less and no coroutines that wait for its answer: of
-        50 KB, both together take 200,000 instructions instead of 330,000.
+        """Write a request, as `send` does, without a copy of it and without coroutines that wait for its answer: of
+        50 KB, both together take half of the instructions.
 
         Returns:
             its answer; or RequestTimedOutError, if that does not come within the time that requests have: then the
@@ -89,7 +92,7 @@ class MendedConnection(AIOKafkaConnection):  # type: ignore[misc]
         correlation_id = self._next_correlation_id()
         frame = request.frame(self._versions, correlation_id, self._client_id)
         try:
-            self._writer.write(frame)
+            self._writer.writelines(frame)
         except (OSError, RuntimeError) as error:
             raise self._broken(error) from error
         answer: asyncio.Future[Any] = self._loop.create_future()

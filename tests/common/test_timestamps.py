@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from common.timestamps import rfc3339, rfc3339_all, unix_ms
+from common.timestamps import Rfc3339, rfc3339, rfc3339_all, unix_ms
 
 
 @pytest.mark.parametrize(
@@ -32,7 +32,10 @@ def test_what_is_written_is_read_as_the_same_time(time_ms: int) -> None:
 
 @given(st.lists(st.integers(-62_135_596_800_000, 253_402_300_799_999) | st.integers(0, 3000)))
 def test_many_times_are_written_as_each_by_itself(times_ms: list[int]) -> None:
-    assert rfc3339_all(times_ms) == [rfc3339(time_ms) for time_ms in times_ms]
+    one_by_one = [rfc3339(time_ms) for time_ms in times_ms]
+    assert rfc3339_all(times_ms) == one_by_one
+    text = Rfc3339().text
+    assert [text(time_ms) for time_ms in times_ms] == one_by_one
 
 
 def test_beyond_the_year_9999_there_is_no_form() -> None:

@@ -14,6 +14,7 @@ import pytest
 from bridge.http.connection import HttpConnection
 from bridge.http.gathering import Gathering, WholeRequest
 from bridge.normalize.normalizer import Normalizer
+from bridge.query import Query
 from tests.support.callbacks import RECALLED, PostedCallback, recalled, sample
 from tests.support.http import LocalServer, serving, wire
 from tests.support.ingress_parts import FakeJournal, ingress_with
@@ -169,10 +170,10 @@ def fail_on(mark: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     """Make the normalizer fail on bodies with this in them."""
     normalize = Normalizer.usual
 
-    def fail(self: Normalizer, received: Any) -> Any:
-        if mark in received.body:
+    def fail(self: Normalizer, query: Query, body: bytes, *others: Any) -> Any:
+        if mark in body:
             raise RuntimeError("a bug")
-        return normalize(self, received)
+        return normalize(self, query, body, *others)
 
     monkeypatch.setattr(Normalizer, "usual", fail)
 

@@ -13,7 +13,7 @@ import pytest
 from bridge import metrics
 from bridge.ingress.refusals import RefusedError
 from bridge.normalize.normalizer import Normalizer
-from bridge.query import query_of
+from bridge.query import Query, query_of
 from tests.support.callbacks import APP_ID, RECALLED, TOKEN, PostedCallback, recalled, sample, signed_query
 from tests.support.ingress_parts import FakeJournal, FakeRequest, ingress_with
 
@@ -235,10 +235,10 @@ def test_a_head_that_was_admitted_is_not_verified_again_when_its_body_has_come()
 def test_a_fault_of_ours_is_answered_500_and_holds_up_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
     normalize = Normalizer.usual
 
-    def fail_for_eve(self: Normalizer, received: Any) -> Any:
-        if b"eve" in received.body:
+    def fail_for_eve(self: Normalizer, query: Query, body: bytes, *others: Any) -> Any:
+        if b"eve" in body:
             raise RuntimeError("a bug")
-        return normalize(self, received)
+        return normalize(self, query, body, *others)
 
     monkeypatch.setattr(Normalizer, "usual", fail_for_eve)
     journal = FakeJournal()

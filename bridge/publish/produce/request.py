@@ -85,15 +85,17 @@ class ProduceRequest:
         """The body of the request."""
         return b"".join(self._body())
 
-    def frame(self, versions: Mapping[int, tuple[int, int]], correlation_id: int, client_id: str) -> bytes:
-        """All of the request as it goes over the wire, put together once.
+    def frame(
+        self, versions: Mapping[int, tuple[int, int]], correlation_id: int, client_id: str
+    ) -> list[bytes | bytearray]:
+        """All of the request as it goes over the wire, in parts: the batches are not copied.
 
         Raises:
             IncompatibleBrokerVersion: see `prepare`.
         """
         self.prepare(versions)
         parts = [self.build_request_header(correlation_id, client_id).encode(), *self._body()]
-        return b"".join((_COUNT.pack(sum(map(len, parts))), *parts))
+        return [_COUNT.pack(sum(map(len, parts))), *parts]
 
     def _body(self) -> list[bytes | bytearray]:
         topic = self._topic.encode()
