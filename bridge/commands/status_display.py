@@ -13,6 +13,7 @@ import typer
 
 from bridge.commands.ingress_status import IngressStatus, SilentProcess, Total, UnansweredJournal
 from bridge.commands.journal_folder import existing_folder, told_in_a_line
+from bridge.commands.status_advice import advice_for
 from bridge.commands.status_of_addresses import status_of_addresses
 from bridge.commands.status_of_folder import status_of
 from bridge.process.status import KafkaStatus, ProcessStatus
@@ -24,32 +25,6 @@ PROCESSES = ("process", "pid", "state", "for", "events", "oldest", "room")
 """No more than fit into 80 columns."""
 REFUSALS = ("reason", "times", "last (UTC)", "reply", "app", "address")
 JOURNALS = ("journal", "owner", "size", "written")
-NOT_LOST = (
-    "nothing that was acknowledged is lost. Bring Kafka back: what waits leaves by itself then. A restart loses nothing"
-    " either, and gains nothing. Do not remove the folder, its files or its disk (of containers: the volume), and do"
-    " not scale this ingress in"
-)
-RAISE_THE_BUDGET = (
-    "raise BRIDGE_JOURNAL_MAX_BYTES, as far as the disk has room for it in each process, and run"
-    f" {command_line('bridge')} reload; where it is a variable of the environment, as in containers, start them anew"
-)
-MORE_TIME = f"For more time {RAISE_THE_BUDGET}"
-MORE_DISK = "For more time remove from the disk what others keep there, or enlarge it: it is full before the budget is"
-REFUSED = "callbacks are refused, and the platform does not send them again"
-KEPT = "What was acknowledged is kept: do not remove the folder or its files"
-BUDGET_USED = f"{REFUSED}. Bring Kafka back, or, to take callbacks again before that, {RAISE_THE_BUDGET}. {KEPT}"
-BOTH_AWAY = (
-    f"{REFUSED}. Bring Kafka or the disk back, what is faster. Do not restart: what is in memory alone would be lost."
-    f" {KEPT}"
-)
-KAFKA_ALONE = (
-    "Kafka alone makes callbacks durable. Free or repair the disk; nothing has to be restarted. Until then restart"
-    " neither Kafka nor this ingress"
-)
-BUDGET_DRAINS = (
-    "Kafka alone makes callbacks durable, until it has taken some of what waits. Until then restart neither Kafka nor"
-    " this ingress"
-)
 
 
 def run(folder: Path | None, urls: Sequence[str], *, watch_every_s: float | None, as_json: bool) -> None:
@@ -137,8 +112,10 @@ def _show_all(found: IngressStatus, output: Output) -> None:
             " show --refused",
             "yellow",
         )
-    if so := _what_follows(found, is_away=is_away):
-        output.line(f"so       {so}", "dim")
+    advice = advice_for(found, is_away=is_away)
+    for label, text in (("so", advice.so), ("longer", advice.for_longer), ("do not", advice.do_not)):
+        if text:
+            output.line(f"{label:<9}{text}", "red" if label == "do not" else "")
     output.line()
     is_one_host = len({one.host for one in found.processes}) == 1
     show_table(
@@ -154,21 +131,6 @@ def _show_all(found: IngressStatus, output: Output) -> None:
             for one in reversed(refusals)
         ]
         show_table(REFUSALS, rows, always_headed=True)
-
-
-def _what_follows(found: IngressStatus, *, is_away: bool) -> str:
-    """What an operator may do, and must not do; empty where all is well."""
-    if failing := [one for one in found.processes if not one.disk.ok]:
-        is_budget = all(one.disk.is_budget_used for one in failing)
-        if not is_away:
-            return BUDGET_DRAINS if is_budget else KAFKA_ALONE
-        share = f"in {len(failing)} of {len(found.processes)} processes " if len(failing) < len(found.processes) else ""
-        return share + (BUDGET_USED if is_budget else BOTH_AWAY)
-    if not is_away:
-        return "what waits is on its way: restart as you like" if found.total.events else ""
-    if found.total.full_at is None:
-        return NOT_LOST
-    return f"{NOT_LOST}. {MORE_DISK if found.total.is_disk_short else MORE_TIME}"
 
 
 def _worst(processes: list[ProcessStatus]) -> KafkaStatus:
