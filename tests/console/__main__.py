@@ -27,7 +27,8 @@ def main() -> None:
         arguments.remove("--pictures")
         os.environ[PICTURES] = "1"
     os.environ[MEANT] = "1"
-    raise SystemExit(pytest.main(arguments or [FOLDER]))
+    # Options alone, such as -x, are about these tests, and not about all that there are.
+    raise SystemExit(pytest.main(["--override-ini", f"testpaths={FOLDER}", *arguments]))
 
 
 def what_is_missing() -> str:

@@ -21,7 +21,8 @@ def main() -> None:
     sys.stdout.write(f"chart-test: helm and models are here after {time.monotonic() - began:.0f} s\n")
     sys.stdout.flush()
     os.environ[tools.REQUIRED] = "1"
-    raise SystemExit(pytest.main([*(sys.argv[1:] or ["tests/deploy"])]))
+    # Options alone, such as -x, are about these tests, and not about all that there are.
+    raise SystemExit(pytest.main(["--override-ini", "testpaths=tests/deploy", *sys.argv[1:]]))
 
 
 if __name__ == "__main__":
