@@ -13,6 +13,7 @@ from contextlib import suppress
 
 import pytest
 
+from bridge.audit.folder import FOLDER, LEDGER
 from common.audit.header import HEADER, RecordNumber, parse_number
 from common.timestamps import rfc3339
 from consumers.audit.summary import AuditReport
@@ -129,6 +130,9 @@ def test_after_storms_of_kills_all_is_proven_and_a_loss_that_is_planted_then_is_
     assert not delivery.lost, story
     assert told.counts.arrived >= len(load.acknowledged)
     assert told.counts.arrived == len({number_of(one) for one in on_topic})
+
+    names = list((bridge.journal_dir / FOLDER).glob(f"*{LEDGER}"))
+    assert len(names) <= 2 * FAMILY, "names are taken again by those who come"
 
     assert audit.terminate(20) == 0
     with Load(bridge.port, connections=24, total=MORE) as more:

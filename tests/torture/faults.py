@@ -147,6 +147,15 @@ def _kill_worker(stage: Stage, _pick: int) -> None:
     stage.worker.start()
 
 
+def _kill_audit(stage: Stage, _pick: int) -> Undo:
+    stage.audit.kill()
+
+    def start() -> None:
+        stage.audit.start()
+
+    return start
+
+
 def _kill_redis(stage: Stage, _pick: int) -> Undo:
     stage.redis.kill()
 
@@ -173,4 +182,5 @@ _FAULTS: Final[dict[Fault, Callable[[Stage, int], Undo | None]]] = {
     Fault.FREEZE_BROKER: _hurt_broker(Broker.freeze, Broker.thaw),
     Fault.KILL_WORKER: _kill_worker,
     Fault.KILL_REDIS: _kill_redis,
+    Fault.KILL_AUDIT: _kill_audit,
 }

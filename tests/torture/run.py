@@ -22,7 +22,7 @@ DRAIN_TIMEOUT_S = 120.0
 WAIT_FOR_LOAD_S = 4.0
 BROKER_FAULTS = frozenset((Fault.KILL_BROKER, Fault.STOP_BROKER, Fault.FREEZE_BROKER))
 INGRESS_FAULTS = frozenset(TRACKS[0].faults)
-DOWNSTREAM = frozenset((Fault.KILL_WORKER, Fault.KILL_REDIS))
+DOWNSTREAM = frozenset((Fault.KILL_WORKER, Fault.KILL_REDIS, Fault.KILL_AUDIT))
 """Faults that no callback notices."""
 
 Say = Callable[[str], None]

@@ -32,6 +32,7 @@ class Fault(StrEnum):
     REMOVE_JOURNALS = "the folder of the journals is removed"
     KILL_WORKER = "kill -9 of the worker"
     KILL_REDIS = "kill -9 of Redis"
+    KILL_AUDIT = "kill -9 of the audit"
 
 
 class Step(NamedTuple):
@@ -64,7 +65,7 @@ TRACKS: Final = (
     Track((Fault.RELOAD, Fault.RELOAD_STORM, Fault.RELOAD_WRONG), (2.0, 6.0), (0.0, 3.0)),
     Track((Fault.KILL_BROKER, Fault.STOP_BROKER, Fault.FREEZE_BROKER), (2.0, 7.0), (1.0, 6.0)),
     Track((Fault.FILL_DISK, Fault.SLOW_DISK, Fault.REMOVE_JOURNALS), (3.0, 8.0), (1.0, 4.0)),
-    Track((Fault.KILL_WORKER, Fault.KILL_REDIS), (3.0, 9.0), (0.2, 2.0)),
+    Track((Fault.KILL_WORKER, Fault.KILL_REDIS, Fault.KILL_AUDIT), (3.0, 9.0), (0.2, 2.0)),
 )
 
 
