@@ -245,10 +245,13 @@ class Paths:
 
     def _chosen_to_change(self, content: Mapping[str, Any]) -> DeadLetterFilter:
         chosen = _chosen(content)
-        if chosen.account is not None and self._parts.live.hiding.is_active:
+        # What a callback that is no event calls its type is text of a callback.
+        may_tell = chosen.account is not None or (chosen.type is not None and chosen.group in {None, INGRESS})
+        if may_tell and self._parts.live.hiding.is_active:
             raise ValueError(
-                "while something is hidden (BRIDGE_CONSOLE_HIDE) letters are not chosen by account, for their number"
-                " would tell what is in them: replay or drop them one by one, or with `bridge dlq` and `consumers dlq`"
+                "while something is hidden (BRIDGE_CONSOLE_HIDE) letters are not chosen by account, nor by type without"
+                " the group of a worker, for their number would tell what is in them: replay or drop them one by one,"
+                " or with `bridge dlq` and `consumers dlq`"
             )
         return chosen
 

@@ -123,12 +123,15 @@ class DeadLetterView:
         self, chosen: DeadLetterFilter, *, done_too: bool, report: ReportPosition = lambda _read, _total: None
     ) -> AsyncGenerator[DeadLetter, None]:
         settings, hiding = self._settings, self._hiding
-        # Whether an account is in what is hidden would be told by whether the letter is listed.
+        # Whether an account or a type is in what is hidden would be told by whether the letter is listed.
         account = chosen.account if hiding.is_active else None
+        are_events = hiding.is_active and chosen.type is not None
         asked = replace(chosen, account=None) if account else chosen
         letters = open_letters(settings.kafka_client(), settings.dlq_topic, asked, report=report, done_too=done_too)
         async with contextlib.aclosing(letters):
             async for letter in letters:
+                if are_events and letter.group == INGRESS:
+                    continue
                 if account is None or _is_seen_about(letter, account, hiding):
                     yield letter
 

@@ -362,3 +362,16 @@ async def test_where_accounts_are_hidden_nobody_finds_out_whom_events_are_about_
         refused = await site.ask("GET", "/api/badge?account=ann")
         assert refused.status == HTTPStatus.BAD_REQUEST
         assert "BRIDGE_CONSOLE_HIDE" in (await refused.json())["error"]
+
+
+@pytest.mark.parametrize("path", ["/api/letters/replay", "/api/letters/drop"])
+@pytest.mark.parametrize(
+    "chosen", [{"account": "ann"}, {"type": "*ann*"}, {"type": "*ann*", "group": "ingress"}], ids=str
+)
+async def test_where_something_is_hidden_no_number_of_letters_tells_what_is_in_them(path: str, chosen: Any) -> None:
+    given = {"console_token": TOKEN, "console_hide": "MsgBody", "kafka_bootstrap_servers": "127.0.0.1:1"}
+    async with served(DeveloperSettings.model_validate(given)) as site:
+        await site.sign_in()
+        refused = await site.ask("POST", path, json=chosen | {"worker": "ingress"}, headers=OURS)
+        assert refused.status == HTTPStatus.BAD_REQUEST
+        assert "would tell what is in them" in (await refused.json())["error"]

@@ -46,6 +46,7 @@ RECORDS = {
     "cut JSON in a text": event_record(SENT, BODY | {"MsgBody": [], "CloudCustomData": NESTED[:-5]}),
     "escaped JSON in a text": event_record(SENT, BODY | {"CloudCustomData": NESTED.replace("M", r"\u004d")}),
     "letter of the ingress": letter(orjson.dumps(BODY), ("query", f"x={SECRET}".encode())),
+    "letter of a worker": event_record(SENT, BODY, ("reason", b"handler_failed"), ("group", b"badges")),
     "no JSON": letter(SECRET.encode()),
     "a text as JSON": letter(orjson.dumps(SECRET)),
     "a list of texts": letter(orjson.dumps([[SECRET]])),
@@ -135,6 +136,8 @@ async def test_letters_are_listed_and_exported_without_what_is_hidden(monkeypatc
     assert SECRET not in str(msgspec.to_builtins(listed)) + exported.decode() + str(msgspec.to_builtins(found))
     assert (await view.list(DeadLetterFilter(account=SECRET), done_too=True)).count == 0
     assert (await view.list(DeadLetterFilter(account="bob"), done_too=True)).count > 0
+    assert (await view.list(DeadLetterFilter(type=f"*{SECRET}*"), done_too=True)).count == 0
+    assert (await view.list(DeadLetterFilter(type="im.c2c.*"), done_too=True)).count > 0
 
 
 class QuotingDesk:

@@ -256,7 +256,10 @@ def test_it_speaks_the_language_of_the_browser_and_the_one_that_is_chosen(stack:
     page = open_page(locale="zh-CN")
     page.get_by_role("link", name="死信").wait_for()
     assert page.evaluate("document.documentElement.lang") == "zh-CN"
+    page.get_by_role("link", name="发送").click()
+    page.get_by_text("单聊消息被用户或管理员撤回。").wait_for()
     page.get_by_label("语言").select_option("en")
+    page.get_by_text("A one-to-one message was recalled").wait_for()
     page.get_by_role("link", name="Dead letters").wait_for()
     page.reload()
     page.get_by_role("link", name="Dead letters").wait_for()
