@@ -193,11 +193,6 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         """SdkAppid of the app that the event belongs to."""
         return self.source.rpartition("/")[2]
 
-    @property
-    def has_own_time(self) -> bool:
-        """Whether `time` came with the callback; else it is the time of receipt."""
-        return self.time != self.receivedtime
-
     def replace(self, **changes: Any) -> Self:
         """A copy with other attributes, for tests."""
         return msgspec.structs.replace(self, **changes)

@@ -54,11 +54,6 @@ def look_through(folder: Path) -> Unowned:
     return Unowned(takeable, not any(one in {_Seen.NEWER, _Seen.UNKNOWN} for one in found.values()))
 
 
-def find_unowned(folder: Path) -> list[Path]:
-    """Those of them that can be taken over: see `look_through`."""
-    return look_through(folder).takeable
-
-
 class _Seen(Enum):
     UNOWNED = "its owner is gone"
     NEWER = "its owner is gone, and only a newer version understands it"

@@ -62,12 +62,6 @@ class KnownMessages:
     def __exit__(self, *_: object) -> None:
         self._database.close()
 
-    @property
-    def file_bytes(self) -> int:
-        """How large the file is."""
-        pages, page_bytes = (self._database.execute(f"PRAGMA page_{name}").fetchone()[0] for name in ("count", "size"))
-        return int(pages * page_bytes)
-
     def __len__(self) -> int:
         """How many keys there are; it counts them."""
         count: int = self._database.execute("SELECT count(*) FROM known").fetchone()[0]

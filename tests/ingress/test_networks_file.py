@@ -13,7 +13,7 @@ import pytest
 from bridge.ingress import networks_file
 from bridge.ingress.known_networks import ListId, NetworkList
 from bridge.ingress.networks_file import FORMAT, MAX_BYTES, NAME, NetworksFile, UnusableFileError
-from bridge.journal.folder import find_unowned, take_over
+from bridge.journal.folder import look_through, take_over
 from bridge.journal.inspection import summaries
 
 OURS = [ListId("1400000000", "5")]
@@ -153,7 +153,7 @@ def test_the_journals_in_the_folder_do_not_know_of_it(tmp_path: Path) -> None:
     file = NetworksFile(tmp_path)
     assert file.try_lock(OURS)
     file.update(LISTS, OURS)
-    assert find_unowned(tmp_path) == []
+    assert look_through(tmp_path).takeable == []
     assert take_over(tmp_path) == []
     assert list(summaries(tmp_path)) == []
     assert NetworksFile(tmp_path).read_if_changed() == LISTS

@@ -10,7 +10,7 @@ import pytest
 from bridge.journal import adopter
 from bridge.journal.adopter import Adopter
 from bridge.journal.files import give_back
-from bridge.journal.folder import Unowned, find_unowned, take_over
+from bridge.journal.folder import Unowned, look_through, take_over
 from bridge.journal.journal_file import JournalFile
 from bridge.journal.store import Store
 from bridge.journal.taking_turns import turn
@@ -62,7 +62,7 @@ def test_with_room_for_one_file_all_is_taken_over_in_it(tmp_path: Path) -> None:
     store.remove()
     left(tmp_path, 1)
     assert take_over(tmp_path, room=0) == []
-    assert len(find_unowned(tmp_path)) == 1
+    assert len(look_through(tmp_path).takeable) == 1
 
 
 def test_files_are_taken_over_and_given_back_by_one_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

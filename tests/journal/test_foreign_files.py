@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from bridge.journal.folder import find_unowned, take_over
+from bridge.journal.folder import look_through, take_over
 from bridge.journal.inspection import records_in, summaries
 from bridge.journal.own_file import ForeignError
 from bridge.journal.record import Record, pack
@@ -108,11 +108,11 @@ def test_it_is_left_as_it_is_told_once_and_the_journals_beside_it_are_taken_over
     before = contents(journal.parent)
     with pytest.raises(ForeignError):
         Store.open(path)
-    assert find_unowned(journal.parent) == [journal]
+    assert look_through(journal.parent).takeable == [journal]
     assert contents(journal.parent) == before
     ((store, _),) = take_over(journal.parent)
     assert store.path == journal
-    assert find_unowned(journal.parent) == []
+    assert look_through(journal.parent).takeable == []
     store.close()
     after = contents(journal.parent)
     assert {name: after[name] for name in before if name != journal.name} == {
@@ -160,7 +160,7 @@ def test_a_file_of_another_user_in_our_folder_is_left_as_it_is(journal: Path) ->
 def test_a_second_name_of_an_open_journal_does_not_free_its_lock(journal: Path) -> None:
     store = Store.open(journal)
     os.link(journal, journal.with_name(NAME))
-    assert find_unowned(journal.parent) == []
+    assert look_through(journal.parent).takeable == []
     journal.with_name(NAME).unlink()
     assert lock_holder_for_others(journal) == os.getpid()
     store.remove()

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from bridge import metrics
-from bridge.journal.folder import find_unowned, take_over
+from bridge.journal.folder import look_through, take_over
 from bridge.journal.header import FORMAT_VERSION, NewerFormatError
 from bridge.journal.inspection import summaries
 from bridge.journal.journal_name import damaged_in
@@ -71,11 +71,11 @@ def test_it_is_left_as_it_is_told_once_and_published_by_the_newer_version(
 
     with pytest.raises(NewerFormatError, match=f"has format {NEWER_FORMAT}, of a newer version"):
         Store.open(newer)
-    assert find_unowned(tmp_path) == [ours]
+    assert look_through(tmp_path).takeable == [ours]
     ((store, _),) = take_over(tmp_path)
     assert store.path == ours
     store.remove()
-    assert find_unowned(tmp_path) == []
+    assert look_through(tmp_path).takeable == []
 
     assert damaged_in(tmp_path) == []
     assert contents(tmp_path) == before
@@ -101,12 +101,12 @@ def test_while_its_process_lives_nothing_waits_and_nothing_is_told(
     newer = started(WRITES_AND_IS_KILLED, tmp_path, "living")
     assert newer.stdout
     newer.stdout.readline()
-    assert find_unowned(tmp_path) == []
+    assert look_through(tmp_path).takeable == []
     assert take_over(tmp_path) == []
     assert not caplog.records
     assert waiting_for_newer() == 0
     newer.communicate(timeout=60)
-    assert find_unowned(tmp_path) == []
+    assert look_through(tmp_path).takeable == []
     assert len(caplog.records) == 1
     assert waiting_for_newer() == 1
 
@@ -137,7 +137,7 @@ def test_a_new_file_is_numbered_above_it(tmp_path: Path) -> None:
     published, _ = started(PUBLISHES, tmp_path).communicate(timeout=60)
     assert published.splitlines() == [f"{newer.name} 1", f"{store.path.name} 1"]
     newer.unlink()
-    find_unowned(tmp_path)
+    look_through(tmp_path)
     assert waiting_for_newer() == 0
 
 

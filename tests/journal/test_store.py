@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from bridge.journal.folder import MAX_TAKEN_OVER, find_unowned, take_over
+from bridge.journal.folder import MAX_TAKEN_OVER, look_through, take_over
 from bridge.journal.record import Record, pack, unpack
 from bridge.journal.store import DamagedError, OwnedError, Row, Store, UnavailableError
 
@@ -190,7 +190,7 @@ def test_where_the_disk_takes_nothing_what_cannot_be_moved_is_left_to_be_taken_o
     monkeypatch.setattr(Store, "write", fail)
     taken = take_over(tmp_path)
     assert len(taken) == MAX_TAKEN_OVER
-    assert len(find_unowned(tmp_path)) == 3
+    assert len(look_through(tmp_path).takeable) == 3
     for store, _ in taken:
         store.remove()
     monkeypatch.undo()
@@ -213,7 +213,7 @@ def test_a_journal_that_could_not_be_looked_into_once_can_be_taken_over_later(
     with monkeypatch.context() as patches:
         patches.setattr(Store, "backlog", fail)
         assert take_over(tmp_path) == []
-    assert find_unowned(tmp_path) == [store.path]
+    assert look_through(tmp_path).takeable == [store.path]
     ((taken, _),) = take_over(tmp_path)
     taken.remove()
 
@@ -226,7 +226,7 @@ def test_of_two_processes_that_start_together_one_takes_each_journal_over(tmp_pa
     code = f"""
 import sys
 from pathlib import Path
-from bridge.journal.folder import find_unowned, take_over
+from bridge.journal.folder import look_through, take_over
 sys.stdin.readline()
 print(len(take_over(Path({str(tmp_path)!r}))), flush=True)
 sys.stdin.readline()
