@@ -10,6 +10,9 @@ fetching, of sending, or the one that fetches metadata, for which all the others
 from __future__ import annotations
 
 import asyncio
+import logging
+import struct
+import weakref
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
@@ -17,8 +20,14 @@ import aiokafka.conn
 from aiokafka.conn import AIOKafkaConnection, CloseReason
 from aiokafka.errors import KafkaConnectionError, KafkaError, RequestTimedOutError
 
+from common.kafka.answers import AnswerReader
+from common.kafka.produce_frame import ALL_REPLICAS, HIGHEST_VERSION, LOWEST_VERSION, produce_frame
+from common.kafka.produce_frame import API_KEY as PRODUCE
+from common.logs import fields
 from common.renewed import RenewedPassword
 from common.unreachable import is_refused
+
+log = logging.getLogger(__name__)
 
 
 class UnreachableError(KafkaConnectionError):  # type: ignore[misc]
@@ -61,24 +70,19 @@ class MendedConnection(AIOKafkaConnection):  # type: ignore[misc]
             raise UnreachableError(self.host, self.port, error) from error
 
     def send(self, request: Any, expect_response: bool = True) -> Any:
-        """Write a request.
+        """Write a request of aiokafka's.
 
         Returns:
-            an awaitable of its answer.
-
-        Raises:
-            KafkaConnectionError: the connection is broken; it is closed now.
+            an awaitable of its answer; see `ask`, also for what it raises.
         """
-        try:
+        if not expect_response:
             return super().send(request, expect_response)
-        except KafkaError:  # is a RuntimeError too
-            raise
-        except RuntimeError as error:
-            raise self._broken(error) from error
+        made = request.prepare(self._versions)
+        correlation_id = self._next_correlation_id()
+        return self._write(correlation_id, made, _frame_of(made, correlation_id, self._client_id))
 
     def ask(self, request: FramedRequest) -> asyncio.Future[Any]:
-        """Write a request, as `send` does, without a copy of it and without coroutines that wait for its answer: of
-        50 KB, both together take half of the instructions.
+        """Write a request.
 
         Returns:
             its answer; or RequestTimedOutError, if that does not come within the time that requests have: then the
@@ -87,10 +91,14 @@ class MendedConnection(AIOKafkaConnection):  # type: ignore[misc]
         Raises:
             KafkaError: the connection is broken, and closed now, or the broker knows no such request.
         """
+        correlation_id = self._next_correlation_id()
+        return self._write(correlation_id, request, request.frame(self._versions, correlation_id, self._client_id))
+
+    def _write(self, correlation_id: int, request: Any, frame: Sequence[bytes | bytearray]) -> asyncio.Future[Any]:
+        """Write a request, without the copies that aiokafka makes and without coroutines that wait for its answer: of
+        50 KB, both together take half of the instructions."""
         if self._writer is None:
             raise KafkaConnectionError(f"No connection to broker at {self.host}:{self.port}")
-        correlation_id = self._next_correlation_id()
-        frame = request.frame(self._versions, correlation_id, self._client_id)
         try:
             self._writer.writelines(frame)
         except (OSError, RuntimeError) as error:
@@ -106,6 +114,37 @@ class MendedConnection(AIOKafkaConnection):  # type: ignore[misc]
             answer.set_exception(RequestTimedOutError())
             self.close(reason=CloseReason.CONNECTION_TIMEOUT)
 
+    def _create_reader_task(self) -> asyncio.Future[None]:
+        """Read by an `AnswerReader` from now on. aiokafka asks what this gives whether it is done, and cancels it."""
+        heard, ended, protocol = weakref.WeakMethod(self._heard), weakref.WeakMethod(self._ended), self._protocol
+
+        def on_answer(answer: bytes) -> None:
+            if (method := heard()) is not None:
+                method(answer)
+
+        def on_end(error: Exception) -> None:
+            if (method := ended()) is not None:
+                method(error)
+
+        def on_lost(error: Exception | None) -> None:
+            protocol.connection_lost(error)
+            on_end(error or EOFError("the connection is closed"))
+
+        self._writer.transport.set_protocol(AnswerReader(on_answer=on_answer, on_end=on_end, on_lost=on_lost))
+        reading: asyncio.Future[None] = self._loop.create_future()
+        return reading
+
+    def _heard(self, answer: bytes) -> None:
+        if self._reader is not None:
+            self._handle_frame(answer)
+
+    def _ended(self, error: Exception) -> None:
+        if self._reader is None:  # It is closed already.
+            return
+        if not isinstance(error, OSError | EOFError):
+            log.error("an answer of a broker cannot be read", exc_info=error, extra=fields("answer_unreadable"))
+        self.close(reason=CloseReason.CONNECTION_BROKEN, exc=error)
+
     def _send_sasl_token(self, payload: bytes, expect_response: bool = True) -> Any:
         try:
             return super()._send_sasl_token(payload, expect_response)
@@ -117,6 +156,19 @@ class MendedConnection(AIOKafkaConnection):  # type: ignore[misc]
     def _broken(self, error: OSError | RuntimeError) -> KafkaConnectionError:
         self.close(reason=CloseReason.CONNECTION_BROKEN, exc=error)
         return KafkaConnectionError(f"Connection at {self.host}:{self.port} broken: {error}")
+
+
+def _frame_of(request: Any, correlation_id: int, client_id: str) -> Sequence[bytes | bytearray]:
+    """A request of aiokafka's as it goes over the wire, in parts."""
+    if (
+        request.API_KEY == PRODUCE
+        and LOWEST_VERSION <= request.API_VERSION <= HIGHEST_VERSION
+        and (request.transactional_id, request.required_acks) == (None, ALL_REPLICAS)
+    ):
+        return produce_frame(request.API_VERSION, correlation_id, client_id, request.timeout, request.topics)
+    header = request.build_request_header(correlation_id=correlation_id, client_id=client_id).encode()
+    body = request.encode()
+    return [struct.pack(">i", len(header) + len(body)), header, body]
 
 
 def mend_connections() -> None:

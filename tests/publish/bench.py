@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 from aiokafka.errors import KafkaError, MessageSizeTooLargeError
-from aiokafka.protocol.produce import ProduceRequest_v7
 from aiokafka.record.memory_records import MemoryRecords
 
 from bridge.journal.groups import PendingRecord
@@ -27,6 +25,7 @@ from bridge.publish.window import Window
 from bridge.settings import BridgeSettings
 from common.kafka.partition import partition_of
 from tests.support.outlet import ToldOutlet
+from tests.support.produce_frames import batches_of, body_for
 
 TOPIC = "im.events"
 PARTITIONS = 2
@@ -54,8 +53,7 @@ class FakeBroker:
 
     def send(self, node: int, request: ProduceRequest) -> asyncio.Future[ProduceAnswer]:
         answer: asyncio.Future[ProduceAnswer] = asyncio.get_running_loop().create_future()
-        body = request.prepare({0: (3, 7)}).encode()
-        ((_topic, batches),) = ProduceRequest_v7.decode(BytesIO(body)).topics
+        batches = batches_of(body_for(request))
         codes: dict[int, int] = {}
         for partition, data in batches:
             self.sent.append(SentBatch(node, (partition, data), answer, codes, len(batches)))

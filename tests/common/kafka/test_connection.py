@@ -14,9 +14,12 @@ import pytest
 import uvloop
 from aiokafka.conn import AIOKafkaConnection
 from aiokafka.errors import IncompatibleBrokerVersion, KafkaConnectionError
+from aiokafka.protocol import produce
 from aiokafka.protocol.metadata import MetadataRequest
+from aiokafka.protocol.produce import ProduceRequest_v2, ProduceRequest_v7
 
 from bridge.publish.produce.request import ProduceRequest
+from common.kafka import connection
 from common.kafka.clients import admin_client
 from common.kafka.connection import MendedConnection
 
@@ -109,3 +112,24 @@ async def test_that_nobody_listens_is_still_a_connection_error() -> None:
     with pytest.raises(KafkaConnectionError):
         async with admin_client({"bootstrap_servers": "127.0.0.1:1"}):
             pass
+
+
+BATCHES = [(0, b"first"), (3, b"second")]
+
+
+@pytest.mark.parametrize(
+    "request_of",
+    [
+        *(getattr(produce, f"ProduceRequest_v{version}") for version in range(3, 8)),
+        lambda *_: ProduceRequest_v7("transaction", -1, 9, [("t", BATCHES)]),
+        lambda *_: ProduceRequest_v7(None, 1, 9, [("t", BATCHES)]),
+        lambda *_: ProduceRequest_v2(-1, 9, [("t", BATCHES)]),
+        lambda *_: MetadataRequest([]).prepare({3: (0, 5)}),
+    ],
+    ids=[*(f"Produce v{version}" for version in range(3, 8)), "transaction", "one replica", "Produce v2", "metadata"],
+)
+def test_a_request_of_aiokafka_is_written_as_aiokafka_would(request_of: Callable[..., Any]) -> None:
+    made = request_of(None, -1, 1500, [("im.badges é", BATCHES), ("im.other", [(7, bytearray(b"third"))])])
+    header = made.build_request_header(correlation_id=77, client_id="im-bridge").encode()
+    message = header + made.encode()
+    assert b"".join(connection._frame_of(made, 77, "im-bridge")) == len(message).to_bytes(4, "big") + message

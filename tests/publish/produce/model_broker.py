@@ -24,13 +24,13 @@ from aiokafka.errors import (
     TopicAuthorizationFailedError,
     UnknownProducerId,
 )
-from aiokafka.protocol.produce import ProduceRequest_v7, ProduceResponse_v7
+from aiokafka.protocol.produce import ProduceResponse_v7
 from aiokafka.record.memory_records import MemoryRecords
 
 from bridge.publish.produce.request import ProduceAnswer, ProduceRequest
+from tests.support.produce_frames import batches_of, body_for
 
 REMEMBERED_BATCHES = 5
-VERSIONS = {0: (3, 11)}
 NODES = (1, 2)
 
 REFUSED_FOR_NOW = (
@@ -93,9 +93,7 @@ class ModelBrokers:
 
     def produce(self, node: int, body: bytes) -> dict[int, int]:
         """What a node does with a request. Gives partition → error code."""
-        request = ProduceRequest_v7.decode(BytesIO(body))
-        ((_topic, batches),) = request.topics
-        return {partition: self._append(node, partition, data) for partition, data in batches}
+        return {partition: self._append(node, partition, data) for partition, data in batches_of(body)}
 
     def _append(self, node: int, partition: int, data: bytes) -> int:
         if self.leaders[partition] != node:
@@ -140,8 +138,8 @@ class ModelClient:
 
     def send(self, node: int, request: ProduceRequest) -> asyncio.Future[ProduceAnswer]:
         """On the connection to a node, made anew where it is broken."""
-        body = request.prepare(VERSIONS).encode()
-        ((_topic, batches),) = ProduceRequest_v7.decode(BytesIO(body)).topics
+        body = body_for(request)
+        batches = batches_of(body)
         answer: asyncio.Future[ProduceAnswer] = asyncio.get_running_loop().create_future()
         for partition, _ in batches:
             self._in_flight[partition] += 1
