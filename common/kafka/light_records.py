@@ -15,6 +15,7 @@ from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.consumer.fetcher import FetchResult
 from aiokafka.errors import CorruptRecordException
 
+from common.kafka.checked_records import CheckedRecords
 from common.logs import fields
 
 log = logging.getLogger(__name__)
@@ -136,11 +137,11 @@ class LightRecords:
 
     Args:
         partition: where they are from.
-        batches: of aiokafka, `MemoryRecords`.
+        batches: those that were fetched.
         offset: what was asked for; a batch may begin before it.
     """
 
-    def __init__(self, partition: TopicPartition, batches: Any, offset: int) -> None:
+    def __init__(self, partition: TopicPartition, batches: CheckedRecords, offset: int) -> None:
         self.next_fetch_offset = offset
         self._partition = partition
         self._batches = batches
@@ -156,7 +157,7 @@ class LightRecords:
         topic, number = self._partition
         while self._batches.has_next():
             batch = self._batches.next_batch()
-            if not batch.validate_crc():
+            if not self._batches.is_whole():
                 raise CorruptRecordException(f"a batch of {topic}, partition {number}, has arrived damaged")
             if not batch.is_control_batch:
                 try:

@@ -15,8 +15,8 @@ _FACTOR = 0x5BD1E995
 _LANE_BYTES = 8
 _LANES_FROM_KEYS = 3
 """So many keys of one length are hashed faster together than one by one."""
-_MAX_REMEMBERED = 16_384
-"""Keys, 3 MB of them at most; all are forgotten when there are more, in less than a millisecond."""
+_MAX_REMEMBERED = 32_768
+"""Keys, 6 MB of them at most; all are forgotten when there are more, in less than a millisecond."""
 _MAX_REMEMBERED_BYTES = 128
 """Longer keys are hashed anew each time, and what is new beside them: whoever sends many must not fill the memory.
 Names of accounts are short."""

@@ -10,10 +10,10 @@ import pytest
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.errors import CorruptRecordException
 from aiokafka.record.default_records import DefaultRecordBatchBuilder
-from aiokafka.record.memory_records import MemoryRecords
 from aiokafka.record.util import calc_crc32c
 from confluent_kafka import Producer
 
+from common.kafka.checked_records import CheckedRecords
 from common.kafka.light_records import LightBatch, LightRecord, LightRecords, headers_of, make_light, values_of
 from tests.support.broker import Broker
 from tests.support.topic import Topics, create_topic
@@ -68,7 +68,7 @@ def light_record() -> LightRecord:
 
 def unpacked(data: bytes) -> Iterator[LightRecord]:
     partition = TopicPartition("topic", 1)
-    return iter(LightBatch(partition, list(LightRecords(partition, MemoryRecords(data), 0))))
+    return iter(LightBatch(partition, list(LightRecords(partition, CheckedRecords(data), 0))))
 
 
 def test_a_record_has_no_attributes_that_the_client_does_not_know() -> None:
@@ -92,7 +92,7 @@ def batch_of(first: int, names: list[str]) -> bytes:
 def test_a_header_whose_name_is_no_text_holds_nobody_up(caplog: pytest.LogCaptureFixture) -> None:
     """Whoever may write to a topic could end all who read it with one record."""
     data = batch_of(0, ["fine"]) + batch_of(1, ["fine", "NO-TEXT", "fine"]) + batch_of(4, ["fine"])
-    records = LightRecords(TopicPartition("topic", 1), MemoryRecords(data), 0)
+    records = LightRecords(TopicPartition("topic", 1), CheckedRecords(data), 0)
     assert [record.offset for record in records] == [0, 1, 4]
     assert records.next_fetch_offset == 5
     assert "topic, partition 1, offset 2, is passed over" in caplog.text
@@ -113,7 +113,7 @@ def test_part_of_a_batch_is_what_a_list_of_its_records_would_give() -> None:
     for number in range(9):
         builder.append(number, 1_790_000_000_000, b"key", b"%d" % number, [("name", b"%d" % number)])
     partition = TopicPartition("topic", 1)
-    batch = LightBatch(partition, list(LightRecords(partition, MemoryRecords(bytes(builder.build())), 0)))
+    batch = LightBatch(partition, list(LightRecords(partition, CheckedRecords(bytes(builder.build())), 0)))
     every = list(batch)
     assert len(batch) == 9
     for wanted in (slice(2, 5), slice(7, 20), slice(0, 0), slice(None, None, -2)):
@@ -124,6 +124,6 @@ def test_part_of_a_batch_is_what_a_list_of_its_records_would_give() -> None:
 
 
 def test_a_single_record_can_be_taken_of_what_was_fetched() -> None:
-    record = next(LightRecords(TopicPartition("topic", 1), MemoryRecords(one_record()), 0))
+    record = next(LightRecords(TopicPartition("topic", 1), CheckedRecords(one_record()), 0))
     assert isinstance(record, LightRecord)
     assert record.value == b"value"

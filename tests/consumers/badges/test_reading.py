@@ -9,9 +9,9 @@ import orjson
 import pytest
 from aiokafka import ConsumerRecord, TopicPartition
 from aiokafka.record.default_records import DefaultRecordBatchBuilder
-from aiokafka.record.memory_records import MemoryRecords
 
 from bridge.events import AllConversationsRead, ConversationRead, InvalidEventError, MessageRecalled, MessageSent
+from common.kafka.checked_records import CheckedRecords
 from common.kafka.light_records import LightBatch, LightRecords
 from consumers.badges import Badges
 from consumers.badges.badge_event import TYPES, BadgeEvent, TracedBadgeEvent, read_badge_event, read_badge_events
@@ -84,7 +84,7 @@ def light(values: Sequence[bytes], headers: Sequence[list[tuple[str, bytes]]]) -
     for offset, value in enumerate(values):
         builder.append(offset, 1_790_000_000_000, b"ann", value, headers[offset])
     partition = TopicPartition("im.events", 3)
-    return LightBatch(partition, list(LightRecords(partition, MemoryRecords(bytes(builder.build())), 0)))
+    return LightBatch(partition, list(LightRecords(partition, CheckedRecords(bytes(builder.build())), 0)))
 
 
 def test_the_worker_reads_records_together_as_each_by_itself() -> None:
