@@ -35,6 +35,11 @@ class OwnMetric(NamedTuple):
 BADGES_LOST = OwnMetric(
     "badges_lost", "gauge", "1 from when Redis was found to lack badges until they are put back, else 0."
 )
+REDIS_EVICTED_KEYS = OwnMetric(
+    "redis_evicted_keys",
+    "counter",
+    "Keys that the Redis of the badges threw away to make room while the worker ran, badges perhaps among them.",
+)
 FORWARD_WITHOUT_ORIGINAL = OwnMetric(
     "forward_without_original", "counter", "Events skipped for want of the original callback, see BRIDGE_KEEP_RAW."
 )
@@ -104,7 +109,7 @@ BACKFILL_BAD_LINES = OwnMetric(
     "backfill_bad_lines", "counter", "Lines of the archive that are no message.", ("app", "chat")
 )
 OWN_METRICS = (
-    *(BADGES_LOST, FORWARD_WITHOUT_ORIGINAL, FORWARD_POSTS, RECONCILE_CALLS, RECONCILED_BADGES),
+    *(BADGES_LOST, REDIS_EVICTED_KEYS, FORWARD_WITHOUT_ORIGINAL, FORWARD_POSTS, RECONCILE_CALLS, RECONCILED_BADGES),
     *(STALE_BADGES, RECONCILE_BREAKER_OPEN),
     *(AUDIT_RECORDS, AUDIT_DUPLICATES, AUDIT_GONE_RECORDS, AUDIT_COMPLETE_SECONDS, AUDIT_SILENT, AUDIT_ACTIVE),
     *(BACKFILL_MESSAGES, BACKFILL_MISSING, BACKFILL_COMPLETE_UNTIL, BACKFILL_BAD_LINES),

@@ -47,11 +47,14 @@ class _Data(msgspec.Struct, gc=False):
 
 
 class BadgeEvent(msgspec.Struct, gc=False):
-    """The fields of an event that decide a badge, with the names that they have in the event."""
+    """The fields of an event that decide a badge, with the names and in the order that they have in the event.
 
-    type: _BadgeType
+    In that order the decoder finds each at its first look.
+    """
+
     id: str
     source: str
+    type: _BadgeType
     subject: str
     time: _Instant
     receivedtime: _Instant

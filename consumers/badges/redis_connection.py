@@ -212,8 +212,8 @@ class RedisConnection:
             if lease.is_over and not lease.users:
                 await lease.close()
 
-    def note_return(self) -> None:
-        """Note that all servers answer again, which some did not."""
+    def note_change(self) -> None:
+        """Note that Redis may have less than before, for another reason than a lost connection."""
         self.losses += 1
 
     def _note_primaries(self, client: RedisCluster) -> None:

@@ -30,6 +30,8 @@ log = logging.getLogger(__name__)
 LOOKED_AT = 100
 """Of the last badges of each partition that a process begins with, and of those that it has written."""
 _WAIT_FOR_OTHERS_S = 1.0
+_WAIT_BEFORE_AGAIN_S = 1.0
+"""Where Redis throws away what is put back, it may do so for long."""
 _NOTICED_WITHIN_MS = 10_000
 """A loss is noticed at the next probe; this is a few of them, and what the clocks of several machines differ."""
 _DOUBTED_MS = 60_000
@@ -157,8 +159,9 @@ class Restoration:
             servers = self._store.connection.losses
             try:
                 count = await self._merge_all(losses)
-                if servers != self._store.connection.losses:
-                    continue  # What was put back may be lost again.
+                if servers != self._store.connection.losses:  # What was put back may be lost again.
+                    await asyncio.sleep(_WAIT_BEFORE_AGAIN_S)
+                    continue
                 if count:
                     await self._store.end_rebuild(losses)
                     log.info(

@@ -158,7 +158,10 @@ class BadgeStore:
 
     async def note_loss(self, owners: Iterable[Owner]) -> None:
         """Note that the badges of some owners, and what is stored with them, are lost or older than they were."""
-        slots = {await self._slot(owner) for owner in owners}
+        await self.note_loss_in({await self._slot(owner) for owner in owners})
+
+    async def note_loss_in(self, slots: Iterable[Slot]) -> None:
+        """Note that badges of these slots are lost, whichever."""
         await self._run_on_states(self._note_loss, list(map(state_key, slots)), [uuid.uuid4().hex])
         await self.losses()
 

@@ -9,28 +9,32 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain
 from typing import NoReturn, cast
 
 from aiokafka import ConsumerRecord
 
 from common.kafka.light_records import headers_of, values_of
-from common.logs import fields
+from common.logs import Throttle, fields
 from common.program import command_line
 from common.timestamps import rfc3339
 from common.topic import Topic
 from common.tracing.context import TRACEPARENT
 from consumers.badges.badge_event import BadgeEvent, TracedBadgeEvent, collect, read_badge_event, read_badge_events
 from consumers.badges.badge_topic import BadgeSource, BadgeTopic
+from consumers.badges.evictions import EvictionWatch
 from consumers.badges.expiry import keep_expiring
 from consumers.badges.publishing import NO_TRACES, Traces, changed_badges, publish_badges, publish_latest
 from consumers.badges.restoration import Restoration
 from consumers.badges.store import Badge, BadgeStore, Slot, StoreState, UpdateMode
 from consumers.errors import RetryLater
-from consumers.metrics import BADGES_LOST
+from consumers.metrics import BADGES_LOST, REDIS_EVICTED_KEYS
 from consumers.settings import ConsumersSettings
 from consumers.worker import BaseWorker, Context
 
 log = logging.getLogger(__name__)
+
+_EVICTIONS_TOLD_EVERY_S = 60.0
 
 
 class Badges(BaseWorker[BadgeEvent]):
@@ -46,6 +50,7 @@ class Badges(BaseWorker[BadgeEvent]):
         self._told: StoreState | None = None
         self._is_traced = False
         """Whether any event so far belonged to a trace."""
+        self._told_evictions = Throttle(_EVICTIONS_TOLD_EVERY_S)
         self._was_away = False
         """Whether Redis, or a node of it, did not answer the last probe."""
         self._expiring: asyncio.Task[NoReturn] | None = None
@@ -74,7 +79,7 @@ class Badges(BaseWorker[BadgeEvent]):
         """
         events = read_badge_events(cast("list[bytes]", values_of(records)))
         headers = headers_of(records)
-        if TRACEPARENT not in {name for of_one in headers for name, _ in of_one}:
+        if TRACEPARENT not in dict(chain.from_iterable(headers)):
             return events
         self._is_traced = True
         return [
@@ -100,12 +105,15 @@ class Badges(BaseWorker[BadgeEvent]):
             ttl_days=settings.badge_ttl_days,
             publish=lambda badges: publish_latest(context, self._store, badges),
         )
+        self._evictions = EvictionWatch(self._store.connection)
         self._lost = context.metrics.own_gauge(BADGES_LOST).labels(context.metrics.worker)
+        self._evicted = context.metrics.own_counter(REDIS_EVICTED_KEYS).labels(context.metrics.worker)
         try:
             await self._store.check()
             if mode == "watch":
                 await self._store.begin(lost=not await self._store.has_state() and await context.resumes())
             await self._store.update({})
+            await self._evictions.look()
         except BaseException:
             context.metrics.set_connected("redis", False)
             await self._store.close()
@@ -203,6 +211,7 @@ class Badges(BaseWorker[BadgeEvent]):
         try:
             async with asyncio.timeout(timeout_s):
                 await self._store.update({})
+                await self._note_evictions()
                 await self._restoration.look_again()
         except (RetryLater, TimeoutError) as error:
             self._was_away = True
@@ -213,7 +222,7 @@ class Badges(BaseWorker[BadgeEvent]):
         self._context.metrics.set_connected("redis", True)
         if self._was_away:
             self._was_away = False
-            self._store.connection.note_return()
+            self._store.connection.note_change()
         self._note_state()
         await self._restoration.look()
         self._restoration.all_answer()
@@ -243,6 +252,27 @@ class Badges(BaseWorker[BadgeEvent]):
         return {
             event.owner: self._context.record_headers(event) for event in batch if isinstance(event, TracedBadgeEvent)
         }
+
+    async def _note_evictions(self) -> None:
+        """Take what Redis has evicted for a loss: it has fewer badges then, and nobody knows which."""
+        evictions = await self._evictions.look()
+        if not evictions:
+            return
+        await self._store.note_loss_in([slot for eviction in evictions for slot in eviction.slots])
+        self._store.connection.note_change()  # What is put back at this moment may be gone again.
+        self._evictions.noted()
+        keys = sum(eviction.keys for eviction in evictions)
+        self._evicted.inc(keys)
+        if self._told_evictions.admits("evictions"):
+            log.error(
+                "Redis at %s has thrown away %d keys to make room (maxmemory-policy %s), and badges may be among them: "
+                "set maxmemory-policy to noeviction, and raise maxmemory. The badges are put back from the topic %s",
+                self._store.connection.shown_url,
+                keys,
+                evictions[0].policy or "unknown",
+                self._context.settings.badges_topic,
+                extra=fields("badges_evicted", keys=keys),
+            )
 
     def _note_state(self) -> None:
         state = self._store.state

@@ -67,6 +67,10 @@ class BadgeWorker:
         return badge
 
     @property
+    def evicted(self) -> float | None:
+        return self.metrics.registry.get_sample_value("consumers_redis_evicted_keys_total", {"worker": "badges"})
+
+    @property
     def lost(self) -> float | None:
         return self.metrics.registry.get_sample_value("consumers_badges_lost", {"worker": "badges"})
 

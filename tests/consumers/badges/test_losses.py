@@ -139,7 +139,7 @@ async def test_the_topic_is_looked_at_from_before_all_servers_last_answered(
     await badges.worker.probe()
     clock[0] = 2300.0
     await badges.handle("a", 3, now_ms(own_redis))
-    badges.worker._store.connection.note_return()
+    badges.worker._store.connection.note_change()
     await badges.worker.probe()
     assert looked_from == [None, 2_000_000 - 60_000]
     await badges.worker.stop()
@@ -160,3 +160,67 @@ async def test_a_stale_badge_comes_back_stale_and_is_reconciled(own_redis: Redis
     assert await StaleBadges(badges.worker._store).count(APP) == 1
     assert (await badges.handle("later", 6, first + 3000)).stale is False
     await badges.worker.stop()
+
+
+async def test_what_redis_throws_away_for_want_of_memory_is_noticed_and_comes_back(own_redis: RedisServer) -> None:
+    """It says how many keys it has thrown away, and not which: a badge among them that nobody wrote of late too."""
+    badges = await BadgeWorker(own_redis.url).start()
+    with redis.Redis(port=own_redis.port) as admin:
+        newest = await badges.handle("new", 7, now_ms(own_redis) - 60_000)
+        badges.topic.add(newest, now_ms(own_redis))
+        badges.worker._restoration._written.clear()  # As where so many others were written since.
+        await badges.worker.probe()
+        assert badges.evicted == 0
+        evict(admin, "allkeys-lru")
+        admin.delete(f"im:badge:{APP}:ann")
+        with pytest.raises(RetryLater, match="has lost badges"):
+            await badges.worker.probe()
+        assert badges.evicted
+        admin.config_set("maxmemory", 0)
+        await badges.until_it_passes(badges.worker.probe)
+    assert await badges.badge() == newest
+    assert not badges.lost
+    await badges.worker.stop()
+
+
+async def test_keys_that_were_thrown_away_are_counted_again_until_the_loss_is_noted(
+    own_redis: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    badges = await BadgeWorker(own_redis.url).start()
+    with redis.Redis(port=own_redis.port) as admin:
+        evict(admin, "allkeys-random")
+        admin.config_set("maxmemory", 0)
+
+    async def fail(_slots: object) -> None:
+        raise RetryLater("away")
+
+    with monkeypatch.context() as away:
+        away.setattr(badges.worker._store, "note_loss_in", fail)
+        with pytest.raises(RetryLater, match="away"):
+            await badges.worker.probe()
+    assert badges.evicted == 0
+    with pytest.raises(RetryLater, match="has lost badges"):
+        await badges.worker.probe()
+    assert badges.evicted
+    await badges.worker.stop()
+
+
+async def test_keys_of_others_that_had_a_time_to_live_are_no_loss(own_redis: RedisServer) -> None:
+    """Badges have none: where only keys with one are thrown away, no badge is."""
+    badges = await BadgeWorker(own_redis.url).start()
+    with redis.Redis(port=own_redis.port) as admin:
+        evict(admin, "volatile-lru")
+        assert int(admin.info("stats")["evicted_keys"])
+    await badges.worker.probe()
+    assert badges.evicted == 0
+    assert not badges.lost
+    await badges.worker.stop()
+
+
+def evict(admin: redis.Redis, policy: str) -> None:
+    """Have a server throw keys away that are not ours, which have a time to live, and perhaps others."""
+    for number in range(500):
+        admin.set(f"others:{number}", b"x" * 10_000, ex=3600)
+    admin.config_set("maxmemory-policy", policy)
+    admin.config_set("maxmemory", int(admin.info("memory")["used_memory"]) - 1_000_000)
+    admin.set("others:last", b"x")
