@@ -1,7 +1,7 @@
 """The check sums of what is fetched, computed by the processor's own instruction where it has one.
 
-aiokafka computes them by a table, a byte after the other: of 700 bytes, an event, for a third of a microsecond, which
-is a twentieth of that.
+aiokafka computes them by a table: of an event of 700 bytes in 355 ns, where the instruction takes 25, and the copy that
+it is given 20.
 """
 
 from __future__ import annotations
