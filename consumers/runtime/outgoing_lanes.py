@@ -80,10 +80,16 @@ class _Lane:
         return part.confirmed
 
     async def _send_all(self) -> None:
+        parts: list[_Part] = []
         try:
             while self._waiting:
                 parts, self._waiting = self._waiting, []
                 await self._send_together([part for part in parts if not part.confirmed.done()])
+        except asyncio.CancelledError:  # By the end of the process, or of a batch whose client has given it up.
+            for part in (*parts, *self._waiting):
+                part.confirmed.cancel()
+            self._waiting = []
+            raise
         finally:
             self._sending = None
 

@@ -145,3 +145,19 @@ async def test_what_nobody_waits_for_any_more_is_not_sent() -> None:
     assert client.sent[1:] == [(0, [b"3"])]
     client.confirmations[1].set_result(None)
     await asyncio.gather(first, kept)
+
+
+async def test_nobody_waits_for_a_batch_that_the_client_has_given_up() -> None:
+    client = Client()
+    lanes = OutgoingLanes(client)
+    first = write(lanes, record(b"1"))
+    await settled()
+    second = write(lanes, record(b"2"))
+    await settled()
+    client.confirmations[0].cancel()
+    outcomes = await asyncio.gather(first, second, return_exceptions=True)
+    assert [type(one) for one in outcomes] == [asyncio.CancelledError] * 2
+    third = write(lanes, record(b"3"))
+    await settled()
+    client.confirmations[-1].set_result(None)
+    await third
