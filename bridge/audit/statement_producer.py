@@ -12,7 +12,7 @@ from aiokafka.errors import KafkaError
 from common.audit.statement import Statement
 from common.kafka.clients import MakeClientArguments
 from common.kafka.diagnosis import explain
-from common.kafka.producer import abandon, make_producer
+from common.kafka.producer import NO_TIME_MS, abandon, make_producer
 from common.kafka.topics import TopicsMissingError, ensure_topics
 from common.topic import Topic
 
@@ -35,6 +35,9 @@ class StatementProducer:
     def __init__(self, client_arguments: MakeClientArguments, topic: Topic) -> None:
         self._client_arguments = client_arguments
         self._topic = topic
+        # Whoever made the topic may have given it more partitions: the audit reads the first, for their order. Kafka
+        # takes no time that is far ahead of its clock; statements have their own.
+        self._place = {"topic": topic.name, "partition": 0, "timestamp_ms": NO_TIME_MS}
         self._producer: AIOKafkaProducer | None = None
 
     async def write(self, statements: Iterable[Statement]) -> None:
@@ -46,10 +49,7 @@ class StatementProducer:
         try:
             producer = await self._connected()
             async with asyncio.timeout(CONFIRM_S):
-                # Whoever made the topic may have given it more partitions: the audit reads the first, for their order.
-                sent = [
-                    await producer.send(self._topic.name, one.encode(), key=one.key, partition=0) for one in statements
-                ]
+                sent = [await producer.send(value=one.encode(), key=one.key, **self._place) for one in statements]
                 await asyncio.gather(*sent)
         except BaseException as error:
             await self.close()  # What was not confirmed must not come behind what is written next.

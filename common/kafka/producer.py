@@ -17,6 +17,8 @@ from common.kafka.separate_connections import connect_to_each_by_itself
 from common.logs import fields
 
 Compression = Literal["none", "gzip", "snappy", "lz4", "zstd"]
+NO_TIME_MS = -1
+"""Kafka's own sign for a record without a time."""
 
 _FLUSH_TIMEOUT_S = 2.0
 _CLOSE_TIMEOUT_S = 1.0

@@ -19,10 +19,11 @@ from aiokafka.errors import (
 
 from bridge.publish import rejection_search
 from bridge.publish.pacing import ROUND_BYTES
-from bridge.publish.produce.batch import MAX_BATCH_BYTES, NO_TIME_MS
+from bridge.publish.produce.batch import MAX_BATCH_BYTES
 from bridge.publish.producer_session import (
     ProducerLostError,
 )
+from common.kafka.producer import NO_TIME_MS
 from tests.publish.bench import TOO_LARGE, Bench, FakeBroker, SentBatch, key_of
 from tests.support.http import until
 

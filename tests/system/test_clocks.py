@@ -13,6 +13,7 @@ from tests.conftest import MakeIngress
 from tests.support.audit_judge import complaints
 from tests.support.audited_ingress import AuditedIngress, are_settled
 from tests.support.broker import Broker
+from tests.support.commands import IngressProcess
 from tests.support.jumping import DAY_S, HOUR_S, JumpingClock
 from tests.support.load import Load
 from tests.support.topic import Topics, read_all
@@ -22,6 +23,16 @@ from tests.support.workers import StartWorker
 JUMPS_S = (2 * HOUR_S, -5 * HOUR_S, 0.0, 5 * DAY_S, -6 * DAY_S, 40 * 60.0)
 """Forward by more than Kafka takes the time of a record, back beyond the start of the process, and so on."""
 A_WEEK_S = "604800"
+
+
+def wait_for_statements(bridge: IngressProcess) -> None:
+    """Wait until Kafka has confirmed some more of them than now."""
+
+    def confirmed() -> float:
+        return bridge.metric("bridge_audit_statements_total", outcome="confirmed")
+
+    before = confirmed()
+    bridge.wait_for(lambda: confirmed() >= before + 3, timeout=20, what="statements that Kafka confirms")
 
 
 @pytest.fixture
@@ -42,6 +53,7 @@ def test_clocks_that_jump_by_hours_lose_nothing_and_leave_nothing_unproven(
             of_ingress.set_off(off_s)
             of_audit.set_off(JUMPS_S[-number])
             load.wait_acknowledged(100)
+            wait_for_statements(bridge)
             if number % 3 == 0:
                 os.kill(bridge.children()[0], signal.SIGKILL)
             elif number % 3 == 1:
@@ -60,8 +72,8 @@ def test_clocks_that_jump_by_hours_lose_nothing_and_leave_nothing_unproven(
         of_ingress.set_off(0.0)
         of_audit.set_off(0.0)
         load.wait_acknowledged(100)
-    told = audited.wait(lambda told: not complaints(told, "") and are_settled(told))
-    assert told.counts.arrived >= len(load.acknowledged)
+    taken = len(load.acknowledged)
+    told = audited.wait(lambda told: told.counts.arrived >= taken and not complaints(told, "") and are_settled(told))
     on_topic = read_all(audited.broker.bootstrap, topics.events)
     assert not verdict(load.acknowledged, (one.event for one in on_topic), in_order=lambda one: one.connection).lost
     assert not list(bridge.journal_dir.glob("refused/*"))

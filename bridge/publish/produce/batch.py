@@ -12,6 +12,7 @@ from aiokafka.record.default_records import DefaultRecordBatch, DefaultRecordBat
 
 from bridge.journal.groups import PendingRecord
 from bridge.journal.record import RECORD_OVERHEAD_BYTES
+from common.kafka.producer import NO_TIME_MS
 
 MAX_BATCH_BYTES = 256 * 1024
 MAGIC = 2
@@ -24,9 +25,6 @@ CODECS = {
     "lz4": DefaultRecordBatch.CODEC_LZ4,
     "zstd": DefaultRecordBatch.CODEC_ZSTD,
 }
-
-NO_TIME_MS = -1
-"""Kafka's own sign for a record without a time."""
 
 
 class BatchForm(NamedTuple):
