@@ -24,12 +24,12 @@ _COUNT = Struct(">i")
 _BATCH = Struct(">ii")
 """Partition, length of the batch."""
 
-Batches = Sequence[tuple[int, bytes | bytearray]]
+TopicBatches = Sequence[tuple[int, bytes | bytearray]]
 """Partition and batch, of each partition one."""
 
 
 def produce_frame(
-    version: int, correlation_id: int, client_id: str, timeout_ms: int, topics: Iterable[tuple[str, Batches]]
+    version: int, correlation_id: int, client_id: str, timeout_ms: int, topics: Iterable[tuple[str, TopicBatches]]
 ) -> list[bytes | bytearray]:
     """The parts of a request, its size in front, for what all replicas in sync must confirm.
 

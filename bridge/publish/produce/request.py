@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from aiokafka.errors import IncompatibleBrokerVersion
 
-from common.kafka.produce_frame import API_KEY, HIGHEST_VERSION, LOWEST_VERSION, Batches, produce_frame
+from common.kafka.produce_frame import API_KEY, HIGHEST_VERSION, LOWEST_VERSION, TopicBatches, produce_frame
 
 LOG_START_VERSION = 5
 """From here on an answer names the first offset of the log."""
@@ -45,7 +45,7 @@ class ProduceRequest:
 
     __slots__ = ("_batches", "_timeout_ms", "_topic", "_version")
 
-    def __init__(self, topic: str, batches: Batches, *, timeout_s: float) -> None:
+    def __init__(self, topic: str, batches: TopicBatches, *, timeout_s: float) -> None:
         self._topic = topic
         self._batches = batches
         self._timeout_ms = int(timeout_s * 1000)

@@ -12,7 +12,7 @@ from consumers.runtime.outgoing_lanes import OutgoingLanes
 from consumers.worker import OutgoingRecord
 
 
-class Builder:
+class ValueBuilder:
     """In the place of aiokafka's builder of a batch."""
 
     def __init__(self) -> None:
@@ -23,16 +23,16 @@ class Builder:
         return self
 
 
-class Batch:
+class ValueBatch:
     """In the place of aiokafka's batch."""
 
     def __init__(self) -> None:
-        self._builder = Builder()
+        self._builder = ValueBuilder()
 
     def close(self) -> None: ...
 
 
-class Client:
+class HeldClient:
     """In the place of a producer: has each batch wait until the test says what becomes of it."""
 
     def __init__(self) -> None:
@@ -42,10 +42,10 @@ class Client:
     async def partitions_for(self, _topic: str) -> set[int]:
         return {0, 1}
 
-    def create_batch(self) -> Batch:
-        return Batch()
+    def create_batch(self) -> ValueBatch:
+        return ValueBatch()
 
-    async def send_batch(self, batch: Batch, _topic: str, *, partition: int) -> asyncio.Future[Any]:
+    async def send_batch(self, batch: ValueBatch, _topic: str, *, partition: int) -> asyncio.Future[Any]:
         self.sent.append((partition, batch._builder.values))
         self.confirmations.append(asyncio.get_running_loop().create_future())
         return self.confirmations[-1]
@@ -66,7 +66,7 @@ async def settled() -> None:
 
 
 async def test_what_is_written_while_a_batch_is_in_flight_is_the_next_batch() -> None:
-    client = Client()
+    client = HeldClient()
     lanes = OutgoingLanes(client)
     first = write(lanes, record(b"1"), record(b"other", 1))
     await settled()
@@ -83,7 +83,7 @@ async def test_what_is_written_while_a_batch_is_in_flight_is_the_next_batch() ->
 
 
 async def test_a_slow_partition_holds_up_nobody_who_writes_to_others() -> None:
-    client = Client()
+    client = HeldClient()
     lanes = OutgoingLanes(client)
     slow = write(lanes, record(b"slow", 1))
     await settled()
@@ -97,7 +97,7 @@ async def test_a_slow_partition_holds_up_nobody_who_writes_to_others() -> None:
 
 
 async def test_of_what_went_together_the_one_that_is_too_large_alone_is_refused() -> None:
-    client = Client()
+    client = HeldClient()
     lanes = OutgoingLanes(client)
     begun = write(lanes, record(b"1"))
     await settled()
@@ -116,7 +116,7 @@ async def test_of_what_went_together_the_one_that_is_too_large_alone_is_refused(
 
 
 async def test_another_failure_is_told_to_all_and_what_waits_goes_on() -> None:
-    client = Client()
+    client = HeldClient()
     lanes = OutgoingLanes(client)
     first = write(lanes, record(b"1"))
     await settled()
@@ -132,7 +132,7 @@ async def test_another_failure_is_told_to_all_and_what_waits_goes_on() -> None:
 
 async def test_what_nobody_waits_for_any_more_is_not_sent() -> None:
     """It comes again, and must not be written after newer records."""
-    client = Client()
+    client = HeldClient()
     lanes = OutgoingLanes(client)
     first = write(lanes, record(b"1"))
     await settled()
@@ -148,7 +148,7 @@ async def test_what_nobody_waits_for_any_more_is_not_sent() -> None:
 
 
 async def test_nobody_waits_for_a_batch_that_the_client_has_given_up() -> None:
-    client = Client()
+    client = HeldClient()
     lanes = OutgoingLanes(client)
     first = write(lanes, record(b"1"))
     await settled()
