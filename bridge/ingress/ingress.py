@@ -25,7 +25,7 @@ from bridge.ingress.normalizing import COUNTERS, CallbackNormalizer, Normalized
 from bridge.ingress.refusals import Refusal, RefusalCount, RefusalLog, RefusedError
 from bridge.ingress.replies import PlatformReply
 from bridge.ingress.request import CallbackRequest
-from bridge.ingress.stale import StaleBudget
+from bridge.ingress.stale import SkewLog, StaleBudget
 from bridge.ingress.traces import CallbackTraces
 from bridge.ingress.verify import Verdict, Verifier
 from bridge.journal.deadlines import CHECK_INTERVAL_S
@@ -37,7 +37,6 @@ from bridge.normalize.drift import Drift
 from bridge.normalize.normalizer import TopicLimit, with_decision
 from bridge.normalize.received import Received
 from bridge.settings import BridgeSettings
-from common.logs import Throttle, fields
 from common.networks import NetworkSet
 from common.remembered import Remembered
 from common.tracing.context import RecordHeaders, context_of
@@ -86,7 +85,7 @@ class Ingress:
             settings.stale_per_minute, settings.stale_bytes_per_minute, lambda: journal.fraction_used
         )
         self._refusals = RefusalLog(self._addresses.sender)
-        self._throttle = Throttle()
+        self._skew_log = SkewLog()
         self._questions: set[asyncio.Task[None]] = set()
         self._last_ns = 0
         self.in_flight = 0
@@ -275,21 +274,11 @@ class Ingress:
         """
         if refusal in {refusals.STALE_TIME, refusals.EXPIRED}:
             self.clock_skew_s = skew_s
-            self._warn_of_skew(skew_s)
+            self._skew_log.warn(skew_s)
         if refusal is not refusals.STALE_TIME:
             raise RefusedError(refusal)
         if not self._stale.has_room(size):
             raise RefusedError(refusals.STALE_NOT_KEPT)
-
-    def _warn_of_skew(self, skew_s: float) -> None:
-        if self._throttle.admits("skew"):
-            log.warning(
-                "an authentic callback says it was sent %.0f s %s our time: is the clock of this machine"
-                " right? If it is, somebody posts an old URL again",
-                abs(skew_s),
-                "before" if skew_s < 0 else "after",
-                extra=fields("clock_skew", skew_s=round(skew_s, 1)),
-            )
 
     def _keep_stale(self, request: CallbackRequest, received: Received, skew_s: float) -> None:
         """Keep a callback with a stale time: one of the clocks is wrong, which must not lose a day of callbacks.

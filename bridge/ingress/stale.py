@@ -1,4 +1,4 @@
-"""How much is kept of callbacks that are authentic and whose time is wrong.
+"""How much is kept of callbacks that are authentic and whose time is wrong, and what the log says of it.
 
 A clock that is wrong, here or at the platform, must not lose the callbacks of hours. But a stale time may also be that
 of an old URL which somebody has seen and posts again with whatever body: Sign proves nothing but the time. So little
@@ -7,10 +7,14 @@ enough is kept that it can take the room of no real callback.
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable
 
 from bridge.ingress.rate_limit import RateLimit
+from common.logs import Throttle, fields
+
+log = logging.getLogger(__name__)
 
 JOURNAL_SHARE = 0.1
 """Nothing is kept while more than this fraction of the journal's budget is used."""
@@ -49,3 +53,21 @@ class StaleBudget:
         self._count.use()
         self._bytes.use(size)
         return True
+
+
+class SkewLog:
+    """Warns of a time that is not ours, now and then."""
+
+    def __init__(self) -> None:
+        self._throttle = Throttle()
+
+    def warn(self, skew_s: float) -> None:
+        """An authentic callback has a RequestTime that is so many seconds after our time, or before it."""
+        if self._throttle.admits("skew"):
+            log.warning(
+                "an authentic callback says it was sent %.0f s %s our time: is the clock of this machine"
+                " right? If it is, somebody posts an old URL again",
+                abs(skew_s),
+                "before" if skew_s < 0 else "after",
+                extra=fields("clock_skew", skew_s=round(skew_s, 1)),
+            )
