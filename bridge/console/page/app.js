@@ -103,6 +103,7 @@ function App() {
       if (view) {
         arrival.byKey = true;
         location.hash = `#/${view}`;
+        moved(); // At once: the next key, perhaps of the filters, is for the new view.
       } else if (event.key === "/") {
         event.preventDefault();
         document.querySelector("main input[type=search]")?.focus();
