@@ -66,6 +66,9 @@ class MendedConnection(AIOKafkaConnection):  # type: ignore[misc]
         """
         try:
             return await super().connect()
+        except RequestTimedOutError:
+            silence = TimeoutError("it does not answer")
+            raise UnreachableError(self.host, self.port, silence) from silence
         except OSError as error:
             raise UnreachableError(self.host, self.port, error) from error
 

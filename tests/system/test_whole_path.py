@@ -28,7 +28,7 @@ def headers(message: TopicMessage) -> dict[str, str]:
 
 
 def test_a_documented_callback_becomes_the_documented_event(ingress: MakeIngress, broker: Broker) -> None:
-    bridge = ingress(broker)
+    bridge = ingress(broker, BRIDGE_TRACE_SHARE="0")
     body = {
         "CallbackCommand": RECALLED,
         "From_Account": "jared",
