@@ -109,7 +109,13 @@ class MendedConnection(AIOKafkaConnection):  # type: ignore[misc]
         answer: asyncio.Future[Any] = self._loop.create_future()
         self._requests.append((correlation_id, request, answer))
         timer = self._loop.call_later(self._request_timeout, self._time_out, answer)
-        answer.add_done_callback(lambda _answer: timer.cancel())
+
+        def answered(_answer: object) -> None:
+            timer.cancel()
+            if answer.cancelled() and self._on_close_cb is None:
+                self.close()  # It was made to ask a bootstrap server, and nobody else knows of it.
+
+        answer.add_done_callback(answered)
         return answer
 
     def _time_out(self, answer: asyncio.Future[Any]) -> None:

@@ -114,6 +114,15 @@ async def test_that_nobody_listens_is_still_a_connection_error() -> None:
             pass
 
 
+async def test_a_connection_to_a_bootstrap_server_ends_with_whoever_gives_up_asking_it() -> None:
+    async with connected() as (_broker, connection):
+        asking = asyncio.ensure_future(connection.send(MetadataRequest([])))
+        await asyncio.sleep(0)
+        asking.cancel()
+        await asyncio.gather(asking, return_exceptions=True)
+        assert not connection.connected()
+
+
 BATCHES = [(0, b"first"), (3, b"second")]
 
 
