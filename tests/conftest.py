@@ -9,6 +9,7 @@ from typing import Protocol
 import pytest
 
 from bridge.devstack import ports
+from common.kafka import diagnosis
 from tests.support.broker import Broker
 from tests.support.commands import IngressProcess, WorkerProcess
 from tests.support.im_platform import ImPlatform
@@ -34,6 +35,12 @@ def pytest_configure(config: pytest.Config) -> None:
         ports.PORTS = ports.PORTS[int(worker.removeprefix("gw")) :: workers]
     elif config.get_verbosity() == QUIET:
         config.pluginmanager.register(Progress(config))
+
+
+@pytest.fixture(autouse=True)
+def no_cause_of_another_test() -> None:
+    """What failed a moment ago is remembered by the process, to say why Kafka cannot be reached."""
+    diagnosis._causes._noted_at = float("-inf")
 
 
 @pytest.fixture(scope="session")
