@@ -65,6 +65,15 @@ async def settled() -> None:
         await asyncio.sleep(0)
 
 
+async def with_one_in_flight() -> tuple[HeldClient, OutgoingLanes, asyncio.Task[None]]:
+    """Lanes, a batch of the value 1 in flight to the first partition, and who wrote it."""
+    client = HeldClient()
+    lanes = OutgoingLanes(client)
+    writing = write(lanes, record(b"1"))
+    await settled()
+    return client, lanes, writing
+
+
 async def test_what_is_written_while_a_batch_is_in_flight_is_the_next_batch() -> None:
     client = HeldClient()
     lanes = OutgoingLanes(client)
@@ -97,10 +106,7 @@ async def test_a_slow_partition_holds_up_nobody_who_writes_to_others() -> None:
 
 
 async def test_of_what_went_together_the_one_that_is_too_large_alone_is_refused() -> None:
-    client = HeldClient()
-    lanes = OutgoingLanes(client)
-    begun = write(lanes, record(b"1"))
-    await settled()
+    client, lanes, begun = await with_one_in_flight()
     writes = [write(lanes, record(value)) for value in (b"2", b"large", b"3")]
     await settled()
     for outcome in (None, MessageSizeTooLargeError(), None, MessageSizeTooLargeError(), None):
@@ -116,10 +122,7 @@ async def test_of_what_went_together_the_one_that_is_too_large_alone_is_refused(
 
 
 async def test_another_failure_is_told_to_all_and_what_waits_goes_on() -> None:
-    client = HeldClient()
-    lanes = OutgoingLanes(client)
-    first = write(lanes, record(b"1"))
-    await settled()
+    client, lanes, first = await with_one_in_flight()
     second = write(lanes, record(b"2"))
     await settled()
     client.confirmations[0].set_exception(KafkaTimeoutError())
@@ -132,10 +135,7 @@ async def test_another_failure_is_told_to_all_and_what_waits_goes_on() -> None:
 
 async def test_what_nobody_waits_for_any_more_is_not_sent() -> None:
     """It comes again, and must not be written after newer records."""
-    client = HeldClient()
-    lanes = OutgoingLanes(client)
-    first = write(lanes, record(b"1"))
-    await settled()
+    client, lanes, first = await with_one_in_flight()
     given_up, kept = write(lanes, record(b"2")), write(lanes, record(b"3"))
     await settled()
     given_up.cancel()
@@ -148,10 +148,7 @@ async def test_what_nobody_waits_for_any_more_is_not_sent() -> None:
 
 
 async def test_nobody_waits_for_a_batch_that_the_client_has_given_up() -> None:
-    client = HeldClient()
-    lanes = OutgoingLanes(client)
-    first = write(lanes, record(b"1"))
-    await settled()
+    client, lanes, first = await with_one_in_flight()
     second = write(lanes, record(b"2"))
     await settled()
     client.confirmations[0].cancel()
