@@ -75,20 +75,24 @@ class Restoration:
         """When all servers last answered, as far as that is known. Of a cluster one may be away while others go on."""
         self._written: dict[Owner, Badge] = {}
 
-    async def look(self) -> None:
+    async def look(self) -> int:
         """See that Redis has the last badges of the topic, once for each time that another server may have taken over.
 
         Else note that there is a loss. Each process by itself sees only that its own last updates are there.
 
+        Returns:
+            how often the connection had been lost when that was seen.
+
         Raises:
             RetryLater: Kafka or Redis is away.
         """
-        if self._seen_topic_after == self._store.connection.losses:
-            return
+        losses = self._store.connection.losses
+        if self._seen_topic_after == losses:
+            return losses
         async with self._looking:
             losses = self._store.connection.losses
             if self._seen_topic_after == losses:
-                return
+                return losses
             asked_ms = int(time.time() * 1000)
             await self._store.update({})  # While Redis is away there is nothing to compare with.
             published: dict[Owner, Badge] = {}
@@ -99,6 +103,7 @@ class Restoration:
             await self._bulk.note_stale(list(published))  # What tells `reconcile` of them may be lost as well.
             self._seen_topic_after = losses
             self._answered_ms = asked_ms
+            return losses
 
     def all_answer(self) -> None:
         """Note that all servers answer, and that `look` has seen no other one in the place of one of them since."""

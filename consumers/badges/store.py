@@ -100,6 +100,8 @@ class BadgeStore:
         self._mode = mode
         self._states: dict[Slot, StoreState] = {}
         self._lost: set[Slot] = set()
+        self.losses_told = 0
+        """How often an answer told of a loss that was not known."""
         self._noted_apps: set[str] = set()
         self._update = badge_script("badges.lua")
         self._begin, self._rebuilt, self._note_loss = (
@@ -108,11 +110,9 @@ class BadgeStore:
 
     @property
     def state(self) -> StoreState:
-        """Of all badges, as of the last updates: a state with a loss where there is one."""
+        """The state that tells of the latest loss, as of the last answers; NOTHING_LOST where none does."""
         lost = [self._states[slot] for slot in self._lost]
-        if lost:
-            return max(lost, key=lambda state: state.lost_at_ms)
-        return next(iter(self._states.values()), NOTHING_LOST)
+        return max(lost, key=lambda state: state.lost_at_ms, default=NOTHING_LOST)
 
     async def check(self) -> None:
         """See that Redis answers, and runs the script: else events would seem to be at fault later.
@@ -287,6 +287,7 @@ class BadgeStore:
             state = StoreState(state.id, state.lost_at_ms, known.generation)
         self._states[slot] = state
         if state.lost_at_ms:
+            self.losses_told += slot not in self._lost or known is None or known.lost_at_ms != state.lost_at_ms
             self._lost.add(slot)
         else:
             self._lost.discard(slot)

@@ -128,14 +128,7 @@ class Badges(BaseWorker[BadgeEvent]):
 
         Every badge is written to the topic, changed or not: a crash between the two steps heals at the redelivery.
         """
-        if not self._rebuilds:
-            await self._restoration.look()
-        badges = await self.update(batch)
-        if not self._rebuilds:
-            # Before that is done the topic may know a newer badge than Redis: it must not be written over. In a cluster
-            # another server may have answered than to the batch before.
-            await self._restoration.look()
-            self._restoration.require()
+        badges = await (self.update(batch) if self._rebuilds else self._update_undoubted(batch))
         # Of several events that one record is made of, the last says to which trace that belongs.
         traces = NO_TRACES if not self._is_traced else self._traces_of(batch)
         if not self._context.alone:
@@ -146,6 +139,21 @@ class Badges(BaseWorker[BadgeEvent]):
         if stale := [badge for badge in badges if badge.stale]:
             # While Kafka was slow `reconcile` may have resolved and published them; ours would be the last of the two.
             await publish_latest(self._context, self._store, await changed_badges(self._store, stale), traces)
+
+    async def _update_undoubted(self, batch: Sequence[BadgeEvent]) -> list[Badge]:
+        """Apply events to the badges in Redis, again where the answer may be older than what is on the topic.
+
+        That may be so where another server took over since the last look at the topic, or a loss was told: who answered
+        may have lacked what is there again by now, put back by another process. So an answer counts only if nothing of
+        the kind came between the look before it and itself. Events that are applied twice change nothing.
+        """
+        while True:
+            looked_after = await self._restoration.look()
+            self._restoration.require()
+            losses_told = self._store.losses_told
+            badges = await self.update(batch)
+            if (self._store.connection.losses, self._store.losses_told) == (looked_after, losses_told):
+                return badges
 
     async def update(self, batch: Iterable[BadgeEvent]) -> list[Badge]:
         """Apply events to the badges in Redis; returns those badges as they are stored then, changed or not.

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from types import SimpleNamespace
 
 import pytest
 import redis
 
+from consumers.badges.badge_event import BadgeEvent
 from consumers.badges.badge_topic import PublishedBadge
 from consumers.badges.store import Badge, Owner
 from consumers.errors import RetryLater
@@ -88,6 +89,46 @@ async def test_what_redis_loses_while_a_badge_is_written_is_not_written(own_redi
         await badges.handle("change", None, now + 2000)
     assert [(one.unread, one.stale) for one in published] == [(7, True)]
     await badges.worker.stop()
+
+
+@pytest.mark.parametrize("sign", ["another server took over", "a loss was told"])
+async def test_an_answer_from_before_another_process_put_badges_back_is_not_written(
+    own_redis: RedisServer, monkeypatch: pytest.MonkeyPatch, sign: str
+) -> None:
+    """When it comes all is there again, so that a look at the topic finds nothing wrong."""
+    published: list[Badge] = []
+    badges, other = [await BadgeWorker(own_redis.url).start() for _ in range(2)]
+    monkeypatch.setattr(badges.context.producer, "publish", lambda _topic, records: take(published, records))
+    now, key = now_ms(own_redis) - 60_000, f"im:badge:{APP}:ann"
+    await badges.handle("old", 2, now)
+    with redis.Redis(port=own_redis.port) as admin:
+        old = admin.dump(key)
+        newest = await badges.handle("new", 7, now + 1000)
+        badges.topic.add(newest, now + 2000)
+        complete = admin.dump(key)
+        assert old is not None
+        assert complete is not None
+        admin.restore(key, 0, old, replace=True)
+        if sign == "a loss was told":
+            await other.worker._store.note_loss([Owner(APP, "ann")])
+        update = badges.worker.update
+
+        async def answer_late(batch: Sequence[BadgeEvent]) -> list[Badge]:
+            monkeypatch.setattr(badges.worker, "update", update)
+            answer = await update(batch)
+            admin.restore(key, 0, complete, replace=True)
+            if sign == "a loss was told":
+                await other.worker.end_rebuild(await other.worker.losses())
+                await badges.worker.losses()
+            else:
+                badges.worker._store.connection.note_change()
+            return answer
+
+        monkeypatch.setattr(badges.worker, "update", answer_late)
+        assert await badges.handle("late", 3, now + 500) == newest
+    assert published[2:] == [newest]
+    for worker in (badges, other):
+        await worker.worker.stop()
 
 
 async def test_a_badge_that_was_only_made_stale_is_missed_too(own_redis: RedisServer) -> None:
