@@ -14,8 +14,8 @@ from rich.console import Group
 from rich.text import Text
 
 from bridge.contract.record_line import content_of, describe_record, key_of
+from common.kafka.record_time import record_time
 from common.text import plural, printable, text_of
-from common.timestamps import rfc3339
 
 MOST_KEPT = 2000
 MAX_KEPT_BYTES = 32 * 1024 * 1024
@@ -49,17 +49,11 @@ class KeptLine:
     def whole(self) -> str:
         """All that the record is, in lines."""
         record = self.record
-        head = [f"{record.topic}, partition {record.partition}, offset {record.offset}, {_time(record)}"]
+        time = record_time(record) or "no time"
+        head = [f"{record.topic}, partition {record.partition}, offset {record.offset}, {time}"]
         head.append(f"key {key_of(record)}")
         head += [f"{name}: {(value or b'').decode(errors='backslashreplace')}" for name, value in record.headers]
         return "\n".join([*head, "", _value(record)])[:MAX_SHOWN_CHARS]
-
-
-def _time(record: ConsumerRecord) -> str:
-    try:
-        return rfc3339(int(record.timestamp))
-    except (OverflowError, ValueError):
-        return "no time"
 
 
 def _value(record: ConsumerRecord) -> str:

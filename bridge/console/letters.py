@@ -13,11 +13,12 @@ import orjson
 
 from bridge.console.hiding import Hiding
 from bridge.console.record_detail import RecordDetail, whole_record
-from bridge.console.rows import detail_of_letter, kind_of_letter, subject_of_letter, time_of
+from bridge.console.rows import detail_of_letter, kind_of_letter, subject_of_letter
 from bridge.settings import DeveloperSettings
 from common.dead_letter_filter import INGRESS, DeadLetterFilter
 from common.kafka.dead_letters import DeadLetter, letter_at, open_letters
 from common.kafka.reader import ReportPosition
+from common.kafka.record_time import record_time
 
 MOST_LISTED = 200
 MOST_GROUPS = 200
@@ -154,7 +155,7 @@ def _row(letter: DeadLetter, hiding: Hiding) -> ListedLetter:
     topic, partition, offset = (headers.get(f"original-{name}") for name in ("topic", "partition", "offset"))
     return ListedLetter(
         name=letter.name,
-        time=time_of(letter.record),
+        time=record_time(letter.record),
         state=letter.outcome or "open",
         group=letter.group,
         reason=letter.reason,

@@ -13,12 +13,13 @@ from bridge.console.health import HealthReport
 from bridge.console.hiding import HIDDEN, Hiding
 from bridge.console.live import KeptRecord, Live
 from bridge.console.rebuilt_callback import RebuiltCallback, callback_of
-from bridge.console.rows import kind_of, time_of
+from bridge.console.rows import kind_of
 from bridge.contract.json_schema import Json
 from bridge.contract.record_line import content_of
 from bridge.events import registry
 from bridge.settings import DeveloperSettings
 from common.kafka.recent import recent_records, record_at
+from common.kafka.record_time import record_time
 from common.text import text_of
 
 FRESH_MS = 60_000
@@ -95,7 +96,7 @@ def whole_record(record: ConsumerRecord, hiding: Hiding) -> RecordDetail:
         topic=record.topic,
         partition=record.partition,
         offset=record.offset,
-        time=time_of(record),
+        time=record_time(record),
         key=hiding.shown_key(record),
         headers=[(name, hiding.shown_header(name, given or b"")) for name, given in record.headers],
         value=content,
@@ -187,5 +188,5 @@ async def _badge(settings: DeveloperSettings, live: Live, event: Json) -> WaySte
                 "after": badge.get("unread"),
             }
             facts = told | {"is_first": before is None, "stale": badge.get("stale"), "offset": record.offset}
-            return WayStep("badge", time_of(record), facts=facts)
+            return WayStep("badge", record_time(record), facts=facts)
     return None

@@ -11,8 +11,8 @@ from bridge.console.hiding import HIDDEN, Hiding
 from bridge.contract.record_line import content_of, json_text, key_of
 from common.dead_letter_filter import INGRESS
 from common.kafka.dead_letters import DeadLetter
+from common.kafka.record_time import record_time
 from common.text import text_of
-from common.timestamps import rfc3339
 
 MAX_VALUE_CHARS = 120
 MAX_NAME_CHARS = 60
@@ -57,8 +57,8 @@ def row_of(record: ConsumerRecord, hiding: Hiding) -> PageRow:
         topic=record.topic,
         partition=record.partition,
         offset=record.offset,
-        time=_cut(time) if isinstance(time, str) else time_of(record),
-        received=time_of(record),
+        time=_cut(time) if isinstance(time, str) else record_time(record),
+        received=record_time(record),
         type=_cut(content.get("type", "")),
         subject=_cut(hiding.shown_account(subject)),
         app=_cut(text_of(content.get("source")).rpartition("/")[2] or content.get("app_id", "")),
@@ -91,14 +91,6 @@ def kind_of_letter(letter: DeadLetter, hiding: Hiding) -> str:
 def detail_of_letter(letter: DeadLetter, hiding: Hiding) -> str:
     """What was said of why it is one, as far as that may be seen."""
     return hiding.shown_header("detail", letter.headers.get("detail", "").encode())
-
-
-def time_of(record: ConsumerRecord) -> str:
-    """When the bridge received it, or who wrote the record did, RFC 3339; empty for a time that there cannot be."""
-    try:
-        return rfc3339(int(record.timestamp))
-    except OverflowError:
-        return ""
 
 
 def kind_of(record: ConsumerRecord, content: dict[str, Any]) -> RowKind:

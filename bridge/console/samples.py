@@ -115,7 +115,7 @@ async def _event_since(live: Live, topic: str, command: str, began_ms: int) -> P
     until = time.monotonic() + EVENT_WITHIN_S
     while time.monotonic() < until:
         for kept in reversed(live.kept(topic)):
-            if int(kept.record.timestamp) < began_ms:
+            if 0 <= int(kept.record.timestamp) < began_ms:
                 break
             if text_of(content_of(kept.record).get("callbackcommand")).lower() == command.lower():
                 return row_of(kept.record, live.hiding)

@@ -13,6 +13,7 @@ import orjson
 from aiokafka import ConsumerRecord
 from rich.text import Text
 
+from common.kafka.record_time import record_time
 from common.text import printable, text_of
 
 MAX_VALUE_CHARS = 80
@@ -42,7 +43,7 @@ def describe_record(record: ConsumerRecord) -> Text:
     if "unread" in content:
         return _badge(content)
     value = "deleted" if record.value is None else _cut(_text(record.value), MAX_TEXT_CHARS)
-    return _line(record.timestamp, "record", "", key_of(record), {"value": value})
+    return _line(record_time(record), "record", "", key_of(record), {"value": value})
 
 
 def json_line(record: ConsumerRecord) -> str:
@@ -140,7 +141,7 @@ def _dead_letter(record: ConsumerRecord, headers: dict[str, bytes | None], conte
         fields["event"] = content["id"]
     else:
         fields["body"] = _cut(_text(record.value or b""), MAX_TEXT_CHARS)
-    return _line(record.timestamp, "dead letter", "red", text_of(content.get("subject")) or key_of(record), fields)
+    return _line(record_time(record), "dead letter", "red", text_of(content.get("subject")) or key_of(record), fields)
 
 
 def _line(time: Any, kind: str, style: str, subject: str, fields: dict[str, Any]) -> Text:
@@ -158,15 +159,12 @@ def _clock(time: Any) -> str:
     """Time of day here; with the date where that is not today.
 
     Args:
-        time: RFC 3339, or milliseconds of Unix time; anything else has no time of day.
+        time: RFC 3339; anything else has no time of day.
     """
     try:
-        moment = (
-            datetime.fromisoformat(time) if isinstance(time, str) else datetime.fromtimestamp(time / 1000).astimezone()
-        )
+        moment = datetime.fromisoformat(time).astimezone()
     except (TypeError, ValueError, OverflowError, OSError):
         return "--:--:--"
-    moment = moment.astimezone()
     today = moment.date() == datetime.now().astimezone().date()
     return f"{moment:%H:%M:%S}" if today else f"{moment:%Y-%m-%d %H:%M:%S}"
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import sys
 from collections.abc import AsyncGenerator, Sequence
-from datetime import UTC, datetime
 from typing import Any
 
 import orjson
@@ -14,6 +13,7 @@ from common.dead_letter_commands import no_letter_fits
 from common.dead_letter_filter import DeadLetterFilter
 from common.dead_letter_replay import count_others, no_such_letter
 from common.kafka.dead_letters import DeadLetter, open_letters
+from common.kafka.record_time import record_time
 from common.text import plural, printable, safe_output
 from consumers.commands.dlq_run import run
 from consumers.commands.execution import fail, quiet_settings
@@ -78,7 +78,7 @@ def _letters(
 def _row(letter: DeadLetter) -> LetterRow:
     return {
         "letter": letter.name,
-        "time": datetime.fromtimestamp(letter.record.timestamp / 1000, UTC).isoformat(timespec="seconds"),
+        "time": record_time(letter.record),
         "state": letter.outcome or "open",
         "group": letter.group,
         "reason": letter.reason,

@@ -11,7 +11,9 @@ import pytest
 from aiokafka import ConsumerRecord
 
 from bridge.commands.tail_filter import RecordFilter
+from bridge.commands.tail_screen import KeptLine
 from bridge.contract.record_line import content_of, describe_record, json_line, key_of, names_in
+from common.kafka.record_time import record_time
 
 EVENT = {
     "specversion": "1.0",
@@ -23,9 +25,12 @@ EVENT = {
 
 
 def record(
-    value: bytes | None, *headers: tuple[str, bytes | None], key: bytes | None = b"key"
+    value: bytes | None,
+    *headers: tuple[str, bytes | None],
+    key: bytes | None = b"key",
+    time_ms: int = 1_670_574_414_000,
 ) -> ConsumerRecord[Any, Any]:
-    return ConsumerRecord("topic", 0, 17, 1_670_574_414_000, 0, key, value, None, 3, 5, headers)
+    return ConsumerRecord("topic", 0, 17, time_ms, 0, key, value, None, 3, 5, headers)
 
 
 @pytest.mark.parametrize(
@@ -56,6 +61,19 @@ def test_the_time_is_that_of_the_event_else_of_the_record_with_the_date_where_th
     today = datetime.now().astimezone().isoformat()
     assert re.match(r"\d\d:\d\d:\d\d  im", describe_record(record(orjson.dumps({**EVENT, "time": today}))).plain)
     assert describe_record(record(orjson.dumps({**EVENT, "time": "soon"}))).plain.startswith("--:--:-- ")
+
+
+@pytest.mark.parametrize("time_ms", [-1, 2**62])
+def test_a_record_without_a_time_that_there_can_be_is_told_without_one(time_ms: int) -> None:
+    shown = record(b"x", time_ms=time_ms)
+    assert record_time(shown) == ""
+    assert describe_record(shown).plain.startswith("--:--:-- ")
+    assert "offset 17, no time" in KeptLine(shown).whole()
+
+
+@pytest.mark.parametrize("time", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00"])
+def test_a_time_at_the_end_of_the_calendar_is_told_without_one(time: str) -> None:
+    assert describe_record(record(orjson.dumps({**EVENT, "time": time}))).plain.startswith("--:--:-- ")
 
 
 def test_what_a_terminal_would_obey_is_escaped() -> None:

@@ -52,7 +52,7 @@ def printed(*arguments: str) -> str:
 def test_letters_are_lines_below_their_headings_whatever_their_subject_is() -> None:
     headings, line = printed("list").splitlines()
     subject = r"ann\x1b[2J\x85\u202e\n0-8  forged"
-    start = "0-7     2023-11-14T22:13:20+00:00  open   badges  handler_failed  im.c2c.message.recalled"
+    start = "0-7     2023-11-14T22:13:20.000Z  open   badges  handler_failed  im.c2c.message.recalled"
     assert line == f"{start}  {subject}  {subject}"
     assert headings.split() == ["letter", "time", "state", "group", "reason", "type", "subject", "detail"]
     assert [headings.index(name) for name in ("state", "detail")] == [line.index("open"), line.rindex("ann")]
