@@ -351,10 +351,7 @@ class ProducerSession:
                 self._rest(lane)
             case Fate.REFUSED_TIME if batch.has_times:
                 self._survivors.rejection_search.times_rejected()
-                self._lose(
-                    f"{explain(error)}: is our clock ahead, or are records older than the topic's"
-                    " message.timestamp.before.max.ms? For a minute they are sent without their times"
-                )
+                self._lose(f"{explain(error)} For a minute records are sent without their times")
             case Fate.REFUSED | Fate.REFUSED_TIME:
                 self._survivors.rejection_search.rejected(batch.records, explain(error))
                 self._lose(f"a batch of {len(batch.records)} records was refused: {explain(error)}")

@@ -8,6 +8,7 @@ import ssl
 import time
 
 from aiokafka.errors import (
+    InvalidTimestampError,
     KafkaConnectionError,
     LeaderNotAvailableError,
     NodeNotReadyError,
@@ -37,6 +38,8 @@ ADVICE = {
     LeaderNotAvailableError: "a partition of the topic has no leader: brokers are away",
     NotEnoughReplicasError: TOO_FEW_REPLICAS,
     NotEnoughReplicasAfterAppendError: TOO_FEW_REPLICAS,
+    InvalidTimestampError: "Kafka takes no record of such a time: is the clock of this machine ahead of the brokers',"
+    " or is a record older than the topic's message.timestamp.before.max.ms?",
 }
 _SAY_NO_MORE = {
     TimeoutError,
@@ -44,6 +47,7 @@ _SAY_NO_MORE = {
     LeaderNotAvailableError,
     NotEnoughReplicasError,
     NotEnoughReplicasAfterAppendError,
+    InvalidTimestampError,
 }
 """They tell their names themselves."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Sequence
 from typing import Any, Literal, Protocol
 
@@ -98,10 +99,11 @@ def fill_batch(batch: Any, records: Sequence[Writable], first: int) -> int:
         the place of the first that is left.
     """
     append = batch._builder.append
+    now_ms = time.time_ns() // 1_000_000
     count = 0
     for record in records[first:]:
         headers = record.headers
-        if append(count, None, record.key, record.value, headers if type(headers) is list else list(headers)) is None:
+        if append(count, now_ms, record.key, record.value, headers if type(headers) is list else list(headers)) is None:
             break
         count += 1
     batch._relative_offset = count

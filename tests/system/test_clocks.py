@@ -6,16 +6,20 @@ import itertools
 import os
 import signal
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.conftest import MakeIngress
 from tests.support.audit_judge import complaints
 from tests.support.audited_ingress import AuditedIngress, are_settled
+from tests.support.badge_model import produce
+from tests.support.badges import BadgeTraffic, assert_badges_converge
 from tests.support.broker import Broker
 from tests.support.commands import IngressProcess
 from tests.support.jumping import DAY_S, HOUR_S, JumpingClock
 from tests.support.load import Load
+from tests.support.redis import RedisServer
 from tests.support.topic import Topics, read_all
 from tests.support.verdict import verdict
 from tests.support.workers import StartWorker
@@ -80,3 +84,20 @@ def test_clocks_that_jump_by_hours_lose_nothing_and_leave_nothing_unproven(
     lives = sorted((one.process, one.epoch) for one in told.lives)
     assert all(one != another for one, another in itertools.pairwise(lives))
     assert audited.wait(lambda told: told.complete_until and told.complete_until > told.begun)
+
+
+@pytest.mark.slow
+def test_a_worker_whose_clock_is_hours_ahead_says_so_and_goes_on_when_it_is_right(
+    broker: Broker, topics: Topics, redis_server: RedisServer, worker: Any, tmp_path: Path
+) -> None:
+    clock, traffic = JumpingClock(tmp_path / "clock"), BadgeTraffic(topics.events)
+    badges = worker(broker, redis_server.url, **clock.env)
+    produce(broker.bootstrap, topics.events, traffic.make(100))
+    assert_badges_converge(traffic, broker.bootstrap, redis_server, topics, badges)
+    clock.set_off(5 * HOUR_S)
+    produce(broker.bootstrap, topics.events, traffic.make(100))
+    badges.wait_for_log("is the clock of this machine ahead")
+    clock.set_off(0.0)
+    assert_badges_converge(traffic, broker.bootstrap, redis_server, topics, badges)
+    assert badges.metric("consumers_dead_letters_total") == 0
+    assert badges.terminate() == 0

@@ -8,6 +8,7 @@ import socket
 import pytest
 import uvloop
 from aiokafka.errors import (
+    InvalidTimestampError,
     KafkaConnectionError,
     KafkaError,
     LeaderNotAvailableError,
@@ -103,6 +104,7 @@ def test_several_that_fail_for_one_cause_are_all_told_of_it(
         (LeaderNotAvailableError(), "a partition of the topic has no leader: brokers are away"),
         (NotEnoughReplicasError(), diagnosis.TOO_FEW_REPLICAS),
         (NotEnoughReplicasAfterAppendError(), diagnosis.TOO_FEW_REPLICAS),
+        (InvalidTimestampError(), diagnosis.ADVICE[InvalidTimestampError]),
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, KafkaError) else "told",
 )
