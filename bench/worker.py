@@ -25,7 +25,7 @@ from typing import Annotated, NamedTuple
 
 import orjson
 import typer
-from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
 from rich.console import Console
 from rich.table import Table
 
@@ -36,12 +36,18 @@ from tests.support.broker import Broker
 from tests.support.process import Process
 from tests.support.redis import RedisServer
 from tests.support.topic import create_topic
+from tests.support.waiting import wait_until
 
 PARTITIONS = 6
 QUARTERS_S = 4.0
 IDLE_S = 10.0
 """Without a commit: all is handled. The plain loop commits each thousand events, which Redis takes one by one."""
 MEMBERS = (1, 2, 4)
+NO_COORDINATOR_YET = {
+    KafkaError.COORDINATOR_NOT_AVAILABLE,
+    KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
+    KafkaError.NOT_COORDINATOR,
+}
 ROOT = Path(__file__).parents[1]
 OURS = "consumers run badges"
 
@@ -147,7 +153,7 @@ def measure(  # noqa: PLR0917
     """One run of one worker, with a group and a topic of badges of its own."""
     run = new_run(broker)
     commits = Commits(broker.bootstrap, topic, run)
-    commits.count()  # Its first answer takes so long that a worker may have handled all by then.
+    commits.wait_answered()
     process = start(folder, row, broker, redis, topic, run)
     try:
         return observe(process, commits, seconds)
@@ -233,6 +239,23 @@ class Commits:
     def count(self) -> int:
         """Events, of all partitions."""
         return sum(max(0, one.offset) for one in self._client.committed(self._partitions, timeout=10))
+
+    def wait_answered(self) -> None:
+        """Wait until Kafka says: its first answer takes so long that a worker may have handled all by then.
+
+        Nor is the coordinator of a group there at once where the broker has just started.
+        """
+
+        def is_answered() -> bool:
+            try:
+                self.count()
+            except KafkaException as error:
+                if error.args[0].code() not in NO_COORDINATOR_YET:
+                    raise
+                return False
+            return True
+
+        wait_until(is_answered, timeout=30, what="the coordinator of the group")
 
     def close(self) -> None:
         """Disconnect."""

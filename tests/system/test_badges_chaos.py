@@ -17,7 +17,7 @@ from consumers.badges.slots import slot_of
 from consumers.badges.stale_sets import BUCKETS
 from consumers.badges.store import Owner, badge_key
 from tests.support.badge_model import APP, badge_event, produce
-from tests.support.badges import SHORT_SESSION, BadgeTraffic, assert_badges_converge, badges_in_redis
+from tests.support.badges import BadgeTraffic, assert_badges_converge, badges_in_redis
 from tests.support.broker import Broker
 from tests.support.commands import Command
 from tests.support.redis_sets import RedisCluster, SetMember
@@ -162,7 +162,7 @@ def test_badges_converge_and_none_goes_back_whatever_happens_to_a_cluster(
         traffic.events += made
 
     with RedisCluster(tmp_path / "cluster") as cluster:
-        workers = [worker(broker, cluster.url, **SHORT_SESSION) for _ in range(2)]
+        workers = [worker(broker, cluster.url) for _ in range(2)]
         happened: list[str] = []
         chaos = Chaos(cluster, traffic.accounts, "chaos")
         with events_coming(traffic, broker.bootstrap, topics):
