@@ -12,11 +12,11 @@ from typing import NamedTuple
 class Measured(NamedTuple):
     """Figures of one machine: its cores are those of the table in docs/performance.md."""
 
-    callbacks_per_core: float = 26_000
+    callbacks_per_core: float = 36_000
     """Callbacks a second of an ingress process that has a core for itself, saturated."""
     ingress_mib: float = 131
     """Resident memory of an ingress process, MiB, after a load at saturation."""
-    badge_events_per_core: float = 54_000
+    badge_events_per_core: float = 140_000
     """Events a second of a process of `consumers run badges`, from a full topic."""
     worker_mib: float = 164
     """Resident memory of such a process, MiB."""
