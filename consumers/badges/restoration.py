@@ -75,35 +75,28 @@ class Restoration:
         """When all servers last answered, as far as that is known. Of a cluster one may be away while others go on."""
         self._written: dict[Owner, Badge] = {}
 
-    async def look(self) -> int:
+    async def look(self) -> None:
         """See that Redis has the last badges of the topic, once for each time that another server may have taken over.
 
         Else note that there is a loss. Each process by itself sees only that its own last updates are there.
 
-        Returns:
-            how often the connection had been lost when that was seen.
-
         Raises:
             RetryLater: Kafka or Redis is away.
         """
-        losses = self._store.connection.losses
-        if self._seen_topic_after == losses:
-            return losses
+        if self._seen_topic_after == self._store.connection.losses:
+            return
         async with self._looking:
-            losses = self._store.connection.losses
-            if self._seen_topic_after == losses:
-                return losses
-            asked_ms = int(time.time() * 1000)
-            await self._store.update({})  # While Redis is away there is nothing to compare with.
-            published: dict[Owner, Badge] = {}
-            since_ms = self._answered_ms and self._answered_ms - _DOUBTED_MS
-            async for badges in self._source.read(last=LOOKED_AT, since_ms=since_ms):
-                _note_newest(published, badges)
-            await self._compare(published)
-            await self._bulk.note_stale(list(published))  # What tells `reconcile` of them may be lost as well.
-            self._seen_topic_after = losses
-            self._answered_ms = asked_ms
-            return losses
+            while self._seen_topic_after != (losses := self._store.connection.losses):
+                asked_ms = int(time.time() * 1000)
+                await self._store.update({})  # While Redis is away there is nothing to compare with.
+                published: dict[Owner, Badge] = {}
+                since_ms = self._answered_ms and self._answered_ms - _DOUBTED_MS
+                async for badges in self._source.read(last=LOOKED_AT, since_ms=since_ms):
+                    _note_newest(published, badges)
+                await self._compare(published)
+                await self._bulk.note_stale(list(published))  # What tells `reconcile` of them may be lost as well.
+                self._seen_topic_after = losses
+                self._answered_ms = asked_ms
 
     def all_answer(self) -> None:
         """Note that all servers answer, and that `look` has seen no other one in the place of one of them since."""
@@ -117,16 +110,28 @@ class Restoration:
         """
         await self._compare(dict(self._written))
 
+    async def look_at(self, badges: Sequence[Badge]) -> None:
+        """See that Redis still has these badges, which are on the topic; else note that there is a loss.
+
+        Raises:
+            RetryLater: Redis is away.
+        """
+        await self._compare({Owner(badge.app_id, badge.account): self._to_find(badge) for badge in badges})
+
     def written(self, badges: Sequence[Badge]) -> None:
         """Remember the last badges that were written to the topic."""
-        lost_at = self._store.state.lost_at_ms
         for badge in badges[-LOOKED_AT:]:
             owner = Owner(badge.app_id, badge.account)
             self._written.pop(owner, None)
-            # It may be stale for a loss alone: it is not any more when all events were applied again.
-            self._written[owner] = msgspec.structs.replace(badge, stale=False) if lost_at and badge.stale else badge
+            self._written[owner] = self._to_find(badge)
         for owner in list(self._written)[: max(0, len(self._written) - LOOKED_AT)]:
             del self._written[owner]
+
+    def _to_find(self, badge: Badge) -> Badge:
+        """What Redis must have of a badge: it may be stale for a loss alone, and is not once all events came again."""
+        if badge.stale and self._store.state.lost_at_ms:
+            return msgspec.structs.replace(badge, stale=False)
+        return badge
 
     def require(self) -> None:
         """See that nothing is lost; else begin to put it back.

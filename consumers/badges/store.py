@@ -100,7 +100,7 @@ class BadgeStore:
         self._mode = mode
         self._states: dict[Slot, StoreState] = {}
         self._lost: set[Slot] = set()
-        self.losses_told = 0
+        self._losses_told = 0
         """How often an answer told of a loss that was not known."""
         self._noted_apps: set[str] = set()
         self._update = badge_script("badges.lua")
@@ -113,6 +113,14 @@ class BadgeStore:
         """The state that tells of the latest loss, as of the last answers; NOTHING_LOST where none does."""
         lost = [self._states[slot] for slot in self._lost]
         return max(lost, key=lambda state: state.lost_at_ms, default=NOTHING_LOST)
+
+    @property
+    def doubts(self) -> tuple[int, int]:
+        """Another one than before where what was read or written meanwhile may be gone, or have been put back since.
+
+        For another server may have taken over, or an answer told of a loss.
+        """
+        return self.connection.losses, self._losses_told
 
     async def check(self) -> None:
         """See that Redis answers, and runs the script: else events would seem to be at fault later.
@@ -287,7 +295,7 @@ class BadgeStore:
             state = StoreState(state.id, state.lost_at_ms, known.generation)
         self._states[slot] = state
         if state.lost_at_ms:
-            self.losses_told += slot not in self._lost or known is None or known.lost_at_ms != state.lost_at_ms
+            self._losses_told += slot not in self._lost or known is None or known.lost_at_ms != state.lost_at_ms
             self._lost.add(slot)
         else:
             self._lost.discard(slot)

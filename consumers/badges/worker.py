@@ -129,6 +129,7 @@ class Badges(BaseWorker[BadgeEvent]):
         Every badge is written to the topic, changed or not: a crash between the two steps heals at the redelivery.
         """
         badges = await (self.update(batch) if self._rebuilds else self._update_undoubted(batch))
+        doubts = self._store.doubts
         # Of several events that one record is made of, the last says to which trace that belongs.
         traces = NO_TRACES if not self._is_traced else self._traces_of(batch)
         if not self._context.alone:
@@ -136,6 +137,9 @@ class Badges(BaseWorker[BadgeEvent]):
             return
         await self.publish(badges, traces)
         self._restoration.written(badges)
+        if doubts != self._store.doubts:
+            # Who looked at the topic, or put badges back from it, while they were written did not find them there.
+            await self._restoration.look_at(badges)
         if stale := [badge for badge in badges if badge.stale]:
             # While Kafka was slow `reconcile` may have resolved and published them; ours would be the last of the two.
             await publish_latest(self._context, self._store, await changed_badges(self._store, stale), traces)
@@ -143,16 +147,16 @@ class Badges(BaseWorker[BadgeEvent]):
     async def _update_undoubted(self, batch: Sequence[BadgeEvent]) -> list[Badge]:
         """Apply events to the badges in Redis, again where the answer may be older than what is on the topic.
 
-        That may be so where another server took over since the last look at the topic, or a loss was told: who answered
-        may have lacked what is there again by now, put back by another process. So an answer counts only if nothing of
-        the kind came between the look before it and itself. Events that are applied twice change nothing.
+        Who answered may have lacked what is there again by now, put back by another process. So an answer counts only
+        where no doubt came between the look at the topic before it and itself. Events that are applied twice change
+        nothing.
         """
         while True:
-            looked_after = await self._restoration.look()
+            await self._restoration.look()
             self._restoration.require()
-            losses_told = self._store.losses_told
+            doubts = self._store.doubts
             badges = await self.update(batch)
-            if (self._store.connection.losses, self._store.losses_told) == (looked_after, losses_told):
+            if doubts == self._store.doubts:
                 return badges
 
     async def update(self, batch: Iterable[BadgeEvent]) -> list[Badge]:

@@ -131,6 +131,34 @@ async def test_an_answer_from_before_another_process_put_badges_back_is_not_writ
         await worker.worker.stop()
 
 
+async def test_what_is_lost_while_it_is_written_and_put_back_without_it_is_missed(
+    own_redis: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another process reads the topic before the badge is on it, and what it puts back is older."""
+    published: list[Badge] = []
+    badges = await BadgeWorker(own_redis.url).start()
+    now, key = now_ms(own_redis) - 60_000, f"im:badge:{APP}:ann"
+    old = await badges.handle("old", 2, now)
+    badges.topic.add(old, now)
+    with redis.Redis(port=own_redis.port) as admin:
+        copy = admin.dump(key)
+        assert copy is not None
+
+        async def lose_and_take(_topic: str, records: list[OutgoingRecord]) -> None:
+            monkeypatch.setattr(badges.context.producer, "publish", lambda _topic, records: take(published, records))
+            admin.restore(key, 0, copy, replace=True)
+            badges.worker._store.connection.note_change()
+            await badges.worker._restoration.look()
+            await take(published, records)
+            badges.topic.add(published[-1], now + 2000)
+
+        monkeypatch.setattr(badges.context.producer, "publish", lose_and_take)
+        await badges.handle("new", 7, now + 1000)
+        await badges.handle("late", 3, now + 500)
+    assert [one.unread for one in published] == [7, 7]
+    await badges.worker.stop()
+
+
 async def test_a_badge_that_was_only_made_stale_is_missed_too(own_redis: RedisServer) -> None:
     badges = await BadgeWorker(own_redis.url).start()
     first = now_ms(own_redis) - 60_000
