@@ -102,8 +102,13 @@ class Chaos:
                 node.ask("CLUSTER", "FAILOVER", "FORCE")
 
     def _primaries(self) -> list[SetMember]:
-        ports = {int(row[2][1]) for row in self._cluster.nodes[0].ask("CLUSTER SLOTS")}
+        """As all nodes name them: for a while after a replica took over they do not name the same."""
+        ports = wait_until(self._named_by_all, timeout=60, what="nodes that name the same primaries")
         return [node for node in self._cluster.nodes if node.port in ports]
+
+    def _named_by_all(self) -> frozenset[int]:
+        named = {frozenset(int(row[2][1]) for row in node.ask("CLUSTER SLOTS")) for node in self._cluster.nodes}
+        return named.pop() if len(named) == 1 else frozenset()
 
     def _slot_of(self, node: SetMember) -> int:
         return next(int(row[0]) for row in node.ask("CLUSTER SLOTS") if int(row[2][1]) == node.port)
