@@ -2,6 +2,7 @@
 
 import logging
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
@@ -28,6 +29,9 @@ def pytest_configure(config: pytest.Config) -> None:
     for name in ("PYTHONDONTWRITEBYTECODE", "PYTHONUNBUFFERED"):
         # With the first every command starts three times as slow, and users have neither.
         os.environ.pop(name, None)
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        # As in the background of a script: all that tests start would have no Ctrl-C.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     config.pluginmanager.register(NeededKafka(config))
     if worker := os.environ.get("PYTEST_XDIST_WORKER"):
         # A port that is free for a moment, its server killed, must not be taken by the tests beside.
