@@ -110,7 +110,7 @@ def published_badge(record: ConsumerRecord) -> PublishedBadge | None:
         return None
     if not _is_ours(badge, time_ms):
         return None
-    return PublishedBadge(Owner(badge.app_id, badge.account), badge, time_ms, record.timestamp)
+    return PublishedBadge(badge.owner, badge, time_ms, record.timestamp)
 
 
 def _is_ours(badge: Badge, time_ms: int | None) -> bool:

@@ -120,7 +120,7 @@ class BadgeBulk:
     async def note_stale(self, owners: Sequence[Owner]) -> int:
         """Put those whose badges are stale among the stale ones, where they are not; how many are stale."""
         badges = await self._store.update({owner: [] for owner in owners})
-        stale = [Owner(badge.app_id, badge.account) for badge in badges if badge.stale]
+        stale = [badge.owner for badge in badges if badge.stale]
         await self._store.stale_sets.note_later(stale, [])
         return len(stale)
 

@@ -40,7 +40,7 @@ async def publish_badges(context: Context, badges: Iterable[Badge], traces: Trac
 
 
 def _headers(badge: Badge, traces: Traces) -> Sequence[tuple[str, bytes]]:
-    return [*_HEADERS, *traces.get(Owner(badge.app_id, badge.account), ())]
+    return [*_HEADERS, *traces.get(badge.owner, ())]
 
 
 async def publish_latest(
@@ -64,7 +64,7 @@ async def changed_badges(store: BadgeStore, badges: Sequence[Badge]) -> list[Bad
     Raises:
         RetryLater: Redis is away.
     """
-    stored = await store.update({Owner(badge.app_id, badge.account): [] for badge in badges})
+    stored = await store.update({badge.owner: [] for badge in badges})
     return [after for before, after in zip(badges, stored, strict=True) if before != after and _follows(after, before)]
 
 

@@ -116,14 +116,13 @@ class Restoration:
         Raises:
             RetryLater: Redis is away.
         """
-        await self._compare({Owner(badge.app_id, badge.account): self._to_find(badge) for badge in badges})
+        await self._compare({badge.owner: self._to_find(badge) for badge in badges})
 
     def written(self, badges: Sequence[Badge]) -> None:
         """Remember the last badges that were written to the topic."""
         for badge in badges[-LOOKED_AT:]:
-            owner = Owner(badge.app_id, badge.account)
-            self._written.pop(owner, None)
-            self._written[owner] = self._to_find(badge)
+            self._written.pop(badge.owner, None)
+            self._written[badge.owner] = self._to_find(badge)
         for owner in list(self._written)[: max(0, len(self._written) - LOOKED_AT)]:
             del self._written[owner]
 

@@ -99,7 +99,8 @@ class BadgeStore:
         self.stale_sets = StaleSets(self.connection)
         self._mode = mode
         self._states: dict[Slot, StoreState] = {}
-        self._lost: set[Slot] = set()
+        self._lost: dict[Slot, StoreState] = {}
+        """Those of the states that tell of a loss."""
         self._losses_told = 0
         """How often an answer told of a loss that was not known."""
         self._noted_apps: set[str] = set()
@@ -111,8 +112,7 @@ class BadgeStore:
     @property
     def state(self) -> StoreState:
         """The state that tells of the latest loss, as of the last answers; NOTHING_LOST where none does."""
-        lost = [self._states[slot] for slot in self._lost]
-        return max(lost, key=lambda state: state.lost_at_ms, default=NOTHING_LOST)
+        return max(self._lost.values(), key=lambda state: state.lost_at_ms, default=NOTHING_LOST)
 
     @property
     def doubts(self) -> tuple[int, int]:
@@ -181,7 +181,7 @@ class BadgeStore:
             state = StoreState(_text(row[0]) or False, int(row[1] or 0), int(row[2] or 0))
             if state.lost_at_ms:
                 found[slot] = state
-        self._lost = set(found)
+        self._lost = dict(found)
         self._states.update(found)
         return found
 
@@ -198,7 +198,7 @@ class BadgeStore:
             others = [key for keys, _ in calls for key in keys]
             await self.connection.run(lambda client: self._rebuilt.run_all(client, calls), others=others)
         for slot in losses:
-            self._lost.discard(slot)
+            self._lost.pop(slot, None)
             self._states.pop(slot, None)
 
     async def update(self, events: Mapping[Owner, Events]) -> list[Badge]:
@@ -295,10 +295,10 @@ class BadgeStore:
             state = StoreState(state.id, state.lost_at_ms, known.generation)
         self._states[slot] = state
         if state.lost_at_ms:
-            self._losses_told += slot not in self._lost or known is None or known.lost_at_ms != state.lost_at_ms
-            self._lost.add(slot)
+            self._losses_told += self._lost.get(slot, NOTHING_LOST).lost_at_ms != state.lost_at_ms
+            self._lost[slot] = state
         else:
-            self._lost.discard(slot)
+            self._lost.pop(slot, None)
 
     async def _note_besides(
         self, events: Mapping[Owner, Events], answers: Iterable[tuple[list[Owner], UpdateReply]]

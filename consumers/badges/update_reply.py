@@ -26,6 +26,11 @@ class Badge(msgspec.Struct, frozen=True, gc=False):
     """Whether the count has changed since, and no event said to what."""
 
     @property
+    def owner(self) -> Owner:
+        """Whose it is."""
+        return Owner(self.app_id, self.account)
+
+    @property
     def exists(self) -> bool:
         """Whether there is one; what is read of an account without a badge is none."""
         return self.unread is not None or self.stale

@@ -75,6 +75,13 @@ class BadgeWorker:
         return self.metrics.registry.get_sample_value("consumers_badges_lost", {"worker": "badges"})
 
 
+def copy_of(client: redis.Redis, key: str) -> bytes:
+    """What a key holds, in the form that RESTORE takes."""
+    found: bytes | None = client.dump(key)
+    assert found is not None, key
+    return found
+
+
 def now_ms(server: RedisServer) -> int:
     with redis.Redis(port=server.port) as client:
         seconds, microseconds = client.time()

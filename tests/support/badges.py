@@ -75,7 +75,7 @@ class FakeTopic:
 
     def add(self, badge: Badge, written_ms: int) -> None:
         time_ms = None if badge.time is None else round(datetime.fromisoformat(badge.time).timestamp() * 1000)
-        self.badges.append(PublishedBadge(Owner(badge.app_id, badge.account), badge, time_ms, written_ms))
+        self.badges.append(PublishedBadge(badge.owner, badge, time_ms, written_ms))
 
     def let_go(self, owner: Owner, written_ms: int) -> None:
         """Write a tombstone."""

@@ -17,7 +17,7 @@ from consumers.errors import RetryLater
 from consumers.reconcile.stale import StaleBadges
 from consumers.settings import ConsumersSettings
 from tests.support.badge_model import APP
-from tests.support.badge_worker import BadgeWorker, now_ms, take
+from tests.support.badge_worker import BadgeWorker, copy_of, now_ms, take
 from tests.support.redis import RedisServer
 from tests.support.resp_proxy import RespProxy
 from tests.support.waiting import wait_until
@@ -124,13 +124,12 @@ async def test_a_redis_that_was_put_back_to_older_data_gets_what_it_lacks(
     await badges.handle("old", 2, first)
     key, state = f"im:badge:{APP}:ann", "im:badges:state"
     with redis.Redis(port=own_redis.port) as admin:
-        copies = {one: admin.dump(one) for one in (key, state)}
+        copies = {one: copy_of(admin, one) for one in (key, state)}
         newest = await badges.handle("new", 7, first + 1000)
         badges.topic.add(newest, first + 2000)
         if restarted:
             await badges.worker.stop()
         for one, copy in copies.items():
-            assert copy is not None
             admin.restore(one, 0, copy, replace=True)
     if restarted:
         topic = badges.topic

@@ -15,7 +15,7 @@ from consumers.errors import RetryLater
 from consumers.reconcile.stale import StaleBadges
 from consumers.worker import OutgoingRecord
 from tests.support.badge_model import APP
-from tests.support.badge_worker import BadgeWorker, now_ms, take
+from tests.support.badge_worker import BadgeWorker, copy_of, now_ms, take
 from tests.support.redis import RedisServer
 from tests.support.resp_proxy import RespProxy
 
@@ -51,13 +51,12 @@ async def test_that_updates_of_others_are_lost_is_noticed_after_another_server_t
     now, key, state = now_ms(own_redis) - 60_000, f"im:badge:{APP}:ann", "im:badges:state"
     await second.handle("old", 2, now)
     with redis.Redis(port=own_redis.port) as admin:
-        copies = {one: admin.dump(one) for one in (key, state)}
+        copies = {one: copy_of(admin, one) for one in (key, state)}
         newest = await first.handle("new", 7, now + 1000)
         for worker in (first, second):
             worker.topic.add(newest, now + 2000)
         first.worker._restoration._written.clear()
         for one, copy in copies.items():
-            assert copy is not None
             admin.restore(one, 0, copy, replace=True)
     proxy.answers = {"EVALSHA": "READONLY You can't write against a read only replica."}
     with pytest.raises(RetryLater):
@@ -76,7 +75,7 @@ async def test_what_redis_loses_while_a_badge_is_written_is_not_written(own_redi
     now, key = now_ms(own_redis) - 60_000, f"im:badge:{APP}:ann"
     await badges.handle("old", 2, now)
     with redis.Redis(port=own_redis.port) as admin:
-        before = admin.dump(key) if put_back else None
+        before = copy_of(admin, key) if put_back else None
         await badges.handle("new", 7, now + 1000)
 
         async def take_and_lose(_topic: str, records: list[OutgoingRecord]) -> None:
@@ -102,12 +101,10 @@ async def test_an_answer_from_before_another_process_put_badges_back_is_not_writ
     now, key = now_ms(own_redis) - 60_000, f"im:badge:{APP}:ann"
     await badges.handle("old", 2, now)
     with redis.Redis(port=own_redis.port) as admin:
-        old = admin.dump(key)
+        old = copy_of(admin, key)
         newest = await badges.handle("new", 7, now + 1000)
         badges.topic.add(newest, now + 2000)
-        complete = admin.dump(key)
-        assert old is not None
-        assert complete is not None
+        complete = copy_of(admin, key)
         admin.restore(key, 0, old, replace=True)
         if sign == "a loss was told":
             await other.worker._store.note_loss([Owner(APP, "ann")])
@@ -141,8 +138,7 @@ async def test_what_is_lost_while_it_is_written_and_put_back_without_it_is_misse
     old = await badges.handle("old", 2, now)
     badges.topic.add(old, now)
     with redis.Redis(port=own_redis.port) as admin:
-        copy = admin.dump(key)
-        assert copy is not None
+        copy = copy_of(admin, key)
 
         async def lose_and_take(_topic: str, records: list[OutgoingRecord]) -> None:
             monkeypatch.setattr(badges.context.producer, "publish", lambda _topic, records: take(published, records))
@@ -164,10 +160,9 @@ async def test_a_badge_that_was_only_made_stale_is_missed_too(own_redis: RedisSe
     first = now_ms(own_redis) - 60_000
     await badges.handle("count", 4, first)
     with redis.Redis(port=own_redis.port) as admin:
-        before = admin.dump(f"im:badge:{APP}:ann")
+        before = copy_of(admin, f"im:badge:{APP}:ann")
         stale = await badges.handle("change", None, first + 1000)
         badges.topic.add(stale, first + 2000)
-        assert before is not None
         admin.restore(f"im:badge:{APP}:ann", 0, before, replace=True)
     with pytest.raises(RetryLater, match="put back from the topic"):
         await badges.worker.probe()

@@ -61,7 +61,7 @@ class TombstoneTopic:
 
 def make_restoration(store: BadgeStore, source: FakeTopic, *, ttl_days: int) -> Restoration:
     async def publish(badges: Sequence[Badge]) -> None:
-        source.badges += [PublishedBadge(Owner(one.app_id, one.account), one, None, 0) for one in badges]
+        source.badges += [PublishedBadge(one.owner, one, None, 0) for one in badges]
 
     return Restoration(store, source, topic="im.badges", ttl_days=ttl_days, publish=publish)
 
