@@ -27,6 +27,9 @@ CANNOT_SERVE = 78
 """The exit status of a process that cannot begin, and says why in the log (EX_CONFIG of sysexits.h)."""
 ALONE_MARGIN_S = 2.0
 """Beyond the time of a stop, how long a process lives at most whose parent is gone."""
+PARENT_S = 1.0
+"""How long a process goes on that was sent the signal to stop, unless its parent asks it. Whoever signals a group of
+processes signals the parent too: until that has closed the port, somebody has to accept."""
 REPLACED = signal.SIGUSR2
 """Tells a process that a successor accepts in its place."""
 
@@ -79,10 +82,11 @@ async def _serve(
         # Nobody else would end it, should its disk never answer: the system does, whatever the event loop waits for.
         signal.setitimer(signal.ITIMER_REAL, settings.stop_timeout_s + ALONE_MARGIN_S)
 
-    heart = Heart(parent, alone)
+    heart = Heart(parent, on_stop=leaving.stop.set, on_alone=alone)
     heartbeats = asyncio.create_task(heart.beat())
-    asyncio.get_running_loop().add_signal_handler(REPLACED, leaving.replaced.set)
-    with on_stop_signal(leaving.stop.set):
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(REPLACED, leaving.replaced.set)
+    with on_stop_signal(lambda: loop.call_later(PARENT_S, leaving.stop.set)):
         try:
             await serve(
                 settings,

@@ -22,7 +22,7 @@ from bridge.normalize.differences import DRIFT_PATH, DriftReport
 from bridge.process import heartbeat
 from bridge.process.child import CANNOT_SERVE, REPLACED, last_metrics
 from bridge.process.handover import HandedChild
-from bridge.process.heartbeat import HeartbeatMonitor
+from bridge.process.heartbeat import HeartbeatMonitor, ask_to_stop
 from bridge.process.running_time import RunningTime
 from bridge.process.status import STATUS_PATH, StatusReport
 from bridge.process.totals import ProcessPage
@@ -110,7 +110,9 @@ class ChildProcess:
         self._looked.set()
 
     def terminate(self) -> None:
-        """Ask it to stop, and kill it if that takes too long."""
+        """Ask it to stop, and kill it if that takes too long. Only once our port is closed."""
+        if self.is_alive:
+            ask_to_stop(self._heartbeats)
         self._ask(signal.SIGTERM, self._settings.stop_linger_s)
 
     def replace(self) -> None:

@@ -1,7 +1,7 @@
-"""What tells a parent that its child is not hung, and a child that its parent is gone: one socket pair.
+"""What tells a parent that its child is not hung, and a child what its parent does: one socket pair.
 
-The child sends a byte from its event loop in every interval, which says whether it accepts callbacks by now. The end of
-the stream tells it that the parent is gone.
+The child sends a byte from its event loop in every interval, which says whether it accepts callbacks by now. The parent
+sends one when the child is to stop. The end of the stream tells the child that the parent is gone.
 """
 
 from __future__ import annotations
@@ -14,6 +14,17 @@ from collections.abc import Callable
 INTERVAL_S = 1.0
 
 _STARTING, _ACCEPTING = b".", b"!"
+_STOP = b"s"
+
+
+def ask_to_stop(child: socket.socket) -> None:
+    """Ask a child to stop, at a parent's end. A child of an earlier version does not listen.
+
+    Args:
+        child: what it has the other end of.
+    """
+    with contextlib.suppress(OSError):  # It is gone, or hangs, which is noticed elsewhere.
+        child.send(_STOP, socket.MSG_DONTWAIT)
 
 
 class Heart:
@@ -21,12 +32,14 @@ class Heart:
 
     Args:
         parent: what the parent has the other end of.
+        on_stop: called on the event loop when the parent asks to stop.
         on_alone: called on the event loop when the parent is gone.
     """
 
-    def __init__(self, parent: socket.socket, on_alone: Callable[[], object]) -> None:
+    def __init__(self, parent: socket.socket, *, on_stop: Callable[[], object], on_alone: Callable[[], object]) -> None:
         parent.setblocking(False)
         self._parent = parent
+        self._on_stop = on_stop
         self._on_alone = on_alone
         self._beat = _STARTING
 
@@ -46,8 +59,9 @@ class Heart:
     async def _parent_gone(self) -> None:
         loop = asyncio.get_running_loop()
         with contextlib.suppress(OSError):
-            while await loop.sock_recv(self._parent, 1):
-                pass
+            while told := await loop.sock_recv(self._parent, 1):
+                if told == _STOP:
+                    self._on_stop()
 
     def _send(self) -> None:
         with contextlib.suppress(OSError):  # The parent is slow to listen, or gone, which is noticed elsewhere.

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import sys
 import time
 from collections.abc import Callable
@@ -15,6 +16,7 @@ from contextlib import suppress
 from typing import NoReturn, TypeVar
 
 from bridge.process.handover import VARIABLE, Handover, take_handover
+from bridge.process.heartbeat import ask_to_stop
 from common.retry import Backoff
 
 RETRY_FIRST_S, RETRY_MAX_S = 0.5, 5.0
@@ -52,8 +54,13 @@ def once_right(load: Callable[[], T]) -> T:
 
 
 def _end_all(handover: Handover | None) -> NoReturn:
-    children = {child.pid for child in handover.children} if handover else set()
+    if handover is None:
+        raise SystemExit(0)
+    os.close(handover.listener.descriptor)
+    heartbeats = {child.pid: socket.socket(fileno=child.heartbeats) for child in handover.children}
+    children = set(heartbeats)
     for pid in children:
+        ask_to_stop(heartbeats[pid])
         with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGTERM)
     give_up_at = time.monotonic() + END_WITHIN_S

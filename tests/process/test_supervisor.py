@@ -22,7 +22,7 @@ from bridge.process.child_process import ChildProcess
 from bridge.process.family import make_socket_folder, socket_path
 from bridge.process.forking import Forks
 from bridge.process.handover import HandedChild, HandedSocket, Handover
-from bridge.process.heartbeat import Heart, HeartbeatMonitor
+from bridge.process.heartbeat import Heart, HeartbeatMonitor, ask_to_stop
 from bridge.process.ports import Port, Ports
 from bridge.process.slot import Slot
 from bridge.process.supervisor import Supervisor
@@ -95,7 +95,7 @@ async def test_a_child_sends_beats_from_its_event_loop_which_say_whether_it_acce
 ) -> None:
     ours, theirs = pair
     monitor = HeartbeatMonitor(ours, lambda: 1.0)
-    heart = Heart(theirs, lambda: None)
+    heart = Heart(theirs, on_stop=lambda: None, on_alone=lambda: None)
     task = asyncio.create_task(heart.beat())
     await wait_for(lambda: monitor.silence_s() == 0)
     assert not monitor.is_accepting
@@ -104,12 +104,17 @@ async def test_a_child_sends_beats_from_its_event_loop_which_say_whether_it_acce
     task.cancel()
 
 
-async def test_a_child_is_told_that_its_parent_is_gone(pair: tuple[socket.socket, socket.socket]) -> None:
+async def test_a_child_is_told_that_it_is_to_stop_and_that_its_parent_is_gone(
+    pair: tuple[socket.socket, socket.socket],
+) -> None:
     ours, theirs = pair
-    told: list[bool] = []
+    told: list[str] = []
+    ask_to_stop(ours)
     ours.close()
-    await asyncio.wait_for(Heart(theirs, lambda: told.append(True)).beat(), 60)
-    assert told == [True]
+    ask_to_stop(ours)
+    heart = Heart(theirs, on_stop=lambda: told.append("stop"), on_alone=lambda: told.append("alone"))
+    await asyncio.wait_for(heart.beat(), 60)
+    assert told == ["stop", "alone"]
 
 
 async def test_a_child_that_hangs_is_killed_and_the_log_names_the_setting(caplog: pytest.LogCaptureFixture) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import socket
+from functools import partial
 
 import orjson
 
@@ -13,6 +15,7 @@ from tests.support.callbacks import recalled
 from tests.support.commands import IngressProcess
 from tests.support.http import request
 from tests.support.ports import free_port
+from tests.support.reloading import is_back
 from tests.support.topic import wait_for_events
 
 OK = {"ActionStatus": "OK", "ErrorInfo": "", "ErrorCode": 0}
@@ -62,6 +65,8 @@ def refuses_connections(bridge: IngressProcess) -> bool:
         socket.create_connection(("127.0.0.1", bridge.port), 1).close()
     except ConnectionRefusedError:
         return True
+    except ConnectionResetError:  # It was closed just then.
+        return False
     return False
 
 
@@ -84,6 +89,26 @@ def test_sigterm_with_a_request_one_byte_short_of_complete_still_answers_it(
     own_broker.thaw()
     bridge.start_ready()
     assert wait_for_events(own_broker.bootstrap, bridge.topics.events, len)
+
+
+def test_who_connects_between_the_stop_of_a_process_and_that_of_its_parent_is_answered(ingress: MakeIngress) -> None:
+    bridge = ingress("127.0.0.1:1")
+    os.kill(bridge.pid, signal.SIGSTOP)
+    bridge.signal_group(signal.SIGTERM)
+    try:
+        assert bridge.post(recalled("u", unread=1)).json == OK
+    finally:
+        os.kill(bridge.pid, signal.SIGCONT)
+    assert bridge.wait(10) == 0
+
+
+def test_a_process_that_alone_is_told_to_stop_does_so(ingress: MakeIngress) -> None:
+    bridge = ingress("127.0.0.1:1")
+    told = bridge.server_pid
+    os.kill(told, signal.SIGTERM)
+    bridge.wait_for(partial(is_back, bridge, told), what="another process")
+    assert bridge.post(recalled("u", unread=1)).json == OK
+    assert "killed" not in bridge.output()
 
 
 def test_sigterm_ends_it_with_kafka_away_and_a_backlog(ingress: MakeIngress) -> None:
