@@ -222,7 +222,12 @@ def claim(journal_dir: Path, template: Statement, ring_size: int, refused: Refus
         free = _free(folder)
         own = next((one for one in free if not one.is_copy), None)
         others = [one for one in free if one is not own]
-        own = own or LifeLedger.create(folder)
+        try:
+            own = own or LifeLedger.create(folder)
+        except BaseException:
+            for ledger in others:
+                ledger.close()
+            raise
         try:
             ends = _take_ends(folder_id, own, [own, *others], refused, template)
             before = own.read()
@@ -290,6 +295,7 @@ class _Killed(NamedTuple):
     end: Statement
     ledger: LifeLedger | None
     marks: LifeMarks | None
+    """Closed: to be removed when the end is kept."""
 
 
 def _take_ends(
@@ -324,14 +330,20 @@ def _killed(
     folder: Path, folder_id: str, free: Sequence[LifeLedger], refused: Refused, template: Statement
 ) -> list[_Killed]:
     found: list[tuple[Statement, LifeLedger | None, LifeMarks | None]] = []
-    for ledger in free:
-        entry = ledger.read()
-        if entry is not None and not entry.has_ended:
-            last = entry.statement
-            found.append((last, ledger, LifeMarks.open_left(ledger.marks_path(folder_id), last.life)))
-    found += [(last, None, marks) for last, marks in orphans(folder, folder_id, template, SHARED_MEMORY)]
-    set_aside = _set_aside(refused) if found else {}
-    return [_Killed(end_of_killed(last, marks, set_aside), ledger, marks) for last, ledger, marks in found]
+    try:
+        for ledger in free:
+            entry = ledger.read()
+            if entry is not None and not entry.has_ended:
+                last = entry.statement
+                found.append((last, ledger, LifeMarks.open_left(ledger.marks_path(folder_id), last.life)))
+        for last, left in orphans(folder, folder_id, template, SHARED_MEMORY):
+            found.append((last, None, left))
+        set_aside = _set_aside(refused) if found else {}
+        return [_Killed(end_of_killed(last, marks, set_aside), ledger, marks) for last, ledger, marks in found]
+    finally:  # Where the disk does not take the ends, we look again, and must not find that somebody has them.
+        for _, _, marks in found:
+            if marks is not None:
+                marks.close()
 
 
 def _marks(ledger: LifeLedger, folder_id: str, life: Life, topics: Sequence[str], ring_size: int) -> LifeMarks:

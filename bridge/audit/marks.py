@@ -57,6 +57,7 @@ class LifeMarks:
         self.path = path
         self.description = description
         self.life = Life(description.process, description.epoch)
+        self._maps = maps
         self._rings = {topic: Ring(one, description.size) for topic, one in zip(description.topics, maps, strict=True)}
 
     @classmethod
@@ -139,6 +140,15 @@ class LifeMarks:
         if self.path is not None:
             with contextlib.suppress(OSError):
                 os.utime(self.path)
+
+    def close(self) -> None:
+        """Let go of the memory, and so of the lock: whoever has it mapped is taken for the process whose marks they are.
+
+        Not left to the collector: an error that somebody keeps has all that its frames knew.
+        """
+        for one in self._maps:
+            if isinstance(one, mmap):
+                one.close()
 
     def remove(self) -> None:
         """Nobody needs them any more."""

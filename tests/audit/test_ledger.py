@@ -16,7 +16,7 @@ from bridge.audit import ledger as ledger_module
 from bridge.audit.ends import ENDS, marks_without_ledger
 from bridge.audit.folder import FOLDER, LEDGER
 from bridge.audit.ledger import Claim, LifeLedger, claim_late, take_ends
-from bridge.audit.marks import SHARED_MEMORY, LifeMarks
+from bridge.audit.marks import SHARED_MEMORY, LifeMarks, description_of
 from bridge.journal.numbering import LEAST_RING
 from bridge.journal.record import Record
 from common.audit.header import Life, parse_life
@@ -25,12 +25,15 @@ from tests.audit.claims import TEMPLATE, TOPIC, begin, killed, nothing, take
 
 
 @pytest.fixture(autouse=True)
-def _no_memory_left_behind() -> Iterator[None]:
-    before = set(SHARED_MEMORY.glob("im-bridge-*"))
+def _no_memory_left_behind(tmp_path: Path) -> Iterator[None]:
     yield
-    for path in set(SHARED_MEMORY.glob("im-bridge-*")) - before:
-        if path.is_file():  # The folders there are of other tests.
+    for path in SHARED_MEMORY.glob("im-bridge-*"):  # Of the tests that run beside this one, too.
+        if (found := description_of(path)) is not None and Path(found.ledger).is_relative_to(tmp_path):
             path.unlink(missing_ok=True)
+
+
+def full(*_: object) -> None:
+    raise OSError(errno.ENOSPC, "No space left on device")
 
 
 def statement_of(claimed: Claim, *, given: int, confirmed_through: int = 0, durable_through: int = 0) -> Statement:
@@ -143,17 +146,28 @@ def test_where_the_disk_is_full_for_whoever_comes_first_the_end_is_exact_all_the
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     killed(lambda: take(begin(tmp_path), 5, 1, 2, 4))
-
-    def full(*_: object) -> None:
-        raise OSError(errno.ENOSPC, "No space left on device")
+    kept = []
 
     with monkeypatch.context() as while_full:
         while_full.setattr(LifeLedger, "write_ends", full)
         for _ in range(2):
-            with pytest.raises(OSError, match="No space left"):
+            with pytest.raises(OSError, match="No space left") as refused:
                 begin(tmp_path)
+            kept.append(refused)  # As where the collector comes late: with all that the frames of the error know.
     (end,) = begin(tmp_path).ends.values()
     assert end.topics == {TOPIC: TopicStatement(given=5, durable_through=2, never_durable=[(3, 3), (5, 5)])}
+
+
+def test_where_the_disk_takes_no_ledger_those_of_others_are_given_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    killed(lambda: begin(tmp_path / "original"))
+    shutil.copytree(tmp_path / "original", tmp_path / "copy")
+    with monkeypatch.context() as while_full:
+        while_full.setattr(LifeLedger, "create", full)
+        with pytest.raises(OSError, match="No space left"):
+            begin(tmp_path / "copy")
+    assert [end.ended for end in begin(tmp_path / "copy").ends.values()] == ["killed"]
 
 
 def without_ledger(folder: Path, life: Life, count: int) -> LifeMarks:
@@ -199,9 +213,6 @@ def test_a_ledger_that_the_disk_takes_but_for_its_last_sync_costs_no_end_of_othe
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     killed(lambda: take(begin(tmp_path), 7))
-
-    def full(_: Path) -> None:
-        raise OSError(errno.ENOSPC, "No space left on device")
 
     with monkeypatch.context() as while_full:
         while_full.setattr(ledger_module, "sync_folder", full)
