@@ -1,4 +1,5 @@
-"""Since when Kafka confirms nothing, in a file beside the journals: a process that begins in an outage tells it, too.
+"""Since when Kafka confirms nothing, as the time of a file beside the journals: a process that begins in an outage tells
+it, too. The file is empty, for a disk that is full takes no content.
 
 Whoever comes after a reload, a restart or a `kill -9` has seen no more of the outage than its own time. All processes
 of a folder write the one file, the earliest time stays, and who is confirmed something removes it.
@@ -6,14 +7,14 @@ of a folder write the one file, the earliest time stays, and who is confirmed so
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from pathlib import Path
 
-from bridge.journal.own_file import ForeignError, opened
+from bridge.journal.own_file import ForeignError, own_status
 
 NAME = "kafka-away-since"
-MAX_BYTES = 64
 
 
 class OutageMark:
@@ -29,9 +30,8 @@ class OutageMark:
     def read(self) -> float | None:
         """Since when, as Unix seconds; None where there is no outage that anybody noted."""
         try:
-            with opened(self._path) as file:
-                since = float(file.read(MAX_BYTES))
-        except (OSError, ForeignError, ValueError):
+            since = own_status(self._path).st_mtime
+        except (OSError, ForeignError):
             return None
         return since if 0 < since <= time.time() else None
 
@@ -45,8 +45,14 @@ class OutageMark:
         if noted is not None and noted <= since:
             return
         unfinished = self._path.with_suffix(f".{os.getpid()}")
-        unfinished.write_text(f"{since!r}\n")
-        unfinished.replace(self._path)
+        try:
+            unfinished.touch()
+            os.utime(unfinished, (since, since))
+            unfinished.replace(self._path)
+        except OSError:
+            with contextlib.suppress(OSError):
+                unfinished.unlink()
+            raise
 
     def remove(self) -> None:
         """It is over.
