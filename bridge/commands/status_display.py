@@ -199,6 +199,8 @@ def _until_full(found: IngressStatus) -> str:
         return f"{others}full at {when} if it goes on like this; from then on callbacks are refused, and lost"
     if total.bytes_per_s is not None and total.bytes_per_s >= 1:
         return f"{others}not full for weeks if it goes on like this"
+    if total.bytes_per_s is None and total.events:
+        return f"{others}until when is not known yet: ask again in some seconds"
     return f"{others}not filling up"
 
 

@@ -54,8 +54,12 @@ class OutageLog:
 
 def _tell_outage(kafka: KafkaStatus, waiting: WaitingStatus, disk: DiskStatus) -> None:
     room = f"room for {byte_size(disk.room_bytes)} more"
+    is_shared = disk.room_bytes == disk.free_bytes  # By whoever writes there, of whom this process knows nothing.
+    if is_shared:
+        room += " on the disk"
     if waiting.full_in_s is not None:
-        room += f", which is full in {duration(waiting.full_in_s)} if it goes on like this"
+        by_whom = "which this process alone fills" if is_shared else "which is full"
+        room += f", {by_whom} in {duration(waiting.full_in_s)} if it goes on like this"
     if not disk.ok:
         room = f"the disk takes nothing ({disk.problem}): callbacks are refused"
     waits = "nothing waits for it"

@@ -63,6 +63,7 @@ class StatusWatch:
         self._mark = OutageMark(journal.folder)
         self._samples: deque[_Sample] = deque(maxlen=SAMPLES)
         self._taken_over = 0
+        self._disk_ok = journal.disk_ok
         self._free_bytes: int | None = None
         self._outage_log = OutageLog()
 
@@ -99,6 +100,9 @@ class StatusWatch:
         if taken_over > self._taken_over:
             self._samples.clear()  # What a dead process left came at once: nothing grows like that.
         self._taken_over = taken_over
+        if self._journal.disk_ok != self._disk_ok:
+            self._disk_ok = not self._disk_ok
+            self._samples.clear()  # What was refused did not grow, and would have us tell of more time than there is.
         if not self._samples or now - self._samples[-1].at >= SAMPLE_INTERVAL_S:
             state = self._journal.state
             self._samples.append(_Sample(now, state.waiting_events, state.waiting_bytes))

@@ -132,7 +132,10 @@ def test_whoever_has_no_more_time_than_that_is_told_what_then_happens_and_how_to
     assert "from then on callbacks are refused, and lost" in told
     assert "\nlonger   raise BRIDGE_JOURNAL_MAX_BYTES" in told
     assert "where it is a variable of the environment, as in containers, start them anew" in told
-    told = shown(capsys, AWAY)
+    told = shown(capsys, AWAY, total=Total(events=3))
+    assert "until when is not known yet" in told, "as just after a reload"
+    assert "not filling up" not in told
+    told = shown(capsys, AWAY, total=Total(events=3, events_per_s=0.0, bytes_per_s=0.0))
     assert "longer" not in told, "it does not fill up"
     assert "\ndo not   remove the folder, its files or its disk" in told
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 
+import msgspec
 import pytest
 
 from bridge.process.outage_log import OutageLog
@@ -112,3 +113,13 @@ def test_a_relapse_of_a_moment_is_part_of_the_outage_that_was_told_and_a_long_on
             log.tell(kafka(second), waiting(3), disk())
         log.tell(kafka(0, state="confirming"), waiting(), disk())
         assert "after an outage of 6 s" in caplog.messages[-1]
+
+
+def test_of_a_disk_that_others_fill_too_no_time_is_promised(caplog: pytest.LogCaptureFixture) -> None:
+    log = OutageLog()
+    for second in (0, 6):
+        with pytest.MonkeyPatch.context() as clock:
+            clock.setattr("bridge.process.outage_log.time.monotonic", lambda at=second: 1000.0 + at)
+            log.tell(kafka(6), waiting(3, full_in_s=7300), msgspec.structs.replace(disk(), free_bytes=2**30))
+    (told,) = caplog.messages
+    assert "room for 1.0 GiB more on the disk, which this process alone fills in 2 h if it goes on like this" in told

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -16,6 +17,8 @@ from bridge.journal.journal import Journal
 from bridge.process.outage_mark import NAME, OutageMark
 from bridge.process.status_watch import StatusWatch
 from bridge.publish.publisher import Publisher
+from tests.support import disk
+from tests.support.disk import can_mount
 
 
 class WatchedParts:
@@ -135,6 +138,21 @@ def test_of_a_moment_no_growth_is_told_and_of_standing_still_no_end(parts: Watch
     assert (waiting.bytes_per_s, waiting.full_at, waiting.drained_at) == (0.0, None, None)
 
 
+def test_while_callbacks_are_refused_nothing_grows_and_that_counts_no_more_when_they_are_taken(
+    parts: WatchedParts,
+) -> None:
+    parts.lose_kafka()
+    parts.pass_seconds(10, growth=1000)
+    parts.journal.disk_ok = False
+    parts.pass_seconds(10)
+    assert parts.watch.waiting().bytes_per_s == 0.0
+    parts.pass_seconds(40)
+    parts.journal.disk_ok = True
+    parts.pass_seconds(10, growth=1000)
+    waiting = parts.watch.waiting()
+    assert (waiting.bytes_per_s, waiting.full_in_s) == (1000.0, 980.0)
+
+
 def test_what_a_dead_process_left_is_no_growth(parts: WatchedParts) -> None:
     parts.lose_kafka()
     parts.pass_seconds(3, growth=1000)
@@ -187,13 +205,33 @@ def test_a_process_to_which_kafka_confirmed_knows_itself_since_when_it_does_not(
     assert parts.watch.kafka().since_s == 9
 
 
-@pytest.mark.parametrize("held", ["", "soon", "nan", "-5", "99999999999", "1e300"])
-def test_a_note_that_can_not_be_is_none(held: str, tmp_path: Path) -> None:
-    (tmp_path / NAME).write_text(held)
+@pytest.mark.parametrize("held", [-5, 0, 99_999_999_999])
+def test_a_note_that_can_not_be_is_none(held: int, tmp_path: Path) -> None:
+    (tmp_path / NAME).touch()
+    os.utime(tmp_path / NAME, (held, held))
     mark = OutageMark(tmp_path)
     assert mark.read() is None
     mark.note(1000.0)
     assert mark.read() == 1000.0
+
+
+@pytest.mark.skipif(not can_mount(), reason="nothing may be mounted here")
+def test_a_disk_that_is_full_takes_the_note_too(tmp_path: Path) -> None:
+    disk.mount(tmp_path, size_bytes=1 << 20)
+    try:
+        disk.fill(tmp_path)
+        OutageMark(tmp_path).note(1_700_000_000.25)
+        assert OutageMark(tmp_path).read() == 1_700_000_000.25
+        assert {path.name for path in tmp_path.iterdir()} == {NAME, "filler"}
+    finally:
+        disk.unmount(tmp_path)
+
+
+def test_of_a_note_that_cannot_be_made_nothing_is_left(tmp_path: Path) -> None:
+    (tmp_path / NAME).mkdir()
+    with pytest.raises(OSError, match="directory"):
+        OutageMark(tmp_path).note(1000.0)
+    assert [path.name for path in tmp_path.iterdir()] == [NAME]
 
 
 def test_a_folder_that_takes_nothing_keeps_nobody_from_watching(

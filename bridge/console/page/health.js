@@ -39,7 +39,7 @@ function Ingress({ingress, problem, latest}) {
     <${Facts} rows=${[
       [t("kafka"), kafka && html`<span class=${kafka.state === "confirming" ? "good-text" : "bad-text"}>${kafka.state === "confirming" ? t("kafka_confirms", {since: exactly(kafka.since)}) : t("kafka_not", {since: exactly(kafka.since), why: kafka.problem})}</span>`],
       [t("waiting"), total.events ? `${t("waiting_some", {n: number(total.events), bytes: bytes(total.bytes), age: duration(total.oldest_s)})}${growth(total)}` : t("waiting_none")],
-      [t("room"), `${bytes(total.room_bytes)}${!total.room_bytes ? ` · ${t("full")}` : total.full_at ? ` · ${t("full_at", {time: clock(total.full_at), left: duration(total.full_in_s)})}` : ` · ${t("not_filling")}`}`],
+      [t("room"), `${bytes(total.room_bytes)} · ${untilFull(total)}`],
       [t("disk"), badDisk ? html`<span class="bad-text">${t("disk_bad", {why: badDisk.problem})}</span>` : t("disk_ok")],
       [t("reply_times"), latest && latest[4] !== null ? `p50 ${milliseconds(latest[4])} · p99 ${milliseconds(latest[5])}` : ""],
       ["", quarantined ? html`<span class="bad-text">${t("quarantined", {n: quarantined})}</span>` : ""],
@@ -62,6 +62,13 @@ function worst(processes) {
   const away = processes.map((one) => one.kafka).filter((one) => one.state !== "confirming");
   const by = (a, b) => (a.since < b.since ? -1 : 1);
   return away.length ? away.sort(by)[0] : processes.map((one) => one.kafka).sort(by).at(-1);
+}
+
+function untilFull(total) {
+  if (!total.room_bytes) return t("full");
+  if (total.full_at) return t("full_at", {time: clock(total.full_at), left: duration(total.full_in_s)});
+  if (total.bytes_per_s === null && total.events) return t("full_unknown");
+  return t(total.bytes_per_s >= 1 ? "full_in_weeks" : "not_filling");
 }
 
 function growth(total) {

@@ -41,7 +41,7 @@ export const words = {
   ingress: "Ingress", workers: "Workers", kafka: "Kafka", disk: "Disk", waiting: "Waiting", room: "Room",
   kafka_confirms: "confirms, since {since}", kafka_not: "confirms nothing since {since}: {why}",
   waiting_none: "nothing: all that was acknowledged is in Kafka", waiting_some: "{n} events ({bytes}), the oldest for {age}", waiting_some_1: "1 event ({bytes}), for {age}",
-  grows: "grows by {n} events/s", drains: "drains by {n} events/s", full: "full: callbacks are refused while Kafka is away", full_at: "full at {time}, in {left}", drained_at: "drained at {time}, in {left}", not_filling: "not filling up",
+  grows: "grows by {n} events/s", drains: "drains by {n} events/s", full: "full: callbacks are refused while Kafka is away", full_at: "full at {time}, in {left}", drained_at: "drained at {time}, in {left}", not_filling: "not filling up", full_in_weeks: "not full for weeks if it goes on like this", full_unknown: "until when is not known yet",
   disk_bad: "takes nothing: {why}", disk_ok: "takes callbacks", quarantined: "{n} records that Kafka refuses: bridge journal show --refused",
   left_behind: "{n} journals without a process: another process publishes them, or bridge journal drain",
   silent: "{who} {why}",

@@ -41,7 +41,7 @@ export const words = {
   ingress: "入口", workers: "Worker", kafka: "Kafka", disk: "磁盘", waiting: "等待", room: "余量",
   kafka_confirms: "正在确认，自 {since} 起", kafka_not: "自 {since} 起没有确认：{why}",
   waiting_none: "无：已确认的全部都在 Kafka 中", waiting_some: "{n} 个事件（{bytes}），最早的已等待 {age}",
-  grows: "每秒增加 {n} 个事件", drains: "每秒减少 {n} 个事件", full: "已写满：Kafka 不可用期间回调会被拒绝", full_at: "将于 {time} 写满，还有 {left}", drained_at: "将于 {time} 排空，还有 {left}", not_filling: "没有增长",
+  grows: "每秒增加 {n} 个事件", drains: "每秒减少 {n} 个事件", full: "已写满：Kafka 不可用期间回调会被拒绝", full_at: "将于 {time} 写满，还有 {left}", drained_at: "将于 {time} 排空，还有 {left}", not_filling: "没有增长", full_in_weeks: "照此速度数周内不会写满", full_unknown: "何时写满尚不清楚",
   disk_bad: "无法写入：{why}", disk_ok: "可以写入", quarantined: "{n} 条记录被 Kafka 拒绝：bridge journal show --refused",
   left_behind: "{n} 个日志没有进程：其他进程会发布它们，或运行 bridge journal drain",
   silent: "{who} {why}",
