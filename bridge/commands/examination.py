@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import os
 import statistics
 import tempfile
@@ -16,6 +18,7 @@ from yarl import URL
 from bridge.commands.allowed_networks import examine_networks
 from bridge.http.certificates import CertificateError, day_of, read_pair
 from bridge.http.server import listen
+from bridge.journal.journal_name import SUFFIX
 from bridge.settings import BridgeSettings, InspectionSettings
 from bridge.settings.access import too_many_tokens
 from common.finding import Finding, show_findings
@@ -111,9 +114,19 @@ async def _journal(settings: InspectionSettings) -> list[Finding]:
         syncs_ms = _syncs_ms(place)
         space = os.statvfs(place)
     except OSError as error:
-        return [Finding(subject, False, f"cannot be written ({error.strerror}): see BRIDGE_JOURNAL_DIR")]
+        is_full = error.errno in {errno.ENOSPC, errno.EDQUOT}
+        # Another folder would leave behind what waits in this one.
+        advice = "remove from the disk what others keep there, or enlarge it" if is_full else "see BRIDGE_JOURNAL_DIR"
+        return [Finding(subject, False, f"cannot be written ({error.strerror}): {advice}")]
     free = space.f_bavail * space.f_frsize
-    wanted = settings.journal_max_bytes * settings.workers
+    held = _size_of_journals(folder)
+    budget = settings.journal_max_bytes * settings.workers
+    has_room = free > budget - held
+    told = f"{byte_size(free)} free; the journals may take {byte_size(budget)} (BRIDGE_JOURNAL_MAX_BYTES)"
+    if held:
+        told += f", and have {byte_size(held)}"
+    if not has_room:
+        told += ": remove from the disk what others keep there, enlarge it, or lower that setting"
     median_ms = statistics.median(syncs_ms)
     advice = "" if median_ms < SLOW_SYNC_MS else ": give it a faster disk, see BRIDGE_JOURNAL_DIR"
     return [
@@ -124,12 +137,17 @@ async def _journal(settings: InspectionSettings) -> list[Finding]:
             f"half of {SYNC_COUNT} took at most {median_ms:.1f} ms, the slowest {max(syncs_ms):.1f} ms; replies wait"
             f" for one while Kafka is away{advice}",
         ),
-        Finding(
-            "space for it",
-            free > wanted,
-            f"{byte_size(free)} free; the journals may take {byte_size(wanted)} (BRIDGE_JOURNAL_MAX_BYTES)",
-        ),
+        Finding("space for it", has_room, told),
     ]
+
+
+def _size_of_journals(folder: Path) -> int:
+    """What they have of the disk by now; one may be removed meanwhile."""
+    size = 0
+    for path in folder.glob(f"*{SUFFIX}*"):
+        with contextlib.suppress(OSError):
+            size += path.lstat().st_size
+    return size
 
 
 def _syncs_ms(folder: Path) -> list[float]:

@@ -14,9 +14,11 @@ from pathlib import Path
 import pytest
 from aiokafka.protocol.metadata import MetadataResponse_v5
 
+from tests.support import disk
 from tests.support.broker import Broker
 from tests.support.commands import run_bridge
 from tests.support.decider import DecidingEndpoint
+from tests.support.disk import can_mount
 from tests.support.im_platform import SECRET_KEY, ImPlatform
 from tests.support.ports import free_port
 from tests.support.topic import Topics, create_topic
@@ -69,6 +71,29 @@ def test_each_fault_is_named_with_what_to_do(broker: Broker, topics: Topics, tmp
     assert "Switch on authentication" in shown
     assert "BRIDGE_JOURNAL_DIR" in shown
     assert "raise its max.message.bytes" in shown
+
+
+@pytest.mark.skipif(not can_mount(), reason="nothing may be mounted here")
+def test_of_a_disk_that_is_full_it_says_to_make_room_not_to_take_another_folder(tmp_path: Path) -> None:
+    def told_of_disk() -> str:
+        _, shown = doctor(tmp_path, BRIDGE_JOURNAL_MAX_BYTES=str(8 << 20))
+        return "\n".join(line for line in shown.splitlines() if "\tjournal in " in line or "\tspace for it" in line)
+
+    (tmp_path / "journal").mkdir()
+    disk.mount(tmp_path / "journal", size_bytes=10 << 20)
+    try:
+        (tmp_path / "journal" / "1.journal").write_bytes(bytes(5 << 20))
+        assert "ok\tspace for it" in told_of_disk(), "what the journals have by now they do not need again"
+        assert "and have 5.0 MiB" in told_of_disk()
+        (tmp_path / "journal" / "of-others").write_bytes(bytes(3 << 20))
+        assert "fault\tspace for it" in told_of_disk()
+        assert "remove from the disk what others keep there" in told_of_disk()
+        disk.fill(tmp_path / "journal")
+        told = told_of_disk()
+        assert "No space left on device): remove from the disk what others keep there" in told
+        assert "BRIDGE_JOURNAL_DIR" not in told, "what waits in this folder would be left behind"
+    finally:
+        disk.unmount(tmp_path / "journal")
 
 
 def test_a_broker_that_is_away_is_named(tmp_path: Path) -> None:
