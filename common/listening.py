@@ -53,11 +53,26 @@ def listen(host: str, port: int, *, backlog: int, purpose: str = "") -> socket.s
     """
     listener = bind(host, port, purpose=purpose)
     try:
-        listener.listen(backlog)
-    except OSError as error:  # Another has bound it and listens since then.
+        listen_on(listener, backlog=backlog, purpose=purpose)
+    except OSError:
         listener.close()
-        raise _named(error, host, port, purpose) from error
+        raise
     return listener
+
+
+def listen_on(bound: socket.socket, *, backlog: int, purpose: str = "") -> None:
+    """Listen on a port that was taken before; see `bind`.
+
+    Raises:
+        OSError: another has bound it, too, and listens since then. The message says which.
+    """
+    try:
+        bound.listen(backlog)
+    except OSError as error:
+        name = bound.getsockname()
+        if not isinstance(name, tuple):
+            raise
+        raise _named(error, name[0], name[1], purpose) from error
 
 
 def listen_at(path: Path, *, backlog: int) -> socket.socket:

@@ -37,6 +37,15 @@ def listen(host: str, port: int) -> socket.socket:
     return listening.listen(host, port, backlog=LISTEN_BACKLOG)
 
 
+def listen_on(port: socket.socket) -> None:
+    """Listen on the port of the callbacks, which was bound before.
+
+    Raises:
+        OSError: somebody else listens there since then. The message says where.
+    """
+    listening.listen_on(port, backlog=LISTEN_BACKLOG)
+
+
 class HttpServer:
     """The connections of a process, and what they have in common.
 

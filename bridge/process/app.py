@@ -15,7 +15,7 @@ import msgspec
 from bridge import metrics
 from bridge.audit.stating import Stating
 from bridge.http.acceptor import Acceptor
-from bridge.http.server import LISTEN_BACKLOG, HttpServer
+from bridge.http.server import HttpServer, listen_on
 from bridge.ingress.allow_list import AllowList
 from bridge.ingress.ingress import Ingress
 from bridge.ingress.traces import CallbackTraces
@@ -358,7 +358,7 @@ async def serve(
     tune_garbage_collector()
     await bridge.start(is_awaited=is_awaited)
     # Not before: who connects is to be answered within the deadline, not when we are ready.
-    listener.listen(LISTEN_BACKLOG)
+    listen_on(listener)
     bridge.accept(listener)
     accepting()
     await _first_of(leaving.stop, leaving.replaced, leaving.alone)

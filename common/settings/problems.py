@@ -48,5 +48,8 @@ def _problem(settings_class: type[BaseSettings], item: Any) -> str:
         return f"{variable} is not set. {description}"
     if len(item["loc"]) > 1:
         message = f"{'.'.join(map(str, item['loc'][1:]))}: {message}"
+    elif item["type"] in {"int_parsing", "float_parsing"}:
+        default = settings_class.model_fields[name].default
+        message = f"it is no number in digits alone{f', such as {default}' if isinstance(default, int | float) else ''}"
     # Of the shape of a JSON value the message of the library says little.
     return f"{variable}: {message}" + (f". {description}" if item["type"].endswith("_type") else "")

@@ -6,7 +6,7 @@ import socket
 
 import pytest
 
-from common.listening import bind, listen
+from common.listening import bind, listen, listen_on
 
 
 @pytest.mark.skipif(not socket.has_dualstack_ipv6(), reason="this system has no IPv6")
@@ -32,6 +32,15 @@ def test_a_port_that_is_taken_is_told_so() -> None:
         port = first.getsockname()[1]
         with pytest.raises(OSError, match=f"port {port}: it is taken"):
             listen("127.0.0.1", port, backlog=1)
+
+
+def test_a_port_that_somebody_else_took_between_bind_and_listen_is_named() -> None:
+    with (
+        bind("127.0.0.1", 0) as bound,
+        listen(*bound.getsockname(), backlog=1),
+        pytest.raises(OSError, match=f"127.0.0.1 port {bound.getsockname()[1]}: it is taken"),
+    ):
+        listen_on(bound, backlog=1)
 
 
 def test_on_a_port_that_is_bound_nobody_is_answered_until_somebody_listens() -> None:

@@ -34,6 +34,20 @@ def test_wrong_apps_are_explained(
     assert problem in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("variable", "value", "such_as"),
+    [("BRIDGE_JOURNAL_MAX_BYTES", "4GiB", "2147483648"), ("BRIDGE_STOP_TIMEOUT_S", "8s", "8")],
+)
+def test_a_number_with_a_unit_is_told_how_to_write_it(
+    variable: str, value: str, such_as: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("BRIDGE_APPS", '{"1400000000":["token-a"]}')
+    monkeypatch.setenv(variable, value)
+    with pytest.raises(SystemExit):
+        load_settings(BridgeSettings)
+    assert f"{variable}: it is no number in digits alone, such as {such_as}" in capsys.readouterr().err
+
+
 def test_a_missing_setting_says_how_to_set_it(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         load_settings(BridgeSettings)
