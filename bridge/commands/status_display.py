@@ -226,7 +226,8 @@ def _show_left_behind(found: IngressStatus, output: Output) -> None:
         if one.problem:
             output.remark(printable(f"{one.name}: {one.problem}"))
     if any(one.owner_pid is None for one in found.left_behind):
-        by_hand = f"start an ingress on this folder, or publish it by hand: {command_line('bridge')} journal drain"
+        drain = f"{command_line('bridge')} journal drain {found.folder}"
+        by_hand = f"start an ingress on this folder, or publish it by hand: {drain}"
         adopted = (
             "a process on this folder takes it over within a minute or two, and publishes it when Kafka confirms"
             if found.processes
