@@ -142,7 +142,7 @@ class LifeMarks:
                 os.utime(self.path)
 
     def close(self) -> None:
-        """Let go of the memory, and so of the lock: whoever has it mapped is taken for the process whose marks they are.
+        """Let go of the memory, and so of the lock: who has it mapped is taken for the process whose marks they are.
 
         Not left to the collector: an error that somebody keeps has all that its frames knew.
         """

@@ -54,7 +54,7 @@ Check = Callable[[InspectionSettings], Awaitable[Sequence[Finding]]]
 
 async def _examine(settings: InspectionSettings, *, as_json: bool) -> bool:
     """Run all checks and print them. Whether all is well."""
-    checks: list[Check] = [_apps, examine_networks, _port, _certificates, _journal, _kafka, _decisions]
+    checks: list[Check] = [_apps, examine_networks, _ports, _certificates, _journal, _kafka, _decisions]
     findings = [finding for check in checks for finding in await check(settings)]
     return show_findings(findings, as_json=as_json)
 
@@ -79,13 +79,26 @@ async def _apps(settings: InspectionSettings) -> list[Finding]:
     ]
 
 
-async def _port(settings: InspectionSettings) -> list[Finding]:
-    subject = f"port {settings.port}"
+async def _ports(settings: InspectionSettings) -> list[Finding]:
+    found = [_examine_port("BRIDGE_PORT", settings.host, settings.port)]
+    if settings.admin_port:
+        found.append(_examine_port("BRIDGE_ADMIN_PORT", settings.admin_host, settings.admin_port))
+    return found
+
+
+def _examine_port(variable: str, host: str, port: int) -> Finding:
+    subject = f"port {port}"
     try:
-        listen(settings.host, settings.port).close()
-    except OSError:
-        return [Finding(subject, True, "in use: by the ingress, if it runs; else by another program, see BRIDGE_PORT")]
-    return [Finding(subject, True, "free")]
+        listen(host, port).close()
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            told = "in use: by the ingress, if it runs; else by another program"
+        elif error.errno == errno.EACCES:
+            told = "not for this user to take: systemd has to hold it, or the ingress must run as root"
+        else:
+            return Finding(subject, False, f"{error.strerror}: see {variable.replace('PORT', 'HOST')}")
+        return Finding(subject, True, f"{told}, see {variable}")
+    return Finding(subject, True, "free")
 
 
 async def _certificates(settings: InspectionSettings) -> list[Finding]:

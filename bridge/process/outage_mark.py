@@ -1,5 +1,6 @@
-"""Since when Kafka confirms nothing, as the time of a file beside the journals: a process that begins in an outage tells
-it, too. The file is empty, for a disk that is full takes no content.
+"""Since when Kafka confirms nothing, as the time of a file beside the journals, for processes that begin in an outage.
+
+The file is empty, for a disk that is full takes no content.
 
 Whoever comes after a reload, a restart or a `kill -9` has seen no more of the outage than its own time. All processes
 of a folder write the one file, the earliest time stays, and who is confirmed something removes it.

@@ -96,6 +96,17 @@ def test_of_a_disk_that_is_full_it_says_to_make_room_not_to_take_another_folder(
         disk.unmount(tmp_path / "journal")
 
 
+def test_of_both_ports_it_is_told_whether_they_can_be_had(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        taken = other.getsockname()[1]
+        _, shown = doctor(tmp_path, BRIDGE_HOST="192.0.2.1", BRIDGE_PORT="8080", BRIDGE_ADMIN_PORT=str(taken))
+    assert "fault\tport 8080\tcannot listen on 192.0.2.1 port 8080: " in shown
+    assert "see BRIDGE_HOST" in shown
+    assert (
+        f"ok\tport {taken}\tin use: by the ingress, if it runs; else by another program, see BRIDGE_ADMIN_PORT" in shown
+    )
+
+
 def test_a_broker_that_is_away_is_named(tmp_path: Path) -> None:
     status, shown = doctor(tmp_path, BRIDGE_KAFKA_BOOTSTRAP_SERVERS=f"127.0.0.1:{free_port()}")
     assert status == 1
