@@ -336,8 +336,7 @@ def _killed(
             if entry is not None and not entry.has_ended:
                 last = entry.statement
                 found.append((last, ledger, LifeMarks.open_left(ledger.marks_path(folder_id), last.life)))
-        for last, left in orphans(folder, folder_id, template, SHARED_MEMORY):
-            found.append((last, None, left))
+        found.extend((last, None, left) for last, left in orphans(folder, folder_id, template, SHARED_MEMORY))
         set_aside = _set_aside(refused) if found else {}
         return [_Killed(end_of_killed(last, marks, set_aside), ledger, marks) for last, ledger, marks in found]
     finally:  # Where the disk does not take the ends, we look again, and must not find that somebody has them.
