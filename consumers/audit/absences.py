@@ -24,11 +24,15 @@ class Absences:
     Args:
         ledger: told what is gone.
         gone_looks: so often it must not be there.
+        begins_without: whether a topic that was never there is no loss: it was gone before anybody looked.
     """
 
-    def __init__(self, ledger: AuditLedger, gone_looks: int) -> None:
+    def __init__(self, ledger: AuditLedger, gone_looks: int, *, begins_without: bool = True) -> None:
         self._ledger = ledger
         self._gone_looks = gone_looks
+        self._begins_without = begins_without
+        self._lost: set[str] = set()
+        """Topics that are not there, and whose records are asked for all the same."""
         self._looks: dict[str, int] = {}
 
     @property
@@ -43,7 +47,7 @@ class Absences:
         topics = {name.rpartition("/")[0] for name in there}
         ledger.absent_topics = [name for name in ledger.absent_topics if name not in topics]
         logs = {name for name, one in ledger.logs.items() if one.position and name not in there}
-        known = {*topics, *ledger.absent_topics, *(one.topic for one in ledger.logs.values())}
+        known = {*topics, *ledger.absent_topics, *self._lost, *(one.topic for one in ledger.logs.values())}
         looks = {name: self._looks.get(name, 0) + 1 for name in logs | (_topics_with_records(ledger) - known)}
         for name in [name for name, count in looks.items() if count >= self._gone_looks]:
             del looks[name]
@@ -51,8 +55,10 @@ class Absences:
                 lost = ledger.logs[name].ends_at(0, now_ms)
                 if lost is not None:
                     note_lost_end(ledger, lost)
-            else:
+            elif self._begins_without:
                 self._begin_without(name)
+            else:
+                self._lost.add(name)
         self._looks = looks
 
     def _begin_without(self, topic: str) -> None:

@@ -166,17 +166,6 @@ class AuditLedger(msgspec.Struct, kw_only=True):
         """Give up a process: what of its numbers is not there is neither waited for nor called missing."""
         self.forgotten[process] = Forgotten(offset, time_ms)
 
-    def begin_at(self, time_ms: int) -> None:
-        """Ask for nothing that was taken before a time, from which on the topics were read."""
-        for life in self.lives.values():
-            if life.latest is None or life.latest.statement.started_ms >= time_ms:
-                continue
-            for topic in {*life.streams, *life.latest.statement.topics}:
-                stream = life.stream(topic)
-                told = life.latest.statement.topics.get(topic)
-                first = stream.seen.firsts[0] - 1 if stream.seen.firsts else told.given if told else 0
-                stream.begin_behind(first)
-
     def note_lost(self, part: LostPart) -> None:
         """Note that records which were read are gone from a log."""
         self.lost_parts.append(part)

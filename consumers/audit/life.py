@@ -88,8 +88,13 @@ class AuditedLife(msgspec.Struct, kw_only=True):
         """
         if self.latest is None or self.has_ended or self.is_forgotten:
             return False
-        patience_ms = SILENT_AFTER_INTERVALS * 1000 * self.latest.statement.interval_s
-        return now_ms > max(self.heard_ms, listening_ms) + patience_ms
+        return now_ms > max(self.heard_ms, listening_ms) + _patience_ms(self.latest)
+
+    def is_unheard(self, until_ms: int) -> bool:
+        """Whether it may have taken records until a time of its clock of which nobody has stated anything."""
+        if self.latest is None or self.has_ended or self.is_forgotten:
+            return False
+        return self.latest.statement.time_ms + _patience_ms(self.latest) < until_ms
 
     def make_due(self, stated: Stated) -> None:
         """Note that all was read that was on the topics when a statement had been read."""
@@ -122,3 +127,7 @@ def is_unclean(statement: Statement) -> bool:
         return False
     all_confirmed = all(one.confirmed_through >= one.given for one in statement.topics.values())
     return statement.ended == "killed" or not all_confirmed or statement.taken_over > 0
+
+
+def _patience_ms(latest: Stated) -> float:
+    return SILENT_AFTER_INTERVALS * 1000 * latest.statement.interval_s

@@ -11,7 +11,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError, OffsetOutOfRangeError
@@ -30,6 +30,7 @@ from consumers.audit.ledger import AuditLedger
 from consumers.audit.partition_log import PartitionLog, Retention
 from consumers.audit.statements import PendingStatements
 from consumers.audit.topics_anew import TopicsAnew
+from consumers.audit.window_tally import WindowTally
 from consumers.errors import describe
 
 log = logging.getLogger(__name__)
@@ -41,7 +42,8 @@ LOOK_S = 2.0
 JUDGE_S = 5.0
 REST_PER_JUDGING = 9
 """So many times as long as the last judging took is read before the next: with ten thousand lives one takes seconds."""
-WINDOW_MARGIN_MS = 60_000
+ON_ITS_WAY_S = 3.0
+"""How long a record that was stated and is not there may take to come, before it is said that it waits."""
 MAX_SKEW_MS = 5000
 """So far one partition may be read ahead of another, by the time of the records."""
 MAX_RECORDS = 2000
@@ -51,18 +53,6 @@ GONE_LOOKS = 30
 """So often a partition must not be there: a broker that has just started may not know all of them."""
 _ANSWER_S = 20.0
 _FETCH_MS = 200
-
-
-class ReadWindow(NamedTuple):
-    """A time that is audited by itself."""
-
-    from_ms: int
-    to_ms: int
-
-    @property
-    def begin_ms(self) -> int:
-        """From when on records are looked at: some before, so that what is missing at the beginning is between two."""
-        return max(0, self.from_ms - WINDOW_MARGIN_MS)
 
 
 class TopicReading:
@@ -76,7 +66,7 @@ class TopicReading:
         audit_topic: where statements are.
         topics: those that are read besides those that statements name.
         after_judging: awaited each time that the ledger was judged.
-        window: leave out what was received before it; None: begin where the ledger is.
+        tally: of a window: what was received before it is left out; None: begin where the ledger is.
     """
 
     def __init__(
@@ -87,26 +77,24 @@ class TopicReading:
         topics: Iterable[str],
         *,
         after_judging: Callable[[], Awaitable[None]],
-        window: ReadWindow | None = None,
+        tally: WindowTally | None = None,
     ) -> None:
         self._make_arguments = make_arguments
         self._ledger = ledger
         self._audit = TopicPartition(audit_topic, 0)
         self._topics = set(topics)
-        self._window = window
+        self._tally = tally
         self._after_judging = after_judging
         self._ends: dict[TopicPartition, int] = {}
         self._audit_end = 0
         """Of the topic for the audit, when this connection began; or where it ended later, if that was before."""
-        self._statements = PendingStatements(ledger)
+        self._statements = PendingStatements(ledger, tally)
         self._unverified: set[TopicPartition] = set()
         self._short: dict[TopicPartition, int] = {}
+        self._patient_until = 0.0
         self._anew = TopicsAnew(ledger, audit_topic)
-        self._absences = Absences(ledger, GONE_LOOKS if window is None else SHORT_LOOKS)
-        self.expired_until_ms = 0
-        """Retention may have taken what was received until then, though it is of the window."""
-        self.arrived_in_window = 0
-        self.again_in_window = 0
+        gone_looks = GONE_LOOKS if tally is None else SHORT_LOOKS
+        self._absences = Absences(ledger, gone_looks, begins_without=tally is None)
 
     async def run(self, *, until_due: bool = False) -> None:
         """Read for ever, or until all statements are due that are there now.
@@ -129,7 +117,7 @@ class TopicReading:
             self._ledger.listening_ms = now_ms()
             look_at = judge_at = rested_at = time.monotonic()
             is_due = False
-            while not (until_due and self._statements.due_batches):
+            while not (until_due and self._has_all()):
                 if time.monotonic() >= look_at:
                     async with asyncio.timeout(_ANSWER_S):
                         await self._look(consumer)
@@ -145,9 +133,21 @@ class TopicReading:
         finally:
             await stop_consumer(consumer)
 
+    def _has_all(self) -> bool:
+        """Whether all is read that was stated, or that is not there has had time to come."""
+        if not self._statements.due_batches:
+            return False
+        self._patient_until = self._patient_until or time.monotonic() + ON_ITS_WAY_S
+        open_gaps = (
+            stream.open_gaps(life.given.get(topic, 0))
+            for life in self._ledger.lives.values()
+            for topic, stream in life.streams.items()
+        )
+        return time.monotonic() >= self._patient_until or not any(open_gaps)
+
     async def _judge(self) -> None:
-        if self._window is not None:
-            self._ledger.begin_at(self._window.begin_ms)
+        if self._tally is not None and self._statements.due_batches:
+            self._tally.begin(self._ledger)  # Not before all is read: who has no record yet would seem to have none.
         judge(self._ledger, now_ms())
         await self._after_judging()
 
@@ -213,12 +213,12 @@ class TopicReading:
                     *(one.topic, one.partition, lost.first, lost.end - 1),
                     extra=fields("records_gone", topic=one.topic, partition=one.partition, records=lost.count),
                 )
-        if is_initial and self._window is not None:
-            at = (await consumer.offsets_for_times({one: self._window.begin_ms})).get(one)
+        if is_initial and self._tally is not None:
+            at = (await consumer.offsets_for_times({one: self._tally.window.begin_ms})).get(one)
             log_of_partition.position = self._ends[one] if at is None else max(log_of_partition.position, at.offset)
             is_empty = begin == self._ends[one]
             if begin > 0 and (is_empty or (at is not None and at.offset == begin)):
-                await self._note_expired(one, now_ms() if is_empty or at is None else at.timestamp)
+                await self._note_expired(self._tally, one, now_ms() if is_empty or at is None else at.timestamp)
         self._check_end(one, log_of_partition, begin)
         if is_new and log_of_partition.begin <= log_of_partition.last_offset < self._ends[one]:
             self._unverified.add(one)
@@ -238,12 +238,12 @@ class TopicReading:
         if lost is not None:
             note_lost_end(self._ledger, lost)
 
-    async def _note_expired(self, one: TopicPartition, first_ms: int) -> None:
+    async def _note_expired(self, tally: WindowTally, one: TopicPartition, first_ms: int) -> None:
         """Note that the first record of a log is of the window, so that some before it may have been of it too."""
         retention = await self._retention(one.topic)
         if retention.size_bytes < 0:
             first_ms = min(first_ms, now_ms() - retention.time_ms if retention.time_ms >= 0 else 0)
-        self.expired_until_ms = max(self.expired_until_ms, first_ms)
+        tally.note_expired(first_ms)
 
     async def _retention(self, topic: str) -> Retention:
         """What takes records of a topic away; where nobody tells, anything might."""
@@ -328,17 +328,16 @@ class TopicReading:
         found.read((first.offset, first.timestamp_ms), (last.offset, last.timestamp_ms))
 
     def _note(self, topic: str, stamp: RecordStamp) -> None:
-        window, time_ms = self._window, stamp.timestamp_ms
-        if window is not None and time_ms < window.begin_ms:
+        tally, time_ms = self._tally, stamp.timestamp_ms
+        if tally is not None and time_ms < tally.window.begin_ms:
             return
         number = _number_of(stamp.headers)
         if number is None:
             self._ledger.unnumbered += 1
             return
         is_new = self._ledger.note_record(topic, number, time_ms)
-        if window is not None and window.from_ms <= time_ms <= window.to_ms:
-            self.arrived_in_window += is_new
-            self.again_in_window += not is_new
+        if tally is not None:
+            tally.count(time_ms, is_new=is_new)
 
     # When statements are due
 

@@ -16,6 +16,7 @@ from common.logs import Throttle, fields
 from consumers.audit.checkpoint import FORGET_KEYS
 from consumers.audit.ledger import AuditLedger
 from consumers.audit.life import Stated
+from consumers.audit.window_tally import WindowTally
 
 log = logging.getLogger(__name__)
 
@@ -31,10 +32,12 @@ class PendingStatements:
 
     Args:
         ledger: told of each statement.
+        tally: of a window, told too.
     """
 
-    def __init__(self, ledger: AuditLedger) -> None:
+    def __init__(self, ledger: AuditLedger, tally: WindowTally | None = None) -> None:
         self._ledger = ledger
+        self._tally = tally
         # A ledger that is gone on with may have been kept when a statement had been read, and was not due.
         self._gathered = ledger.undue_statements()
         self._pending: list[Stated] = []
@@ -95,6 +98,10 @@ class PendingStatements:
         if statement.key != key:
             self._pass_over(offset, "it lies under another key than its own")
             return
+        if self._tally is not None:
+            self._tally.hear(statement)
+            if self._tally.is_before(statement) and statement.life.name not in self._ledger.lives:
+                return  # Of years of lives only those are known that may matter.
         stated = Stated(offset, statement)
         self._ledger.read_statement(stated, statement.time_ms if now_ms is None else now_ms)
         if statement.life.name in self._ledger.lives:

@@ -159,6 +159,22 @@ class NumberedStream(msgspec.Struct):
         marked, rest = self._told_apart(map(_range, gaps), MARKS)
         return _parts(gaps, rest if kind == "missing" else marked[kind])
 
+    def open_gaps(self, given: int, *, but: Sequence[NumberRange] = ()) -> list[Gap]:
+        """The numbers up to one that are not there, and of which it cannot be said yet whether they are to be.
+
+        Args:
+            given: the last number that the process says it has given.
+            but: numbers that are left out.
+        """
+        gaps = list(self.seen.gaps(self.judged_through + 1, given))
+        _, rest = self._told_apart(map(_range, gaps), SAID_MARKS)
+        return list(_parts(gaps, without(rest, but)))
+
+    def decided(self) -> list[NumberRange]:
+        """The numbers of which it is known whether they are there, of those that were asked for."""
+        judged = [(self.asked_from, self.judged_through)] if self.asked_from <= self.judged_through else []
+        return union(judged, zip(self.seen.firsts, self.seen.lasts, strict=True))
+
     def count(self, given: int) -> StreamCount:
         """How many numbers there are of each kind.
 

@@ -12,6 +12,7 @@ from common.timestamps import rfc3339
 from consumers.audit.ledger import AuditLedger
 from consumers.audit.life import AuditedLife
 from consumers.audit.partition_log import LostPart
+from consumers.audit.seen_numbers import Gap
 from consumers.audit.stream import GapKind, StreamCount
 
 MAX_GAPS = 1000
@@ -22,7 +23,8 @@ LifeState = Literal["living", "silent", "stopped", "killed", "forgotten", "not s
 class GapReport(msgspec.Struct, kw_only=True):
     """Numbers that are not there."""
 
-    kind: GapKind
+    kind: GapKind | Literal["waiting"]
+    """`waiting` in a window alone: it cannot be said yet whether they are to be there."""
     process: str
     epoch: int
     topic: str
@@ -113,7 +115,7 @@ def summarize(ledger: AuditLedger, now_ms: int) -> AuditReport:
         report = _life(life, now_ms, ledger.listening_ms)
         counts.add(report.counts)
         lives.append(report)
-    gaps = list(islice(_gaps(ledger), MAX_GAPS + 1))
+    gaps = list(islice(gaps_of(ledger), MAX_GAPS + 1))
     until = complete_until_ms(ledger)
     return AuditReport(
         time=rfc3339(ledger.time_ms),
@@ -175,7 +177,8 @@ def _life(life: AuditedLife, now_ms: int, listening_ms: int) -> LifeReport:
     )
 
 
-def _gaps(ledger: AuditLedger) -> Iterator[GapReport]:
+def gaps_of(ledger: AuditLedger) -> Iterator[GapReport]:
+    """All that a ledger names, losses first."""
     for kind in TOLD_KINDS:
         for life in ledger.lives.values():
             for topic, stream in life.streams.items():
@@ -184,19 +187,26 @@ def _gaps(ledger: AuditLedger) -> Iterator[GapReport]:
                     for one in stream.folded
                     if one.kind == kind
                 )
-                exact = ((one.first, one.last, one.size, one.after_ms, one.before_ms) for one in stream.gaps(kind))
-                for first, last, count, after_ms, before_ms in (*folded, *exact):
-                    yield GapReport(
-                        kind=kind,
-                        process=life.process,
-                        epoch=life.epoch,
-                        topic=topic,
-                        first=first,
-                        last=last,
-                        count=count,
-                        after=_time(after_ms),
-                        before=_time(before_ms),
-                    )
+                for first, last, count, after_ms, before_ms in folded:
+                    gap = gap_report(kind, life, topic, Gap(first, last, after_ms, before_ms))
+                    yield msgspec.structs.replace(gap, count=count)
+                for one in stream.gaps(kind):
+                    yield gap_report(kind, life, topic, one)
+
+
+def gap_report(kind: GapKind | Literal["waiting"], life: AuditedLife, topic: str, gap: Gap) -> GapReport:
+    """What is said of a gap."""
+    return GapReport(
+        kind=kind,
+        process=life.process,
+        epoch=life.epoch,
+        topic=topic,
+        first=gap.first,
+        last=gap.last,
+        count=gap.size,
+        after=_time(gap.after_ms),
+        before=_time(gap.before_ms),
+    )
 
 
 def _gone(ledger: AuditLedger) -> Iterator[GoneReport]:

@@ -69,9 +69,9 @@ def show_window(from_ms: int, to_ms: int, *, as_json: bool) -> NoReturn:
         output.json(msgspec.json.encode(report).decode())
     else:
         _show_window(report, output)
-    if report.missing or report.gone:
+    if not report.is_lossless:
         raise typer.Exit(LOST)
-    raise typer.Exit(NOT_PROVEN if report.unproven or report.expired or report.begins else 0)
+    raise typer.Exit(0 if report.is_proven else NOT_PROVEN)
 
 
 def found_ledger(found: FoundLedgers, settings: ConsumersSettings) -> AuditLedger:
@@ -196,7 +196,7 @@ def _show_window(report: WindowReport, output: Output) -> None:
     output.line(
         f"{report.arrived:,} arrived, {report.missing:,} missing, of what was received from"
         f" {shown_time(report.since)} to {shown_time(report.until)}",
-        "red" if report.missing or report.gone else "yellow" if report.begins else "green",
+        "green" if report.is_lossless and report.is_proven else "red" if not report.is_lossless else "yellow",
     )
     if report.begins:
         output.line(
@@ -204,10 +204,15 @@ def _show_window(report: WindowReport, output: Output) -> None:
             " what was received before, and it is not counted here",
             "yellow",
         )
-    for name in ("duplicates", "unproven", "expired"):
+    for name in ("duplicates", "unproven", "expired", "waiting"):
         if getattr(report, name):
             output.line(f"  {getattr(report, name):,} {name}")
-    _show_gaps(report.gaps, report.gone, output, has_more=False)
+    _show_gaps(report.gaps, report.gone, output, has_more=report.more_gaps)
+    for name in report.silent:
+        output.remark(
+            f"{name} has stated nothing of the end of that time, and nobody has stated its end: what it took since its"
+            f" last statement is not known. See `{command_line('consumers')} audit`"
+        )
 
 
 def shown_time(text: str | None) -> str:

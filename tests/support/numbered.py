@@ -80,6 +80,7 @@ class NumberedIngress:
         ended: Any = "",
         set_aside: SetAside | None = None,
         interval_s: float = 10.0,
+        time_ms: int | None = None,
         **of_topic: Any,
     ) -> None:
         """Make a statement: by default that all is confirmed that was published."""
@@ -91,7 +92,7 @@ class NumberedIngress:
             pid=1,
             version="1",
             started_ms=self.started_ms,
-            time_ms=_now_ms(),
+            time_ms=_now_ms() if time_ms is None else time_ms,
             interval_s=interval_s,
             topics={
                 self.topic: TopicStatement(

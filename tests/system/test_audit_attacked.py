@@ -163,7 +163,7 @@ def test_of_a_window_that_retention_has_reached_it_is_said_that_not_all_is_known
     ingress.take(40, received_ms=ingress.started_ms)
     ingress.take(40, received_ms=ingress.started_ms + 30 * hour_ms)
     ingress.take(40)
-    ingress.state()
+    ingress.state(interval_s=3600)
     configure(stage.bootstrap, stage.topics.events, "retention.ms", str(24 * hour_ms))
     for partition in range(4):
         delete_records(stage.bootstrap, stage.topics.events, partition, 10)

@@ -93,3 +93,14 @@ def test_a_topic_that_was_gone_when_the_audit_began_is_no_loss_until_it_is_there
     assert (counts.missing, counts.before) == (0, 40)
     absences.look({**THERE, "im.events.former": [TopicPartition("im.events.former", 0)]}, NOW_MS)
     assert ledger.absent_topics == []
+
+
+def test_in_a_window_the_records_of_a_topic_that_is_not_there_are_asked_for(ledger: AuditLedger) -> None:
+    ledger.read_statement(stated("gone", 7), NOW_MS)
+    absences = Absences(ledger, 3, begins_without=False)
+    for looks in range(5):
+        absences.look(THERE, NOW_MS)
+        assert absences.are_open == (looks < 2)
+    ledger.make_due(ledger.undue_statements().values())
+    judge(ledger, NOW_MS)
+    assert summarize(ledger, NOW_MS).counts.missing == 7

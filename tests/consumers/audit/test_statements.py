@@ -10,9 +10,10 @@ import pytest
 
 from consumers.audit.checkpoint import decode_ledger, encode_ledger
 from consumers.audit.judging import judge
-from consumers.audit.ledger import AuditLedger
+from consumers.audit.ledger import MAX_LIVES, MAX_STATED_LIVES, AuditLedger
 from consumers.audit.statements import PendingStatements
 from consumers.audit.summary import summarize
+from consumers.audit.window_tally import ReadWindow, WindowTally
 
 NOW_MS = 1_800_000_000_000
 TOPIC = "im.events"
@@ -89,3 +90,17 @@ def test_a_statement_that_was_read_and_not_due_when_the_ledger_was_kept_becomes_
     judge(ledger, NOW_MS)
     assert summarize(ledger, NOW_MS).counts.missing == 3
     assert not PendingStatements(decode_ledger(encode_ledger(ledger))).want_ends(may_be_none=False)
+
+
+def test_a_window_knows_a_process_behind_however_many_that_ended_before_it() -> None:
+    window = ReadWindow(NOW_MS - 1000, NOW_MS)
+    ledger = AuditLedger(begun_ms=window.begin_ms)
+    former = {**TRUE, "ended": "stopped", "time_ms": window.begin_ms - 1}
+    lives = [{**former, "epoch": epoch} for epoch in range(1, MAX_STATED_LIVES + MAX_LIVES + 1)]
+    lives.append({**TRUE, "epoch": 99_999})
+    records: list[Any] = [
+        SimpleNamespace(key=f"a/{one['epoch']}".encode(), value=msgspec.json.encode(one), offset=at, timestamp=NOW_MS)
+        for at, one in enumerate(lives)
+    ]
+    PendingStatements(ledger, WindowTally(window)).read(records, NOW_MS)
+    assert list(ledger.lives) == ["a/99999"]
