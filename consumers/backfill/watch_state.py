@@ -54,9 +54,10 @@ class WatchedChat(msgspec.Struct):
         pending = set(self.pending)
         (pending.discard if is_over else pending.add)(count.hour)
         self.pending = sorted(pending)
-        self.missing.pop(count.hour, None)
-        if count.still_missing and not is_over:
-            self.missing[count.hour] = count.still_missing
+        if is_over:
+            self.missing.pop(count.hour, None)
+        elif count.state == "compared" or count.still_missing > self.missing.get(count.hour, 0):
+            self.missing[count.hour] = count.still_missing  # Of what could not be compared whole, no less than before.
 
     @property
     def complete_until(self) -> Hour:

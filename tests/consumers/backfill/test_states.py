@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from consumers.archive.errors import ArchiveErrorKind
 from consumers.backfill import run_state
 from consumers.backfill.hour_count import HourCount
 from consumers.backfill.run_state import drop_state, load_state, save_state
@@ -73,6 +74,18 @@ def test_hours_are_due_when_they_are_over_and_until_they_are_settled() -> None:
     assert watched.missing == {HOUR.name: 2}
     watched.note(count(archived=3, there=3), is_over=True)
     assert (watched.due(following.end), watched.missing, watched.complete_until) == ([], {}, following.next())
+
+
+@pytest.mark.parametrize("state", ["failing", "corrupt", "refused", "not_made"])
+def test_what_an_hour_lacked_counts_on_while_it_cannot_be_compared_again(state: ArchiveErrorKind) -> None:
+    watched = WatchedChat(APP_ID, "c2c", HOUR.name)
+    watched.note(count(archived=5, there=2, missing=3), is_over=False)
+    again = count(archived=1, there=1)
+    again.state = state
+    watched.note(again, is_over=False)
+    assert watched.missing == {HOUR.name: 3}
+    watched.note(count(archived=5, there=4, missing=1), is_over=False)
+    assert watched.missing == {HOUR.name: 1}
 
 
 def test_a_watch_goes_on_where_it_was(tmp_path: Path) -> None:
