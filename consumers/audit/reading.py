@@ -11,13 +11,10 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError, OffsetOutOfRangeError
 
-from common.audit.header import HEADER, parse_number
-from common.audit.statement import MAX_TIME_MS
 from common.kafka.clients import MakeClientArguments
 from common.kafka.consumer import partitions_by_topic, stop_consumer
 from common.kafka.light_records import LightRecord, RecordStamp, make_light
@@ -28,6 +25,7 @@ from consumers.audit.absences import Absences, note_lost_end
 from consumers.audit.judging import judge
 from consumers.audit.ledger import AuditLedger
 from consumers.audit.partition_log import PartitionLog, Retention
+from consumers.audit.stamps import number_of, tellable
 from consumers.audit.statements import PendingStatements
 from consumers.audit.topics_anew import TopicsAnew
 from consumers.audit.window_tally import WindowTally
@@ -35,9 +33,6 @@ from consumers.errors import describe
 
 log = logging.getLogger(__name__)
 
-ORIGINAL = "original-offset"
-"""A header of the copies that workers write of records that they give up: their numbers are those of the originals. An
-ingress that announces a record in quarantine names its topic alone, and the announcement has a number of its own."""
 LOOK_S = 2.0
 JUDGE_S = 5.0
 REST_PER_JUDGING = 9
@@ -306,7 +301,7 @@ class TopicReading:
 
     def _read_records(self, consumer: AIOKafkaConsumer, one: TopicPartition, records: Sequence[LightRecord]) -> None:
         found = self._log(one)
-        stamps = [_tellable(record.stamp()) for record in records]
+        stamps = list(tellable((record.stamp() for record in records), found.last_ms))
         if one in self._unverified:
             self._unverified.discard(one)
             first = stamps[0]
@@ -331,7 +326,7 @@ class TopicReading:
         tally, time_ms = self._tally, stamp.timestamp_ms
         if tally is not None and time_ms < tally.window.begin_ms:
             return
-        number = _number_of(stamp.headers)
+        number = number_of(stamp.headers)
         if number is None:
             self._ledger.unnumbered += 1
             return
@@ -375,24 +370,6 @@ class TopicReading:
         return self._ledger.logs[f"{one.topic}/{one.partition}"]
 
 
-def _tellable(stamp: RecordStamp) -> RecordStamp:
-    """A stamp, its time within those that can be told: whoever writes a record chooses it."""
-    if 0 <= stamp.timestamp_ms <= MAX_TIME_MS:
-        return stamp
-    return stamp._replace(timestamp_ms=min(max(0, stamp.timestamp_ms), MAX_TIME_MS))
-
-
 def now_ms() -> int:
     """Unix milliseconds."""
     return int(time.time() * 1000)
-
-
-def _number_of(headers: Sequence[tuple[str, Any]]) -> Any:
-    """The number of a record; None where it has none of its own."""
-    found = None
-    for name, value in headers:
-        if name == HEADER and value is not None:
-            found = parse_number(value)
-        elif name == ORIGINAL:
-            return None
-    return found

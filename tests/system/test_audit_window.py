@@ -147,6 +147,23 @@ def test_what_is_lost_at_the_beginning_of_a_window_is_found_by_what_was_stated_b
     assert (status, told["arrived"], told["missing"]) == ((1, 5, 3) if lost == "the first" else (1, 0, 8))
 
 
+def test_a_record_without_a_time_is_of_the_time_of_those_beside_it(stage: AuditStage) -> None:
+    """Kafka takes no time that is far ahead of its clock: such records are published without one."""
+    ingress = stage.ingress()
+    ingress.take(12)
+    ingress.take(8, received_ms=-1)
+    ingress.take(8, without=[21])
+    ingress.state(interval_s=FOR_LONG)
+    stage.start()
+    told = stage.wait(lambda told: told.counts.missing)
+    [gap] = told.gaps
+    assert (gap.first, gap.last) == (21, 21)
+    assert gap.after
+    assert gap.after[:4] == told.begun[:4]
+    status, told_of_window = window(stage, now_ms() - HOUR_MS)
+    assert (status, told_of_window["arrived"], told_of_window["missing"]) == (1, 27, 1)
+
+
 async def test_it_asks_for_what_a_process_took_late_in_the_window_also_where_statements_are_read_first(
     stage: AuditStage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
