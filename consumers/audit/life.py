@@ -10,6 +10,8 @@ from consumers.audit.stream import NumberedStream
 
 MAX_STATED = 128
 SILENT_AFTER_INTERVALS = 3
+UNSTATED_FOR_MS = 30_000
+"""How long a process may take records before it states anything. It does so when it begins."""
 
 
 class Stated(msgspec.Struct, frozen=True):
@@ -89,6 +91,16 @@ class AuditedLife(msgspec.Struct, kw_only=True):
         if self.latest is None or self.has_ended or self.is_forgotten:
             return False
         return now_ms > max(self.heard_ms, listening_ms) + _patience_ms(self.latest)
+
+    def is_unstated(self, since_ms: int, until_ms: int) -> bool:
+        """Whether it took records from one time on, and well before another, and nobody has ever stated anything of it.
+
+        One that may not write to the topic for the audit is such: what of its records lacks, nobody knows.
+        """
+        if self.latest is not None or self.is_forgotten:
+            return False
+        seen = [stream.seen for stream in self.streams.values() if len(stream.seen)]
+        return any(one.last_ms[-1] >= since_ms and one.first_ms[0] < until_ms - UNSTATED_FOR_MS for one in seen)
 
     def is_unheard(self, until_ms: int) -> bool:
         """Whether it may have taken records until a time of its clock of which nobody has stated anything."""

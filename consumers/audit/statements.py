@@ -14,7 +14,7 @@ from common.audit.statement import decode_statement
 from common.kafka.light_records import LightRecord
 from common.logs import Throttle, fields
 from consumers.audit.checkpoint import FORGET_KEYS
-from consumers.audit.ledger import AuditLedger
+from consumers.audit.ledger import MAX_LIVES, AuditLedger
 from consumers.audit.life import Stated
 from consumers.audit.window_tally import WindowTally
 
@@ -100,8 +100,9 @@ class PendingStatements:
             return
         if self._tally is not None:
             self._tally.hear(statement)
-            if self._tally.is_before(statement) and statement.life.name not in self._ledger.lives:
-                return  # Of years of lives only those are known that may matter.
+            lives = self._ledger.lives
+            if len(lives) >= MAX_LIVES and statement.life.name not in lives and self._tally.is_before(statement):
+                return  # Of years of lives those have to be known that matter, and there is no room for all.
         stated = Stated(offset, statement)
         self._ledger.read_statement(stated, statement.time_ms if now_ms is None else now_ms)
         if statement.life.name in self._ledger.lives:

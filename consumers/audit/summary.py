@@ -82,7 +82,7 @@ class AuditReport(msgspec.Struct, kw_only=True):
     gone_records: int
     """Records that were read, and are gone before their time."""
     silent: list[str]
-    """Lives that say nothing any more, though their end was not stated."""
+    """Lives that say nothing any more, though their end was not stated, or have never said anything."""
     lives: list[LifeReport]
     retired_lives: int
     """Lives that are only in the sums."""
@@ -112,7 +112,7 @@ def summarize(ledger: AuditLedger, now_ms: int) -> AuditReport:
     counts.add(ledger.retired.counts)
     lives: list[LifeReport] = []
     for life in ledger.lives.values():
-        report = _life(life, now_ms, ledger.listening_ms)
+        report = _life(life, ledger, now_ms)
         counts.add(report.counts)
         lives.append(report)
     gaps = list(islice(gaps_of(ledger), MAX_GAPS + 1))
@@ -142,15 +142,15 @@ def complete_until_ms(ledger: AuditLedger) -> int | None:
     return min(open_ms, default=max(ended_ms, default=None))
 
 
-def state_of(life: AuditedLife, now_ms: int, listening_ms: int) -> LifeState:
+def state_of(life: AuditedLife, ledger: AuditLedger, now_ms: int) -> LifeState:
     """How a process is, in one of its lives."""
     if life.is_forgotten:
         return "forgotten"
     if life.latest is None:
-        return "not stated"
+        return "silent" if life.is_unstated(ledger.begun_ms, now_ms) else "not stated"
     if life.latest.statement.ended:
         return life.latest.statement.ended
-    return "silent" if life.is_silent(now_ms, listening_ms) else "living"
+    return "silent" if life.is_silent(now_ms, ledger.listening_ms) else "living"
 
 
 def count_of(life: AuditedLife) -> StreamCount:
@@ -161,12 +161,12 @@ def count_of(life: AuditedLife) -> StreamCount:
     return counts
 
 
-def _life(life: AuditedLife, now_ms: int, listening_ms: int) -> LifeReport:
+def _life(life: AuditedLife, ledger: AuditLedger, now_ms: int) -> LifeReport:
     statement = life.latest.statement if life.latest is not None else None
     return LifeReport(
         process=life.process,
         epoch=life.epoch,
-        state=state_of(life, now_ms, listening_ms),
+        state=state_of(life, ledger, now_ms),
         host=statement.host if statement else "",
         pid=statement.pid if statement else 0,
         folder=statement.folder if statement else "",

@@ -42,7 +42,8 @@ class WindowReport(msgspec.Struct, kw_only=True):
     gone: list[GoneReport]
     """Records that are gone from the logs before their time, as the ledger knows."""
     silent: list[str]
-    """Lives that have stated nothing of the end of that time, or of later, and whose end was not stated."""
+    """Lives that have stated nothing of the end of that time, or of later, and whose end was not stated; or nothing at
+    all."""
 
     @property
     def is_lossless(self) -> bool:
@@ -91,7 +92,11 @@ async def audit_window(settings: ConsumersSettings, from_ms: int, to_ms: int) ->
         gaps=gaps[:MAX_GAPS],
         more_gaps=len(gaps) > MAX_GAPS,
         gone=[one for one in known if one.was_read and _overlaps(one.after, one.before, window)],
-        silent=[name for name, life in ledger.lives.items() if life.is_unheard(window.to_ms)],
+        silent=[
+            name
+            for name, life in ledger.lives.items()
+            if life.is_unheard(window.to_ms) or life.is_unstated(window.from_ms, window.to_ms)
+        ],
     )
 
 

@@ -39,6 +39,6 @@ class AuditStage:
             self.bootstrap, self.topics.events, self.audit_topic, process=process, epoch=epoch, folder="f"
         )
 
-    def wait(self, condition: Callable[[AuditReport], object]) -> AuditReport:
+    def wait(self, condition: Callable[[AuditReport], object], *, timeout: float = 20) -> AuditReport:
         """Wait until the ledger says what is expected."""
-        return wait_for_audit(self.bootstrap, self.audit_topic, condition)
+        return wait_for_audit(self.bootstrap, self.audit_topic, condition, timeout=timeout)

@@ -64,6 +64,23 @@ def test_a_process_that_says_nothing_any_more_keeps_its_time_from_being_proven(s
     assert "a/1 has stated nothing of the end of that time" in shown.stderr
 
 
+def test_a_process_that_has_never_stated_anything_is_silent_and_nothing_of_it_is_proven(stage: AuditStage) -> None:
+    stage.start()
+    another = stage.ingress("b")
+    another.state(interval_s=FOR_LONG)
+    stage.wait(lambda told: told.lives)
+    ingress = stage.ingress()
+    ingress.take(10, without=[8], received_ms=now_ms() - 5)
+    status, told = window(stage, now_ms() - HOUR_MS)
+    assert told["silent"] == [], "it has just begun"
+    ingress.take(1, received_ms=now_ms())
+    told_later = stage.wait(lambda told: told.silent, timeout=60)
+    assert told_later.silent == ["a/1"]
+    assert run_audit(stage.bootstrap, stage.audit_topic).returncode == NOT_PROVEN
+    status, told = window(stage, now_ms() - HOUR_MS)
+    assert (status, told["arrived"], told["silent"]) == (NOT_PROVEN, 10, ["a/1"])
+
+
 def test_what_waits_in_a_journal_is_told_and_not_taken_to_be_there(stage: AuditStage) -> None:
     ingress = stage.ingress()
     ingress.take(10)

@@ -103,4 +103,4 @@ def test_a_window_knows_a_process_behind_however_many_that_ended_before_it() -> 
         for at, one in enumerate(lives)
     ]
     PendingStatements(ledger, WindowTally(window)).read(records, NOW_MS)
-    assert list(ledger.lives) == ["a/99999"]
+    assert "a/99999" in ledger.lives
