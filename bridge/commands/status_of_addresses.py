@@ -55,7 +55,7 @@ async def _ask(page: URL) -> StatusReport | str:
         return f"has not answered for {ANSWER_TIMEOUT_S:.0f} s: it is stopped, or hangs"
     except aiohttp.ClientConnectorError as error:
         return f"cannot be asked ({why_unreachable(error.os_error)}): BRIDGE_ADMIN_HOST and BRIDGE_ADMIN_PORT say where"
-    except (aiohttp.ClientError, OSError, ValueError) as error:
+    except (aiohttp.ClientError, OSError, ValueError, RecursionError) as error:
         return f"does not answer as an ingress of this version does ({type(error).__name__})"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import socket
 import time
 from collections import deque
@@ -17,15 +18,18 @@ from bridge.commands.ingress_status import IngressStatus
 from bridge.commands.status_of_addresses import status_of_addresses
 from bridge.commands.status_of_folder import status_of
 from bridge.console.desk import DeskClient, DeskError
-from bridge.console.ingress_metrics import MetricSums, quantile_s, rate, sums_of
+from bridge.console.ingress_metrics import Pages, growth, quantile_s, sums_of
 from bridge.console.live import Live
 from bridge.contract.json_schema import Json
 from bridge.settings import DeveloperSettings
 from common.admin_address import admin_page, asked_host
+from common.logs import fields
 
 LOOK_EVERY_S = 3.0
 REMEMBERED_S = 3600
 COUNT_LETTERS_EVERY_S = 60.0
+log = logging.getLogger(__name__)
+
 _PLAIN_DETAILS = frozenset({"worker", "kafka", "group", "breaker"})
 """What a worker says of itself in words of ours."""
 
@@ -85,7 +89,7 @@ class Health:
         self._settings = settings
         self._live = live
         self._desk = desk
-        self._sums: tuple[float, MetricSums] | None = None
+        self._metrics: tuple[float, Pages] = (0.0, {})
         self._letters_counted_at = float("-inf")
         self._letters: dict[str, Any] = {}
         """Worker → its dead letters, as they were counted last."""
@@ -94,8 +98,8 @@ class Health:
         """Ask again and again. Ends never."""
         async with asyncio.TaskGroup() as group:
             # Apart: where Kafka is away, the workers' numbers take long, and the ingress says since when.
-            group.create_task(_again_and_again(self._look_at_ingress))
-            group.create_task(_again_and_again(self._look_at_workers))
+            group.create_task(_again_and_again(self._look_at_ingress, self._ingress_failed))
+            group.create_task(_again_and_again(self._look_at_workers, self._workers_failed))
 
     def count_letters_soon(self) -> None:
         """Have the dead letters counted at the next look: some have come, or are done."""
@@ -104,16 +108,23 @@ class Health:
     async def _look_at_ingress(self) -> None:
         urls = await _every_address(self._settings.console_ingress)
         metrics = [admin_page(url, "/metrics") for url in urls or self._own_urls()]
-        (ingress, problem), sums = await asyncio.gather(self._ingress(urls), sums_of(metrics))
+        (ingress, problem), pages = await asyncio.gather(self._ingress(urls), sums_of(metrics))
         report = self.report
         report.ingress, report.ingress_problem = ingress, problem
         report.time_s, report.kafka_problem = time.time(), self._live.problem
-        report.latest = self._sample(report, sums)
+        report.latest = self._sample(report, pages)
         self.history.append(report.latest)
 
     async def _look_at_workers(self) -> None:
         report = self.report
         report.workers, report.workers_problem = await self._workers()
+
+    def _ingress_failed(self, why: str) -> None:
+        report = self.report
+        report.ingress, report.ingress_problem, report.time_s = None, why, time.time()
+
+    def _workers_failed(self, why: str) -> None:
+        self.report.workers, self.report.workers_problem = [], why
 
     def _own_urls(self) -> list[str]:
         settings = self._settings
@@ -168,18 +179,16 @@ class Health:
             name: text if name in _PLAIN_DETAILS else hiding.shown_words(str(text)) for name, text in detail.items()
         }
 
-    def _sample(self, report: HealthReport, sums: MetricSums | None) -> ChartedMoment:
+    def _sample(self, report: HealthReport, pages: Pages) -> ChartedMoment:
         sample = ChartedMoment(int(report.time_s))
-        before, now = self._sums, time.monotonic()
-        self._sums = None if sums is None else (now, sums)
-        if before is not None and sums is not None:
-            passed_s = now - before[0]
+        (before_s, before), now_s = self._metrics, time.monotonic()
+        self._metrics = (now_s, pages)
+        if grown := growth(before, pages):
             sample.accepted_per_s, sample.refused_per_s, sample.published_per_s = (
-                rate(before[1].counters[name], sums.counters[name], passed_s)
-                for name in ("accepted", "refused", "published")
+                round(grown.counters[name] / (now_s - before_s), 2) for name in ("accepted", "refused", "published")
             )
             sample.reply_p50_ms, sample.reply_p99_ms = (
-                _ms(quantile_s(before[1].replies, sums.replies, share)) for share in (0.5, 0.99)
+                _ms(quantile_s(grown.replies, share)) for share in (0.5, 0.99)
             )
         if report.ingress is not None and report.ingress.processes:
             sample.waiting = report.ingress.total.events
@@ -189,10 +198,15 @@ class Health:
         return sample
 
 
-async def _again_and_again(look: Callable[[], Awaitable[None]]) -> None:
+async def _again_and_again(look: Callable[[], Awaitable[None]], failed: Callable[[str], None]) -> None:
+    """Look for ever: a look that fails is told, and the next may succeed."""
     while True:
         began = time.monotonic()
-        await look()
+        try:
+            await look()
+        except Exception as error:
+            log.exception("how all is could not be asked", extra=fields("console_failed", path="/api/health"))
+            failed(f"the console failed ({type(error).__name__}): see its log")
         await asyncio.sleep(max(0.5, LOOK_EVERY_S - (time.monotonic() - began)))
 
 
@@ -208,7 +222,7 @@ async def _addresses(url: str) -> list[str]:
         known = await asyncio.get_running_loop().getaddrinfo(
             str(address.host), address.port, type=socket.SOCK_STREAM, family=socket.AF_INET
         )
-    except OSError:
+    except (OSError, UnicodeError):  # A label that is empty, or too long, is no name that anybody could have.
         return [url]
     hosts = {str(sockaddr[0]) for *_, sockaddr in known}
     if address.scheme == "https" or len(hosts) < 2:

@@ -7,10 +7,13 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
+from typing import TypeVar
 
 import aiohttp
 from prometheus_client.parser import text_string_to_metric_families
 from yarl import URL
+
+Key = TypeVar("Key")
 
 ANSWER_S = 3.0
 MAX_PAGE_BYTES = 16 * 1024 * 1024
@@ -32,7 +35,11 @@ class MetricSums:
     """Upper bound in seconds → replies that took no longer."""
 
     def read(self, text: str) -> None:
-        """Add what a page of metrics says."""
+        """Add what a page of metrics says.
+
+        Raises:
+            Exception: of any kind: it is no such page, or half of one.
+        """
         lines = "\n".join(_LINES.findall(text))
         for family in text_string_to_metric_families(f"{lines}\n"):
             for sample in family.samples:
@@ -43,14 +50,45 @@ class MetricSums:
                     self.replies[bound] = self.replies.get(bound, 0.0) + sample.value
 
 
-async def sums_of(pages: Sequence[URL]) -> MetricSums | None:
-    """What these pages of metrics say together; None where none answers."""
+Pages = dict[URL, MetricSums]
+"""What each page of metrics says; those are absent that do not answer, or say what is no metric."""
+
+
+async def sums_of(pages: Sequence[URL]) -> Pages:
+    """Ask for these pages of metrics."""
     texts = await asyncio.gather(*map(_text, pages))
+    found = {page: _sums(text) for page, text in zip(pages, texts, strict=True) if text is not None}
+    return {page: sums for page, sums in found.items() if sums is not None}
+
+
+def _sums(text: str) -> MetricSums | None:
     sums = MetricSums()
-    for text in texts:
-        if text is not None:
-            sums.read(text)
-    return sums if any(text is not None for text in texts) else None
+    try:
+        sums.read(text)
+    except Exception:  # noqa: BLE001 - an ingress that is killed sends half a line, and somebody else may listen there
+        return None
+    return sums
+
+
+def growth(before: Pages, after: Pages) -> MetricSums | None:
+    """What has come in all between two looks; None where no page answered both times.
+
+    Each page apart: what an ingress counts is not new because it did not answer before.
+    """
+    both = [(before[page], sums) for page, sums in after.items() if page in before]
+    grown = MetricSums()
+    for earlier, later in both:
+        _add(grown.counters, earlier.counters, later.counters)
+        _add(grown.replies, earlier.replies, later.replies)
+    return grown if both else None
+
+
+def _add(sums: dict[Key, float], before: dict[Key, float], after: dict[Key, float]) -> None:
+    grown = {name: value - before.get(name, 0.0) for name, value in after.items()}
+    if any(value < 0 for value in grown.values()):
+        grown = after  # It was started anew.
+    for name, value in grown.items():
+        sums[name] = sums.get(name, 0.0) + value
 
 
 async def _text(page: URL) -> str | None:
@@ -67,18 +105,11 @@ async def _text(page: URL) -> str | None:
         return None
 
 
-def rate(before: float, after: float, seconds: float) -> float | None:
-    """What a counter grew by in a second; after a restart it began anew. None where no time has passed."""
-    return None if seconds <= 0 else round((after - before if after >= before else after) / seconds, 2)
-
-
-def quantile_s(before: dict[float, float], after: dict[float, float], share: float) -> float | None:
-    """Below which time that share of the replies between two looks was; None where there was none."""
-    grown = [(bound, after[bound] - before.get(bound, 0.0)) for bound in sorted(after)]
-    if any(count < 0 for _, count in grown):
-        grown = sorted(after.items())
-    total = grown[-1][1] if grown else 0.0
-    return _interpolated(grown, total * share) if total > 0 else None
+def quantile_s(replies: dict[float, float], share: float) -> float | None:
+    """Below which time that share of the replies was; None where there was none."""
+    buckets = sorted(replies.items())
+    total = buckets[-1][1] if buckets else 0.0
+    return _interpolated(buckets, total * share) if total > 0 else None
 
 
 def _interpolated(buckets: Iterable[tuple[float, float]], wanted: float) -> float:

@@ -173,7 +173,7 @@ async def _ask(url: str) -> AskedWorker:
         return AskedWorker(url, False, f"no answer within {ANSWER_TIMEOUT_S:.0f} s")
     except aiohttp.ClientConnectorError as error:
         return AskedWorker(url, False, why_unreachable(error.os_error))
-    except (aiohttp.ClientError, OSError, ValueError) as error:
+    except (aiohttp.ClientError, OSError, ValueError, RecursionError) as error:
         return AskedWorker(url, False, f"it does not answer as the admin port of a worker does ({describe(error)})")
     if "disk" in detail or "processes" in detail:
         return AskedWorker(url, False, "what answers is an ingress, no worker: see CONSUMERS_ADMIN_PORT")

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from yarl import URL
 
-from bridge.console.ingress_metrics import MetricSums, quantile_s, rate
+from bridge.console.ingress_metrics import MetricSums, growth, quantile_s
 
+ONE, OTHER = URL("http://127.0.0.1:9090/metrics"), URL("http://127.0.0.1:9091/metrics")
 PAGE = """# HELP bridge_accepted_total Callbacks that were acknowledged.
 # TYPE bridge_accepted_total counter
 bridge_accepted_total{command="C2C.CallbackAfterSendMsg"} 5.0
@@ -43,11 +45,24 @@ def test_counters_of_all_labels_and_of_all_ingresses_are_added_up() -> None:
 def test_half_of_the_replies_were_quicker(
     before: dict[float, float], after: dict[float, float], expected: float | None
 ) -> None:
-    found = quantile_s(before, after, 0.5)
-    assert found == (None if expected is None else pytest.approx(expected))
+    grown = growth({ONE: MetricSums(replies=before)}, {ONE: MetricSums(replies=after)})
+    assert grown is not None
+    assert quantile_s(grown.replies, 0.5) == (None if expected is None else pytest.approx(expected))
 
 
 def test_a_counter_that_began_anew_has_grown_by_what_it_is() -> None:
-    assert rate(10, 16, 2) == 3
-    assert rate(10, 4, 2) == 2
-    assert rate(1, 2, 0) is None
+    assert grown_by({ONE: 10}, {ONE: 16}) == 6
+    assert grown_by({ONE: 10}, {ONE: 4}) == 4
+
+
+def test_what_an_ingress_counts_that_did_not_answer_before_is_not_new() -> None:
+    assert grown_by({ONE: 1000, OTHER: 1000}, {ONE: 1003}) == 3
+    assert grown_by({ONE: 1003}, {ONE: 1006, OTHER: 1009}) == 3
+    assert grown_by({ONE: 1003}, {OTHER: 1009}) is None
+    assert grown_by({}, {}) is None
+
+
+def grown_by(before: dict[URL, float], after: dict[URL, float]) -> float | None:
+    pages = ({page: MetricSums({"accepted": count}) for page, count in each.items()} for each in (before, after))
+    grown = growth(*pages)
+    return None if grown is None else grown.counters["accepted"]
