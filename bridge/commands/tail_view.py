@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import shutil
+import signal
 import sys
 import time
 
@@ -48,10 +50,12 @@ class TailView:
         self._settings = settings
         self._chosen = chosen
         self._output = output
-        self._ended = asyncio.Event()
+        self._is_ended = False
+        self._left = asyncio.Event()
+        """The person ends it, or puts it aside."""
         self._changed = asyncio.Event()
         self._posting: set[asyncio.Task[None]] = set()
-        self._screen = TailScreen(topic, send_again=self._send_again, end=self._ended.set)
+        self._screen = TailScreen(topic, send_again=self._send_again, end=self._end)
         self._follower = Follower(
             settings.kafka_client,
             [topic],
@@ -61,15 +65,36 @@ class TailView:
         )
 
     async def run(self) -> None:
-        """Show it until the person ends it."""
-        tasks = [asyncio.create_task(self._follow()), asyncio.create_task(self._draw())]
+        """Show it until the person ends it. While it is put aside (Ctrl-Z) the terminal is as it was before."""
+        following = asyncio.create_task(self._follow())
+        try:
+            await self._show()
+            while not self._is_ended:
+                # Not SIGSTOP: where no shell could have it go on, the system ignores this one.
+                os.kill(os.getpid(), signal.SIGTSTP)
+                await self._show()
+        finally:
+            for task in (following, *self._posting):
+                task.cancel()
+            await asyncio.gather(following, *self._posting, return_exceptions=True)
+
+    async def _show(self) -> None:
+        """Draw, and listen to keys, until the person ends it or puts it aside."""
+        self._left.clear()
+        loop = asyncio.get_running_loop()
+        loop.add_signal_handler(signal.SIGTSTP, self._left.set)
+        drawing = asyncio.create_task(self._draw())
         try:
             with keys_of_terminal(sys.stdin.fileno(), self._press, self._paste):
-                await self._ended.wait()
+                await self._left.wait()
         finally:
-            for task in (*tasks, *self._posting):
-                task.cancel()
-            await asyncio.gather(*tasks, *self._posting, return_exceptions=True)
+            drawing.cancel()
+            await asyncio.gather(drawing, return_exceptions=True)
+            loop.remove_signal_handler(signal.SIGTSTP)
+
+    def _end(self) -> None:
+        self._is_ended = True
+        self._left.set()
 
     def _press(self, key: str) -> None:
         self._screen.press(key)

@@ -59,3 +59,26 @@ def test_ctrl_c_leaves_the_terminal_as_it_was_and_plain_is_lines(broker: Broker,
     with TerminalCommand([BRIDGE, "tail", "no-such-topic", "--plain"], env=env, folder=tmp_path) as terminal:
         terminal.wait_for("does not exist yet")
         assert SHOW_SCREEN not in terminal.raw()
+
+
+def test_put_aside_it_gives_the_terminal_back_and_goes_on_where_it_was(broker: Broker, tmp_path: Path) -> None:
+    env = {"BRIDGE_KAFKA_BOOTSTRAP_SERVERS": broker.bootstrap, "PS1": "shell> "}
+    shell = ["setsid", "--ctty", "bash", "--norc", "--noediting", "-i"]
+    with TerminalCommand(shell, env=env, folder=tmp_path) as terminal:
+        terminal.wait_for("shell> ")
+        terminal.press(f"{BRIDGE} tail no-such-topic\n")
+        terminal.wait_for("does not exist yet")
+        terminal.press("\x1a")
+        terminal.wait_for("Stopped")
+        assert terminal.raw().count(HIDE_SCREEN) == 1
+        assert terminal.is_as_before()
+        terminal.press("fg\n")
+        terminal.wait_for("does not exist yet")
+        assert terminal.raw().count(SHOW_SCREEN) == 2
+        terminal.press("/")
+        terminal.wait_for("Enter keeps it")
+        terminal.press("\x1bq")
+        terminal.wait_for("shell> ")
+        terminal.press("exit\n")
+        assert terminal.end() == 0
+        assert terminal.is_as_before()
