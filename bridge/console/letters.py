@@ -70,13 +70,28 @@ class DeadLetterView:
         self._turns = asyncio.Semaphore(AT_A_TIME)
         self._exports = asyncio.Semaphore(AT_A_TIME)
         """Apart: an export takes as long as a browser takes to read it."""
+        self._waiting: dict[tuple[DeadLetterFilter, bool], asyncio.Task[LetterList]] = {}
+        """What waits for its turn."""
 
     async def list(self, chosen: DeadLetterFilter, *, done_too: bool) -> LetterList:
-        """The letters that fit.
+        """The letters that fit. Whoever asks for the same as somebody who waits for a turn has part in that one's.
 
         Raises:
             KafkaError, OSError, TimeoutError: Kafka cannot be read.
         """
+        asked = (chosen, done_too)
+        task = self._waiting.get(asked)
+        if task is None:
+            task = self._waiting[asked] = asyncio.create_task(self._list_in_turn(chosen, done_too=done_too))
+            task.add_done_callback(_be_known)
+        return await asyncio.shield(task)
+
+    async def _list_in_turn(self, chosen: DeadLetterFilter, *, done_too: bool) -> LetterList:
+        async with self._turns:
+            del self._waiting[chosen, done_too]  # Who asks from now on wants to know what is done meanwhile.
+            return await self._list(chosen, done_too=done_too)
+
+    async def _list(self, chosen: DeadLetterFilter, *, done_too: bool) -> LetterList:
         latest: deque[ListedLetter] = deque(maxlen=MOST_LISTED)
         groups: Counter[tuple[str, str]] = Counter()
         is_complete, offsets_read = False, 0
@@ -86,7 +101,7 @@ class DeadLetterView:
             offsets_read = read
 
         try:
-            async with self._turns, asyncio.timeout(READ_S):
+            async with asyncio.timeout(READ_S):
                 async for letter in self._letters(chosen, done_too=done_too, report=report):
                     latest.append(_row(letter, self._hiding))
                     groups[letter.group, letter.reason[:100]] += 1
@@ -116,9 +131,9 @@ class DeadLetterView:
         """
         async with self._exports, contextlib.aclosing(self._letters(chosen, done_too=done_too)) as letters:
             async for letter in letters:
-                whole = msgspec.to_builtins(whole_record(letter.record, self._hiding))
+                whole = whole_record(letter.record, self._hiding)
                 row = msgspec.to_builtins(_row(letter, self._hiding))
-                yield orjson.dumps(row | {"headers": whole["headers"], "key": whole["key"]} | _value(whole)) + b"\n"
+                yield orjson.dumps(row | {"headers": whole.headers, "key": whole.key} | _value(whole)) + b"\n"
 
     async def _letters(
         self, chosen: DeadLetterFilter, *, done_too: bool, report: ReportPosition = lambda _read, _total: None
@@ -137,17 +152,22 @@ class DeadLetterView:
                     yield letter
 
 
+def _be_known(task: asyncio.Task[LetterList]) -> None:
+    """Have asyncio say nothing of a failure of which nobody wants to know any more."""
+    if not task.cancelled():
+        task.exception()
+
+
 def _is_seen_about(letter: DeadLetter, account: str, hiding: Hiding) -> bool:
     if subject_of_letter(letter, hiding) == account:
         return True
     return letter.group == INGRESS and account.encode() in (hiding.shown_json(letter.record.value or b"") or b"")
 
 
-def _value(whole: dict[str, object]) -> dict[str, object]:
-    for name in ("base64", "text"):
-        if whole[name]:
-            return {f"value_{name}": whole[name]}
-    return {"value": whole["value"]}
+def _value(whole: RecordDetail) -> dict[str, object]:
+    if whole.base64:
+        return {"value_base64": whole.base64}
+    return {"value_text": whole.text} if whole.text else {"value": orjson.loads(whole.json or "null")}
 
 
 def _row(letter: DeadLetter, hiding: Hiding) -> ListedLetter:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-from typing import Any
 from urllib.parse import quote
 
 import msgspec
@@ -24,8 +23,9 @@ class RebuiltCallback(msgspec.Struct):
     command: str
     query: dict[str, str]
     """Without the signature."""
-    body: Any
-    """JSON, or text where the original was no JSON."""
+    body: str
+    """JSON in lines, as text, so that no browser rounds its numbers; or what the original was, where that is none."""
+    is_json: bool
     is_original: bool
     """Whether it is the body as it came (BRIDGE_KEEP_RAW); else it is rebuilt, and may be written differently."""
     is_whole: bool
@@ -62,12 +62,14 @@ def callback_of(record: ConsumerRecord, event: Json, hiding: Hiding, *, url: str
     }
     is_whole = shown == body and seen_query == query
     is_json = not isinstance(body, str)
+    told = orjson.dumps(shown, option=orjson.OPT_INDENT_2).decode() if is_json else str(shown)
     text = orjson.dumps(body).decode() if is_json else str(body)
     send = f"bridge send {shlex.quote(command)} --body - --url {shlex.quote(url)} <<'END'\n{text}\nEND"
     return RebuiltCallback(
         command=command,
         query=seen_query,
-        body=shown,
+        body=told,
+        is_json=is_json,
         is_original=is_original,
         is_whole=is_whole,
         curl=_curl(query, text, url) if is_whole else "",

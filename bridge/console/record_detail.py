@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from base64 import b64encode
-from typing import Any
 
 import msgspec
 import orjson
@@ -49,8 +48,11 @@ class RecordDetail(msgspec.Struct):
     time: str
     key: str
     headers: list[tuple[str, str]]
-    value: Any
-    """JSON; or else see `text`."""
+    json: str
+    """The value as JSON in lines, as text: a browser would round what has more digits than it counts with.
+
+    Empty where it is none: see `text`.
+    """
     text: str
     size: int
     base64: str
@@ -84,12 +86,10 @@ async def detail_of(
 def whole_record(record: ConsumerRecord, hiding: Hiding) -> RecordDetail:
     """A record without its way."""
     value = record.value or b""
-    content, text, as_base64 = None, "", ""
+    shown, text, as_base64 = "", "", ""
     try:
-        content = hiding.shown(orjson.loads(value))
-        orjson.dumps(content)  # What goes too deep to be written is shown as the text that it is.
-    except (orjson.JSONDecodeError, orjson.JSONEncodeError):
-        content = None
+        shown = orjson.dumps(hiding.shown(orjson.loads(value)), option=orjson.OPT_INDENT_2).decode()
+    except (orjson.JSONDecodeError, orjson.JSONEncodeError):  # What goes too deep to be written is text, too.
         text, as_base64 = _not_json(value, hiding)
     return RecordDetail(
         kind=kind_of(record, content_of(record)),
@@ -99,7 +99,7 @@ def whole_record(record: ConsumerRecord, hiding: Hiding) -> RecordDetail:
         time=record_time(record),
         key=hiding.shown_key(record),
         headers=[(name, hiding.shown_header(name, given or b"")) for name, given in record.headers],
-        value=content,
+        json=shown,
         text=text,
         size=len(value),
         base64=as_base64,

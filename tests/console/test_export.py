@@ -12,11 +12,12 @@ from aiokafka.errors import KafkaConnectionError
 
 from bridge.console import application, letters
 from bridge.console.hiding import Hiding
-from bridge.console.letters import AT_A_TIME, DeadLetterView
+from bridge.console.letters import AT_A_TIME, DeadLetterView, LetterList
 from bridge.settings import DeveloperSettings
 from common.dead_letter_filter import DeadLetterFilter
 from common.kafka import dead_letters
 from tests.console.test_access import served
+from tests.support.http import until
 
 SETTINGS = DeveloperSettings.model_validate({"kafka_bootstrap_servers": "127.0.0.1:1"})
 
@@ -91,3 +92,32 @@ async def test_a_kafka_that_does_not_answer_is_no_topic_without_letters(monkeypa
     letters_before_silence = 3
     listed = await view.list(DeadLetterFilter(), done_too=True)
     assert (listed.count, listed.is_complete) == (3, False)
+
+
+async def test_any_number_of_browsers_that_list_the_same_letters_cost_a_few_readings(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    begun: list[str] = []
+    go_on = asyncio.Event()
+
+    async def read_all(_client: Any, topic: str, *_: Any) -> Any:
+        if not topic.endswith(".done"):
+            begun.append(topic)
+            await go_on.wait()
+            yield letter(len(begun))
+
+    monkeypatch.setattr(dead_letters, "read_all", read_all)
+    view = DeadLetterView(SETTINGS, Hiding(()))
+    looks: list[asyncio.Task[LetterList]] = []
+    while len(looks) < AT_A_TIME:
+        looks.append(asyncio.create_task(view.list(DeadLetterFilter(), done_too=False)))
+        await until(lambda: len(begun) == len(looks))
+    looks += [asyncio.create_task(view.list(DeadLetterFilter(), done_too=False)) for _ in range(200)]
+    other = asyncio.create_task(view.list(DeadLetterFilter(reason="not_json"), done_too=False))
+    await asyncio.sleep(0)
+    looks[-1].cancel()
+    go_on.set()
+    assert [found.count for found in await asyncio.gather(*looks[:-1], other)] == [1] * (AT_A_TIME + 200)
+    assert len(begun) == AT_A_TIME + 2
+    after = await view.list(DeadLetterFilter(), done_too=False)
+    assert after.letters[0].name == f"0-{len(begun)}", "what was read before one asked is not what one sees"

@@ -1,9 +1,9 @@
 // One record whole: the callback, the event, its way.
 import {html, useEffect, useState} from "./html.js";
 import {get} from "./api.js";
-import {bytes, exactly, number, pretty} from "./format.js";
+import {bytes, exactly, number} from "./format.js";
 import {t} from "./i18n.js";
-import {Asking, Copy, Dialog, Json, Problem, Text, told} from "./parts.js";
+import {Asking, Copy, Dialog, Problem, Text, told} from "./parts.js";
 
 const REFRESH_MS = 2000;
 const HIDDEN = "…";
@@ -43,7 +43,7 @@ export function Detail({row, access, onClose}) {
 
 function Whole({record, row, access, onClose}) {
   const callback = record.callback;
-  const again = callback && access.can_send && callback.is_whole && typeof callback.body !== "string";
+  const again = callback && access.can_send && callback.is_whole && callback.is_json;
   const repeat = () => {
     sessionStorage.setItem("im-bridge-sample", JSON.stringify({command: callback.command, body: callback.body}));
     onClose();
@@ -51,19 +51,19 @@ function Whole({record, row, access, onClose}) {
   };
   return html`
     <p class="buttons">
-      ${row.kind !== "letter" && row.subject && row.subject !== HIDDEN && html`<a role="button" class="small secondary" href=${`#/badges?account=${encodeURIComponent(row.subject)}`}>${t("show_badge", {account: row.subject})}</a>`}
+      ${row.kind !== "letter" && row.subject && row.subject !== HIDDEN && html`<a role="button" class="small secondary" onClick=${onClose} href=${`#/badges?account=${encodeURIComponent(row.subject)}`}>${t("show_badge", {account: row.subject})}</a>`}
       ${callback?.curl && html`<${Copy} text=${callback.curl} label=${t("copy_curl")}/>`}
       ${callback?.bridge_send && html`<${Copy} text=${callback.bridge_send} label=${t("copy_send")}/>`}
-      ${record.value !== null && html`<${Copy} text=${pretty(record.value)} label=${t("copy_json")}/>`}
+      ${record.json && html`<${Copy} text=${record.json} label=${t("copy_json")}/>`}
       ${again && html`<button type="button" class="small" onClick=${repeat}>${t("send_again")}</button>`}
     </p>
     ${record.way.length > 0 && html`<h3>${t("way")}</h3><ol class="way">${record.way.map((step, at) => html`<${Step} key=${at} step=${step}/>`)}</ol>`}
     ${callback && html`
       <h3>${t("callback")} <code>${callback.command}</code></h3>
       <p><small>${t(callback.is_original ? "as_it_came" : "rebuilt")} ${!callback.is_whole && t("has_hidden")} ${callback.curl && t("curl_hint")}</small></p>
-      ${typeof callback.body === "string" ? html`<${Text} value=${callback.body}/>` : html`<${Json} value=${callback.body}/>`}`}
+      <${Text} value=${callback.body}/>`}
     <h3>${t(record.kind === "event" ? "event" : "value")} <small>${record.topic} ${record.partition}-${record.offset} · ${exactly(record.time)} · ${bytes(record.size)}</small></h3>
-    ${record.value !== null && !record.text ? html`<${Json} value=${record.value}/>` : html`<p>${t("not_json", {size: bytes(record.size)})}</p><${Text} value=${record.text}/>`}
+    ${record.json ? html`<${Text} value=${record.json}/>` : html`<p>${t("not_json", {size: bytes(record.size)})}</p><${Text} value=${record.text}/>`}
     ${record.headers.length > 0 && html`<h3>${t("headers")}</h3><${Headers} headers=${record.headers}/>`}`;
 }
 

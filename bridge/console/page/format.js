@@ -42,4 +42,3 @@ export function duration(seconds) {
 }
 
 export const milliseconds = (value) => (value === null || value === undefined ? "–" : `${number(value, value < 10 ? 1 : 0)} ms`);
-export const pretty = (value) => JSON.stringify(value, null, 2);

@@ -2,7 +2,6 @@
 import {html, useEffect, useRef, useState} from "./html.js";
 import {t} from "./i18n.js";
 import {get} from "./api.js";
-import {pretty} from "./format.js";
 
 const AGAIN_MS = 2000;
 
@@ -31,7 +30,6 @@ export function Copy({text, label}) {
   return html`<button type="button" class="small secondary" onClick=${copy}>${done || label}</button>`;
 }
 
-export const Json = ({value}) => html`<pre class="code" tabindex="0"><code>${pretty(value)}</code></pre>`;
 export const Text = ({value}) => html`<pre class="code" tabindex="0"><code>${value}</code></pre>`;
 
 export function Facts({rows}) {

@@ -1,7 +1,7 @@
 // Every documented callback as a form; for development.
 import {html, useEffect, useRef, useState} from "./html.js";
 import {get, post} from "./api.js";
-import {pretty} from "./format.js";
+import {parsed, pretty, written} from "./exact.js";
 import {meaning, t} from "./i18n.js";
 import {Note, Problem, told, useFetched, useFocus} from "./parts.js";
 import {LiveRow} from "./live.js";
@@ -60,7 +60,7 @@ function Form({command, again: repeats, access, onSignIn}) {
     try {
       const found = await get(`api/commands/${encodeURIComponent(command)}`);
       setForm(found);
-      setText(pretty((repeats && sampleToRepeat(command)) || found.body));
+      setText((repeats && sampleToRepeat(command)) || pretty(found.body));
       setError(null);
     } catch (failure) {
       setError(failure);
@@ -80,7 +80,7 @@ function Form({command, again: repeats, access, onSignIn}) {
   }, [form]);
   const read = () => {
     try {
-      return [JSON.parse(text), null];
+      return [parsed(text), null];
     } catch (failure) {
       return [null, failure.message];
     }
@@ -109,7 +109,7 @@ function Form({command, again: repeats, access, onSignIn}) {
   return html`<form onSubmit=${send}>
     <h2>${form.command}</h2>
     <p>${meaning(form.meaning)} ${form.awaits_answer && html`<mark>${t("awaits")}</mark>`}</p>
-    <div class="fields-form" ref=${fields}>${form.fields.map((field) => html`<${FormField} key=${field.name} field=${field} value=${one?.[field.name]} onChange=${set}/>`)}</div>
+    <div class="fields-form" ref=${fields}>${form.fields.map((field) => html`<${FormField} key=${field.name} field=${field} value=${written(one?.[field.name])} onChange=${set}/>`)}</div>
     <label>${t("body_json")}<textarea rows="10" spellcheck="false" class="code" value=${text} aria-invalid=${problem ? "true" : undefined} onInput=${(event) => setText(event.target.value)}></textarea></label>
     ${problem && html`<${Problem}>${t("bad_json", {why: problem})}<//>`}
     ${error && html`<${Problem}>${told(error)}<//>`}
@@ -130,7 +130,7 @@ function FormField({field, value, onChange}) {
     const given = event.target.value;
     if (given === "" && field.optional) return onChange(field.name, undefined);
     const asNumber = Number(given);
-    return onChange(field.name, isText || given === "" || Number.isNaN(asNumber) ? given : asNumber);
+    return onChange(field.name, isText || given === "" || Number.isNaN(asNumber) ? given : /^-?[1-9]\d*$/.test(given) ? parsed(given) : asNumber);
   };
   if (field.form === "yes_no") {
     return html`<label title=${hint}>${field.name}<select value=${value === undefined ? "" : String(Boolean(value))} onChange=${(event) => onChange(field.name, event.target.value === "" ? undefined : typeof value === "number" ? Number(event.target.value === "true") : event.target.value === "true")}>
