@@ -100,7 +100,6 @@ def _how_to_change(access: Access) -> str:
 _STATUS: dict[type[Exception], HTTPStatus] = {
     UsageError: HTTPStatus.BAD_REQUEST,
     ValueError: HTTPStatus.BAD_REQUEST,
-    BusyError: HTTPStatus.SERVICE_UNAVAILABLE,
     TooManyViewersError: HTTPStatus.SERVICE_UNAVAILABLE,
     DeskError: HTTPStatus.BAD_GATEWAY,
     NoReplyError: HTTPStatus.BAD_GATEWAY,
@@ -118,6 +117,10 @@ async def _answered(request: web.Request, handler: Handler, kafka_servers: str) 
     except (KafkaError, TimeoutError) as error:
         why = unusable(error, kafka_servers, "BRIDGE_KAFKA_BOOTSTRAP_SERVERS")
         return refusal(HTTPStatus.SERVICE_UNAVAILABLE, why)
+    except BusyError as error:
+        # With what changes something now: whoever comes anew, or has reloaded the page, can look at it and stop it.
+        told = {"error": str(error), "job": None if error.job.dry_run else error.job.id}
+        return web.json_response(told, status=HTTPStatus.SERVICE_UNAVAILABLE)
     except tuple(_STATUS) as error:
         status = next(status for kind, status in _STATUS.items() if isinstance(error, kind))
         return refusal(status, str(error))

@@ -187,9 +187,7 @@ class Health:
             sample.accepted_per_s, sample.refused_per_s, sample.published_per_s = (
                 round(grown.counters[name] / (now_s - before_s), 2) for name in ("accepted", "refused", "published")
             )
-            sample.reply_p50_ms, sample.reply_p99_ms = (
-                _ms(quantile_s(grown.replies, share)) for share in (0.5, 0.99)
-            )
+            sample.reply_p50_ms, sample.reply_p99_ms = (_ms(quantile_s(grown.replies, share)) for share in (0.5, 0.99))
         if report.ingress is not None and report.ingress.processes:
             sample.waiting = report.ingress.total.events
             sample.journal_bytes = sum(one.disk.journal_bytes for one in report.ingress.processes)

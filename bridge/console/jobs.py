@@ -27,10 +27,6 @@ MOST_TRIED = 2
 LetterWork = Callable[[Callable[[Any], None]], Awaitable[Any]]
 
 
-class BusyError(Exception):
-    """Too much is going on already. The message is for people."""
-
-
 class Job(msgspec.Struct):
     """A piece of work on dead letters."""
 
@@ -42,6 +38,18 @@ class Job(msgspec.Struct):
     progress: Json = {}
     """As common.dead_letter_replay.ReplayProgress."""
     error: str = ""
+
+
+class BusyError(Exception):
+    """Too much is going on already. The message is for people.
+
+    Args:
+        job: what goes on.
+    """
+
+    def __init__(self, job: Job) -> None:
+        super().__init__("somebody replays or drops already: wait until that has ended, and look at what is left")
+        self.job = job
 
 
 class Jobs:
@@ -118,9 +126,9 @@ class Jobs:
         return work
 
     def _start(self, kind: str, work: LetterWork, *, dry_run: bool) -> Job:
-        running = [job.dry_run for job in self._jobs.values() if job.running]
-        if running.count(dry_run) >= (MOST_TRIED if dry_run else 1):
-            raise BusyError("somebody replays or drops already: wait until that has ended, and look at what is left")
+        running = [job for job in self._jobs.values() if job.running and job.dry_run == dry_run]
+        if len(running) >= (MOST_TRIED if dry_run else 1):
+            raise BusyError(running[0])
         job = Job(secrets.token_hex(8), kind, dry_run)
         self._jobs[job.id] = job
         for old in [name for name, one in self._jobs.items() if not one.running][:-MOST_REMEMBERED]:

@@ -35,7 +35,8 @@ def looks_often(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def health_of(folder: Path, ingress: str) -> Health:
-    settings = DeveloperSettings(journal_dir=str(folder), console_ingress=[ingress], console_workers={})
+    given = {"journal_dir": folder, "console_ingress": [ingress], "console_workers": {}}
+    settings = DeveloperSettings.model_validate(given)
     live = Live(settings.kafka_client, ["im.events"], Hiding(()), badges_topic="im.badges")
     return Health(settings, live, DeskClient())
 

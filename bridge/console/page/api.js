@@ -1,8 +1,9 @@
 // Asks the server; every error has a message for people.
 export class ApiError extends Error {
-  constructor(message, status) {
+  constructor(message, status, job) {
     super(message);
     this.status = status;
+    this.job = job; // What goes on already, where that is why.
   }
 }
 
@@ -19,7 +20,7 @@ async function ask(path, options) {
   } catch {
     // Not ours: a proxy's, perhaps.
   }
-  if (!response.ok) throw new ApiError(content?.error ?? `${response.status} ${response.statusText}`, response.status);
+  if (!response.ok) throw new ApiError(content?.error ?? `${response.status} ${response.statusText}`, response.status, content?.job);
   return content;
 }
 

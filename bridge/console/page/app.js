@@ -30,8 +30,10 @@ function decoded(part) {
 }
 
 // The address that `bridge dev` prints has the token behind the #, which browsers send to nobody.
+const tokenOfAddress = () => new URLSearchParams(location.hash.slice(1)).get("token");
+
 async function signInByAddress() {
-  const token = new URLSearchParams(location.hash.slice(1)).get("token");
+  const token = tokenOfAddress();
   if (!token) return;
   history.replaceState(null, "", `${location.pathname}#/live`);
   for (let attempt = 1; ; attempt++) {
@@ -90,9 +92,13 @@ function App() {
     setError(failed);
   }, []);
   useEffect(() => {
-    signInByAddress().catch(setUnsigned).then(refresh);
+    const enter = () => signInByAddress().then(() => setUnsigned(null), setUnsigned).then(refresh);
+    enter();
     const timer = setInterval(refresh, 15_000);
-    const moved = () => setAt(place());
+    const moved = () => {
+      if (tokenOfAddress()) enter(); // It was typed where the page is open already.
+      setAt(place());
+    };
     const keyed = (event) => {
       if (document.querySelector("dialog[open]") || event.ctrlKey || event.metaKey || event.altKey) return;
       if (event.target.matches("input, textarea, select")) {

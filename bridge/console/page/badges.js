@@ -1,7 +1,7 @@
 // An account's badge, what moved it, how it was before.
 import {html, useEffect, useMemo, useRef, useState} from "./html.js";
 import {exactly, number} from "./format.js";
-import {t} from "./i18n.js";
+import {language, t} from "./i18n.js";
 import {Asking, Facts, Note, Problem, told, useFocus, usePolled} from "./parts.js";
 import {LiveRow} from "./live.js";
 import {Detail} from "./detail.js";
@@ -65,10 +65,13 @@ function Badge({badge, mover, onOpen}) {
 }
 
 function History({history}) {
-  const data = useMemo(() => {
-    const steps = history.map(([, time, count]) => [Date.parse(time) / 1000, count]).filter(([time]) => !Number.isNaN(time)).sort((a, b) => a[0] - b[0]);
-    return [steps.map(([time]) => time), steps.map(([, count]) => count)];
-  }, [JSON.stringify(history)]);
-  if (data[0].length === 0) return html`<p>${t("no_history")}</p>`;
-  return html`<${Chart} title=${t("unread")} names=${[t("unread")]} data=${data} steps/>`;
+  const charts = useMemo(() => {
+    const apps = [...new Set(history.map(([app]) => app))];
+    return apps.map((app) => {
+      const steps = history.filter((step) => step[0] === app).map(([, time, count]) => [Date.parse(time) / 1000, count]).filter(([time]) => !Number.isNaN(time)).sort((a, b) => a[0] - b[0]);
+      return [apps.length > 1 ? `${t("unread")} · ${t("app")} ${app}` : t("unread"), [steps.map(([time]) => time), steps.map(([, count]) => count)]];
+    }).filter(([, data]) => data[0].length);
+  }, [JSON.stringify(history), language()]);
+  if (charts.length === 0) return html`<p>${t("no_history")}</p>`;
+  return charts.map(([title, data]) => html`<${Chart} key=${title} title=${title} names=${[t("unread")]} data=${data} steps/>`);
 }

@@ -3,7 +3,7 @@ import {html, useEffect, useRef, useState} from "./html.js";
 import {get, post, query, remove} from "./api.js";
 import {clock, exactly, number} from "./format.js";
 import {t} from "./i18n.js";
-import {Asking, Copy, Dialog, Facts, Json, Note, Problem, Text, told, useFetched} from "./parts.js";
+import {Asking, Copy, Dialog, Facts, Note, Problem, Text, told, useFetched} from "./parts.js";
 import {Headers} from "./detail.js";
 
 const INGRESS = "ingress";
@@ -110,7 +110,7 @@ function Letter({name, seen, access, onClose, onReplay, onDrop}) {
         [t("type"), letter.what], [t("subject"), letter.subject], [t("original"), letter.original], [t("time"), exactly(letter.time)],
       ]}/>
       ${traceback && html`<h3>${t("traceback")}</h3><${Text} value=${traceback}/>`}
-      <h3>${t("value")}</h3>${record.value !== null && !record.text ? html`<${Json} value=${record.value}/>` : html`<${Text} value=${record.text}/>`}
+      <h3>${t("value")}</h3><${Text} value=${record.json || record.text}/>
       <h3>${t("headers")}</h3><${Headers} headers=${record.headers.filter(([header]) => header !== "traceback")}/>`}
   <//>`;
 }
@@ -120,11 +120,14 @@ function Work({kind, chosen, worker, onClose}) {
   const [job, setJob] = useState(null);
   const [error, setError] = useState(null);
   const ended = useRef(false);
-  const begin = async (dry) => {
+  const begin = (dry) => {
+    const every = Object.keys(chosen).length === 0;
+    return follow(() => post(`api/letters/${kind}`, {...chosen, worker, every, dry_run: dry}));
+  };
+  const follow = async (first) => {
     setError(null);
     try {
-      const every = Object.keys(chosen).length === 0;
-      let now = await post(`api/letters/${kind}`, {...chosen, worker, every, dry_run: dry});
+      let now = await first();
       setJob(now);
       while (now.running && !ended.current) {
         await new Promise((resume) => setTimeout(resume, JOB_MS));
@@ -146,7 +149,8 @@ function Work({kind, chosen, worker, onClose}) {
     return () => { ended.current = true; };
   }, []);
   const progress = job?.progress ?? {};
-  const past = kind === "replay" ? "replayed" : "dropped";
+  // What somebody else has begun may be of the other kind.
+  const replays = (job?.kind ?? kind) === "replay";
   const over = job && !job.running;
   return html`<${Dialog} title=${t(kind)} onClose=${onClose}>
     <div role="status" class="work">
@@ -155,11 +159,12 @@ function Work({kind, chosen, worker, onClose}) {
       ${job?.running && html`<progress value=${progress.read ?? 0} max=${Math.max(1, progress.total ?? 1)}></progress>
         <p>${t("working", {read: number(progress.read ?? 0), total: number(progress.total ?? 0), done: number(progress.done ?? 0)})}${progress.waiting_for ? ` · ${t("waits_for", {what: progress.waiting_for})}` : ""}</p>`}
       ${over && job.error && html`<${Problem}>${job.error}<//>`}
-      ${over && !job.error && html`<p><strong>${t(job.dry_run ? (kind === "replay" ? "would_replay" : "would_drop") : past, {n: number(progress.done ?? 0)})}</strong>
+      ${over && !job.error && html`<p><strong>${t(job.dry_run ? (replays ? "would_replay" : "would_drop") : replays ? "replayed" : "dropped", {n: number(progress.done ?? 0)})}</strong>
         ${progress.failures ? ` · ${t("stay", {n: number(progress.failures)})}` : ""}${progress.left_out ? ` · ${t("left_out_letters", {n: number(progress.left_out)})}` : ""}</p>
         ${(progress.failed ?? []).map(([letter, why]) => html`<p key=${letter}><code>${letter}</code> ${why}</p>`)}`}
     </div>
     <p class="buttons">
+      ${error?.job && html`<button type="button" onClick=${() => follow(() => get(`api/jobs/${error.job}`))}>${t("look_at_it")}</button>`}
       ${over && job.dry_run && !job.error && progress.done > 0 && html`<button type="button" onClick=${() => begin(false)}>${t("do_it")}</button>`}
       ${job?.running && !job.dry_run && html`<button type="button" class="contrast" onClick=${() => remove(`api/jobs/${job.id}`).catch(setError)}>${t("stop")}</button>`}
       <button type="button" class="secondary" onClick=${onClose}>${t(job && !job.dry_run ? "close" : "cancel")}</button>

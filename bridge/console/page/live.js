@@ -11,7 +11,8 @@ const MOST_ROWS = 300;
 const SAMPLED_OVER_S = 5;
 const KINDS = ["", "event", "badge", "letter"];
 const NO_FILTER = {kind: "", type: "", account: "", app: "", text: ""};
-const keyOf = (row) => `${row.topic}/${row.partition}/${row.offset}`;
+// With the time, for a topic that was made anew gives the same offsets to others.
+const keyOf = (row) => `${row.topic}/${row.partition}/${row.offset}/${row.received}`;
 
 // Rows, and how it is going; connects anew when the filter changes, or when the server was away.
 function useLive(filter, paused) {
@@ -59,10 +60,20 @@ function useLive(filter, paused) {
         if (source.readyState === EventSource.CLOSED) timer = setTimeout(connect, 2000);
       };
     };
-    connect();
-    return () => {
+    const end = () => {
       clearTimeout(timer);
       source?.close();
+    };
+    // A browser gives one address six connections: tabs that nobody looks at leave them to the others.
+    const looked = () => {
+      end();
+      if (!document.hidden) connect();
+    };
+    looked();
+    document.addEventListener("visibilitychange", looked);
+    return () => {
+      document.removeEventListener("visibilitychange", looked);
+      end();
     };
   }, [wanted]);
   return state;

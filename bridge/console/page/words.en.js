@@ -62,7 +62,7 @@ export const words = {
   replay_these: "Replay all that fit", drop_these: "Drop all that fit", letter: "Dead letter {name}", detail: "Detail", traceback: "Traceback", original: "Was",
   state_open: "open", state_replayed: "replayed", state_dropped: "dropped",
   would_replay: "{n} would be replayed", replayed: "{n} replayed", would_drop: "{n} would be dropped", dropped: "{n} dropped", stay: "{n} failed again and stay", left_out_letters: "{n} with a stale time are left out: choose that reason to replay them",
-  do_it: "Do it", stop: "Stop", working: "Working: {read} of {total} read, {done} done", waits_for: "waits for {what}", no_worker_for: "No worker of this page has the group {group}: see BRIDGE_CONSOLE_WORKERS.",
+  do_it: "Do it", look_at_it: "Look at it", stop: "Stop", working: "Working: {read} of {total} read, {done} done", waits_for: "waits for {what}", no_worker_for: "No worker of this page has the group {group}: see BRIDGE_CONSOLE_WORKERS.",
   drop_warning: "They are marked as done and not handled. They stay on the topic as long as it keeps them.",
   choose_group: "Choose one group to replay its letters.", ingress_letters: "the bridge itself",
 

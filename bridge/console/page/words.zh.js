@@ -62,7 +62,7 @@ export const words = {
   replay_these: "重放所有符合条件的", drop_these: "丢弃所有符合条件的", letter: "死信 {name}", detail: "详情", traceback: "调用栈", original: "原记录",
   state_open: "未处理", state_replayed: "已重放", state_dropped: "已丢弃",
   would_replay: "将重放 {n} 封", replayed: "已重放 {n} 封", would_drop: "将丢弃 {n} 封", dropped: "已丢弃 {n} 封", stay: "{n} 封再次失败，保留", left_out_letters: "{n} 封时间过期的未包括在内：选择该原因即可重放",
-  do_it: "执行", stop: "停止", working: "进行中：已读 {read} / {total}，完成 {done}", waits_for: "正在等待 {what}", no_worker_for: "本页没有属于组 {group} 的 worker：见 BRIDGE_CONSOLE_WORKERS。",
+  do_it: "执行", look_at_it: "查看正在进行的操作", stop: "停止", working: "进行中：已读 {read} / {total}，完成 {done}", waits_for: "正在等待 {what}", no_worker_for: "本页没有属于组 {group} 的 worker：见 BRIDGE_CONSOLE_WORKERS。",
   drop_warning: "它们会被标记为已处理，但不会真正处理；在主题的保留期内仍然存在。",
   choose_group: "选择一个组以重放它的死信。", ingress_letters: "网桥本身",
 

@@ -18,7 +18,7 @@ from tests.console.browser.conftest import WAIT_MS, Complaints, listen
 from tests.support.broker import Broker
 from tests.support.commands import BRIDGE
 from tests.support.process import Process
-from tests.support.topic import Topics
+from tests.support.topic import Topics, create_topic, delete_topic
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -40,7 +40,7 @@ class Flood:
         self._topic = topic
         self.count = 0
 
-    def write(self, subject: str) -> None:
+    def write(self, subject: str, key: str = "") -> None:
         """One event."""
         event: dict[str, Any] = {
             "specversion": "1.0",
@@ -49,7 +49,7 @@ class Flood:
             "source": "/tencent-im/1400000000",
         }
         event |= {"callbackcommand": "C2C.CallbackAfterSendMsg", "data": {"from_account": "bob", "text": "x" * 300}}
-        self._producer.produce(self._topic, orjson.dumps(event), subject)
+        self._producer.produce(self._topic, orjson.dumps(event), key or subject)
         self.count += 1
 
     def settle(self) -> None:
@@ -158,3 +158,19 @@ def test_ten_thousand_events_a_second_are_sampled_and_neither_page_nor_server_fa
     row(page, "the last of all").wait_for()
     assert console.rss_bytes - before_bytes < MAX_GROWTH_BYTES
     page.get_by_text("0 per second", exact=False).wait_for()
+
+
+def test_what_comes_to_a_topic_that_was_made_anew_is_shown(kafka: Broker, topics: Topics, page: Page) -> None:
+    before = Flood(kafka, topics.events)
+    for number in range(12):
+        before.write(f"before-{number}", key="of one partition")
+    before.settle()
+    row(page, "before-0").wait_for()
+    delete_topic(kafka.bootstrap, topics.events)
+    create_topic(kafka.bootstrap, topics.events)
+    after = Flood(kafka, topics.events)
+    for number in range(6):  # At offsets that others had, and fewer: else nobody could tell that it is another topic.
+        after.write(f"after-{number}", key="of one partition")
+    after.settle()
+    for number in range(6):
+        row(page, f"after-{number}").wait_for()
