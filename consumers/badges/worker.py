@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
 from typing import NoReturn, cast
@@ -26,7 +27,7 @@ from consumers.badges.evictions import EvictionWatch
 from consumers.badges.expiry import keep_expiring
 from consumers.badges.publishing import NO_TRACES, Traces, changed_badges, publish_badges, publish_latest
 from consumers.badges.restoration import Restoration
-from consumers.badges.store import Badge, BadgeStore, Slot, StoreState, UpdateMode
+from consumers.badges.store import Badge, BadgeStore, Owner, Slot, StoreState, UpdateMode
 from consumers.errors import RetryLater
 from consumers.metrics import BADGES_LOST, REDIS_EVICTED_KEYS
 from consumers.settings import ConsumersSettings
@@ -35,6 +36,9 @@ from consumers.worker import BaseWorker, Context
 log = logging.getLogger(__name__)
 
 _EVICTIONS_TOLD_EVERY_S = 60.0
+_LONG_S = 1.0
+"""No other process has taken over a partition of one that has written sooner after it had asked Redis: a group waits
+longer for a member that is silent."""
 
 
 class Badges(BaseWorker[BadgeEvent]):
@@ -54,6 +58,8 @@ class Badges(BaseWorker[BadgeEvent]):
         self._was_away = False
         """Whether Redis, or a node of it, did not answer the last probe."""
         self._expiring: asyncio.Task[NoReturn] | None = None
+        self._unsure: dict[Owner, Badge] = {}
+        """Badges of which nobody knows whether, or when, they come to the topic."""
 
     def topics(self, settings: ConsumersSettings) -> Sequence[Topic]:
         """The compacted topic of badges."""
@@ -128,21 +134,39 @@ class Badges(BaseWorker[BadgeEvent]):
 
         Every badge is written to the topic, changed or not: a crash between the two steps heals at the redelivery.
         """
+        began = time.monotonic()
         badges = await (self.update(batch) if self._rebuilds else self._update_undoubted(batch))
-        doubts = self._store.doubts
         # Of several events that one record is made of, the last says to which trace that belongs.
         traces = NO_TRACES if not self._is_traced else self._traces_of(batch)
         if not self._context.alone:
             await publish_latest(self._context, self._store, badges, traces)
             return
+        try:
+            await self._write(badges, traces, began)
+        except (RetryLater, asyncio.CancelledError):
+            # They may come to the topic yet, after what another process writes that has the partition by then.
+            self._unsure.update((badge.owner, badge) for badge in badges)
+            raise
+
+    async def _write(self, badges: Sequence[Badge], traces: Traces, began: float) -> None:
+        """Write badges to the topic, and again those that others have changed and written meanwhile.
+
+        Args:
+            badges: as Redis had them.
+            traces: of those that belong to one.
+            began: on the monotonic clock, before Redis was asked for them.
+        """
+        doubts = self._store.doubts
         await self.publish(badges, traces)
         self._restoration.written(badges)
         if doubts != self._store.doubts:
             # Who looked at the topic, or put badges back from it, while they were written did not find them there.
             await self._restoration.look_at(badges)
-        if stale := [badge for badge in badges if badge.stale]:
-            # While Kafka was slow `reconcile` may have resolved and published them; ours would be the last of the two.
-            await publish_latest(self._context, self._store, await changed_badges(self._store, stale), traces)
+        # `reconcile` may have resolved and published stale ones while Kafka was slow, and whoever has the partition now
+        # any of them, where this process was stopped for long. Ours would be the last of the two.
+        doubted = badges if time.monotonic() - began > _LONG_S else [badge for badge in badges if badge.stale]
+        if doubted:
+            await publish_latest(self._context, self._store, await changed_badges(self._store, doubted), traces)
 
     async def _update_undoubted(self, batch: Sequence[BadgeEvent]) -> list[Badge]:
         """Apply events to the badges in Redis, again where the answer may be older than what is on the topic.
@@ -240,6 +264,7 @@ class Badges(BaseWorker[BadgeEvent]):
         self._restoration.all_answer()
         self._note_state()
         self._restoration.require()
+        await self._make_sure()
 
     def remarks(self) -> Mapping[str, str]:
         """Whether badges were lost, and what to do then."""
@@ -259,6 +284,21 @@ class Badges(BaseWorker[BadgeEvent]):
                 await asyncio.gather(self._expiring, return_exceptions=True)
             await self._restoration.stop()
             await self._store.close()
+
+    async def _make_sure(self) -> None:
+        """Write badges anew that may come to the topic late: behind these nothing of ours is older than what is there.
+
+        Raises:
+            RetryLater: Kafka or Redis is away.
+        """
+        if not self._unsure:
+            return
+        unsure = dict(self._unsure)
+        latest = unsure | {badge.owner: badge for badge in await changed_badges(self._store, list(unsure.values()))}
+        await publish_latest(self._context, self._store, list(latest.values()))
+        for owner, badge in unsure.items():
+            if self._unsure.get(owner) is badge:
+                del self._unsure[owner]
 
     def _traces_of(self, batch: Sequence[BadgeEvent]) -> Traces:
         return {

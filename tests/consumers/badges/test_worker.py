@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import orjson
+import pytest
 from aiokafka import ConsumerRecord
 
 from consumers.badges import Badges
 from consumers.badges.badge_event import read_badge_event
-from consumers.badges.store import BadgeStore, Owner
+from consumers.badges.store import Badge, BadgeStore, Owner
 from consumers.metrics import Metrics
 from consumers.reconcile.stale import StaleBadges
 from consumers.settings import ConsumersSettings
 from consumers.worker import Context, OutgoingRecord
 from tests.support.badge_model import NOON_MS, badge_event
+from tests.support.badge_worker import BadgeWorker, take
 from tests.support.badges import FakeTopic
 from tests.support.redis import RedisServer
 
@@ -70,3 +73,39 @@ async def test_the_record_of_a_badge_belongs_to_the_trace_of_the_event_that_it_w
         b"traced": [plain, *trace],
         b"other": [plain],
     }
+
+
+async def test_a_badge_whose_writing_was_given_up_is_followed_by_the_newest(
+    redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its partition had to be given back while Kafka was slow, and Kafka takes the record when another has it."""
+    published: list[Badge] = []
+    ours, successor = [await BadgeWorker(redis_server.url).start() for _ in range(2)]
+    name = "given-up"
+
+    waiting: list[OutgoingRecord] = []
+
+    async def take_late(_topic: str, records: list[OutgoingRecord]) -> None:
+        """Keep Kafka from taking the first record until the next ones come."""
+        waiting.extend(records)
+        if len(waiting) == 1:
+            await asyncio.Event().wait()
+        await take(published, waiting)
+        waiting.clear()
+
+    async def handle(worker: BadgeWorker, number: int) -> None:
+        event = read_badge_event(orjson.dumps(badge_event(f"e{number}", name, number, time=NOON_MS + number)))
+        assert event is not None
+        await worker.worker.handle([event])
+
+    monkeypatch.setattr(ours.context.producer, "publish", take_late)
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.2):
+            await handle(ours, 1)
+    await handle(successor, 2)
+    await ours.worker.probe()
+    assert [badge.unread for badge in published] == [1, 2]
+    await ours.worker.probe()
+    assert len(published) == 2
+    for worker in (ours, successor):
+        await worker.worker.stop()
