@@ -8,9 +8,10 @@ from typing import Any, NamedTuple
 import redis.exceptions
 from redis.asyncio import RedisCluster
 
-from consumers.badges.keys import WHOLE, Slot
+from consumers.badges.keys import slots_of_all_nodes, state_key
 from consumers.badges.redis_clients import RedisClient
 from consumers.badges.redis_connection import RedisConnection
+from consumers.badges.scripts import script
 from consumers.errors import redis_code
 
 _SINGLE_SERVER = ""
@@ -22,15 +23,20 @@ class Eviction(NamedTuple):
     keys: int
     policy: str
     """Its `maxmemory-policy`."""
-    slots: list[Slot]
-    """Those that it serves."""
+
+
+class _ServerCounts(NamedTuple):
+    """What a server says."""
+
+    evicted: int
+    policy: str
 
 
 class EvictionWatch:
     """Asks all primaries how many keys they have evicted. What went before it first asks is none of its business.
 
     Args:
-        connection: to Redis. A proxy that does not let us ask is not watched.
+        connection: to Redis. One that does not let us ask is not watched.
     """
 
     def __init__(self, connection: RedisConnection) -> None:
@@ -40,6 +46,7 @@ class EvictionWatch:
         self._seen: dict[str, int] | None = None
         """The same when that was noted."""
         self._may_ask = True
+        self._ask_behind_proxy = script("evicted.lua")
 
     async def look(self) -> list[Eviction]:
         """What was evicted since the last look, where badges may be among it: one for each server.
@@ -49,16 +56,16 @@ class EvictionWatch:
         Raises:
             RetryLater: Redis is away.
         """
-        self._counts = {name: int(told.get("evicted_keys", 0)) for name, told in (await self._ask("stats")).items()}
+        told = await self._ask()
+        self._counts = {name: one.evicted for name, one in told.items()}
         seen = self._counts if self._seen is None else self._seen
         # A server that has restarted counts from 0 again; one that has taken over was never asked.
         risen = {name: _since(seen.get(name, 0), count) for name, count in self._counts.items()}
-        memory = await self._ask("memory") if any(risen.values()) else {}
+        # Badges have no time to live, and of the others only such keys go.
         found = [
-            Eviction(keys, policy, await self._slots_of(name))
+            Eviction(keys, told[name].policy)
             for name, keys in risen.items()
-            # Badges have no time to live, and of the others only such keys go.
-            if keys and not (policy := str(memory.get(name, {}).get("maxmemory_policy", ""))).startswith("volatile")
+            if keys and not told[name].policy.startswith("volatile")
         ]
         if not found:
             self.noted()
@@ -66,14 +73,16 @@ class EvictionWatch:
 
     def noted(self) -> None:
         """What was found is noted elsewhere."""
-        self._seen = self._counts
+        self._seen = (self._seen or {}) | self._counts
 
-    async def _ask(self, section: str) -> Mapping[str, Mapping[str, Any]]:
-        """Server → what it says; none where it may not be asked."""
+    async def _ask(self) -> Mapping[str, _ServerCounts]:
+        """What each server says; none where it may not be asked."""
         if not self._may_ask:
             return {}
         try:
-            return await self._connection.attempt(lambda client: _information(client, section))
+            if await self._connection.kind() == "proxy":
+                return await self._connection.attempt(self._of_servers_behind_proxy)
+            return await self._connection.attempt(_of_servers)
         except redis.exceptions.ResponseError as error:
             if redis_code(error) in {"", "NOPERM"}:
                 self._may_ask = False  # For each error a new connection is made.
@@ -82,21 +91,28 @@ class EvictionWatch:
         except (redis.exceptions.RedisError, OSError) as error:
             raise self._connection.away(error) from error
 
-    async def _slots_of(self, name: str) -> list[Slot]:
-        async with self._connection.lease() as client:
-            if not isinstance(client, RedisCluster):
-                return [WHOLE]
-            served = client.nodes_manager.slots_cache
-            return [slot for slot, nodes in served.items() if nodes[0].name == name]
+    async def _of_servers_behind_proxy(self, client: RedisClient) -> Mapping[str, _ServerCounts]:
+        """Asked by scripts, which go where their keys are: INFO would go to any server, or to the proxy."""
+        rows = await self._ask_behind_proxy.run_all(client, [([state_key(slot)], []) for slot in slots_of_all_nodes()])
+        return {_text(name): _ServerCounts(int(evicted), _text(policy)) for name, evicted, policy in rows}
 
 
-async def _information(client: RedisClient, section: str) -> Mapping[str, Mapping[str, Any]]:
+async def _of_servers(client: RedisClient) -> Mapping[str, _ServerCounts]:
     if not isinstance(client, RedisCluster):
-        return {_SINGLE_SERVER: await client.info(section)}
-    told = await client.execute_command("INFO", section, target_nodes=RedisCluster.PRIMARIES)
+        return {_SINGLE_SERVER: _told(await client.info())}
+    told = await client.execute_command("INFO", target_nodes=RedisCluster.PRIMARIES)
     is_by_node = told and all(isinstance(of_node, Mapping) for of_node in told.values())
-    return told if is_by_node else {client.get_primaries()[0].name: told}
+    by_node = told if is_by_node else {client.get_primaries()[0].name: told}
+    return {name: _told(of_node) for name, of_node in by_node.items()}
+
+
+def _told(information: Mapping[str, Any]) -> _ServerCounts:
+    return _ServerCounts(int(information.get("evicted_keys", 0)), str(information.get("maxmemory_policy", "")))
 
 
 def _since(before: int, now: int) -> int:
     return now - before if now >= before else now
+
+
+def _text(value: bytes | str) -> str:
+    return value.decode() if isinstance(value, bytes) else value

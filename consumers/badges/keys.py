@@ -48,6 +48,11 @@ def state_key(slot: Slot) -> str:
     return STATE_KEY if slot == WHOLE else f"{STATE_KEY}:{{{tag_of(slot)}}}"
 
 
+def slots_of_all_nodes() -> range:
+    """Slots of a cluster among which each node has one, as far as that can be told."""
+    return range(0, SLOTS, SLOTS // 64)
+
+
 def former_state_keys(kind: ServerKind) -> list[str]:
     """The keys of states as a server of another kind has them."""
     return [STATE_KEY] if is_split(kind) else [BEGUN_KEY, *map(state_key, range(SLOTS))]

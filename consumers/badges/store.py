@@ -27,6 +27,7 @@ from consumers.badges.keys import (
     badge_key,
     badge_keys,
     is_split,
+    slots_of_all_nodes,
     state_key,
 )
 from consumers.badges.owner import Owner
@@ -166,19 +167,22 @@ class BadgeStore:
 
     async def note_loss(self, owners: Iterable[Owner]) -> None:
         """Note that the badges of some owners, and what is stored with them, are lost or older than they were."""
-        await self.note_loss_in({await self._slot(owner) for owner in owners})
+        await self._note_loss_in(sorted({await self._slot(owner) for owner in owners}))
 
-    async def note_loss_in(self, slots: Iterable[Slot]) -> None:
-        """Note that badges of these slots are lost, whichever."""
-        await self._run_on_states(self._note_loss, list(map(state_key, slots)), [uuid.uuid4().hex])
-        await self.losses()
+    async def note_loss_anywhere(self) -> None:
+        """Note that badges are lost, whichever."""
+        await self._note_loss_in(await self._all_slots())
+
+    async def _note_loss_in(self, slots: Sequence[Slot]) -> None:
+        rows = await self._run_on_states(self._note_loss, list(map(state_key, slots)), [uuid.uuid4().hex])
+        for slot, row in zip(slots, rows, strict=True):
+            self._note_state(slot, _state_of(row))
 
     async def losses(self) -> dict[Slot, StoreState]:
         """The states that tell of a loss; all are asked."""
-        slots = range(SLOTS) if is_split(await self.kind()) else [WHOLE]
         found: dict[Slot, StoreState] = {}
-        async for slot, row in self._read_states(slots):
-            state = StoreState(_text(row[0]) or False, int(row[1] or 0), int(row[2] or 0))
+        async for slot, row in self._read_states(await self._all_slots()):
+            state = _state_of(row)
             if state.lost_at_ms:
                 found[slot] = state
         self._lost = dict(found)
@@ -251,6 +255,9 @@ class BadgeStore:
         except (redis.exceptions.RedisError, OSError) as error:
             raise self.connection.away(error) from error
 
+    async def _all_slots(self) -> Sequence[Slot]:
+        return range(SLOTS) if is_split(await self.kind()) else [WHOLE]
+
     async def _slot(self, owner: Owner) -> Slot:
         return slot_of(badge_key(owner)) if is_split(await self.kind()) else WHOLE
 
@@ -277,7 +284,7 @@ class BadgeStore:
         """What is asked for where no badge is: of a cluster a slot of each node, as far as that can be told."""
         if not is_split(await self.connection.kind()):
             return {WHOLE: []}
-        return {slot: [] for slot in range(0, SLOTS, SLOTS // 64)}
+        return {slot: [] for slot in slots_of_all_nodes()}
 
     def _call(
         self, slot: Slot, owners: Sequence[Owner], events: Mapping[Owner, Events], mode: UpdateMode
@@ -361,6 +368,10 @@ class BadgeStore:
 def badge_order(badge: Badge) -> tuple[str, str]:
     """What of two states of one badge the newer one has the greater of."""
     return badge.time or "", badge.event_id or ""
+
+
+def _state_of(row: Sequence[bytes | None]) -> StoreState:
+    return StoreState(_text(row[0]) or False, int(row[1] or 0), int(row[2] or 0))
 
 
 def _text(value: bytes | str | None) -> str:

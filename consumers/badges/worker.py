@@ -23,7 +23,7 @@ from common.topic import Topic
 from common.tracing.context import TRACEPARENT
 from consumers.badges.badge_event import BadgeEvent, TracedBadgeEvent, collect, read_badge_event, read_badge_events
 from consumers.badges.badge_topic import BadgeSource, BadgeTopic
-from consumers.badges.evictions import EvictionWatch
+from consumers.badges.evictions import Eviction, EvictionWatch
 from consumers.badges.expiry import keep_expiring
 from consumers.badges.publishing import NO_TRACES, Traces, changed_badges, publish_badges, publish_latest
 from consumers.badges.restoration import Restoration
@@ -247,7 +247,7 @@ class Badges(BaseWorker[BadgeEvent]):
         try:
             async with asyncio.timeout(timeout_s):
                 await self._store.update({})
-                await self._note_evictions()
+                evictions = await self._evictions.look()
                 await self._restoration.look_again()
         except (RetryLater, TimeoutError) as error:
             self._was_away = True
@@ -259,6 +259,8 @@ class Badges(BaseWorker[BadgeEvent]):
         if self._was_away:
             self._was_away = False
             self._store.connection.note_change()
+        if evictions:
+            await self._note_evictions(evictions)
         self._note_state()
         await self._restoration.look()
         self._restoration.all_answer()
@@ -305,12 +307,12 @@ class Badges(BaseWorker[BadgeEvent]):
             event.owner: self._context.record_headers(event) for event in batch if isinstance(event, TracedBadgeEvent)
         }
 
-    async def _note_evictions(self) -> None:
-        """Take what Redis has evicted for a loss: it has fewer badges then, and nobody knows which."""
-        evictions = await self._evictions.look()
-        if not evictions:
-            return
-        await self._store.note_loss_in([slot for eviction in evictions for slot in eviction.slots])
+    async def _note_evictions(self, evictions: Sequence[Eviction]) -> None:
+        """Take what Redis has evicted for a loss: it has fewer badges then, and nobody knows which.
+
+        Of a cluster also for one of other nodes: slots may have moved since, or another node have taken over.
+        """
+        await self._store.note_loss_anywhere()
         self._store.connection.note_change()  # What is put back at this moment may be gone again.
         self._evictions.noted()
         keys = sum(eviction.keys for eviction in evictions)

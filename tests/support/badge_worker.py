@@ -20,6 +20,9 @@ from tests.support.badge_model import APP, badge_event
 from tests.support.badges import FakeTopic
 from tests.support.redis import RedisServer
 
+PATIENT_S = 30.0
+"""For Redis to answer where the states of all slots are asked for, a thousand at once, on a busy machine."""
+
 
 class NoKafka:
     """Takes every record."""
@@ -30,14 +33,16 @@ class NoKafka:
 class BadgeWorker:
     """The worker of badges as the runtime has it, with `url` as its Redis; `resumes`: its group has worked before."""
 
-    def __init__(self, url: str, *, resumes: bool = False, alone: bool = True, rebuilds: bool = False) -> None:
+    def __init__(
+        self, url: str, *, resumes: bool = False, alone: bool = True, rebuilds: bool = False, timeout_s: float = 2
+    ) -> None:
         async def asked() -> bool:
             return resumes
 
         self.topic = FakeTopic()
         self.worker = Badges(rebuilds=rebuilds, source=self.topic)
         self.metrics = Metrics("badges")
-        settings = ConsumersSettings.model_validate({"redis_url": url, "redis_timeout_s": 2})
+        settings = ConsumersSettings.model_validate({"redis_url": url, "redis_timeout_s": timeout_s})
         self.context = Context(settings, NoKafka(), self.metrics, alone=alone, resumes=asked)  # type: ignore[arg-type]
 
     async def start(self) -> BadgeWorker:

@@ -57,6 +57,18 @@ class RedisServer(Server):
             return False
 
 
+def evict(admin: redis.Redis, policy: str, *, tag: str = "") -> None:
+    """Have a server throw keys away that are not ours, which have a time to live, and perhaps others.
+
+    `tag` is a hash tag for these keys: of a cluster it is their slot that the server must have.
+    """
+    for number in range(500):
+        admin.set(f"others:{number}{tag}", b"x" * 10_000, ex=3600)
+    admin.config_set("maxmemory-policy", policy)
+    admin.config_set("maxmemory", int(admin.info("memory")["used_memory"]) - 1_000_000)
+    admin.set(f"others:last{tag}", b"x")
+
+
 def other_servers() -> dict[str, Path]:
     """Redis of other versions that is installed as a package: name → server."""
     found: dict[str, Path] = {}

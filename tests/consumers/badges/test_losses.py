@@ -15,9 +15,9 @@ from consumers.errors import RetryLater
 from consumers.reconcile.stale import StaleBadges
 from consumers.worker import OutgoingRecord
 from tests.support.badge_model import APP
-from tests.support.badge_worker import BadgeWorker, copy_of, now_ms, take
-from tests.support.redis import RedisServer
-from tests.support.resp_proxy import RespProxy
+from tests.support.badge_worker import PATIENT_S, BadgeWorker, copy_of, now_ms, take
+from tests.support.redis import RedisServer, evict
+from tests.support.resp_proxy import RespProxy, refuse_several_slots
 
 
 async def test_what_was_written_before_the_loss_was_noticed_is_written_again(
@@ -247,6 +247,32 @@ async def test_what_redis_throws_away_for_want_of_memory_is_noticed_and_comes_ba
     await badges.worker.stop()
 
 
+@pytest.mark.slow
+async def test_what_a_server_behind_a_proxy_throws_away_is_noticed_although_the_proxy_forbids_to_ask(
+    own_redis: RedisServer, proxy: RespProxy
+) -> None:
+    proxy.judge = refuse_several_slots
+    proxy.answers = {"INFO": "ERR unknown command 'info'"}
+    badges = await BadgeWorker(proxy.url, timeout_s=PATIENT_S).start()
+    assert await badges.worker._store.connection.kind() == "proxy"
+    with redis.Redis(port=own_redis.port) as admin:
+        newest = await badges.handle("new", 7, now_ms(own_redis) - 60_000)
+        badges.topic.add(newest, now_ms(own_redis))
+        badges.worker._restoration._written.clear()  # As where so many others were written since.
+        await badges.worker.probe()
+        assert badges.evicted == 0
+        evict(admin, "allkeys-lru")
+        admin.config_set("maxmemory", 0)
+        admin.delete(f"im:badge:{APP}:ann")
+        with pytest.raises(RetryLater, match="has lost badges"):
+            await badges.worker.probe()
+        assert badges.evicted
+        await badges.until_it_passes(badges.worker.probe)
+    assert await badges.badge() == newest
+    assert not badges.lost
+    await badges.worker.stop()
+
+
 async def test_keys_that_were_thrown_away_are_counted_again_until_the_loss_is_noted(
     own_redis: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -255,11 +281,11 @@ async def test_keys_that_were_thrown_away_are_counted_again_until_the_loss_is_no
         evict(admin, "allkeys-random")
         admin.config_set("maxmemory", 0)
 
-    async def fail(_slots: object) -> None:
+    async def fail() -> None:
         raise RetryLater("away")
 
     with monkeypatch.context() as away:
-        away.setattr(badges.worker._store, "note_loss_in", fail)
+        away.setattr(badges.worker._store, "note_loss_anywhere", fail)
         with pytest.raises(RetryLater, match="away"):
             await badges.worker.probe()
     assert badges.evicted == 0
@@ -279,12 +305,3 @@ async def test_keys_of_others_that_had_a_time_to_live_are_no_loss(own_redis: Red
     assert badges.evicted == 0
     assert not badges.lost
     await badges.worker.stop()
-
-
-def evict(admin: redis.Redis, policy: str) -> None:
-    """Have a server throw keys away that are not ours, which have a time to live, and perhaps others."""
-    for number in range(500):
-        admin.set(f"others:{number}", b"x" * 10_000, ex=3600)
-    admin.config_set("maxmemory-policy", policy)
-    admin.config_set("maxmemory", int(admin.info("memory")["used_memory"]) - 1_000_000)
-    admin.set("others:last", b"x")

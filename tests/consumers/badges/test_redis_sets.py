@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
@@ -19,8 +20,9 @@ from consumers.errors import RetryLater, WorkerRefusedError
 from consumers.reconcile.stale import StaleBadges
 from consumers.settings import ConsumersSettings
 from tests.support.badge_model import APP, NOON_MS, badge_event, expected
+from tests.support.badge_worker import PATIENT_S, BadgeWorker
 from tests.support.badges import BadgeTraffic, apply_events
-from tests.support.redis import RedisServer
+from tests.support.redis import RedisServer, evict
 from tests.support.redis_sets import RedisCluster, SentinelSet
 from tests.support.resp_proxy import RespProxy, refuse_several_slots
 
@@ -185,6 +187,31 @@ async def test_a_shard_that_was_emptied_is_noticed(tmp_path: Path) -> None:
         await store.update({})
         assert store.state.lost_at_ms > 0
         await store.close()
+
+
+@pytest.mark.slow
+async def test_what_a_node_throws_away_for_want_of_memory_is_noticed_and_comes_back(
+    tmp_path: Path, redis_version: Path | None
+) -> None:
+    with RedisCluster(tmp_path, binary=redis_version) as cluster:
+        badges = await BadgeWorker(cluster.url, timeout_s=PATIENT_S).start()
+        now = int(time.time() * 1000)
+        newest = await badges.handle("new", 7, now - 60_000)
+        badges.topic.add(newest, now)
+        badges.worker._restoration._written.clear()  # As where so many others were written since.
+        await badges.worker.probe()
+        key = f"im:badge:{APP}:ann"
+        node = cluster.find(key)
+        evict(node.client, "allkeys-lru", tag=f"{{{key}}}")
+        node.client.config_set("maxmemory", 0)
+        node.client.delete(key)
+        with pytest.raises(RetryLater, match="has lost badges"):
+            await badges.worker.probe()
+        assert badges.evicted
+        await badges.until_it_passes(badges.worker.probe)
+        assert await badges.badge() == newest
+        assert not badges.lost
+        await badges.worker.stop()
 
 
 @pytest.mark.slow
