@@ -101,7 +101,9 @@ class PostingProcess:
         except aiohttp.ClientConnectorError as error:
             outcome, surprise = "not connected", why_unreachable(error.os_error)
         except (aiohttp.ClientError, OSError) as error:
-            surprise = f"the connection broke: {error or type(error).__name__}"
+            # Of an error while the body is sent the text has the address, which is another one for each callback.
+            cause = error.__cause__ or error
+            surprise = f"the connection broke: {cause if str(cause) else type(cause).__name__}"
         seconds = PLATFORM_WAITS_S if outcome in ("no reply", "not connected") else self._loop.time() - due
         self._tally.note(outcome, seconds=seconds, late_s=late_s, surprise=surprise)
 

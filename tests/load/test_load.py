@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
+import socket
 import subprocess
+import threading
 
 import orjson
 
@@ -59,3 +62,21 @@ def test_where_nothing_listens_each_callback_says_so() -> None:
     assert found.returncode == 1
     assert "nothing listens there" in found.stderr
     assert "Traceback" not in found.stderr
+
+
+def test_connections_that_break_are_told_by_their_causes_and_no_address_of_a_callback() -> None:
+    with socket.create_server(("127.0.0.1", 0), backlog=100) as server:
+        url = f"http://127.0.0.1:{server.getsockname()[1]}/"
+        threading.Thread(target=close_all, args=(server,), daemon=True).start()
+        found = run_bridge("load", "--seconds", "1", "--rate", "30", "--url", url, BRIDGE_APPS=APPS)
+        server.shutdown(socket.SHUT_RDWR)
+    assert found.returncode == 1
+    assert "times: the connection broke: " in found.stderr
+    assert "CallbackCommand" not in found.stderr
+
+
+def close_all(server: socket.socket) -> None:
+    """Close each connection as soon as it is made, until nobody listens any more."""
+    with contextlib.suppress(OSError):
+        while True:
+            server.accept()[0].close()
