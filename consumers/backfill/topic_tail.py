@@ -12,6 +12,7 @@ from aiokafka.errors import KafkaError
 
 from common.kafka.clients import MakeClientArguments
 from common.kafka.consumer import partitions_by_topic, stop_consumer
+from consumers.backfill.since import since
 
 ReportTail = Callable[[int, int], None]
 """Told how many offsets were read, of how many."""
@@ -24,13 +25,13 @@ _FETCH_WAIT_MS = 25
 class TopicTail:
     """What a topic holds from a time on. Where it was read to is kept, so after an outage it goes on.
 
-    A record that carries an earlier time than that, and lies behind one that carries a later, is read too: what the
+    Records that carry an earlier time may be read too; and those are that lie behind one that carries a later: what the
     ingress had to keep while Kafka was away comes late, with the time at which it was received.
 
     Args:
         make_arguments: makes the arguments of a client, for each connection anew.
         topic: its name. One that does not exist holds nothing: see `exists`.
-        from_ms: the time, Unix milliseconds: from the first record on that carries it or a later one.
+        from_ms: the time, Unix milliseconds.
         max_fetch_bytes: how much is fetched of a partition at a time.
         report: told as the reading proceeds.
     """
@@ -111,16 +112,13 @@ class TopicTail:
             return {}
         ends: dict[TopicPartition, int] = await consumer.end_offsets(partitions)
         if new := [one for one in partitions if one not in self._positions]:
-            places = await consumer.offsets_for_times(dict.fromkeys(new, self._from_ms))
             begins = await consumer.beginning_offsets(new)
-            for one in new:
-                # None: no record is that late, as far as the broker knew when it was asked; what came since is.
-                place = ends[one] if places[one] is None else places[one].offset
-                self._positions[one] = place
+            for one, found in (await since(consumer, begins, ends, self._from_ms)).items():
+                self._positions[one] = found.offset
                 if begins[one] == ends[one] > 0:
                     self._note_kept_since(_first_time_ms([]))  # All is deleted: nobody knows what it was.
-                elif place == begins[one] > 0:
-                    self._unread_first[one] = place
+                elif begins[one] > 0 and not found.is_preceded:
+                    self._unread_first[one] = found.offset
         return ends
 
     async def _until(

@@ -9,6 +9,7 @@ import pytest
 from confluent_kafka import Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 
+from common.kafka.producer import NO_TIME_MS
 from consumers.backfill.known_messages import FoundIn, KnownMessages
 from consumers.backfill.topic_index import CLOCK_SLACK_S, NEAR_S, TopicIndex
 from consumers.backfill.topic_messages import message_in_event
@@ -32,11 +33,11 @@ def index_of(known: KnownMessages, broker: Broker, topics: Topics) -> TopicIndex
     return TopicIndex(settings, known, start_s=START_S, end_s=START_S + 3600)
 
 
-def write(broker: Broker, topic: str, *records: tuple[int, bytes]) -> None:
+def write(broker: Broker, topic: str, *records: tuple[int | None, bytes]) -> None:
     """Records with the second that each carries, all in one partition."""
     producer = Producer({"bootstrap.servers": broker.bootstrap, "enable.idempotence": True})
     for second, value in records:
-        producer.produce(topic, value, key=b"k", partition=0, timestamp=second * 1000)
+        producer.produce(topic, value, key=b"k", partition=0, timestamp=NO_TIME_MS if second is None else second * 1000)
     assert producer.flush(60) == 0
 
 
@@ -52,9 +53,8 @@ async def test_what_was_received_in_time_and_written_late_is_found(
     topics.create(broker.bootstrap)
     before, drained, now, letter = (callback_event(c2c_line(number)) for number in range(4))
     early = START_S - NEAR_S - CLOCK_SLACK_S
-    write(
-        broker, topics.events, (early - 1, before), (START_S + 50_000, now), (early, drained), (START_S + 60_000, b"{")
-    )
+    write(broker, topics.events, (early - 100, before), (early - 1, b"{"))
+    write(broker, topics.events, (START_S + 50_000, now), (early, drained), (START_S + 60_000, b"{"))
     write(broker, topics.dlq, (START_S, letter))
     index = index_of(known, broker, topics)
     try:
@@ -66,6 +66,25 @@ async def test_what_was_received_in_time_and_written_late_is_found(
         assert is_known(known, later) is None
         await index.catch_up()
         assert is_known(known, later) is FoundIn.TOPIC
+    finally:
+        await index.close()
+
+
+@pytest.mark.parametrize("is_followed", [True, False])
+async def test_what_was_written_without_a_time_is_found(
+    is_followed: bool, broker: Broker, topics: Topics, known: KnownMessages
+) -> None:
+    """As the bridge writes while its clock is ahead of the broker's."""
+    topics.create(broker.bootstrap)
+    timeless = callback_event(c2c_line(1))
+    write(broker, topics.events, (START_S - 80_000, b"{}"))
+    write(broker, topics.events, (None, timeless))
+    if is_followed:
+        write(broker, topics.events, (START_S + 50_000, b"{}"))
+    index = index_of(known, broker, topics)
+    try:
+        await index.catch_up()
+        assert is_known(known, timeless) is FoundIn.TOPIC
     finally:
         await index.close()
 
