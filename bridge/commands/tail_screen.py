@@ -14,6 +14,7 @@ from rich.console import Group
 from rich.text import Text
 
 from bridge.contract.record_line import content_of, describe_record, key_of
+from common.kafka.record_size import record_size
 from common.kafka.record_time import record_time
 from common.text import plural, printable, text_of
 
@@ -35,7 +36,7 @@ class KeptLine:
 
     def __init__(self, record: ConsumerRecord) -> None:
         self.record = record
-        self.size = len(record.value or b"") + len(record.key or b"")
+        self.size = record_size(record)
 
     @cached_property
     def line(self) -> Text:

@@ -23,6 +23,7 @@ from bridge.console.rows import PageRow, row_of
 from bridge.console.viewer import MAX_BEHIND_BYTES, Viewer, sse
 from common.kafka.clients import MakeClientArguments
 from common.kafka.follower import Follower
+from common.kafka.record_size import record_size
 
 TICK_S = 0.25
 ROWS_A_TICK = 25
@@ -151,9 +152,9 @@ class Live:
         seen_ms = int(time.time() * 1000)
         for record in batch:
             kept.append(KeptRecord(seen_ms, record))
-            size += len(record.value or b"")
+            size += record_size(record)
         while len(kept) > MAX_KEPT or size > MAX_KEPT_BYTES:
-            size -= len(kept.popleft().record.value or b"")
+            size -= record_size(kept.popleft().record)
         self._kept_bytes[topic] = size
 
     async def _tell(self) -> None:

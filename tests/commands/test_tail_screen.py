@@ -148,15 +148,16 @@ def test_any_record_is_listed_opened_and_filtered(shown: Shown, value: bytes | N
     assert len(shown.lines()) == HEIGHT
 
 
-def test_memory_is_bounded_while_it_is_paused_too(shown: Shown) -> None:
+def test_memory_is_bounded_also_where_it_is_paused_and_headers_hold_whole_bodies(shown: Shown) -> None:
     shown.come(*(str(number) for number in range(MOST_KEPT)))
     shown.press("home", "p")
     shown.come(*(str(number) for number in range(MOST_KEPT)))
     assert len(shown.screen.kept) + len(shown.screen.held) == MOST_KEPT
     shown.press("p")
     for _ in range(40):
-        shown.add(b"x" * (1024 * 1024))
-    assert shown.screen.kept_bytes <= MAX_KEPT_BYTES
+        shown.add(b"x" * (1024 * 1024), ("raw-body", b"x" * (1024 * 1024)))
+    held_bytes = sum(len(one.record.value) + len(one.record.headers[0][1]) for one in shown.screen.kept)
+    assert held_bytes <= shown.screen.kept_bytes <= MAX_KEPT_BYTES
     assert shown.screen.kept_bytes == sum(one.size for one in shown.screen.kept)
     shown.press("up", "down", "enter")
     assert len(shown.lines()) == HEIGHT
