@@ -40,7 +40,8 @@ class WaitingStatus(msgspec.Struct):
     """When the oldest was received, RFC 3339; None where nothing waits."""
     oldest_s: float
     events_per_s: float | None
-    """Growth, negative while it drains; None where it was not watched for long enough."""
+    """Growth, negative while it drains; None where it was not watched for long enough. 0 while Kafka confirms and
+    nothing has waited for long."""
     bytes_per_s: float | None
     full_at: str | None
     """When there is no room any more, if it goes on like this; None: it does not grow."""

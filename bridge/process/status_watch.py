@@ -32,6 +32,8 @@ SAMPLES = 12
 """Growth is told of the last minute."""
 LEAST_SPAN_S = 2.0
 """Of a shorter time no growth is told: callbacks come in bursts."""
+ON_ITS_WAY_S = 5.0
+"""What waits for no longer while Kafka confirms is no backlog, but what is under way: nothing is told to fill up by it."""
 LOOK_INTERVAL_S = 10.0
 """Between two looks at the disk."""
 FAR_S = 30 * 86_400.0
@@ -197,7 +199,10 @@ class StatusWatch:
         now, state = time.time(), self._journal.state
         times = [one for one in (self._journal.oldest_ms, self._publisher.oldest_ms) if one is not None]
         oldest_ms = min(times, default=None)
+        oldest_s = 0.0 if oldest_ms is None else max(0.0, now - oldest_ms / 1000)
         rates = self._rates(state.waiting_events, state.waiting_bytes)
+        if self._publisher.state == "confirming" and oldest_s < ON_ITS_WAY_S:
+            rates = 0.0, 0.0
         events_per_s, bytes_per_s = rates or (None, None)
         full_in_s = drained_in_s = None
         if bytes_per_s is not None and bytes_per_s > 0:
@@ -208,7 +213,7 @@ class StatusWatch:
             events=state.waiting_events,
             bytes=state.waiting_bytes,
             oldest=None if oldest_ms is None else rfc3339(oldest_ms),
-            oldest_s=0.0 if oldest_ms is None else max(0.0, now - oldest_ms / 1000),
+            oldest_s=oldest_s,
             events_per_s=events_per_s,
             bytes_per_s=bytes_per_s,
             full_at=None if full_in_s is None else rfc3339(int((now + full_in_s) * 1000)),

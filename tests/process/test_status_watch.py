@@ -130,12 +130,27 @@ def test_an_outage_begins_with_what_was_not_confirmed_first_not_when_that_is_not
 
 
 def test_of_a_moment_no_growth_is_told_and_of_standing_still_no_end(parts: WatchedParts) -> None:
+    parts.lose_kafka()
     parts.watch.observe()
     assert parts.watch.waiting().bytes_per_s is None
     parts.hold(5000)
     parts.pass_seconds(70)
     waiting = parts.watch.waiting()
     assert (waiting.bytes_per_s, waiting.full_at, waiting.drained_at) == (0.0, None, None)
+
+
+def test_while_kafka_confirms_what_is_on_its_way_fills_nothing_but_a_backlog_that_grows_does(
+    parts: WatchedParts,
+) -> None:
+    parts.pass_seconds(60)
+    parts.publisher.oldest_ms = int(parts.now * 1000) - 4
+    parts.hold(1000)
+    waiting = parts.watch.waiting()
+    assert (waiting.events, waiting.events_per_s, waiting.bytes_per_s, waiting.full_at) == (1, 0.0, 0.0, None)
+    parts.pass_seconds(60, growth=1000)
+    waiting = parts.watch.waiting()
+    assert (waiting.events, waiting.events_per_s) == (61, pytest.approx(1.0, rel=0.05))
+    assert waiting.full_in_s == pytest.approx(940, rel=0.05)
 
 
 def test_while_callbacks_are_refused_nothing_grows_and_that_counts_no_more_when_they_are_taken(
