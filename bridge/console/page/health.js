@@ -31,16 +31,16 @@ export function HealthView() {
 function Ingress({ingress, problem, latest}) {
   if (!ingress) return html`<${Problem}>${problem}<//>`;
   const total = ingress.total;
-  const kafka = worst(ingress.processes);
+  const kafka = worst(ingress.processes); // Undefined where none answers: of what waits, and of a disk, nothing is known either.
   const badDisk = ingress.processes.find((one) => !one.disk.ok)?.disk;
   const quarantined = Math.max(0, ...ingress.processes.map((one) => one.disk.quarantine_files));
   const refusals = ingress.processes.flatMap((one) => one.refusals).sort((a, b) => (a.last < b.last ? 1 : -1)).slice(0, 8);
   return html`
     <${Facts} rows=${[
       [t("kafka"), kafka && html`<span class=${kafka.state === "confirming" ? "good-text" : "bad-text"}>${kafka.state === "confirming" ? t("kafka_confirms", {since: exactly(kafka.since)}) : t("kafka_not", {since: exactly(kafka.since), why: kafka.problem})}</span>`],
-      [t("waiting"), total.events ? `${t("waiting_some", {n: number(total.events), bytes: bytes(total.bytes), age: duration(total.oldest_s)})}${growth(total)}` : t("waiting_none")],
-      [t("room"), `${bytes(total.room_bytes)} · ${untilFull(total)}`],
-      [t("disk"), badDisk ? html`<span class="bad-text">${t("disk_bad", {why: badDisk.problem})}</span>` : t("disk_ok")],
+      [t("waiting"), kafka && waits(ingress)],
+      [t("room"), kafka && `${bytes(total.room_bytes)} · ${untilFull(ingress)}`],
+      [t("disk"), badDisk ? html`<span class="bad-text">${t("disk_bad", {why: badDisk.problem})}</span>` : kafka && t("disk_ok")],
       [t("reply_times"), latest && latest[4] !== null ? `p50 ${milliseconds(latest[4])} · p99 ${milliseconds(latest[5])}` : ""],
       ["", quarantined ? html`<span class="bad-text">${t("quarantined", {n: quarantined})}</span>` : ""],
       ["", ingress.left_behind.length ? html`<span class="bad-text">${t("left_behind", {n: ingress.left_behind.length})}</span>` : ""],
@@ -64,8 +64,19 @@ function worst(processes) {
   return away.length ? away.sort(by)[0] : processes.map((one) => one.kafka).sort(by).at(-1);
 }
 
-function untilFull(total) {
-  if (!total.room_bytes) return t("full");
+function waits({total, silent, left_behind: left}) {
+  if (!total.events) return t(silent.length || left.length ? "waiting_none_here" : "waiting_none");
+  return `${t("waiting_some", {n: number(total.events), bytes: bytes(total.bytes), age: duration(total.oldest_s)})}${growth(total)}`;
+}
+
+function untilFull({total, processes}) {
+  const full = processes.filter((one) => !one.disk.room_bytes).length;
+  if (full === processes.length) return t("full");
+  const rest = untilOthersAreFull(total);
+  return full ? t("full_some", {n: full, all: processes.length, rest}) : rest;
+}
+
+function untilOthersAreFull(total) {
   if (total.full_at) return t("full_at", {time: clock(total.full_at), left: duration(total.full_in_s)});
   if (total.bytes_per_s === null && total.events) return t("full_unknown");
   return t(total.bytes_per_s >= 1 ? "full_in_weeks" : "not_filling");
