@@ -112,6 +112,7 @@ def test_a_drain_that_cannot_reach_kafka_gives_up_and_names_the_address_and_the_
     assert f"left: {path.name} with 4 events" in ended.stderr
     assert f"Kafka at {NOWHERE} (BRIDGE_KAFKA_BOOTSTRAP_SERVERS)" in ended.stderr
     assert "published" not in ended.stdout
+    assert "callbacks" not in ended.stderr.lower(), "it takes none"
     assert path.exists()
 
 
