@@ -358,7 +358,11 @@ async def serve(
     tune_garbage_collector()
     await bridge.start(is_awaited=is_awaited)
     # Not before: who connects is to be answered within the deadline, not when we are ready.
-    listen_on(listener)
+    try:
+        listen_on(listener)
+    except OSError:
+        await bridge.stop(settings.stop_timeout_s)  # Else whoever comes next takes this life for one that was killed.
+        raise
     bridge.accept(listener)
     accepting()
     await _first_of(leaving.stop, leaving.replaced, leaving.alone)

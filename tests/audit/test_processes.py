@@ -15,6 +15,7 @@ from tests.support.broker import Broker
 from tests.support.callbacks import PostedCallback, recalled
 from tests.support.commands import IngressProcess, run_bridge
 from tests.support.load import Load
+from tests.support.ports import free_port
 from tests.support.reloading import reload
 from tests.support.topic import configure, read_all, wait_for_events
 from tests.support.waiting import wait_until
@@ -182,6 +183,17 @@ def test_what_was_set_aside_is_stated_also_where_its_process_was_killed(ingress:
     ledger = stopped(bridge, broker.bootstrap)
     assert ledger.missing == {}
     assert sorted(ledger.ends.values()) == ["killed", "stopped"]
+
+
+def test_a_process_that_cannot_listen_states_that_it_has_stopped(ingress: MakeIngress, broker: Broker) -> None:
+    port = str(free_port())
+    bridge = ingress(broker, ready=False, BRIDGE_PORT=port, BRIDGE_ADMIN_PORT=port, **OFTEN)
+    bridge.wait_for_log(f"this process cannot serve: cannot listen on 127.0.0.1 port {port}: it is taken")
+    assert bridge.wait() == 1
+    bridge.env |= {"BRIDGE_PORT": str(bridge.port), "BRIDGE_ADMIN_PORT": str(bridge.admin_port)}
+    bridge.start_ready()
+    ledger = stopped(bridge, broker.bootstrap)
+    assert sorted(ledger.ends.values()) == ["stopped", "stopped"]
 
 
 def test_without_an_audit_nothing_is_numbered_and_nothing_kept(ingress: MakeIngress, broker: Broker) -> None:
