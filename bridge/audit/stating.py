@@ -261,8 +261,8 @@ class Stating:
     def _report(self, error: NotStatedError) -> None:
         if self._throttle.admits(str(error)):
             log.warning(
-                "nothing can be stated for the audit: %s. All else is done as ever, and it is tried again. Without an audit,"
-                " set BRIDGE_AUDIT=off",
+                "nothing can be stated for the audit: %s. All else is done as ever, and it is tried again. Without an"
+                " audit, set BRIDGE_AUDIT=off",
                 error,
                 extra=fields("audit_not_stated", reason=str(error)),
             )

@@ -28,10 +28,11 @@ from bridge.process.freed_memory import FreedMemory, give_back
 from bridge.process.status import STATUS_PATH, ProcessStatus, StatusReport
 from bridge.process.status_socket import StatusSocket
 from bridge.process.status_watch import StatusWatch
+from bridge.process.token_warnings import warn_of_tokens
 from bridge.publish.publish_spans import PublishSpans
 from bridge.publish.publisher import Publisher
 from bridge.publish.quarantine import refused_in
-from bridge.settings import DEV_TOKEN, BridgeSettings
+from bridge.settings import BridgeSettings
 from common import logs
 from common.admin import AdminServer, Readiness
 from common.gc_tuning import tune_garbage_collector
@@ -64,7 +65,6 @@ LAST_S = 0.25
 """At a stop, how long what comes after the journal may take."""
 REFRESH_INTERVAL_S = 0.5
 """Between two looks at the networks that may post, at what is held, and at files of tokens."""
-LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
 class Bridge:
@@ -299,25 +299,6 @@ class Bridge:
             self._allow_list.refresh()
         else:
             metrics.ALLOWED_NETWORKS.set(len(self._settings.latest().static_networks))
-
-
-def warn_of_tokens(settings: BridgeSettings) -> None:
-    """Say in the log in the name of which apps anybody may post, or anybody who has read our documentation."""
-    for app, tokens in settings.apps.items():
-        if not tokens:
-            log.warning(
-                "app %s has no token: anybody who knows the URL can post callbacks in its name",
-                app,
-                extra=logs.fields("unsafe_setting", app=app),
-            )
-        elif DEV_TOKEN in (token.get_secret_value() for token in tokens) and settings.host not in LOOPBACK:
-            log.warning(
-                "app %s accepts the development token %s, which everybody knows. Set your own, for instance in a file "
-                """.env: BRIDGE_APPS='{"<SdkAppid>":["<token>"]}'""",
-                app,
-                DEV_TOKEN,
-                extra=logs.fields("unsafe_setting", app=app),
-            )
 
 
 @dataclass(frozen=True)

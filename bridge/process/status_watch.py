@@ -33,7 +33,7 @@ SAMPLES = 12
 LEAST_SPAN_S = 2.0
 """Of a shorter time no growth is told: callbacks come in bursts."""
 ON_ITS_WAY_S = 5.0
-"""What waits for no longer while Kafka confirms is no backlog, but what is under way: nothing is told to fill up by it."""
+"""What waits for no longer while Kafka confirms is no backlog, but on its way: it fills up nothing."""
 LOOK_INTERVAL_S = 10.0
 """Between two looks at the disk."""
 FAR_S = 30 * 86_400.0
