@@ -98,7 +98,7 @@ def hour_folder(folder: Path, app_id: str, hour: Hour, chat: ArchivedChat) -> It
 def _lock(path: Path) -> int:
     """A lock on the folder, which is made where it is missing. Whoever had it may remove it meanwhile."""
     while True:
-        path.mkdir(parents=True, exist_ok=True)
+        path.mkdir(parents=True, exist_ok=True, mode=0o700)  # What users wrote is nobody else's on this machine.
         lock = os.open(path / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

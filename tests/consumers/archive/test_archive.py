@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -49,6 +50,16 @@ async def test_an_hour_of_several_files_is_read_to_its_end_as_often_as_one_likes
             assert sequence(found) == NUMBERS
             assert archived.report == HourReport(files=7, messages=5000)
     assert len(platform.archive.downloads) == 7
+
+
+async def test_what_users_wrote_can_be_read_by_no_other_user_of_the_machine(
+    platform: ImPlatform, archive_settings: MakeSettings
+) -> None:
+    platform.archive.put(APP_ID, "c2c", HOUR, LINES)
+    settings = archive_settings()
+    async with open_archive(settings, APP_ID) as archive, archive.hour(HOUR, "c2c"):
+        (file,) = settings.archive_dir.rglob("*.gz")
+        assert stat.filemode(file.parent.stat().st_mode) == "drwx------"
 
 
 async def test_two_files_that_are_the_same_are_one(platform: ImPlatform, archive_settings: MakeSettings) -> None:
