@@ -22,7 +22,7 @@ def forget(process: str) -> None:
     """See `consumers.commands.audit.forget`."""
     process = process.partition("/")[0]
     if not re.fullmatch(r"[a-z0-9]{1,32}", process):
-        fail_for_use(f"{process!r} is no id of a process: `consumers audit` names them, such as k3f9a2")
+        fail_for_use(f"{process!r} is no id of a process: `consumers audit` names them, such as 73f3b0a3")
     settings = quiet_settings()
     ledger = found_ledger(run_to_end(find_ledgers(settings.kafka_client(), settings.audit_topic)), settings)
     _check(ledger, process)
