@@ -32,6 +32,7 @@ from common.topic import Topic
 
 SYNC_COUNT = 20
 SLOW_SYNC_MS = 50.0
+EVERY_ADDRESS = {"0.0.0.0", "::"}  # noqa: S104 - nothing is bound to it here
 DAY_S = 86_400
 RENEWED_BEFORE_S = 14 * DAY_S
 """A certificate that is not renewed so long before its end is none that somebody renews in time."""
@@ -81,7 +82,13 @@ async def _apps(settings: InspectionSettings) -> list[Finding]:
 
 async def _ports(settings: InspectionSettings) -> list[Finding]:
     found = [_examine_port("BRIDGE_PORT", settings.host, settings.port)]
-    if settings.admin_port:
+    if not settings.admin_port:
+        return found
+    hosts = {settings.host, settings.admin_host}
+    if settings.admin_port == settings.port and (len(hosts) == 1 or hosts & EVERY_ADDRESS):
+        told = "it is that of callbacks too: give BRIDGE_PORT or BRIDGE_ADMIN_PORT another"
+        found.append(Finding(f"port {settings.admin_port}", False, told))
+    else:
         found.append(_examine_port("BRIDGE_ADMIN_PORT", settings.admin_host, settings.admin_port))
     return found
 

@@ -107,6 +107,13 @@ def test_of_both_ports_it_is_told_whether_they_can_be_had(tmp_path: Path) -> Non
     )
 
 
+def test_one_port_for_callbacks_and_the_admin_pages_is_a_fault(tmp_path: Path) -> None:
+    port = str(free_port())
+    status, shown = doctor(tmp_path, BRIDGE_HOST="0.0.0.0", BRIDGE_PORT=port, BRIDGE_ADMIN_PORT=port)
+    assert status == 1
+    assert f"fault\tport {port}\tit is that of callbacks too: give BRIDGE_PORT or BRIDGE_ADMIN_PORT another" in shown
+
+
 def test_a_broker_that_is_away_is_named(tmp_path: Path) -> None:
     status, shown = doctor(tmp_path, BRIDGE_KAFKA_BOOTSTRAP_SERVERS=f"127.0.0.1:{free_port()}")
     assert status == 1
