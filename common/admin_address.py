@@ -7,6 +7,11 @@ from yarl import URL
 _WILDCARDS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - who listens everywhere is asked here
 
 
+def listens_everywhere(host: str) -> bool:
+    """Whether it stands for every address of a machine."""
+    return host in _WILDCARDS
+
+
 def asked_host(host: str) -> str:
     """The host at which whoever listens on `host` is asked on its own machine."""
     return _WILDCARDS.get(host, host)

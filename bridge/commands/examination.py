@@ -21,6 +21,7 @@ from bridge.http.server import listen
 from bridge.journal.journal_name import SUFFIX
 from bridge.settings import BridgeSettings, InspectionSettings
 from bridge.settings.access import too_many_tokens
+from common.admin_address import listens_everywhere
 from common.finding import Finding, show_findings
 from common.kafka import diagnosis
 from common.kafka.examination import ExamineTopic, connection_problem, examine_kafka
@@ -32,7 +33,6 @@ from common.topic import Topic
 
 SYNC_COUNT = 20
 SLOW_SYNC_MS = 50.0
-EVERY_ADDRESS = {"0.0.0.0", "::"}  # noqa: S104 - nothing is bound to it here
 DAY_S = 86_400
 RENEWED_BEFORE_S = 14 * DAY_S
 """A certificate that is not renewed so long before its end is none that somebody renews in time."""
@@ -85,7 +85,7 @@ async def _ports(settings: InspectionSettings) -> list[Finding]:
     if not settings.admin_port:
         return found
     hosts = {settings.host, settings.admin_host}
-    if settings.admin_port == settings.port and (len(hosts) == 1 or hosts & EVERY_ADDRESS):
+    if settings.admin_port == settings.port and (len(hosts) == 1 or any(map(listens_everywhere, hosts))):
         told = "it is that of callbacks too: give BRIDGE_PORT or BRIDGE_ADMIN_PORT another"
         found.append(Finding(f"port {settings.admin_port}", False, told))
     else:

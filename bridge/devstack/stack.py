@@ -20,6 +20,7 @@ from bridge.devstack.guard import Workspace
 from bridge.devstack.inherited import NOTHING_INHERITED, InheritedSettings
 from bridge.devstack.ports import free_port
 from bridge.devstack.service import Service, ServiceError, environment
+from common.admin_address import listens_everywhere
 from common.kafka.clients import ClientArguments
 
 T = TypeVar("T")
@@ -202,7 +203,7 @@ def _stack(
 
 def reachable(host: str) -> str:
     """The host part of a URL by which this machine reaches what listens on `host`."""
-    if host in ("0.0.0.0", "::", ""):  # noqa: S104 - what somebody asked for
+    if not host or listens_everywhere(host):
         return "127.0.0.1"
     return f"[{host}]" if ":" in host else host
 

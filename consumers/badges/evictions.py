@@ -9,7 +9,7 @@ import redis.exceptions
 from redis.asyncio import RedisCluster
 
 from consumers.badges.keys import slots_of_all_nodes, state_key
-from consumers.badges.redis_clients import RedisClient
+from consumers.badges.redis_clients import RedisClient, replied_text
 from consumers.badges.redis_connection import RedisConnection
 from consumers.badges.scripts import script
 from consumers.errors import redis_code
@@ -94,7 +94,7 @@ class EvictionWatch:
     async def _of_servers_behind_proxy(self, client: RedisClient) -> Mapping[str, _ServerCounts]:
         """Asked by scripts, which go where their keys are: INFO would go to any server, or to the proxy."""
         rows = await self._ask_behind_proxy.run_all(client, [([state_key(slot)], []) for slot in slots_of_all_nodes()])
-        return {_text(name): _ServerCounts(int(evicted), _text(policy)) for name, evicted, policy in rows}
+        return {replied_text(name): _ServerCounts(int(evicted), replied_text(policy)) for name, evicted, policy in rows}
 
 
 async def _of_servers(client: RedisClient) -> Mapping[str, _ServerCounts]:
@@ -112,7 +112,3 @@ def _told(information: Mapping[str, Any]) -> _ServerCounts:
 
 def _since(before: int, now: int) -> int:
     return now - before if now >= before else now
-
-
-def _text(value: bytes | str) -> str:
-    return value.decode() if isinstance(value, bytes) else value

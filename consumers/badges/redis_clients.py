@@ -18,6 +18,11 @@ RedisClient = Redis | RedisCluster
 _OF_TLS = "ssl_"
 
 
+def replied_text(value: bytes | str | None) -> str:
+    """A text in a reply, which a client may have decoded already; empty where there is none."""
+    return value.decode() if isinstance(value, bytes) else value or ""
+
+
 class ClusterCommands:
     """What commands the nodes know, asked for once.
 

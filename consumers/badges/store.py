@@ -31,7 +31,7 @@ from consumers.badges.keys import (
     state_key,
 )
 from consumers.badges.owner import Owner
-from consumers.badges.redis_clients import RedisClient
+from consumers.badges.redis_clients import RedisClient, replied_text
 from consumers.badges.redis_connection import ForeignKeyError, Key, RedisConnection, ScriptCall, ServerKind
 from consumers.badges.scripts import badge_script, script
 from consumers.badges.slots import SLOTS, slot_of
@@ -371,8 +371,4 @@ def badge_order(badge: Badge) -> tuple[str, str]:
 
 
 def _state_of(row: Sequence[bytes | None]) -> StoreState:
-    return StoreState(_text(row[0]) or False, int(row[1] or 0), int(row[2] or 0))
-
-
-def _text(value: bytes | str | None) -> str:
-    return value.decode() if isinstance(value, bytes) else value or ""
+    return StoreState(replied_text(row[0]) or False, int(row[1] or 0), int(row[2] or 0))

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 
 import msgspec
 import orjson
+import pytest
 import redis
 
 from consumers.badges import Badges
@@ -70,6 +71,25 @@ class BadgeWorker:
     async def badge(self) -> Badge:
         [badge] = await self.worker._store.update({Owner(APP, "ann"): []})
         return badge
+
+    async def handle_one_of_old(self, now: int) -> Badge:
+        """A badge of a minute ago, published, and none of those that the worker has written of late."""
+        badge = await self.handle("new", 7, now - 60_000)
+        self.topic.add(badge, now)
+        self.worker._restoration._written.clear()  # As where so many others were written since.
+        await self.worker.probe()
+        assert self.evicted == 0
+        return badge
+
+    async def notice_eviction(self) -> None:
+        with pytest.raises(RetryLater, match="has lost badges"):
+            await self.worker.probe()
+        assert self.evicted
+
+    async def get_back(self, badge: Badge) -> None:
+        await self.until_it_passes(self.worker.probe)
+        assert await self.badge() == badge
+        assert not self.lost
 
     @property
     def evicted(self) -> float | None:

@@ -230,20 +230,12 @@ async def test_what_redis_throws_away_for_want_of_memory_is_noticed_and_comes_ba
     """It says how many keys it has thrown away, and not which: a badge among them that nobody wrote of late too."""
     badges = await BadgeWorker(own_redis.url).start()
     with redis.Redis(port=own_redis.port) as admin:
-        newest = await badges.handle("new", 7, now_ms(own_redis) - 60_000)
-        badges.topic.add(newest, now_ms(own_redis))
-        badges.worker._restoration._written.clear()  # As where so many others were written since.
-        await badges.worker.probe()
-        assert badges.evicted == 0
+        badge = await badges.handle_one_of_old(now_ms(own_redis))
         evict(admin, "allkeys-lru")
         admin.delete(f"im:badge:{APP}:ann")
-        with pytest.raises(RetryLater, match="has lost badges"):
-            await badges.worker.probe()
-        assert badges.evicted
+        await badges.notice_eviction()
         admin.config_set("maxmemory", 0)
-        await badges.until_it_passes(badges.worker.probe)
-    assert await badges.badge() == newest
-    assert not badges.lost
+        await badges.get_back(badge)
     await badges.worker.stop()
 
 
@@ -256,20 +248,12 @@ async def test_what_a_server_behind_a_proxy_throws_away_is_noticed_although_the_
     badges = await BadgeWorker(proxy.url, timeout_s=PATIENT_S).start()
     assert await badges.worker._store.connection.kind() == "proxy"
     with redis.Redis(port=own_redis.port) as admin:
-        newest = await badges.handle("new", 7, now_ms(own_redis) - 60_000)
-        badges.topic.add(newest, now_ms(own_redis))
-        badges.worker._restoration._written.clear()  # As where so many others were written since.
-        await badges.worker.probe()
-        assert badges.evicted == 0
+        badge = await badges.handle_one_of_old(now_ms(own_redis))
         evict(admin, "allkeys-lru")
         admin.config_set("maxmemory", 0)
         admin.delete(f"im:badge:{APP}:ann")
-        with pytest.raises(RetryLater, match="has lost badges"):
-            await badges.worker.probe()
-        assert badges.evicted
-        await badges.until_it_passes(badges.worker.probe)
-    assert await badges.badge() == newest
-    assert not badges.lost
+        await badges.notice_eviction()
+        await badges.get_back(badge)
     await badges.worker.stop()
 
 
