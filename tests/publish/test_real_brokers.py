@@ -35,7 +35,7 @@ from tests.publish.line import Line, judge
 from tests.support.broker import Broker
 from tests.support.cluster import Cluster, Node
 from tests.support.ports import free_port
-from tests.support.topic import Topics, configure, create_topic
+from tests.support.topic import Topics, alter_config, create_topic
 from tests.support.waiting import wait_until
 
 PLAIN = "org.apache.kafka.common.security.plain.PlainLoginModule required"
@@ -230,10 +230,10 @@ async def test_where_not_enough_replicas_are_in_sync_for_a_while_each_record_is_
     line = Line(tmp_path, cluster.bootstrap, topics, topic_replication=3, kafka_stall_s=120)
     async with line.feeding():
         await line.advance(300)
-        configure(cluster.bootstrap, topics.events, "min.insync.replicas", "3")
+        alter_config(cluster.bootstrap, topics.events, "min.insync.replicas", "3")
         cluster.nodes[2].freeze()
         await until_said(NotEnoughReplicasError, said)
-        configure(cluster.bootstrap, topics.events, "min.insync.replicas", "2")
+        alter_config(cluster.bootstrap, topics.events, "min.insync.replicas", "2")
         await line.advance(300)
         await asyncio.to_thread(cluster.nodes[2].thaw)
         await asyncio.to_thread(cluster.wait_whole)

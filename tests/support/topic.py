@@ -161,7 +161,18 @@ def topic_config(bootstrap: str, topic: str) -> dict[str, str | None]:
 
 
 def configure(bootstrap: str, topic: str, name: str, value: str) -> None:
-    """Set one entry of the configuration of a topic. Raises KafkaException."""
+    """Set one entry of the configuration of a topic, and return when a lone broker goes by it.
+
+    Raises KafkaException.
+    """
+    alter_config(bootstrap, topic, name, value)
+    wait_until(lambda: topic_config(bootstrap, topic)[name] == value, timeout=20, what=f"{name}={value} of {topic}")
+    # A broker shows a change a moment before it goes by it. It takes the next one only then.
+    create_topic(bootstrap, f"next-change.{uuid.uuid4().hex[:8]}", partitions=1)
+
+
+def alter_config(bootstrap: str, topic: str, name: str, value: str) -> None:
+    """Set one entry of the configuration of a topic. Brokers hear of it some time later. Raises KafkaException."""
     entry = ConfigEntry(name, value, incremental_operation=AlterConfigOpType.SET)
     resource = ConfigResource(ResourceType.TOPIC, topic, incremental_configs=[entry])
     admin = _admin(bootstrap)
