@@ -6,6 +6,7 @@ import errno
 import socket
 from pathlib import Path
 
+from common.admin_address import listens_everywhere
 from common.unreachable import why_unreachable
 
 ANY_IPV6 = "::"
@@ -73,6 +74,15 @@ def listen_on(bound: socket.socket, *, backlog: int, purpose: str = "") -> None:
         if not isinstance(name, tuple):
             raise
         raise _named(error, name[0], name[1], purpose) from error
+
+
+def overlap(host: str, other: str) -> bool:
+    """Whether who listens on a port of the one cannot have it of the other too."""
+    return host == other or _takes_of(host, other) or _takes_of(other, host)
+
+
+def _takes_of(host: str, other: str) -> bool:
+    return listens_everywhere(host) and (host == ANY_IPV6 or ":" not in other)
 
 
 def listen_at(path: Path, *, backlog: int) -> socket.socket:

@@ -19,9 +19,9 @@ from bridge.commands.allowed_networks import examine_networks
 from bridge.http.certificates import CertificateError, day_of, read_pair
 from bridge.http.server import listen
 from bridge.journal.journal_name import SUFFIX
+from bridge.process.ports import check_ports
 from bridge.settings import BridgeSettings, InspectionSettings
 from bridge.settings.access import too_many_tokens
-from common.admin_address import listens_everywhere
 from common.finding import Finding, show_findings
 from common.kafka import diagnosis
 from common.kafka.examination import ExamineTopic, connection_problem, examine_kafka
@@ -82,14 +82,13 @@ async def _apps(settings: InspectionSettings) -> list[Finding]:
 
 async def _ports(settings: InspectionSettings) -> list[Finding]:
     found = [_examine_port("BRIDGE_PORT", settings.host, settings.port)]
-    if not settings.admin_port:
-        return found
-    hosts = {settings.host, settings.admin_host}
-    if settings.admin_port == settings.port and (len(hosts) == 1 or any(map(listens_everywhere, hosts))):
-        told = "it is that of callbacks too: give BRIDGE_PORT or BRIDGE_ADMIN_PORT another"
-        found.append(Finding(f"port {settings.admin_port}", False, told))
+    try:
+        check_ports(settings)
+    except OSError as error:
+        found.append(Finding(f"port {settings.admin_port}", False, str(error)))
     else:
-        found.append(_examine_port("BRIDGE_ADMIN_PORT", settings.admin_host, settings.admin_port))
+        if settings.admin_port:
+            found.append(_examine_port("BRIDGE_ADMIN_PORT", settings.admin_host, settings.admin_port))
     return found
 
 

@@ -9,6 +9,8 @@ import subprocess
 from collections.abc import Sequence
 
 from bridge.process.app import Bridge
+from bridge.process.given_sockets import CHECKED_FOR_VARIABLE
+from bridge.process.ports import check_ports
 from bridge.process.warm_up import warm_up
 from bridge.settings import BridgeSettings
 
@@ -26,6 +28,8 @@ def check(settings: BridgeSettings) -> None:
         OSError: it cannot be made.
     """
 
+    check_ports(settings)
+
     async def make() -> None:
         Bridge(settings)
         warm_up(settings)
@@ -33,8 +37,11 @@ def check(settings: BridgeSettings) -> None:
     asyncio.run(make())
 
 
-async def ask_to_check(command: Sequence[str], *, within_s: float) -> str:
+async def ask_to_check(command: Sequence[str], *, within_s: float, is_given_ports: bool = False) -> str:
     """Let a program, as it is installed now, say whether it would start.
+
+    Args:
+        is_given_ports: whether it will have sockets that whoever started us has bound, whatever the settings say.
 
     Returns:
         why it would not, for people; empty: it would.
@@ -44,11 +51,12 @@ async def ask_to_check(command: Sequence[str], *, within_s: float) -> str:
         told = os.fdopen(os.memfd_create("check"), "w+b")
     except OSError as error:
         return f"it cannot be checked: {error.strerror}"
+    environment = {**os.environ, CHECKED_FOR_VARIABLE: "1"} if is_given_ports else None
     with told:
         try:
             # No process of asyncio: its watcher has a thread, beside which nothing could be forked.
             process = subprocess.Popen(  # noqa: ASYNC220, S603 - it returns at once; the command is our own
-                [*command, OPTION], stdin=subprocess.DEVNULL, stdout=told, stderr=told
+                [*command, OPTION], stdin=subprocess.DEVNULL, stdout=told, stderr=told, env=environment
             )
         except OSError as error:
             return f"{command[0]} cannot be executed: {error.strerror}"

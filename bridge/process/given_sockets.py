@@ -7,11 +7,28 @@ from __future__ import annotations
 
 import os
 import socket
+import subprocess
+from contextlib import suppress
 
 FIRST = 3
 """The first descriptor that is given."""
 ADMIN = "admin"
 """The name (FileDescriptorName=) of the socket for health checks and metrics."""
+
+CHECKED_FOR_VARIABLE = "IM_BRIDGE_PORTS_ARE_GIVEN"
+"""Set by an ingress whose sockets were given for the check of what shall take its place: that is given none itself."""
+SYSTEMD_ASKED = ("systemctl", "is-active", "--quiet", "im-bridge.socket")
+SYSTEMD_PATIENCE_S = 5.0
+
+
+def would_be_given() -> bool:
+    """Whether an ingress that starts here is given a socket, as far as who is given none itself can tell."""
+    if CHECKED_FOR_VARIABLE in os.environ:
+        return True
+    with suppress(OSError, subprocess.TimeoutExpired):  # Mostly there is no systemd.
+        asked = subprocess.run(SYSTEMD_ASKED, capture_output=True, timeout=SYSTEMD_PATIENCE_S, check=False)  # noqa: S603
+        return asked.returncode == 0
+    return False
 
 
 def take_given_sockets() -> dict[str, socket.socket]:

@@ -9,11 +9,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
-from bridge.process.given_sockets import ADMIN, take_given_sockets
+from bridge.process.given_sockets import ADMIN, take_given_sockets, would_be_given
 from bridge.process.handover import HandedSocket, Handover
 from bridge.settings import BridgeSettings
 from common.admin import listen_for_admin
-from common.listening import bind
+from common.listening import bind, overlap
 from common.logs import fields
 
 log = logging.getLogger(__name__)
@@ -86,6 +86,29 @@ class Ports:
     admin: Port | None
     """For health checks and metrics; None: there is none."""
 
+    @property
+    def is_given(self) -> bool:
+        """Whether whoever started us has bound one of them."""
+        return self.callbacks.is_given or bool(self.admin and self.admin.is_given)
+
+
+def shared_port(settings: BridgeSettings) -> str:
+    """What is wrong where the settings have one port for both; empty: nothing."""
+    is_shared = settings.port == settings.admin_port != 0 and overlap(settings.host, settings.admin_host)
+    if not is_shared:
+        return ""
+    return f"port {settings.port} is for callbacks and for health checks: give BRIDGE_PORT or BRIDGE_ADMIN_PORT another"
+
+
+def check_ports(settings: BridgeSettings) -> None:
+    """See whether both ports can be had, as far as the settings alone tell.
+
+    Raises:
+        OSError: they are one, and nobody gives us a socket in its place. The message says which.
+    """
+    if (problem := shared_port(settings)) and not would_be_given():
+        raise OSError(problem)
+
 
 def take_ports(settings: BridgeSettings, handover: Handover | None) -> Ports:
     """All ports of the settings: as the predecessor, or whoever started us, has them, or bound now.
@@ -94,6 +117,8 @@ def take_ports(settings: BridgeSettings, handover: Handover | None) -> Ports:
         OSError: one cannot be had; the message says which.
     """
     given = take_given_sockets()
+    if not given and handover is None and (problem := shared_port(settings)):
+        raise OSError(problem)
     callbacks = take_port(
         settings.host, settings.port, bind, handed=handover.listener if handover else None, given=given.get("")
     )

@@ -286,7 +286,9 @@ class Supervisor:
         self._go_on_replacing()
 
     async def _checked(self, command: list[str]) -> str:
-        check = asyncio.ensure_future(ask_to_check(command, within_s=self._settings.start_timeout_s))
+        check = asyncio.ensure_future(
+            ask_to_check(command, within_s=self._settings.start_timeout_s, is_given_ports=self._ports.is_given)
+        )
         if not await self._unless_stopping(check):
             check.cancel()
             with contextlib.suppress(asyncio.CancelledError):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import os
 import socket
 import struct
 import threading
@@ -111,7 +112,34 @@ def test_one_port_for_callbacks_and_the_admin_pages_is_a_fault(tmp_path: Path) -
     port = str(free_port())
     status, shown = doctor(tmp_path, BRIDGE_HOST="0.0.0.0", BRIDGE_PORT=port, BRIDGE_ADMIN_PORT=port)
     assert status == 1
-    assert f"fault\tport {port}\tit is that of callbacks too: give BRIDGE_PORT or BRIDGE_ADMIN_PORT another" in shown
+    assert f"fault\tport {port}\t{one_port_told(port)}" in shown
+
+
+def one_port_told(port: str) -> str:
+    return f"port {port} is for callbacks and for health checks: give BRIDGE_PORT or BRIDGE_ADMIN_PORT another"
+
+
+@pytest.mark.parametrize("command", [("serve",), ("serve", "--check")], ids=" ".join)
+def test_it_does_not_start_with_one_port_for_callbacks_and_the_admin_pages(
+    command: tuple[str, ...], tmp_path: Path
+) -> None:
+    port = str(free_port())
+    apps = '{"1400000000":["s3cret"]}'
+    ended = run_bridge(*command, cwd=tmp_path, BRIDGE_APPS=apps, BRIDGE_PORT=port, BRIDGE_ADMIN_PORT=port)
+    assert (ended.returncode, ended.stderr.splitlines()[-1]) == (1, f"error: {one_port_told(port)}")
+
+
+def test_where_systemd_holds_the_port_for_callbacks_its_setting_may_be_that_of_the_admin_pages(tmp_path: Path) -> None:
+    (systemctl := tmp_path / "systemctl").write_text('#!/bin/sh\n[ "$*" = "is-active --quiet im-bridge.socket" ]\n')
+    systemctl.chmod(0o755)
+    port, path = str(free_port()), f"{tmp_path}:{os.environ['PATH']}"
+    _, shown = doctor(tmp_path, PATH=path, BRIDGE_PORT=port, BRIDGE_ADMIN_PORT=port)
+    assert shown.count(f"ok\tport {port}\tfree") == 2
+    apps = '{"1400000000":["s3cret"]}'
+    checked = run_bridge(
+        "serve", "--check", cwd=tmp_path, PATH=path, BRIDGE_APPS=apps, BRIDGE_PORT=port, BRIDGE_ADMIN_PORT=port
+    )
+    assert checked.returncode == 0, checked.stderr
 
 
 def test_a_broker_that_is_away_is_named(tmp_path: Path) -> None:
