@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaError, OffsetOutOfRangeError
 
 from common.kafka.clients import MakeClientArguments
 from common.kafka.consumer import partitions_by_topic, stop_consumer
 from common.kafka.diagnosis import explain
 from common.kafka.light_records import make_light
+from common.kafka.topic_ids import topic_ids
 from common.retry import Backoff
 
 _ANSWER_S = 5.0
@@ -26,6 +27,9 @@ Batches = Mapping[TopicPartition, Sequence[ConsumerRecord]]
 
 class Follower:
     """Follows topics through outages of Kafka; what was read once is not read again.
+
+    A topic that was deleted and made anew is another one, and is read from its beginning. Of what comes to it before
+    that is noticed some may be read twice.
 
     Args:
         make_arguments: makes the arguments of a client, for each connection anew; of the settings or of a stack.
@@ -54,6 +58,8 @@ class Follower:
         self._report = report
         self._latest = latest
         self._positions: dict[TopicPartition, int] = {}
+        self._ids: dict[str, set[str]] = {topic: set() for topic in topics}
+        """All that each topic has had: a broker that lags behind tells a former one."""
         self._missing: set[str] = set()
         self._problem: str | None = None
         self._looked = False
@@ -100,7 +106,8 @@ class Follower:
         Raises:
             KafkaError, OSError, TimeoutError: it does not.
         """
-        consumer = AIOKafkaConsumer(**self._make_arguments(), enable_auto_commit=False, auto_offset_reset="earliest")
+        # No reset by itself: a topic that is another one would be read from its beginning, and then once more.
+        consumer = AIOKafkaConsumer(**self._make_arguments(), enable_auto_commit=False, auto_offset_reset="none")
         loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(_ANSWER_S):
@@ -122,13 +129,29 @@ class Follower:
     async def _look(self, consumer: AIOKafkaConsumer) -> None:
         """Find the partitions that there are now. It also tells whether Kafka still answers."""
         found = await partitions_by_topic(consumer)
-        partitions = {partition for topic in self._topics for partition in found.get(topic, ())}
-        await self._begin(consumer, partitions - self._positions.keys())
-        if partitions - consumer.assignment():
+        there = found.keys() & set(self._topics)
+        if there:
+            self._forget_former(await topic_ids(consumer, there))
+        partitions = {partition for topic in there for partition in found[topic]}
+        new = partitions - self._positions.keys()
+        await self._begin(consumer, new)
+        if new or partitions - consumer.assignment():
             consumer.assign(sorted(partitions))
             for partition in partitions:
                 consumer.seek(partition, self._positions[partition])
-        self._found(set(self._topics) - found.keys())
+        self._found(set(self._topics) - there)
+
+    def _forget_former(self, ids: Mapping[str, str]) -> None:
+        """Forget how far topics were read that were deleted and made anew: their offsets mean other records now."""
+        for topic, topic_id in ids.items():
+            known = self._ids[topic]
+            if known and topic_id not in known:
+                self._forget([partition for partition in self._positions if partition.topic == topic])
+            known.add(topic_id)
+
+    def _forget(self, partitions: Iterable[TopicPartition]) -> None:
+        for partition in partitions:
+            self._positions.pop(partition, None)
 
     async def _begin(self, consumer: AIOKafkaConsumer, new: set[TopicPartition]) -> None:
         if not new:
@@ -145,15 +168,22 @@ class Follower:
         if not consumer.assignment():
             await asyncio.sleep(_LOOK_FOR_MISSING_S)
             return {}
-        fetched = await consumer.getmany(timeout_ms=_FETCH_MS)
+        try:
+            fetched = await consumer.getmany(timeout_ms=_FETCH_MS)
+        except OffsetOutOfRangeError as error:
+            # Deleted before it was read, or of another topic: looked at before it is read on.
+            self._forget(error.args[0])
+            async with asyncio.timeout(_ANSWER_S):
+                await self._look(consumer)
+            return {}
         return {partition: batch for partition, batch in fetched.items() if batch}
 
     def _found(self, missing: set[str]) -> None:
-        if not self._looked or self._problem is not None:
+        if not self._looked or self._problem is not None or missing != self._missing:
             self._report(f"following {', '.join(self._topics)} on {self._servers}")
-            self._problem = None
-        for topic in sorted(missing - self._missing):
-            self._report(f"the topic {topic} does not exist yet; waiting for it")
+            for topic in sorted(missing):
+                self._report(f"the topic {topic} does not exist yet; waiting for it")
+        self._problem = None
         self._missing = missing
         self._looked = True
 

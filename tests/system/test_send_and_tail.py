@@ -20,7 +20,7 @@ from tests.support.callbacks import APP_ID, TOKEN, PostedCallback, recalled, sam
 from tests.support.commands import BRIDGE, IngressProcess, run_bridge
 from tests.support.ports import free_port
 from tests.support.process import Process
-from tests.support.topic import Topics, read_all, wait_for_events
+from tests.support.topic import Topics, create_topic, delete_topic, read_all, wait_for_events
 
 APPS = json.dumps({APP_ID: [TOKEN]})
 
@@ -231,3 +231,43 @@ def test_it_waits_for_kafka_and_for_the_topic_and_goes_on_after_an_outage(
     there.post(recalled("Ben"))
     tailing.wait_for_log(" Ben ", timeout=30)
     assert tailing.output().count(" Ann ") == 1, "what was shown once is not shown again"
+
+
+def make_anew(kafka: Broker, topic: str, written: list[str]) -> None:
+    """Have another topic in its place, with an event about each of these."""
+    delete_topic(kafka.bootstrap, topic)
+    create_topic(kafka.bootstrap, topic, partitions=1)
+    produce(kafka.bootstrap, topic, [badge_event(f"id-of-{name}", name, 1) for name in written])
+
+
+def test_a_topic_that_was_made_anew_and_outgrew_the_former_before_it_was_looked_at_is_shown_whole(
+    topics: Topics, broker: Broker, tail: Tail
+) -> None:
+    create_topic(broker.bootstrap, topics.events, partitions=1)
+    produce(broker.bootstrap, topics.events, [badge_event(f"former-{number}", "Ann", 1) for number in range(3)])
+    tailing = tail(broker.bootstrap, topics.events, "--from-beginning")
+    tailing.wait_for_log("(?s) Ann .* Ann .* Ann ")
+    tailing.freeze()
+    make_anew(broker, topics.events, [f"latter-{number}" for number in range(6)])
+    tailing.thaw()
+    for number in range(6):
+        tailing.wait_for_log(f" latter-{number} ")
+
+
+def test_a_topic_that_was_made_anew_and_is_shorter_is_shown_once(topics: Topics, broker: Broker, tail: Tail) -> None:
+    create_topic(broker.bootstrap, topics.events, partitions=1)
+    produce(broker.bootstrap, topics.events, [badge_event(f"former-{number}", "Ann", 1) for number in range(3)])
+    tailing = tail(broker.bootstrap, topics.events, "--from-beginning")
+    tailing.wait_for_log("(?s) Ann .* Ann .* Ann ")
+    make_anew(broker, topics.events, ["latter"])
+    tailing.wait_for_log(" latter ")
+    produce(broker.bootstrap, topics.events, [badge_event("last", "last", 1)])
+    tailing.wait_for_log(" last ")
+    assert tailing.output().count(" latter ") == 1
+
+
+def test_a_topic_that_is_waited_for_is_told_to_be_there_when_it_is(topics: Topics, broker: Broker, tail: Tail) -> None:
+    tailing = tail(broker.bootstrap, topics.events)
+    tailing.wait_for_log(f"^the topic {topics.events} does not exist yet")
+    create_topic(broker.bootstrap, topics.events, partitions=1)
+    tailing.wait_for_log(f"(?s)does not exist yet.*following {topics.events}")
