@@ -91,7 +91,8 @@ def test_what_is_taken_out_of_a_journal_whose_process_was_killed_is_missing(audi
     with sqlite3.connect(journal) as connection:
         rows = [row for (row,) in connection.execute("SELECT seq FROM groups ORDER BY seq")]
         assert len(rows) >= 10
-        connection.execute("DELETE FROM groups WHERE seq IN (?, ?)", rows[4:6])
+        # Of the first ones Kafka may have some, or get them when it goes on: they were on their way.
+        connection.execute("DELETE FROM groups WHERE seq IN (?, ?)", rows[-6:-4])
     connection.close()
     audited.broker.thaw()
     bridge.start_ready()
