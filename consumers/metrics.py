@@ -105,6 +105,13 @@ BACKFILL_COMPLETE_UNTIL = OwnMetric(
     "All messages that the platform sent before this time are on the topic, Unix seconds.",
     ("app", "chat"),
 )
+BACKFILL_EXPIRED_HOURS = OwnMetric(
+    "backfill_expired_hours",
+    "gauge",
+    "Hours of the archive that the platform keeps no more, and that were never compared or lacked messages; each for a"
+    " day from when that was found.",
+    ("app", "chat"),
+)
 BACKFILL_BAD_LINES = OwnMetric(
     "backfill_bad_lines", "counter", "Lines of the archive that are no message.", ("app", "chat")
 )
@@ -112,7 +119,7 @@ OWN_METRICS = (
     *(BADGES_LOST, REDIS_EVICTED_KEYS, FORWARD_WITHOUT_ORIGINAL, FORWARD_POSTS, RECONCILE_CALLS, RECONCILED_BADGES),
     *(STALE_BADGES, RECONCILE_BREAKER_OPEN),
     *(AUDIT_RECORDS, AUDIT_DUPLICATES, AUDIT_GONE_RECORDS, AUDIT_COMPLETE_SECONDS, AUDIT_SILENT, AUDIT_ACTIVE),
-    *(BACKFILL_MESSAGES, BACKFILL_MISSING, BACKFILL_COMPLETE_UNTIL, BACKFILL_BAD_LINES),
+    *(BACKFILL_MESSAGES, BACKFILL_MISSING, BACKFILL_COMPLETE_UNTIL, BACKFILL_EXPIRED_HOURS, BACKFILL_BAD_LINES),
 )
 
 

@@ -32,6 +32,7 @@ from consumers.errors import WorkerRefusedError
 from consumers.metrics import (
     BACKFILL_BAD_LINES,
     BACKFILL_COMPLETE_UNTIL,
+    BACKFILL_EXPIRED_HOURS,
     BACKFILL_MESSAGES,
     BACKFILL_MISSING,
     Metrics,
@@ -145,6 +146,7 @@ class BackfillWatch:
     async def _watch(self) -> NoReturn:
         while True:
             await self._look(datetime.now(UTC))
+            self._show()
             await asyncio.sleep(self._settings.backfill_look_every_s)
 
     async def _look(self, now: datetime) -> None:
@@ -181,14 +183,20 @@ class BackfillWatch:
         if count.state in {"compared", "corrupt"}:
             self._not_before[watched.app, watched.chat, hour.name] = time.monotonic() + COMPARED_AGAIN_S
         is_over = count.state in {"expired", "no_file"} or (count.state == "compared" and not count.still_missing)
+        lacked = watched.missing.get(hour.name, 0)
         watched.note(count, is_over=is_over)
         save_watched(self._settings.archive_dir, [*self._watched, *self._left_alone])
-        self._tell(count)
+        self._tell(count, lacked)
         self._count(count)
         self._show()
 
-    def _tell(self, count: HourCount) -> None:
-        """Log what was found of an hour; that its file is still not made, or cannot be had, once."""
+    def _tell(self, count: HourCount, lacked: int) -> None:
+        """Log what was found of an hour; that its file is still not made, or cannot be had, once.
+
+        Args:
+            count: of the hour.
+            lacked: messages that were missing of it before.
+        """
         facts = fields(
             "hour_compared",
             app=count.app,
@@ -206,7 +214,8 @@ class BackfillWatch:
         elif self._told.get(place) != count.state:
             level = logging.INFO if count.state == "not_made" else logging.ERROR
             problem = fields("hour_not_compared", app=count.app, chat=count.chat, hour=count.hour, reason=count.problem)
-            log.log(level, "%s", _sentence(count), extra=problem)
+            former = f". Of its messages {lacked:,} were missing before" if lacked else ""
+            log.log(level, "%s%s", _sentence(count), former, extra=problem)
             self._told[place] = count.state
             return
         self._told.pop(place, None)
@@ -253,6 +262,9 @@ class BackfillWatch:
             )
             self._metrics.own_gauge(BACKFILL_COMPLETE_UNTIL).labels(NAME, watched.app, watched.chat).set(
                 watched.complete_until.start.timestamp()
+            )
+            self._metrics.own_gauge(BACKFILL_EXPIRED_HOURS).labels(NAME, watched.app, watched.chat).set(
+                len(watched.expired_hours(time.time())) if self._is_active else 0
             )
 
     def _note_waiting(self, reason: str | None) -> None:

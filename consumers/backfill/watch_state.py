@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import time
 from datetime import datetime
 from pathlib import Path
 
@@ -19,6 +20,8 @@ from consumers.errors import describe
 log = logging.getLogger(__name__)
 
 FILE_NAME = "watch.json"
+EXPIRED_TOLD_S = 86_400
+"""So long it is told of an hour that the platform no longer has: nothing can be done about it any more."""
 
 
 class WatchedChat(msgspec.Struct):
@@ -32,6 +35,8 @@ class WatchedChat(msgspec.Struct):
     """Names of hours before it that are not settled: their file is not made yet, or something is missing."""
     missing: dict[str, int] = {}
     """Name of such an hour → messages that were missing when it was compared last, and are not published."""
+    expired: dict[str, int] = {}
+    """Name of such an hour that the platform no longer has → when that was found, Unix seconds; for a day."""
 
     def due(self, now: datetime) -> list[Hour]:
         """The hours that are over and not settled, in order."""
@@ -54,10 +59,17 @@ class WatchedChat(msgspec.Struct):
         pending = set(self.pending)
         (pending.discard if is_over else pending.add)(count.hour)
         self.pending = sorted(pending)
+        if count.state == "expired":
+            now_s = int(time.time())
+            self.expired = {name: self.expired[name] for name in self.expired_hours(now_s)} | {count.hour: now_s}
         if is_over:
             self.missing.pop(count.hour, None)
         elif count.state == "compared" or count.still_missing > self.missing.get(count.hour, 0):
             self.missing[count.hour] = count.still_missing  # Of what could not be compared whole, no less than before.
+
+    def expired_hours(self, now_s: float) -> list[str]:
+        """Names of the hours of which it was found within a day that they cannot be compared any more."""
+        return [name for name, found_s in self.expired.items() if now_s < found_s + EXPIRED_TOLD_S]
 
     @property
     def complete_until(self) -> Hour:

@@ -229,7 +229,13 @@ ROWS: Sequence[tuple[str, Sequence[Graph]]] = (
             Graph(
                 "Messages sent and not here",
                 "short",
-                [Series("max by (app, chat) (consumers_backfill_missing_messages)", "app {{app}}, {{chat}}")],
+                [
+                    Series("max by (app, chat) (consumers_backfill_missing_messages)", "app {{app}}, {{chat}}"),
+                    Series(
+                        "max by (app, chat) (consumers_backfill_expired_hours) > 0",
+                        "hours that expired: app {{app}}, {{chat}}",
+                    ),
+                ],
             ),
             Graph(
                 "Waits, or has stopped",

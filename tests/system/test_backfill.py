@@ -321,6 +321,34 @@ def test_a_watch_compares_each_hour_once_its_file_is_there_and_tells(  # noqa: P
     assert json.loads((backfills.folder / "watch.json").read_text())[0]["missing"] == {}
 
 
+def test_an_hour_that_expires_while_messages_of_it_are_missing_is_told_also_after_a_restart(
+    backfills: Backfills, platform: ImPlatform, tmp_path: Path
+) -> None:
+    hour = past_hour(2)
+    platform.archive.put(APP_ID, "c2c", hour, [c2c_line(hour, number) for number in range(3)])
+    port = free_port()
+    settings = {"CONSUMERS_ADMIN_PORT": str(port), "CONSUMERS_BACKFILL_LOOK_EVERY_S": "1"}
+    command = ("consumers", "backfill", "--watch", "--chat", "c2c", "--from", hour.name)
+    watch = Command(*command, log=tmp_path / "watch.log", env={**backfills.env, **settings}, admin_port=port)
+    missing, expired = "consumers_backfill_missing_messages", "consumers_backfill_expired_hours"
+    try:
+        watch.start_ready()
+        watch.wait_for(lambda: watch.metric(missing) == 3, what="the metric to say so")
+        assert watch.metric(expired) == 0
+        assert watch.terminate() == 0
+        platform.archive.expired.add(hour.name)
+        watch.start_ready()
+        watch.wait_for(lambda: watch.metric(expired) == 1, what="the hour to be told")
+        assert watch.metric(missing) == 0
+        watch.wait_for_log("Of its messages 3 were missing before")
+        assert watch.terminate() == 0
+        watch.start_ready()
+        watch.wait_for(lambda: watch.metric(expired) == 1, what="the hour to be told after a restart too")
+        assert watch.terminate() == 0
+    finally:
+        watch.close()
+
+
 @pytest.mark.slow
 def test_of_two_watches_with_folders_of_their_own_one_publishes_and_the_other_goes_on_when_it_dies(
     broker: Broker, topics: Topics, platform: ImPlatform, tmp_path: Path

@@ -88,6 +88,18 @@ def test_what_an_hour_lacked_counts_on_while_it_cannot_be_compared_again(state: 
     assert watched.missing == {HOUR.name: 1}
 
 
+def test_an_hour_that_expired_unsettled_is_told_for_a_day(tmp_path: Path) -> None:
+    watched = WatchedChat(APP_ID, "c2c", HOUR.name)
+    found = count()
+    found.state = "expired"
+    watched.note(found, is_over=True)
+    save_watched(tmp_path, [watched])
+    (kept,) = load_watched(tmp_path)
+    now_s = kept.expired[HOUR.name]
+    assert (kept.expired_hours(now_s), kept.expired_hours(now_s + 86_399)) == ([HOUR.name], [HOUR.name])
+    assert kept.expired_hours(now_s + 86_400) == []
+
+
 def test_a_watch_goes_on_where_it_was(tmp_path: Path) -> None:
     watched = WatchedChat(APP_ID, "group", HOUR.next().name, [HOUR.name], {HOUR.name: 2})
     save_watched(tmp_path, [watched])
