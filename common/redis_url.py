@@ -213,5 +213,9 @@ def _check_client_options(url: str, scheme: str, path: str, options: list[tuple[
         if not given[name] > 0:
             raise ValueError(f"the option {name} is no time limit: it must be more than 0 seconds")
     for name in FILES & given.keys():
-        if not Path(given[name]).is_file():
+        try:
+            is_there = Path(given[name]).is_file()
+        except PermissionError:
+            raise ValueError(f"the option {name} names {given[name]}, which we may not read") from None
+        if not is_there:
             raise ValueError(f"the option {name} names {given[name]}, which is no file here")

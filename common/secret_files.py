@@ -29,7 +29,7 @@ class SecretFiles(PydanticBaseSettingsSource):
 
     def missing(self) -> dict[str, Path]:
         """The files that are not there, of fields that can be dispensed with."""
-        return {name: path for name, path in self.files().items() if name in self._dispensable and not path.exists()}
+        return {name: path for name, path in self.files().items() if name in self._dispensable and _is_missing(path)}
 
     def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
         """What the file of a field holds (None where none is named), the field's name, and whether it is JSON.
@@ -50,7 +50,7 @@ class SecretFiles(PydanticBaseSettingsSource):
         """The value of every setting that comes from a file, by the name of its field. Raises SettingsError."""
         found: dict[str, Any] = {}
         for name, path in self.files().items():
-            if name in self._dispensable and not path.exists():
+            if name in self._dispensable and _is_missing(path):
                 continue
             field = self.settings_cls.model_fields[name]
             value, key, is_complex = self.get_field_value(field, name)
@@ -82,3 +82,14 @@ class SecretFiles(PydanticBaseSettingsSource):
 def variable_name(settings_class: type[BaseSettings], field_name: str) -> str:
     """Environment variable of a field: `variable_name(BridgeSettings, "port")` is `BRIDGE_PORT`."""
     return f"{settings_class.model_config.get('env_prefix', '')}{field_name}".upper()
+
+
+def _is_missing(path: Path) -> bool:
+    """Whether there is none, as far as we may know: of a folder that we may not read, who reads the file tells."""
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except OSError:
+        return False
+    return False

@@ -128,15 +128,12 @@ async def _journal(settings: InspectionSettings) -> list[Finding]:
     """Whether the folder can be written, tried on a file without a name: nothing is left there, nor made."""
     folder = settings.journal_dir
     subject = f"journal in {folder}"
-    place = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
     try:
+        place = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
         syncs_ms = _syncs_ms(place)
         space = os.statvfs(place)
     except OSError as error:
-        is_full = error.errno in {errno.ENOSPC, errno.EDQUOT}
-        # Another folder would leave behind what waits in this one.
-        advice = "remove from the disk what others keep there, or enlarge it" if is_full else "see BRIDGE_JOURNAL_DIR"
-        return [Finding(subject, False, f"cannot be written ({error.strerror}): {advice}")]
+        return [Finding(subject, False, f"cannot be written ({error.strerror}): {_advice_on_disk(error)}")]
     free = space.f_bavail * space.f_frsize
     held = _size_of_journals(folder)
     budget = settings.journal_max_bytes * settings.workers
@@ -158,6 +155,19 @@ async def _journal(settings: InspectionSettings) -> list[Finding]:
         ),
         Finding("space for it", has_room, told),
     ]
+
+
+def _advice_on_disk(error: OSError) -> str:
+    """What to do about a folder that cannot be written. Another one would leave behind what waits in this one."""
+    match error.errno:
+        case errno.ENOSPC | errno.EDQUOT:
+            return "remove from the disk what others keep there, or enlarge it"
+        case errno.EROFS | errno.EIO:
+            return "repair the disk, and mount it so that it can be written; nothing has to be restarted"
+        case errno.EACCES | errno.EPERM:
+            return "run this as the user of the ingress; if that may not write there either, give it the folder"
+        case _:
+            return "see BRIDGE_JOURNAL_DIR"
 
 
 def _size_of_journals(folder: Path) -> int:

@@ -30,7 +30,8 @@ class UnansweredJournal(msgspec.Struct):
     maker: str
     """Host and process id of who made it; empty where its name is not of our form."""
     owner_pid: int | None
-    """Of the living process that has it open, 0 if it is in another container; None: nobody has, its owner is gone."""
+    """Of the living process that has it open, 0 if it is in another container; None: nobody has, its owner is gone; or
+    we may not ask, as `is_owner_known` says."""
     bytes: int
     written: str
     """When it was written last, RFC 3339."""
@@ -38,6 +39,7 @@ class UnansweredJournal(msgspec.Struct):
     """How long ago."""
     problem: str = ""
     """Why it is no journal that can be published, for people."""
+    is_owner_known: bool = True
 
 
 class Total(msgspec.Struct):

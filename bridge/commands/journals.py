@@ -15,7 +15,7 @@ import typer
 import uvloop
 
 from bridge.commands.journal_folder import existing_folder, told_in_a_line
-from bridge.journal.inspection import JournalSummary, records_in, summaries
+from bridge.journal.inspection import JournalSummary, records_in, summaries, told_of
 from bridge.journal.journal_name import journals_in
 from bridge.journal.own_file import ForeignError
 from bridge.journal.record import Record
@@ -64,7 +64,15 @@ def list_journals(folder: Path | None, *, as_json: bool) -> None:
 
 
 def _rows(journal: JournalSummary) -> Iterator[tuple[str, ...]]:
-    state = "gone" if journal.holder is None else f"alive ({journal.holder})" if journal.holder else "alive"
+    state = (
+        "unknown"
+        if not journal.is_owner_known
+        else "gone"
+        if journal.holder is None
+        else f"alive ({journal.holder})"
+        if journal.holder
+        else "alive"
+    )
     file = (journal.path.name, f"{journal.maker} {state}".strip(), f"{journal.bytes_on_disk:,}")
     if not journal.backlogs:
         yield (*file, "", "unreadable" if journal.problem else "0", "")
@@ -77,7 +85,7 @@ def _as_dict(journal: JournalSummary) -> dict[str, Any]:
         "name": journal.path.name,
         "maker": journal.maker,
         "owner_pid": journal.holder,
-        "alive": journal.is_owned,
+        "alive": journal.is_owned if journal.is_owner_known else None,
         "bytes": journal.bytes_on_disk,
         "problem": journal.problem,
         "topics": [
@@ -90,7 +98,8 @@ def _as_dict(journal: JournalSummary) -> dict[str, Any]:
 def show(folder: Path | None, *, refused: bool, limit: int, as_json: bool) -> None:
     """See `bridge.commands.journal.show`."""
     place = existing_folder(folder)
-    records = refused_in(place) if refused else _held(place)
+    unreadable: list[Path] = []
+    records = refused_in(place) if refused else _held(place, unreadable)
     number = 0
     with told_in_a_line(place):
         for number, record in enumerate(records, start=1):
@@ -101,18 +110,25 @@ def show(folder: Path | None, *, refused: bool, limit: int, as_json: bool) -> No
                 _print_json(_record_as_dict(record))
             else:
                 typer.echo(f"{printable(record.topic)}\t{_text(record.key)}\t{_text(record.value)}")
+    if unreadable:
+        Output().error(
+            f"not all journals can be read: what these hold is still in them. {plural(number, 'record')} shown"
+        )
+        raise typer.Exit(1)
     if not number:
         Output().remark(f"{'The quarantine in' if refused else 'The journals in'} {place} hold{'s' * refused} nothing.")
 
 
-def _held(folder: Path) -> Iterator[Record]:
+def _held(folder: Path, unreadable: list[Path]) -> Iterator[Record]:
+    """What the journals hold; those that cannot be read to their end are added to the list."""
     for path in journals_in(folder):
         try:
             yield from records_in(path)
         except FileNotFoundError:  # All of it was published just now.
             continue
         except (DamagedError, ForeignError, msgspec.DecodeError, OSError) as error:
-            Output().remark(printable(f"{path.name} cannot be read to its end: {error}"))
+            unreadable.append(path)
+            Output().remark(printable(f"{path.name} cannot be read to its end: {told_of(error)}"))
 
 
 def drain(folder: Path | None, *, give_up_after_s: float, may_be_empty: bool, as_json: bool) -> None:

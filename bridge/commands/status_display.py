@@ -225,7 +225,7 @@ def _show_left_behind(found: IngressStatus, output: Output) -> None:
     for one in found.left_behind:
         if one.problem:
             output.remark(printable(f"{one.name}: {one.problem}"))
-    if any(one.owner_pid is None for one in found.left_behind):
+    if any(one.owner_pid is None and one.is_owner_known for one in found.left_behind):
         drain = f"{command_line('bridge')} journal drain {found.folder}"
         by_hand = f"start an ingress on this folder, or publish it by hand: {drain}"
         adopted = (
@@ -238,7 +238,9 @@ def _show_left_behind(found: IngressStatus, output: Output) -> None:
 
 
 def _journal_cells(one: UnansweredJournal) -> tuple[str, ...]:
-    owner = "gone" if one.owner_pid is None else f"lives ({one.owner_pid})" if one.owner_pid else "lives elsewhere"
+    owner = f"lives ({one.owner_pid})" if one.owner_pid else "lives elsewhere"
+    if one.owner_pid is None:
+        owner = "gone" if one.is_owner_known else "unknown"
     written = f"{_second(one.written)} UTC ({duration(one.written_s)} ago)"
     return one.name, f"{one.maker} {owner}".strip(), byte_size(one.bytes), written
 

@@ -12,6 +12,7 @@ import msgspec
 
 from bridge.commands.ingress_status import IngressStatus, SilentProcess, UnansweredJournal, status_now
 from bridge.journal.header import log_of
+from bridge.journal.inspection import told_of
 from bridge.journal.journal_name import JournalName, damaged_in, journals_in
 from bridge.journal.lock import lock_holder
 from bridge.journal.own_file import ForeignError
@@ -26,7 +27,7 @@ async def status_of(folder: Path) -> IngressStatus:
     """Ask all processes whose sockets are in a folder.
 
     Raises:
-        OSError: the folder cannot be read.
+        OSError: the folder cannot be read, or nobody answers and we may not know whose the journals are.
     """
     journals = journals_in(folder)  # Before it is asked: what is made later is nobody's concern.
     asked = await asyncio.gather(*(_ask(path) for path in status_sockets_in(folder)))
@@ -70,16 +71,17 @@ def _unanswered(journals: Sequence[Path], processes: Sequence[ProcessStatus]) ->
         if path.name in answered:
             continue
         try:
-            holder, problem = lock_holder(path), ""
+            found.append(_file(path, lock_holder(path), ""))
         except FileNotFoundError:
             continue
         except (ForeignError, OSError) as error:
-            holder, problem = None, str(error)
-        found.append(_file(path, holder, problem))
+            if isinstance(error, PermissionError) and not processes:
+                raise  # Those of another user: whoever makes them out to be left behind may do harm.
+            found.append(_file(path, None, told_of(error), is_owner_known=False))
     return found
 
 
-def _file(path: Path, holder: int | None, problem: str) -> UnansweredJournal:
+def _file(path: Path, holder: int | None, problem: str, *, is_owner_known: bool = True) -> UnansweredJournal:
     name = JournalName.of(path)
     size, written = 0, 0.0
     for part in (path, log_of(path)):
@@ -96,4 +98,5 @@ def _file(path: Path, holder: int | None, problem: str) -> UnansweredJournal:
         written=rfc3339(int(written * 1000)),
         written_s=max(0.0, time.time() - written),
         problem=problem,
+        is_owner_known=is_owner_known,
     )

@@ -198,12 +198,13 @@ class JournalFiles:
         """A write or sync of a file failed. Whether it was the current one, which is retired then."""
         if self._is_stopped or self.current is None or self.current.store is not store:
             return False  # Rows that could not be deleted are published again by whoever finds the file.
-        self.problem = f"{self.folder}: {error}"
-        if self._throttle.admits(f"failed: {error}"):
+        reason = _reason(error)
+        self.problem = f"{self.folder}: {reason}"
+        if self._throttle.admits(f"failed: {reason}"):
             log.error(
                 "the journal %s in %s failed (%s); until another can be written, only Kafka acknowledges",
-                *(store.path.name, self.folder, error),
-                extra=fields("disk_failed", journal=store.path.name, folder=str(self.folder), reason=str(error)),
+                *(store.path.name, self.folder, reason),
+                extra=fields("disk_failed", journal=store.path.name, folder=str(self.folder), reason=reason),
             )
         self._rescuer.look_now()
         self._replace(wait_s=REOPEN_FIRST_S)  # Else a disk that takes files and fails to sync them would be kept busy.
@@ -243,13 +244,14 @@ class JournalFiles:
         self._on_writable()
 
     def _report(self, error: Exception) -> None:
-        self.problem = f"{self.folder}: {error}"
-        if self._throttle.admits(str(error)):
+        reason = _reason(error)
+        self.problem = f"{self.folder}: {reason}"
+        if self._throttle.admits(reason):
             log.error(
                 "no journal can be written in %s (%s); until it can, only Kafka acknowledges",
                 self.folder,
-                error,
-                extra=fields("disk_failed", folder=str(self.folder), reason=str(error)),
+                reason,
+                extra=fields("disk_failed", folder=str(self.folder), reason=reason),
             )
 
     # -- The others ----------------------------------------------------------------------------------------------------
@@ -315,6 +317,11 @@ class JournalFiles:
                 self._writer.write(file.store, deleted=file.pop_deletable())
                 if file.has_deletable:
                     self.plan_cleanup()
+
+
+def _reason(error: Exception) -> str:
+    """Without the name of the file that was to be made: that is another one at each attempt, and the reason is not."""
+    return (error.strerror or str(error)) if isinstance(error, OSError) else str(error)
 
 
 def _free_caches(stores: Sequence[Store], then: Callable[[], object]) -> Iterator[None]:

@@ -16,6 +16,7 @@ from bridge.journal.record import Record, unpack
 from bridge.journal.store import Backlog, DamagedError
 
 ATTEMPTS = 5
+NOT_OURS = "we may not read it: run this as the user of the ingress"
 
 
 class JournalSummary(NamedTuple):
@@ -29,6 +30,8 @@ class JournalSummary(NamedTuple):
     """What it holds, by topic."""
     problem: str = ""
     """Why what it holds cannot be read now."""
+    is_owner_known: bool = True
+    """Whether we may ask who has it open."""
 
     @property
     def is_owned(self) -> bool:
@@ -49,16 +52,21 @@ def summaries(folder: Path) -> Iterator[JournalSummary]:
         OSError: the folder cannot be read.
     """
     for path in journals_in(folder):
-        holder, size = None, 0
+        holder, size, is_owner_known = None, 0, False
         try:
             size = _size_on_disk(path)
+            holder, is_owner_known = lock_holder(path), True
             check_is_journal(path)
-            holder = lock_holder(path)
             yield JournalSummary(path, holder, size, _backlogs(path, is_owned=holder is not None))
         except FileNotFoundError:
             continue
         except (DamagedError, ForeignError, OSError) as error:
-            yield JournalSummary(path, holder, size, [], problem=str(error))
+            yield JournalSummary(path, holder, size, [], told_of(error), is_owner_known)
+
+
+def told_of(error: Exception) -> str:
+    """Why a journal cannot be read, for people."""
+    return NOT_OURS if isinstance(error, PermissionError) else str(error)
 
 
 def records_in(path: Path) -> Iterator[Record]:

@@ -23,6 +23,7 @@ from common.logs import Throttle, fields
 log = logging.getLogger(__name__)
 
 READ_AGAIN_S = 1.0
+REPORT_INTERVAL_S = 60.0
 ONE_BY_ONE_ROWS = 200
 """So many rows of a damaged file are looked for at a time: replies that wait for a sync wait for them."""
 NAMED_ROWS = 20
@@ -84,7 +85,7 @@ class TopicQueue:
         self._live: deque[Group] = deque()
         self._leased_bytes = 0
         self._leased: deque[Group] = deque()
-        self._throttle = Throttle()
+        self._throttle = Throttle(REPORT_INTERVAL_S)
 
     @property
     def is_drained(self) -> bool:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from bridge.audit.stating import Stating
+from bridge.journal.inspection import NOT_OURS
 from bridge.journal.journal import Journal
 from bridge.journal.journal_name import damaged_in, journals_in
 from bridge.journal.lock import lock_holder
@@ -171,7 +172,7 @@ def _surveyed(folder: Path) -> _Survey:
             # It is renamed when the journals are taken over, so that nobody tries it again.
             left.append(LeftBehind(path, None, str(error)))
         except PermissionError:
-            left.append(LeftBehind(path, None, "we may not read it: run this as the user of the ingress"))
+            left.append(LeftBehind(path, None, NOT_OURS))
         except (ForeignError, UnavailableError, sqlite3.Error, OSError) as error:
             left.append(LeftBehind(path, None, f"{error}{_advice(folder)}"))
     return _Survey(events, left)
