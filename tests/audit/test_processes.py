@@ -185,15 +185,35 @@ def test_what_was_set_aside_is_stated_also_where_its_process_was_killed(ingress:
     assert sorted(ledger.ends.values()) == ["killed", "stopped"]
 
 
-def test_a_process_that_cannot_listen_states_that_it_has_stopped(ingress: MakeIngress, broker: Broker) -> None:
+def test_a_process_that_cannot_listen_states_that_it_has_stopped(
+    ingress: MakeIngress, broker: Broker, tmp_path: Path
+) -> None:
+    (tmp_path / "sitecustomize.py").write_text(TAKEN_BEFORE_IT_LISTENS)
     port = str(free_port())
-    bridge = ingress(broker, ready=False, BRIDGE_PORT=port, BRIDGE_ADMIN_PORT=port, **OFTEN)
+    bridge = ingress(broker, ready=False, PYTHONPATH=str(tmp_path), TEST_TAKEN=port, BRIDGE_PORT=port, **OFTEN)
     bridge.wait_for_log(f"this process cannot serve: cannot listen on 127.0.0.1 port {port}: it is taken")
     assert bridge.wait() == 1
-    bridge.env |= {"BRIDGE_PORT": str(bridge.port), "BRIDGE_ADMIN_PORT": str(bridge.admin_port)}
+    bridge.env |= {"PYTHONPATH": "", "BRIDGE_PORT": str(bridge.port)}
     bridge.start_ready()
     ledger = stopped(bridge, broker.bootstrap)
     assert sorted(ledger.ends.values()) == ["stopped", "stopped"]
+
+
+TAKEN_BEFORE_IT_LISTENS = """
+import _socket, os, socket
+
+others = []
+
+def listen(bound, *backlog):
+    if str(bound.getsockname()[1]) == os.environ["TEST_TAKEN"]:
+        others.append(socket.socket())
+        others[-1].setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        others[-1].bind(bound.getsockname())
+        _socket.socket.listen(others[-1])
+    _socket.socket.listen(bound, *backlog)
+
+socket.socket.listen = listen
+"""
 
 
 def test_without_an_audit_nothing_is_numbered_and_nothing_kept(ingress: MakeIngress, broker: Broker) -> None:
