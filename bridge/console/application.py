@@ -112,7 +112,7 @@ class Paths:
                 "can_send": bool(settings.console_send_url),
                 "apps": list(settings.apps) if settings.console_send_url else [],
                 "topics": {"events": settings.topic, "letters": settings.dlq_topic},
-                "workers": list(settings.console_workers),
+                "workers": self._parts.health.workers_by_group(),
                 "hidden": settings.hidden_fields,
                 "well": self._parts.health.report.well,
             }

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import socket
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -104,6 +104,16 @@ class Health:
     def count_letters_soon(self) -> None:
         """Have the dead letters counted at the next look: some have come, or are done."""
         self._letters_counted_at = float("-inf")
+
+    def workers_by_group(self) -> dict[str, str]:
+        """Consumer group → its worker, which is in none that several would have: nobody could tell whose a letter is.
+
+        Until it is asked, the group is taken to have the name of the worker.
+        """
+        places = {one["worker"]: one["place"] for one in self.report.workers or () if one.get("place")}
+        groups = {name: places[name]["group"] if name in places else name for name in self._settings.console_workers}
+        times = Counter(groups.values())
+        return {group: name for name, group in groups.items() if times[group] == 1}
 
     async def _look_at_ingress(self) -> None:
         urls = await _every_address(self._settings.console_ingress)

@@ -7,6 +7,7 @@ import logging
 
 import typer
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from bridge.console.access import is_loopback
 from bridge.console.application import make_application
@@ -34,6 +35,7 @@ def run(*, host: str | None, port: int | None) -> None:
     settings = load_settings(DeveloperSettings, **{name: value for name, value in given.items() if value is not None})
     logs.configure(log_format=settings.log_format, level="warning")
     logging.getLogger("aiohttp.access").disabled = True
+    logging.getLogger("aiohttp.server").addFilter(_is_of_ours)
     diagnosis.watch()
     output = Output()
     says_who_may_look = "console_look_from" in settings.model_fields_set
@@ -48,6 +50,11 @@ def run(*, host: str | None, port: int | None) -> None:
     except OSError as error:
         output.error(f"{error.strerror or error}. See BRIDGE_CONSOLE_HOST and BRIDGE_CONSOLE_PORT")
         raise typer.Exit(1) from None
+
+
+def _is_of_ours(entry: logging.LogRecord) -> bool:
+    """Whether it tells of more than what somebody sent that is no request: that is answered 400, and anybody may."""
+    return not (entry.exc_info and isinstance(entry.exc_info[1], HttpProcessingError))
 
 
 async def _serve(settings: DeveloperSettings, output: Output) -> None:

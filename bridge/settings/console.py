@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterator
 from typing import ClassVar
 
@@ -70,8 +71,12 @@ class ConsoleSettings(SettingsGroup):
     @field_validator("console_token")
     @classmethod
     def _check_token(cls, token: SecretStr | None) -> SecretStr | None:
-        if token is not None and len(token.get_secret_value()) < SHORTEST_TOKEN:
+        value = "" if token is None else token.get_secret_value()
+        if token is not None and len(value.strip()) < SHORTEST_TOKEN:
             raise ValueError(f"it can be guessed: take {SHORTEST_TOKEN} characters or more, as `openssl rand -hex 16`")
+        if any(unicodedata.category(sign) == "Cc" for sign in value):
+            # Of a Secret that was made with `echo`, say: the page would call the token wrong, whoever types it.
+            raise ValueError("it has the end of a line, or another control character, which nobody can type")
         return token
 
     @field_validator("console_hosts")

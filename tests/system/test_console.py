@@ -54,10 +54,38 @@ def test_a_port_that_is_taken_is_told() -> None:
     assert "BRIDGE_CONSOLE_PORT" in ended.stderr
 
 
-def test_a_token_that_can_be_guessed_is_refused() -> None:
-    ended = run_bridge("console", BRIDGE_CONSOLE_TOKEN="short")
+@pytest.mark.parametrize("token", ["short", " " * 12])
+def test_a_token_that_can_be_guessed_is_refused(token: str) -> None:
+    ended = run_bridge("console", BRIDGE_CONSOLE_TOKEN=token)
     assert ended.returncode == 2
     assert "openssl rand" in ended.stderr
+
+
+@pytest.mark.parametrize("token", ["0123456789abcdef\n", "0123456789\tabcdef"])
+def test_a_token_that_nobody_can_type_is_refused_and_not_told(token: str) -> None:
+    ended = run_bridge("console", BRIDGE_CONSOLE_TOKEN=token)
+    assert ended.returncode == 2
+    assert "BRIDGE_CONSOLE_TOKEN: it has the end of a line" in ended.stderr
+    assert "0123456789" not in ended.stderr
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"GET /api/badge?account=%s HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n" % (b"x" * 10_000),
+        b"GET / HTTP/1.1\r\nno header\r\n\r\n",
+    ],
+    ids=["long", "header"],
+)
+def test_what_is_no_request_is_refused_and_fills_no_log(console: Process, sent: bytes) -> None:
+    console.start()
+    port = int(console.wait_for_log(r"^The page is at http://127\.0\.0\.1:(\d+)/$", timeout=60)[1])
+    with socket.create_connection(("127.0.0.1", port)) as asked:
+        asked.sendall(sent)
+        answered = b"".join(iter(lambda: asked.recv(65536), b""))
+    assert b"HTTP/1.1 400 " in answered or b"HTTP/1.0 400 " in answered
+    assert request("GET", f"http://127.0.0.1:{port}/healthz").status == 200
+    assert "ERROR" not in console.output()
 
 
 def test_the_view_of_health_has_the_numbers_of_bridge_status(ingress: MakeIngress, console: Process) -> None:
@@ -90,6 +118,18 @@ def numbers_of(status: Any) -> dict[str, Any]:
         "oldest": process["waiting"]["oldest"],
         "refusals": [(one["reason"], one["count"]) for one in process["refusals"]],
     }
+
+
+def test_a_worker_is_known_by_the_group_that_it_has(console: Process) -> None:
+    console.env["BRIDGE_CONSOLE_WORKERS"] = orjson.dumps({"badges": [f"http://{NOBODY}"]}).decode()
+    console.env["CONSUMERS_GROUP"] = "badges-of-staging"
+    console.start()
+    url = console.wait_for_log(r"^The page is at (http://127\.0\.0\.1:\d+/)$", timeout=60)[1]
+    wait_until(
+        lambda: orjson.loads(request("GET", f"{url}api/access").body)["workers"] == {"badges-of-staging": "badges"},
+        timeout=60,
+        what="the group of the worker",
+    )
 
 
 def test_each_view_says_what_it_lacks_and_the_process_ends_with_its_child(console: Process, tmp_path: Path) -> None:

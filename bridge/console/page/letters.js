@@ -78,7 +78,7 @@ export function LettersView({access, at, onSignIn}) {
     ${work && html`<${Work} ...${work} onClose=${() => { setWork(null); setSeen(seen + 1); }}/>`}`;
 }
 
-const workerOf = (group, access) => (group === INGRESS ? INGRESS : access.workers.find((one) => one === group) ?? "");
+const workerOf = (group, access) => (group === INGRESS ? INGRESS : Object.hasOwn(access.workers, group) ? access.workers[group] : "");
 
 // A letter whole, and what is done about it.
 export function OpenedLetter({name, access, onSignIn, onClose}) {
