@@ -12,6 +12,8 @@ import {SignIn} from "./sign_in.js";
 
 const VIEWS = {live: LiveView, health: HealthView, badges: BadgesView, letters: LettersView, send: SendView};
 const ATTEMPTS = 4;
+const LOOK_MS = 15_000;
+const AGAIN_MS = 2000;
 const THEMES = ["auto", "light", "dark"];
 
 // "#/badges?account=ann" is the view "badges" with that parameter.
@@ -94,7 +96,6 @@ function App() {
   useEffect(() => {
     const enter = () => signInByAddress().then(() => setUnsigned(null), setUnsigned).then(refresh);
     enter();
-    const timer = setInterval(refresh, 15_000);
     const moved = () => {
       if (tokenOfAddress()) enter(); // It was typed where the page is open already.
       setAt(place());
@@ -118,11 +119,16 @@ function App() {
     addEventListener("hashchange", moved);
     addEventListener("keydown", keyed);
     return () => {
-      clearInterval(timer);
       removeEventListener("hashchange", moved);
       removeEventListener("keydown", keyed);
     };
   }, []);
+
+  useEffect(() => {
+    // Soon again while nobody answers: who follows is told otherwise by the view already.
+    const timer = setInterval(refresh, error ? AGAIN_MS : LOOK_MS);
+    return () => clearInterval(timer);
+  }, [error]);
 
   const signOut = async () => {
     asked.current++; // What was asked before tells of the session that ends.

@@ -14,8 +14,9 @@ export function HealthView() {
   if (!health?.time_s) return html`<h1 class="hidden">${t("health")}</h1>${error ? html`<${Problem}>${told(error)}<//>` : html`<${Asking}/>`}`;
   const workers = health.workers ?? []; // Null as long as they were not asked.
   const well = !health.kafka_problem && health.ingress?.well && !health.workers_problem && workers.every((one) => one.well);
+  const verdict = error ? "well_unknown" : well ? "all_well" : "not_well"; // Of what was well nobody knows whether it still is.
   return html`
-    <h1 class="verdict"><span class=${well ? "dot good" : "dot bad"} aria-hidden="true"></span>${t(well ? "all_well" : "not_well")}${" "}<small>${t("as_of", {time: clock(health.time_s * 1000)})}</small></h1>
+    <h1 class="verdict"><span class=${verdict === "all_well" ? "dot good" : "dot bad"} aria-hidden="true"></span>${t(verdict)}${" "}<small>${t("as_of", {time: clock(health.time_s * 1000)})}</small></h1>
     ${error && html`<${Problem}>${told(error)}<//>`}
     ${health.kafka_problem && html`<${Problem}>${t("kafka_away", {why: health.kafka_problem})}<//>`}
     <section aria-label=${t("ingress")}><h2>${t("ingress")}</h2><${Ingress} ingress=${health.ingress} problem=${health.ingress_problem} latest=${health.latest}/></section>
@@ -49,7 +50,7 @@ function Ingress({ingress, problem, latest}) {
     ${ingress.processes.length > 0 && html`<div class="scroll"><table>
       <thead><tr>${["process", "pid", "state", "waiting", "room"].map((name) => html`<th key=${name} scope="col">${t(name)}</th>`)}</tr></thead>
       <tbody>${ingress.processes.map((one) => html`<tr key=${one.host + one.pid}>
-        <th scope="row">${`${one.host} ${one.process}`}</th><td>${one.pid}</td><td>${one.state}${one.ready ? "" : " ✗"}, Kafka ${one.kafka.state}</td>
+        <th scope="row">${`${one.host} ${one.process}`}</th><td>${one.pid}</td><td>${t(`state_${one.state}`)}${one.ready ? "" : " ✗"}, ${t(`of_kafka_${one.kafka.state}`)}</td>
         <td>${number(one.waiting.events)}${one.waiting.oldest ? `, ${duration(one.waiting.oldest_s)}` : ""}</td><td>${bytes(one.disk.room_bytes)}</td></tr>`)}</tbody>
     </table></div>`}
     ${refusals.length > 0 && html`<details><summary>${t("refusals")}</summary><div class="scroll"><table>

@@ -37,7 +37,7 @@ export const words = {
   curl_hint: "It signs with $TOKEN: export the token of the app first.", show_badge: "Badge of {account}",
   not_json: "No JSON, {size}:",
 
-  all_well: "All is well", not_well: "Not all is well", as_of: "as of {time}",
+  all_well: "All is well", not_well: "Not all is well", well_unknown: "What is now is not known", as_of: "as of {time}",
   ingress: "Ingress", workers: "Workers", kafka: "Kafka", disk: "Disk", waiting: "Waiting", room: "Room",
   kafka_confirms: "confirms, since {since}", kafka_not: "confirms nothing since {since}: {why}",
   waiting_none: "nothing: all that was acknowledged is in Kafka", waiting_none_here: "nothing in the processes that answer", waiting_some: "{n} events ({bytes}), the oldest for {age}", waiting_some_1: "1 event ({bytes}), for {age}",
@@ -45,6 +45,7 @@ export const words = {
   disk_bad: "takes nothing: {why}", disk_ok: "takes callbacks", quarantined: "{n} records that Kafka refuses: bridge journal show --refused",
   left_behind: "{n} journals without a process: another process publishes them, or bridge journal drain",
   silent: "{who} {why}",
+  state_starting: "starting", state_serving: "serving", state_stopping: "stopping", of_kafka_confirming: "Kafka confirming", of_kafka_slow: "Kafka slow", of_kafka_away: "Kafka away",
   process: "Process", pid: "pid", state: "State", events: "events", refusals: "Last refusals", reason: "Reason", times: "Times", last: "Last", reply: "Reply", address: "Address",
   accepted_rate: "Callbacks per second", accepted: "accepted", refused: "refused", published: "in Kafka", reply_times: "Reply times, ms", journal: "Journal, bytes", lag: "Lag of the workers", last_hour: "The last hour",
   lag_none: "none: all events are handled", lag_some: "{n} events not handled, the oldest for {age}", lag_some_1: "1 event not handled, for {age}", open_letters: "{n} open dead letters", open_letters_1: "1 open dead letter",

@@ -37,7 +37,7 @@ export const words = {
   curl_hint: "它用 $TOKEN 签名：请先 export 应用的令牌。", show_badge: "{account} 的角标",
   not_json: "不是 JSON，{size}：",
 
-  all_well: "一切正常", not_well: "有异常", as_of: "截至 {time}",
+  all_well: "一切正常", not_well: "有异常", well_unknown: "现状未知", as_of: "截至 {time}",
   ingress: "入口", workers: "Worker", kafka: "Kafka", disk: "磁盘", waiting: "等待", room: "余量",
   kafka_confirms: "正在确认，自 {since} 起", kafka_not: "自 {since} 起没有确认：{why}",
   waiting_none: "无：已确认的全部都在 Kafka 中", waiting_none_here: "作答的进程中没有", waiting_some: "{n} 个事件（{bytes}），最早的已等待 {age}",
@@ -45,6 +45,7 @@ export const words = {
   disk_bad: "无法写入：{why}", disk_ok: "可以写入", quarantined: "{n} 条记录被 Kafka 拒绝：bridge journal show --refused",
   left_behind: "{n} 个日志没有进程：其他进程会发布它们，或运行 bridge journal drain",
   silent: "{who} {why}",
+  state_starting: "启动中", state_serving: "服务中", state_stopping: "停止中", of_kafka_confirming: "Kafka 正在确认", of_kafka_slow: "Kafka 缓慢", of_kafka_away: "Kafka 不可用",
   process: "进程", pid: "pid", state: "状态", events: "事件", refusals: "最近的拒绝", reason: "原因", times: "次数", last: "最近", reply: "应答", address: "地址",
   accepted_rate: "每秒回调数", accepted: "接受", refused: "拒绝", published: "写入 Kafka", reply_times: "应答时间，毫秒", journal: "日志，字节", lag: "Worker 的积压", last_hour: "最近一小时",
   lag_none: "无：全部事件已处理", lag_some: "{n} 个事件未处理，最早的已等待 {age}", open_letters: "{n} 封未处理的死信",

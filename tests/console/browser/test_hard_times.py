@@ -17,6 +17,7 @@ from tests.conftest import MakeBroker
 from tests.console.browser.conftest import WAIT_MS, Complaints, listen
 from tests.support.broker import Broker
 from tests.support.commands import BRIDGE
+from tests.support.ports import free_port
 from tests.support.process import Process
 from tests.support.topic import Topics, create_topic, delete_topic
 
@@ -85,7 +86,7 @@ def console(kafka: Broker, topics: Topics, tmp_path: Path) -> Iterator[Process]:
         "BRIDGE_JOURNAL_DIR": str(tmp_path / "journal"),
         "TMPDIR": str(tmp_path),
     }
-    process = Process([BRIDGE, "console", "--port", "0"], log=tmp_path / "console.log", env=settings)
+    process = Process([BRIDGE, "console", "--port", str(free_port())], log=tmp_path / "console.log", env=settings)
     process.start()
     yield process
     process.close()
@@ -130,6 +131,21 @@ def test_when_kafka_is_killed_the_page_says_so_and_goes_on_by_itself(
     after.settle()
     row(page, "after").wait_for()
     page.get_by_text("Kafka cannot be read").wait_for(state="detached")
+
+
+def test_when_the_console_is_killed_the_page_calls_nothing_well_and_goes_on_by_itself(
+    console: Process, page: Page, complaints: Complaints
+) -> None:
+    complaints.expected += ["ERR_CONNECTION_REFUSED", "ERR_INCOMPLETE_CHUNKED_ENCODING"]
+    page.keyboard.press("2")
+    verdict = page.get_by_role("heading", level=1)
+    verdict.filter(has_text="Not all is well").wait_for()
+    console.kill()
+    verdict.filter(has_text="What is now is not known").wait_for()
+    page.get_by_text("The console does not answer").first.wait_for()
+    console.start()
+    verdict.filter(has_text="Not all is well").wait_for()
+    page.get_by_text("The console does not answer").wait_for(state="detached")
 
 
 def test_ten_thousand_events_a_second_are_sampled_and_neither_page_nor_server_falls_behind(

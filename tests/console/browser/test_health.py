@@ -19,6 +19,12 @@ def test_health_shows_the_numbers_of_the_status_and_the_last_hour(stack: DevStac
     page.locator("figure.chart canvas").nth(4).wait_for()
 
 
+def test_health_tells_the_states_of_processes_in_the_language_of_the_page(stack: DevStack, open_page: OpenPage) -> None:
+    page = open_page("health", locale="zh-CN")
+    page.get_by_role("cell", name="服务中").wait_for()
+    assert page.get_by_role("cell", name="serving").count() == 0
+
+
 def test_health_tells_how_long_there_is_as_the_terminal_does(stack: DevStack, open_page: OpenPage) -> None:
     """Of a status as it is, with the figures of states that take weeks, or several processes."""
     grows = {"events": 3, "events_per_s": 1.0, "bytes_per_s": 900.0}

@@ -233,6 +233,22 @@ def test_a_view_fits_a_phone_and_everything_in_it_has_a_name(stack: DevStack, op
     assert page.evaluate(UNNAMED) == []
 
 
+def test_what_is_opened_fits_a_phone_however_long_the_names_are(stack: DevStack, open_page: OpenPage) -> None:
+    name = "@TGS#_" + "x" * 90
+    stack.recall(name, 9)
+    page = open_page(viewport={"width": 360, "height": 740})
+    page.locator("tr.event", has_text=name).first.click()
+    page.get_by_role("link", name=f"Badge of {name}").or_(
+        page.get_by_role("button", name=f"Badge of {name}")
+    ).wait_for()
+    assert (
+        page.evaluate(
+            "(({scrollWidth, clientWidth}) => scrollWidth - clientWidth)(document.querySelector('dialog article'))"
+        )
+        <= 0
+    )
+
+
 def test_it_is_dark_where_the_system_is_and_as_one_chooses(stack: DevStack, open_page: OpenPage) -> None:
     page = open_page(color_scheme="dark")
     brightness = (
