@@ -30,6 +30,7 @@ from consumers.audit.statements import PendingStatements
 from consumers.audit.topics_anew import TopicsAnew
 from consumers.audit.window_tally import WindowTally
 from consumers.errors import describe
+from consumers.runtime.since import since
 
 log = logging.getLogger(__name__)
 
@@ -209,11 +210,12 @@ class TopicReading:
                     extra=fields("records_gone", topic=one.topic, partition=one.partition, records=lost.count),
                 )
         if is_initial and self._tally is not None:
-            at = (await consumer.offsets_for_times({one: self._tally.window.begin_ms})).get(one)
-            log_of_partition.position = self._ends[one] if at is None else max(log_of_partition.position, at.offset)
-            is_empty = begin == self._ends[one]
-            if begin > 0 and (is_empty or (at is not None and at.offset == begin)):
-                await self._note_expired(self._tally, one, now_ms() if is_empty or at is None else at.timestamp)
+            begin_ms = self._tally.window.begin_ms
+            found = (await since(consumer, {one: begin}, self._ends, begin_ms))[one]
+            log_of_partition.position = max(log_of_partition.position, found.offset)
+            if begin > 0 and not found.is_preceded:
+                first = (await consumer.offsets_for_times({one: begin_ms})).get(one)
+                await self._note_expired(self._tally, one, now_ms() if first is None else first.timestamp)
         self._check_end(one, log_of_partition, begin)
         if is_new and log_of_partition.begin <= log_of_partition.last_offset < self._ends[one]:
             self._unverified.add(one)
@@ -324,9 +326,11 @@ class TopicReading:
 
     def _note(self, topic: str, stamp: RecordStamp) -> None:
         tally, time_ms = self._tally, stamp.timestamp_ms
-        if tally is not None and time_ms < tally.window.begin_ms:
-            return
         number = number_of(stamp.headers)
+        if tally is not None and time_ms < tally.window.begin_ms:
+            if number is None or (begun_ms := number.epoch * 1000) < tally.window.begin_ms:
+                return
+            time_ms = begun_ms  # It carries no time, as where the clock of its process is ahead, and is not older.
         if number is None:
             self._ledger.unnumbered += 1
             return

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from common.audit.header import HEADER, parse_number
+from common.audit.header import HEADER, RecordNumber, parse_number
 from common.audit.statement import MAX_TIME_MS
 from common.kafka.light_records import RecordStamp
 
@@ -27,7 +27,7 @@ def tellable(stamps: Iterable[RecordStamp], last_ms: int) -> Iterator[RecordStam
         yield stamp if time_ms == last_ms else stamp._replace(timestamp_ms=last_ms)
 
 
-def number_of(headers: Sequence[tuple[str, Any]]) -> Any:
+def number_of(headers: Sequence[tuple[str, Any]]) -> RecordNumber | None:
     """The number of a record; None where it has none of its own."""
     found = None
     for name, value in headers:

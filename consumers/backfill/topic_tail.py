@@ -12,7 +12,7 @@ from aiokafka.errors import KafkaError
 
 from common.kafka.clients import MakeClientArguments
 from common.kafka.consumer import partitions_by_topic, stop_consumer
-from consumers.backfill.since import since
+from consumers.runtime.since import since
 
 ReportTail = Callable[[int, int], None]
 """Told how many offsets were read, of how many."""

@@ -181,6 +181,19 @@ def test_a_record_without_a_time_is_of_the_time_of_those_beside_it(stage: AuditS
     assert (status, told_of_window["arrived"], told_of_window["missing"]) == (1, 27, 1)
 
 
+def test_records_without_a_time_before_the_first_that_has_one_are_there(stage: AuditStage) -> None:
+    ingress = stage.ingress(epoch=int(time.time()))
+    ingress.take(20, received_ms=-1, without=[7])
+    ingress.state(interval_s=FOR_LONG)
+    status, told = window(stage, now_ms() - HOUR_MS)
+    assert (status, told["arrived"], told["missing"], told["gaps"][0]["first"]) == (1, 19, 1, 7)
+    ingress.take(20)
+    ingress.take(20, received_ms=-1)
+    ingress.state(interval_s=FOR_LONG)
+    status, told = window(stage, now_ms() - HOUR_MS)
+    assert (status, told["arrived"], told["missing"], told["gaps"][0]["first"]) == (1, 59, 1, 7)
+
+
 async def test_it_asks_for_what_a_process_took_late_in_the_window_also_where_statements_are_read_first(
     stage: AuditStage, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -9,7 +9,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from confluent_kafka import Producer
 
 from common.kafka.producer import NO_TIME_MS
-from consumers.backfill.since import FIRST_STEP_MS, Since, since
+from consumers.runtime.since import FIRST_STEP_MS, Since, since
 from tests.support.broker import Broker
 from tests.support.topic import Topics
 
