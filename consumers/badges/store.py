@@ -179,12 +179,21 @@ class BadgeStore:
             self._note_state(slot, _state_of(row))
 
     async def losses(self) -> dict[Slot, StoreState]:
-        """The states that tell of a loss; all are asked."""
+        """The states that tell of a loss; all are asked.
+
+        Those that are gone, or older than they were, are noted as lost: a node of a cluster that comes back without its
+        data, or with old ones, has lost thousands of slots, and they are put back together.
+        """
         found: dict[Slot, StoreState] = {}
+        behind: list[Slot] = []
         async for slot, row in self._read_states(await self._all_slots()):
             state = _state_of(row)
-            if state.lost_at_ms:
+            if self._mode == "watch" and state.is_behind(self._states.get(slot, NOTHING_LOST)):
+                behind.append(slot)
+            elif state.lost_at_ms:
                 found[slot] = state
+        watched = await self._watch(behind)
+        found |= {slot: state for slot, state in watched.items() if state.lost_at_ms}
         self._lost = dict(found)
         self._states.update(found)
         return found
@@ -279,6 +288,15 @@ class BadgeStore:
             of_owner = dict(zip(chain.from_iterable(groups.values()), badges, strict=True))
             badges = [of_owner[owner] for owner in events]
         return badges
+
+    async def _watch(self, slots: Sequence[Slot]) -> dict[Slot, StoreState]:
+        """The states of some slots, where a state that is gone or older than it was is noted as a loss."""
+        calls = [self._call(slot, [], {}, "watch") for slot in slots]
+        replies = await self.connection.run(lambda client: self._update.run_all(client, calls), others=[STATE_KEY])
+        states = {slot: self._read([], reply).state for slot, reply in zip(slots, replies, strict=True)}
+        for slot, state in states.items():
+            self._note_state(slot, state)
+        return states
 
     async def _groups_to_probe(self) -> dict[Slot, list[Owner]]:
         """What is asked for where no badge is: of a cluster a slot of each node, as far as that can be told."""

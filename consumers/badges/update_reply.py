@@ -46,6 +46,10 @@ class StoreState(msgspec.Struct, frozen=True, array_like=True):
     generation: int = 0
     """How often the badges were updated. That it is less than before shows that Redis was put back."""
 
+    def is_behind(self, known: StoreState) -> bool:
+        """Whether Redis has lost the state, or has an older one than is known."""
+        return not self.id or (self.id == known.id and self.generation < known.generation)
+
 
 class UpdateReply(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """What `badges.lua` returns."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 import msgspec
 import orjson
@@ -56,6 +56,16 @@ class BadgeWorker:
         await self.until_it_passes(lambda: self.worker.handle([event]))
         return await self.badge()
 
+    async def count_all(self, accounts: Sequence[str], unread: int, *, time: int) -> None:
+        """Have an event of each account handled, all in one batch."""
+        made = [badge_event(f"{unread}-{one}", one, unread, time=time, received=time + 500) for one in accounts]
+        events = [event for event in (read_badge_event(orjson.dumps(one)) for one in made) if event is not None]
+        await self.until_it_passes(lambda: self.worker.handle(events))
+
+    async def all_of(self, accounts: Sequence[str]) -> list[Badge]:
+        """Their badges as Redis has them."""
+        return await self.worker._store.update({Owner(APP, account): [] for account in accounts})
+
     async def until_it_passes(self, action: Callable[[], Awaitable[None]]) -> None:
         """Do it as the runtime does: again while badges are put back."""
         while True:
@@ -67,6 +77,14 @@ class BadgeWorker:
                 await asyncio.sleep(0.01)
             else:
                 return
+
+    async def until_redis_answers(self) -> None:
+        """Probe it as the runtime does, until it is there and has all."""
+        while True:
+            try:
+                return await self.worker.probe()
+            except RetryLater:
+                await asyncio.sleep(0.05)
 
     async def badge(self) -> Badge:
         [badge] = await self.worker._store.update({Owner(APP, "ann"): []})

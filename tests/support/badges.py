@@ -64,10 +64,12 @@ class FakeTopic:
 
     def __init__(self) -> None:
         self.badges: list[PublishedBadge] = []
+        self.times_read_whole = 0
 
     async def read(
         self, *, last: int | None = None, since_ms: int | None = None
     ) -> AsyncIterator[list[PublishedBadge]]:
+        self.times_read_whole += last is None
         at = len(self.badges) - (last or len(self.badges))
         for number, one in enumerate(self.badges):
             if number >= at or (since_ms is not None and one.written_ms >= since_ms):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -14,6 +15,7 @@ from consumers.badges.bulk import BadgeBulk
 from consumers.badges.keys import state_key
 from consumers.badges.migration import MigrationProgress, migrate
 from consumers.badges.redis_examination import examine_redis
+from consumers.badges.restoration import LOOKED_AT
 from consumers.badges.slots import SLOTS, slot_of, tag_of
 from consumers.badges.store import BadgeStore, Owner, badge_key
 from consumers.errors import RetryLater, WorkerRefusedError
@@ -189,6 +191,41 @@ async def test_a_shard_that_was_emptied_is_noticed(tmp_path: Path) -> None:
         await store.close()
 
 
+def data_of(server: Path) -> Path:
+    return server / "appendonlydir"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("comes_back", ["empty", "with data of before"])
+async def test_all_slots_of_a_node_that_comes_back_without_its_data_are_put_back_at_once(
+    tmp_path: Path, comes_back: str
+) -> None:
+    with RedisCluster(tmp_path / "cluster") as cluster:
+        badges = await BadgeWorker(cluster.url, timeout_s=PATIENT_S).start()
+        accounts = [f"someone-{number}" for number in range(3 * LOOKED_AT)]
+        await badges.count_all(accounts, 1, time=NOON_MS)
+        node, its_replica = cluster.nodes[1], cluster.nodes[4]
+        if comes_back != "empty":
+            shutil.copytree(data_of(node.folder), tmp_path / "before")
+        await badges.count_all(accounts, 2, time=NOON_MS + 60_000)
+        for badge in await badges.all_of(accounts):
+            badges.topic.add(badge, int(time.time() * 1000) - 3_600_000)
+        its_replica.kill()
+        node.kill()
+        shutil.rmtree(data_of(node.folder))
+        if comes_back != "empty":
+            shutil.copytree(tmp_path / "before", data_of(node.folder))
+        node.start()
+        cluster.wait_whole()
+        await badges.until_redis_answers()
+        for start in range(0, len(accounts), 20):
+            await badges.count_all(accounts[start : start + 20], 3, time=NOON_MS + 30_000)
+        assert {(badge.unread, badge.stale) for badge in await badges.all_of(accounts)} == {(2, False)}
+        assert badges.topic.times_read_whole == 1
+        assert not badges.lost
+        await badges.worker.stop()
+
+
 @pytest.mark.slow
 async def test_what_a_node_throws_away_for_want_of_memory_is_noticed_and_comes_back(
     tmp_path: Path, redis_version: Path | None
@@ -247,7 +284,7 @@ async def test_a_proxy_before_a_cluster_is_noticed_and_given_keys_of_one_slot_at
 async def test_slots_that_were_emptied_while_no_worker_ran_are_noticed_at_its_start(own_redis: RedisServer) -> None:
     async with RespProxy(own_redis.port) as proxy:
         proxy.judge = refuse_several_slots
-        store = make_store(proxy.url)
+        store = make_store(proxy.url, redis_timeout_s=PATIENT_S)
         await store.begin(lost=False)
         assert await store.losses() == {}
         emptied = range(100, 200)
