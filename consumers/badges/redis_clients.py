@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
+import redis.exceptions
 from redis.asyncio import Redis, RedisCluster
 from redis.asyncio.cluster import ClusterNode
 from redis.asyncio.connection import SSLConnection, parse_url
 from redis.asyncio.retry import Retry
-from redis.asyncio.sentinel import Sentinel, SentinelConnectionPool
+from redis.asyncio.sentinel import MasterNotFoundError, Sentinel, SentinelConnectionPool
 from redis.backoff import NoBackoff
 
 from common.redis_url import RedisAddress
+from common.unreachable import why_unreachable
 from consumers.badges.redis_packing import pack_fast
 
 RedisClient = Redis | RedisCluster
@@ -89,6 +91,50 @@ async def close_client(client: RedisClient) -> None:
                 await sentinel.aclose()
 
 
+def told_by_a_node(error: BaseException) -> Exception:
+    """The error of a node that the client of the cluster has put into words of its own.
+
+    It takes a wrong password for a cluster that is away, and a missing permission for a server that is no cluster.
+    """
+    found: BaseException | None = error
+    while isinstance(found, redis.exceptions.RedisClusterException):
+        found = found.__cause__ or found.__context__
+    if isinstance(found, redis.exceptions.RedisError | OSError):
+        return found
+    return redis.exceptions.ConnectionError(str(error))
+
+
+class _Sentinels(Sentinel):
+    """Says in words why they name no primary: the client would show all that their connections are made of."""
+
+    async def discover_master(self, service_name: str) -> tuple[str, int]:
+        """Host and port of the primary, as the first Sentinel says that knows it.
+
+        Raises:
+            MasterNotFoundError: none does.
+        """
+        why = "none of them knows one that is up"
+        for sentinel in list(self.sentinels):
+            try:
+                told: Any = await sentinel.sentinel_masters()
+            except (redis.exceptions.ConnectionError, redis.exceptions.TimeoutError) as error:
+                why = _why_silent(error)
+                continue
+            state = told.get(service_name)
+            if state and self.check_master_state(state, service_name):
+                self.sentinels.remove(sentinel)
+                self.sentinels.insert(0, sentinel)  # It is asked first the next time.
+                return state["ip"], state["port"]
+        raise MasterNotFoundError(f"the Sentinels name no primary of {service_name!r}: {why}")
+
+
+def _why_silent(error: redis.exceptions.RedisError) -> str:
+    if isinstance(error, redis.exceptions.AuthenticationError):
+        return "they want another user name or password: set sentinel_username and sentinel_password in the address"
+    cause = error.__cause__ or error.__context__
+    return why_unreachable(cause if isinstance(cause, OSError) else error)
+
+
 def _of_sentinels(address: RedisAddress, options: dict[str, Any]) -> Redis:
     given = dict(parse_url(address.url))
     for name in ("host", "port"):
@@ -96,7 +142,7 @@ def _of_sentinels(address: RedisAddress, options: dict[str, Any]) -> Redis:
     is_tls = given.pop("connection_class", None) is SSLConnection
     tls = {name: value for name, value in given.items() if name.startswith(_OF_TLS)} if is_tls else {}
     own = {"username": address.sentinel_user, "password": address.sentinel_password, "ssl": is_tls, **tls}
-    sentinels = Sentinel(  # type: ignore[no-untyped-call]
+    sentinels = _Sentinels(  # type: ignore[no-untyped-call]
         list(address.nodes),
         sentinel_kwargs={**own, "socket_timeout": options["socket_timeout"], **_time_limits(options)},
         ssl=is_tls,

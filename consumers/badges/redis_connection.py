@@ -27,7 +27,7 @@ from redis.asyncio import RedisCluster
 
 from common.redis_url import parse_redis_url
 from common.unreachable import why_unreachable
-from consumers.badges.redis_clients import ClusterCommands, RedisClient, close_client, make_client
+from consumers.badges.redis_clients import ClusterCommands, RedisClient, close_client, make_client, told_by_a_node
 from consumers.errors import RetryLater, WorkerRefusedError, describe, is_passing, redis_code
 from consumers.settings import ConsumersSettings
 
@@ -191,7 +191,8 @@ class RedisConnection:
             result = await _cancellable(command(lease.client))
         except redis.exceptions.RedisClusterException as error:
             self._renew(lease)
-            raise redis.exceptions.ConnectionError(str(error)) from error
+            told = told_by_a_node(error)
+            raise told from (told.__cause__ or told.__context__)
         except (redis.exceptions.RedisError, OSError) as error:
             if redis_code(error) != "WRONGTYPE":
                 self._renew(lease)
