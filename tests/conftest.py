@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
 
+import hypothesis
 import pytest
 
 from bridge.devstack import ports
@@ -20,6 +21,10 @@ from tests.support.progress import Progress
 from tests.support.redis import RedisServer
 from tests.support.topic import Topics
 from tests.support.workers import StartWorker, started_workers
+
+# How long an example takes says more about what else the machine does than about the code.
+hypothesis.settings.register_profile("patient", deadline=None)
+hypothesis.settings.load_profile("patient")
 
 QUIET = -1
 """The verbosity of pyproject.toml: whoever adds `-v` or `-q` gets the output of pytest itself."""
