@@ -11,13 +11,14 @@ from typing import Any
 import pytest
 
 from bridge.devstack.service import environment
+from consumers.badges.keys import STATE_KEY
 from consumers.badges.slots import slot_of
 from consumers.badges.store import Owner, badge_key
 from tests.support.badge_model import APP, badge_event, produce
 from tests.support.badges import SHORT_SESSION, BadgeTraffic, assert_badges_converge
 from tests.support.broker import Broker
 from tests.support.commands import Command
-from tests.support.redis_sets import RedisCluster, SentinelSet
+from tests.support.redis_sets import RedisCluster, SentinelSet, SetMember
 from tests.support.topic import Topics
 from tests.support.waiting import wait_until
 from tests.system.test_badges_sets import assert_nothing_is_missed, events_coming, handled, wait_for_more
@@ -26,6 +27,8 @@ pytestmark = pytest.mark.slow
 
 ROUNDS = 3
 MANY = 2000
+OF_SENTINELS = ["ping", "multi", "slaveof", "replicaof"]
+"""Commands without which Sentinels take a server for dead, and cannot demote it. Workers need none of them."""
 
 
 def produce_last(traffic: BadgeTraffic, bootstrap: str, topics: Topics) -> None:
@@ -66,6 +69,39 @@ def test_a_primary_that_wakes_up_with_old_data_beside_its_successor_costs_no_bad
             assert one.metric("consumers_dead_letters_total") == 0
             assert one.metric("consumers_badges_lost") == 0
             assert one.terminate() == 0
+
+
+def generation(server: SetMember) -> int:
+    """How often badges were updated there."""
+    return int(server.client.hget(STATE_KEY, "generation") or 0)
+
+
+def test_what_a_primary_takes_that_its_sentinels_do_not_reach_is_not_lost_with_it(
+    broker: Broker, tmp_path: Path, topics: Topics, worker: Any
+) -> None:
+    traffic = BadgeTraffic(topics.events)
+    with SentinelSet(tmp_path / "watched") as watched:
+        consumers = worker(broker, watched.url, **SHORT_SESSION)
+        with events_coming(traffic, broker.bootstrap, topics):
+            wait_for_more(consumers, 100)
+            old = watched.primary
+            old.ask("ACL", "SETUSER", "default", *(f"-{command}" for command in OF_SENTINELS))
+            wait_until(lambda: watched.primary is not old, timeout=60, what="a successor")
+            before = generation(old)
+            wait_until(lambda: generation(old) > before + 5, timeout=60, what="updates that its successor has not got")
+            old.ask("ACL", "SETUSER", "default", "+@all")
+            wait_until(
+                lambda: old.client.info("replication").get("master_link_status") == "up",
+                timeout=60,
+                what="a primary that has become a replica",
+            )
+            consumers.wait_for_log("badges were put back from the topic", timeout=60)
+            wait_for_more(consumers, 100)
+        produce_last(traffic, broker.bootstrap, topics)
+        assert_badges_converge(traffic, broker.bootstrap, watched, topics, consumers)
+        assert_nothing_is_missed(consumers, traffic, broker.bootstrap, topics)
+        assert consumers.metric("consumers_badges_lost") == 0
+        assert consumers.terminate() == 0
 
 
 def test_nodes_that_are_killed_within_scripts_of_a_long_backlog_cost_no_badge(
