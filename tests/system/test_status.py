@@ -21,6 +21,9 @@ from tests.support.reloading import NOWHERE, PATIENT_S, is_back, reload
 from tests.support.topic import wait_for_events
 from tests.support.waiting import wait_until
 
+NEVER_HUNG: dict[str, Any] = {"BRIDGE_HUNG_AFTER_S": "3600"}
+"""Else its parent replaces a process that a test has stopped, where the command that is tried takes long."""
+
 
 def status(bridge: IngressProcess) -> tuple[int, dict[str, Any]]:
     """Asked without BRIDGE_APPS. Exit status, and what it says."""
@@ -43,7 +46,7 @@ def test_all_processes_tell_of_an_outage_without_a_port_and_the_file_system_of_t
     ingress: MakeIngress,
 ) -> None:
     nowhere = f"127.0.0.1:{free_port()}"
-    bridge = ingress(nowhere, ready=False, BRIDGE_WORKERS="2", BRIDGE_ADMIN_PORT="0")
+    bridge = ingress(nowhere, ready=False, BRIDGE_WORKERS="2", BRIDGE_ADMIN_PORT="0", **NEVER_HUNG)
     wait_for_processes(bridge, 2)
     bridge.wait_for_log(r"process \d is accepting", timeout=60)
     for number in range(5):
@@ -81,7 +84,7 @@ def test_all_processes_tell_of_an_outage_without_a_port_and_the_file_system_of_t
 
 
 def test_all_processes_are_asked_at_an_admin_port_too_and_who_does_not_answer_is_named(ingress: MakeIngress) -> None:
-    bridge = ingress(f"127.0.0.1:{free_port()}", ready=False, BRIDGE_WORKERS="2")
+    bridge = ingress(f"127.0.0.1:{free_port()}", ready=False, BRIDGE_WORKERS="2", **NEVER_HUNG)
     bridge.wait_ready(60)
     wait_until(lambda: bridge.output().count("is accepting") == 2, timeout=60, what="both")
     assert bridge.post(recalled("u", unread=1)).status == 200
