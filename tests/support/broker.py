@@ -36,6 +36,9 @@ _PROPERTIES = {
     # The default of 9 s is how long a restart after SIGKILL would wait for its own old session.
     "broker.session.timeout.ms": "1000",
     "broker.heartbeat.interval.ms": "200",
+    # Tests write records of long ago. Nothing takes them away while they are looked at.
+    "log.retention.check.interval.ms": "86400000",
+    "log.initial.task.delay.ms": "86400000",
     # The default of 128 MB is allocated at the start.
     "log.cleaner.dedupe.buffer.size": "4194304",
 }
