@@ -77,6 +77,8 @@ class Command(Process):
 
 PATIENT_MS = "1900"
 """So long a reply may take, that no callback is refused because a machine is busy."""
+PATIENT_DECISION_MS = "1800"
+"""The same for the endpoints that decide, which run in the process of the tests."""
 
 
 class IngressProcess(Command):
@@ -98,6 +100,7 @@ class IngressProcess(Command):
             "BRIDGE_AUDIT_TOPIC": topics.audit,
             "BRIDGE_JOURNAL_DIR": str(self.journal_dir),
             "BRIDGE_REPLY_DEADLINE_MS": PATIENT_MS,
+            "BRIDGE_DECISION_DEADLINE_MS": PATIENT_DECISION_MS,
         }
         super().__init__("bridge", "serve", log=folder / "bridge.log", env={**env, **settings}, admin_port=admin_port)
 
@@ -129,6 +132,11 @@ class IngressProcess(Command):
     ) -> HttpReply:
         """Post it, signed as `callbacks.signed_query` does. Raises OSError when nobody answers."""
         return self.post_raw(callback.signed(app_id=app_id, token=token, **query), callback.body, timeout=timeout)
+
+    def has_published_all(self) -> bool:
+        """Whether Kafka has confirmed all that was acknowledged."""
+        metrics = self.metrics()
+        return not (metrics["bridge_journal_bytes"] or metrics["bridge_memory_bytes"])
 
     def connection(self) -> socket.socket:
         """A connection to send on whatever bytes, without delay."""

@@ -11,6 +11,9 @@ from typing import BinaryIO
 
 from bridge.devstack import ports
 
+FROM_THE_SYSTEM = 32_000
+"""From here on are those of outgoing connections: see `ports.PORTS`."""
+
 
 @cache
 def _claims() -> BinaryIO:
@@ -26,10 +29,22 @@ def free_port() -> int:
     Raises:
         OSError: none was found.
     """
-    while True:
-        port = ports.free_port()
-        try:
-            fcntl.lockf(_claims(), fcntl.LOCK_EX | fcntl.LOCK_NB, 1, port)
-        except BlockingIOError:
-            continue
-        return port
+    while not _lock(port := ports.free_port()):
+        pass
+    return port
+
+
+def claim(port: int) -> bool:
+    """Take this port as `free_port` does. False where somebody has it, or may get it from the system at any time."""
+    if port >= FROM_THE_SYSTEM or port in ports._picked or not ports.is_free("127.0.0.1", port) or not _lock(port):
+        return False
+    ports._picked.add(port)
+    return True
+
+
+def _lock(port: int) -> bool:
+    try:
+        fcntl.lockf(_claims(), fcntl.LOCK_EX | fcntl.LOCK_NB, 1, port)
+    except BlockingIOError:
+        return False
+    return True

@@ -125,6 +125,15 @@ class Process:
         self.signal_group(signal.SIGCONT)
         wait_until(lambda: not any(_stopped(pid) for pid in self.group()), timeout=5, what=f"{self} continued")
 
+    @contextlib.contextmanager
+    def frozen(self) -> Iterator[None]:
+        """Within the block nothing of the group runs: what is done to its files is done at one moment for it."""
+        self.freeze()
+        try:
+            yield
+        finally:
+            self.thaw()
+
     def group(self) -> list[int]:
         """Ids of all processes alive in the group, ascending; the command itself is one of them."""
         return [found.pid for found in _processes() if found.group == self.pid]
@@ -162,11 +171,12 @@ class Process:
         wait_until(reached, timeout=timeout, what=lambda: f"{what} of {self}\n{self.tail()}")
 
     def wait_for_log(self, pattern: str, *, timeout: float = 10) -> re.Match[str]:
-        """The first match of a regular expression in the output since the start. Raises as `wait_for`."""
+        """The first match of a regular expression in the lines since the start, each whole. Raises as `wait_for`."""
         found: list[re.Match[str]] = []
 
         def seen() -> bool:
-            found.extend(re.compile(pattern, re.MULTILINE).finditer(self.output()))
+            whole_lines = "".join(self.output().rpartition("\n")[:2])  # What comes behind is being written.
+            found.extend(re.compile(pattern, re.MULTILINE).finditer(whole_lines))
             return bool(found)
 
         self.wait_for(seen, timeout=timeout, what=f"the log line /{pattern}/")

@@ -29,12 +29,15 @@ def reload_of(bridge: IngressProcess) -> dict[str, Any]:
 
 def wait_for_reload(bridge: IngressProcess, number: int, state: str) -> dict[str, Any]:
     """What is said of that reload once it has come to that. Raises ProcessEndedError, TimeoutError."""
-    bridge.wait_for(
-        lambda: (told := reload_of(bridge)).get("number") == number and told["state"] == state,
-        timeout=PATIENT_S,
-        what=f"reload {number} to be {state}",
-    )
-    return reload_of(bridge)
+    told: dict[str, Any] = {}
+
+    def has_come_to_that() -> bool:
+        told.clear()
+        told.update(reload_of(bridge))
+        return told.get("number") == number and told["state"] == state
+
+    bridge.wait_for(has_come_to_that, timeout=PATIENT_S, what=f"reload {number} to be {state}")
+    return told
 
 
 def reload(bridge: IngressProcess, number: int) -> None:
