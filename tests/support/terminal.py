@@ -69,19 +69,20 @@ class TerminalCommand:
         until = time.monotonic() + timeout
         while not re.search(pattern, self._shown()):
             assert time.monotonic() < until, f"{pattern} is not in:\n{self._shown()}"
-            if select.select([self._ours], [], [], 0.2)[0]:
-                self._read += os.read(self._ours, 65_536)
+            self._read_some(0.2)
         shown = self._shown()
         self._seen = len(self._read)
         return shown
 
     def end(self, *, timeout: float = 30) -> int:
-        """The status of the command, which ends."""
+        """The status of the command, which ends. All that it has shown is read then."""
         until = time.monotonic() + timeout
         while self.process.poll() is None and time.monotonic() < until:
-            if select.select([self._ours], [], [], 0.1)[0]:  # Else it could not write.
-                self._read += os.read(self._ours, 65_536)
-        return self.process.wait(1)
+            self._read_some(0.1)  # Else it could not write.
+        status = self.process.wait(1)
+        while self._read_some(0):
+            pass
+        return status
 
     def is_as_before(self) -> bool:
         """Whether the terminal has the modes that it had."""
@@ -90,6 +91,13 @@ class TerminalCommand:
     def raw(self) -> bytes:
         """All that was shown, with the escapes."""
         return self._read
+
+    def _read_some(self, timeout_s: float) -> bool:
+        """Take what is shown, waiting so long for it. Whether there was something."""
+        if not select.select([self._ours], [], [], timeout_s)[0]:
+            return False
+        self._read += os.read(self._ours, 65_536)
+        return True
 
     def _shown(self) -> str:
         return _ESCAPES.sub("", self._read[self._seen :].decode(errors="replace"))

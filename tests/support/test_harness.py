@@ -9,13 +9,15 @@ from pathlib import Path
 import pytest
 import redis
 from confluent_kafka import KafkaException, Producer
+from confluent_kafka.admin import AdminClient, ConfigResource, ResourceType
 
 from tests.support import callbacks
 from tests.support.broker import Broker
 from tests.support.paths import ROOT
-from tests.support.ports import free_port
+from tests.support.ports import claim, free_port
 from tests.support.process import Process, ProcessEndedError
 from tests.support.redis import RedisServer
+from tests.support.terminal import TerminalCommand
 from tests.support.topic import Topics, create_topic, partition_count, read_all, serves, topic_config, wait_for_events
 from tests.support.waiting import wait_until
 
@@ -114,6 +116,39 @@ def test_a_process_is_frozen_and_killed_with_its_children(tmp_path: Path) -> Non
         assert process.group() == []
 
 
+def test_a_line_that_comes_in_two_pieces_is_seen_when_it_is_whole(tmp_path: Path) -> None:
+    go_on = tmp_path / "go-on"
+    script = f"""
+import os, sys, time
+print("partitions: 0, 1", end="", flush=True)
+while not os.path.exists({str(go_on)!r}):
+    time.sleep(0.01)
+print(", 2, 3", flush=True)
+time.sleep(600)
+"""
+    with Process([sys.executable, "-c", script], log=tmp_path / "log") as process:
+        process.wait_for(process.output, what="the first piece")
+        with pytest.raises(TimeoutError):
+            process.wait_for_log(r"partitions: \d, \d$", timeout=0.1)
+        go_on.touch()
+        assert process.wait_for_log(r"partitions: (.*)$")[1] == "0, 1, 2, 3"
+
+
+def test_all_that_a_command_shows_before_it_ends_is_read_from_its_terminal(tmp_path: Path) -> None:
+    with TerminalCommand(["sh", "-c", "read _; echo the last line"], env={}, folder=tmp_path) as terminal:
+        terminal.press("\n")
+        terminal.process.wait(60)  # It has ended before anybody looks.
+        assert terminal.end() == 0
+        assert b"the last line" in terminal.raw()
+
+
+def test_records_of_long_ago_stay_while_a_test_looks_at_them(broker: Broker) -> None:
+    admin = AdminClient({"bootstrap.servers": broker.bootstrap, "log_level": 0})
+    resource = ConfigResource(ResourceType.BROKER, "1")
+    told = admin.describe_configs([resource])[resource].result(timeout=60)
+    assert int(told["log.retention.check.interval.ms"].value or 0) >= 86_400_000
+
+
 def test_waiting_for_a_process_that_ended_fails_at_once_with_its_output(tmp_path: Path) -> None:
     command = [sys.executable, "-c", "import sys; print('no such setting'); sys.exit(3)"]
     with (
@@ -165,6 +200,14 @@ def test_a_callback_is_signed_as_documented() -> None:
     )
     assert callbacks.samples()["C2C.CallbackAfterMsgWithDraw.v1"].command == callbacks.RECALLED
     assert callbacks.recalled("Jonh").json["MsgKey"] != callbacks.recalled("Jonh").json["MsgKey"]
+
+
+def test_a_port_that_is_claimed_is_given_to_nobody_else() -> None:
+    port = free_port()
+    assert not claim(port)
+    assert not claim(40_000), "the system may give it to any connection"
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        assert not claim(taken.getsockname()[1])
 
 
 def _alive(pid: int) -> bool:
