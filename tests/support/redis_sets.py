@@ -13,15 +13,15 @@ import redis
 from redis.cluster import ClusterNode
 
 from bridge.devstack.embedded import redis_binary
-from bridge.devstack.ports import is_free
 from consumers.badges.slots import SLOTS, slot_of
-from tests.support.ports import free_port
+from tests.support.ports import claim, free_port
 from tests.support.process import Process
 from tests.support.redis import RedisServer
 from tests.support.server import Host
 from tests.support.waiting import wait_until
 
-_NODE_TIMEOUT_MS = 1500
+_NODE_TIMEOUT_MS = 5000
+"""So long a node may stand still: a busy machine lets one wait for seconds, and its replica would take over unasked."""
 _BUS_OFFSET = 10_000
 
 
@@ -69,7 +69,7 @@ def _cluster_node(folder: Path, *options: str, binary: Path | None) -> SetMember
     told = subprocess.run([binary or redis_binary(), "--version"], capture_output=True, text=True, check=True).stdout
     if " v=6." not in told:
         return SetMember(folder, *options, "--cluster-port", str(free_port()), binary=binary)
-    while not is_free("127.0.0.1", (node := SetMember(folder, *options, binary=binary)).port + _BUS_OFFSET):
+    while not claim((node := SetMember(folder, *options, binary=binary)).port + _BUS_OFFSET):
         node.close()
     return node
 
@@ -251,7 +251,7 @@ class _Sentinel(SetMember):
             "bind 127.0.0.1",
             f"dir {self.folder}",
             f"sentinel monitor {service} 127.0.0.1 {port} 2",
-            f"sentinel down-after-milliseconds {service} 1000",
+            f"sentinel down-after-milliseconds {service} {_NODE_TIMEOUT_MS}",
             f"sentinel failover-timeout {service} 3000",
         ]
         (self.folder / "sentinel.conf").write_text("\n".join(lines) + "\n")
