@@ -147,6 +147,28 @@ def badges_on_topic(bootstrap: str, topics: Topics, accounts: Iterable[str]) -> 
     }
 
 
+def wait_until_all_is_handled(worker: Command, events: int) -> None:
+    """Wait until a worker has counted so many events, and nothing is left to it.
+
+    Badges are right before that: the last events may change none, and what is published is counted when Kafka has
+    confirmed it.
+    """
+
+    def is_done() -> bool:
+        counted = worker.metric("consumers_handled_events_total") >= events
+        return counted and worker.metric("consumers_oldest_unhandled_seconds") == 0
+
+    worker.wait_for(is_done, timeout=20, what="the count of all events")
+
+
+def wait_until_none_is_lost(worker: Command) -> None:
+    """Wait until nothing is lost any more, as this worker sees it.
+
+    That a loss is over each worker learns at its next look at Redis, which may be after all badges are right.
+    """
+    worker.wait_for(lambda: worker.metric("consumers_badges_lost") == 0, timeout=40, what="nothing lost")
+
+
 def assert_badges_converge(
     traffic: BadgeTraffic, bootstrap: str, server: BadgeHome, topics: Topics, worker: Command
 ) -> None:

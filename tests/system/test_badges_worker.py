@@ -14,7 +14,14 @@ import orjson
 import redis
 
 from tests.support.badge_model import APP, NOON_MS, badge_event, produce
-from tests.support.badges import SHORT_SESSION, BadgeTraffic, assert_badges_converge, badges_in_redis
+from tests.support.badges import (
+    SHORT_SESSION,
+    BadgeTraffic,
+    assert_badges_converge,
+    badges_in_redis,
+    wait_until_all_is_handled,
+    wait_until_none_is_lost,
+)
 from tests.support.broker import Broker
 from tests.support.ports import free_port
 from tests.support.redis import RedisServer
@@ -29,7 +36,8 @@ def test_events_become_badges_in_redis_and_on_the_topic(
     of_no_concern = badge_event("x", "x", 1) | {"type": "im.group.created"}
     produce(broker.bootstrap, topics.events, [of_no_concern, *traffic.make(1500)])
     assert_badges_converge(traffic, broker.bootstrap, redis_server, topics, consumers)
-    assert consumers.metric("consumers_skipped_events_total") == 1
+    wait_until_all_is_handled(consumers, 1500)
+    consumers.wait_for(lambda: consumers.metric("consumers_skipped_events_total") == 1, what="the other event")
     assert consumers.metric("consumers_handled_events_total") == 1500
     assert consumers.metric("consumers_dead_letters_total") == 0
     assert consumers.metric("consumers_connected", to="redis") == 1
@@ -218,9 +226,9 @@ def test_a_redis_that_comes_back_empty_is_filled_again_from_the_topic(
     assert_badges_converge(traffic, broker.bootstrap, own_redis, topics, consumers)
     with redis.Redis(port=own_redis.port) as admin:
         admin.flushall()
-    consumers.wait_for(lambda: consumers.output().count("were put back from the topic") == 2, what="the second loss")
+    consumers.wait_for(lambda: consumers.output().count("were put back from the topic") >= 2, what="the second loss")
     assert_badges_converge(traffic, broker.bootstrap, own_redis, topics, consumers)
-    consumers.wait_for(lambda: consumers.metric("consumers_badges_lost") == 0, what="nothing lost")
+    wait_until_none_is_lost(consumers)
     settings = {
         "CONSUMERS_REDIS_URL": own_redis.url,
         "CONSUMERS_KAFKA_BOOTSTRAP_SERVERS": broker.bootstrap,

@@ -15,7 +15,13 @@ import pytest
 from confluent_kafka import Producer
 
 from tests.support.badge_model import badge_event, produce
-from tests.support.badges import SHORT_SESSION, BadgeTraffic, assert_badges_converge, badges_in_redis
+from tests.support.badges import (
+    SHORT_SESSION,
+    BadgeTraffic,
+    assert_badges_converge,
+    badges_in_redis,
+    wait_until_all_is_handled,
+)
 from tests.support.broker import Broker
 from tests.support.redis import RedisServer
 from tests.support.topic import Topics, create_topic, read_all
@@ -152,6 +158,7 @@ def test_redis_away_for_a_while_is_seen_while_idle_and_costs_nothing(
     traffic = BadgeTraffic(topics.events)
     produce(broker.bootstrap, topics.events, traffic.make(200))
     assert_badges_converge(traffic, broker.bootstrap, own_redis, topics, consumers)
+    wait_until_all_is_handled(consumers, len(traffic.events))
     own_redis.freeze()
     frozen = time.monotonic()
     consumers.wait_for(

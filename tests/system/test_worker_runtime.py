@@ -149,7 +149,7 @@ def test_a_partition_that_waits_is_kept_and_goes_on_when_it_can(notebook: Notebo
     notebook.process.wait_for(lambda: notebook.process.metric("consumers_lag_events") == 2, what="the lag of 2")
     away.unlink()
     notebook.wait_for("a", "b")
-    assert notebook.process.metric("consumers_waiting") == 0
+    notebook.process.wait_for(lambda: notebook.process.metric("consumers_waiting") == 0, what="no waiting")
     notebook.process.wait_for(lambda: notebook.process.metric("consumers_lag_events") == 0, what="no lag")
 
 
