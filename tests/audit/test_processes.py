@@ -18,16 +18,9 @@ from tests.support.load import Load
 from tests.support.ports import free_port
 from tests.support.reloading import reload
 from tests.support.topic import configure, read_all, wait_for_events
-from tests.support.waiting import wait_until
 
 OFTEN: dict[str, Any] = {"BRIDGE_AUDIT_INTERVAL_S": "0.2", "BRIDGE_ADOPT_INTERVAL_S": "1"}
 UNREADABLE = PostedCallback("C2C.CallbackAfterMsgWithDraw", b"{")
-
-
-def kill_all(bridge: IngressProcess) -> None:
-    """As a machine does that has no memory left."""
-    bridge.signal_group(signal.SIGKILL)
-    wait_until(lambda: not bridge.running, timeout=10, what="the processes to be gone")
 
 
 def wait_drained(bridge: IngressProcess) -> None:
@@ -72,11 +65,11 @@ def test_through_kills_outages_and_a_reload_no_number_is_missing_but_what_is_sai
     with Load(bridge.port, connections=32) as load:
         for _ in range(3):
             load.wait_acknowledged(300)
-            kill_all(bridge)
+            bridge.kill()
             bridge.start_ready()
         own_broker.kill()
         load.wait_acknowledged(1500)
-        kill_all(bridge)
+        bridge.kill()
         bridge.start_ready()
         load.wait_acknowledged(300)
         os.kill(bridge.server_pid, signal.SIGKILL)
@@ -141,7 +134,7 @@ def test_what_a_killed_process_left_is_stated_by_whoever_drains_its_folder(
         load.wait_acknowledged(100)
         own_broker.freeze()
         load.wait_acknowledged(200)
-        kill_all(bridge)
+        bridge.kill()
     own_broker.thaw()
     settings = {name: value for name, value in bridge.env.items() if name != "BRIDGE_APPS"}
     drained = run_bridge("journal", "drain", cwd=bridge.log.parent, **settings)
@@ -178,7 +171,7 @@ def test_what_was_set_aside_is_stated_also_where_its_process_was_killed(ingress:
     configure(broker.bootstrap, bridge.topics.events, "max.message.bytes", "10000")
     assert bridge.post(recalled("large", unread=1, Blob="x" * 20_000)).status == 200
     wait_for_events(broker.bootstrap, bridge.topics.dlq, len)
-    kill_all(bridge)
+    bridge.kill()
     bridge.start_ready()
     ledger = stopped(bridge, broker.bootstrap)
     assert ledger.missing == {}
@@ -279,7 +272,7 @@ def test_a_ledger_that_could_not_be_kept_at_the_start_is_kept_as_soon_as_it_can(
     assert f"is {ledger_file.stem}/" in shown.stdout
     assert bridge.post(recalled("ben", unread=1)).status == 200
     wait_for_events(broker.bootstrap, bridge.topics.events, lambda found: len(found) == 2)
-    kill_all(bridge)
+    bridge.kill()
     bridge.start_ready()
     ledger = stopped(bridge, broker.bootstrap)
     assert sorted(ledger.ends.values()) == ["killed", "stopped"]

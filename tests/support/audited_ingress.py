@@ -44,8 +44,12 @@ class AuditedIngress:
         return wait_for_audit(self.broker.bootstrap, self.audit_topic, condition, timeout=timeout)
 
     def wait_complete(self, at_least: int) -> AuditReport:
-        """Wait until all has come that was acknowledged, and no end of a life is open."""
-        return self.wait(lambda told: told.counts.arrived >= at_least and not told.counts.waiting and are_settled(told))
+        """Wait until all has come that was acknowledged, no end of a life is open, and nobody seems to be silent."""
+        return self.wait(
+            lambda told: (
+                told.counts.arrived >= at_least and not (told.counts.waiting or told.silent) and are_settled(told)
+            )
+        )
 
 
 def are_settled(told: AuditReport) -> bool:
