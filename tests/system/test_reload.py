@@ -207,10 +207,13 @@ def test_sigterm_during_a_reload_stops_it_in_order(at: str, ingress: MakeIngress
 
 def test_reloads_that_are_asked_for_during_one_become_one_more(ingress: MakeIngress) -> None:
     bridge = ingress(NOWHERE)
+    serving = bridge.server_pid
+    os.kill(serving, signal.SIGSTOP)  # Until it ends the first reload is not over, however late the others are.
     os.kill(bridge.pid, signal.SIGHUP)
     bridge.wait_for_log("are checked", timeout=PATIENT_S)
     for _ in range(5):
         os.kill(bridge.pid, signal.SIGHUP)
+    os.kill(serving, signal.SIGCONT)
     bridge.wait_for(lambda: reload_of(bridge).get("number", 0) == 2, timeout=PATIENT_S, what="another reload")
     wait_for_reload(bridge, 2, "done")
     assert len(bridge.children()) == 1
