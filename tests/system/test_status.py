@@ -133,7 +133,7 @@ def test_since_when_kafka_is_frozen_is_told_and_when_all_is_well_again(
     assert "room for " in line
 
     own_broker.thaw()
-    wait_for_events(own_broker.bootstrap, bridge.topics.events, lambda messages: len(messages) == 1)
+    wait_for_events(own_broker.bootstrap, bridge.topics.events, len)
     wait_until(lambda: status(bridge)[0] == 0, timeout=60, what="a status in which all is well")
     bridge.wait_for_log("all that waited for it is there", timeout=30)
     assert bridge.terminate() == 0

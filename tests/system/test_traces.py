@@ -74,6 +74,7 @@ def test_the_last_spans_are_exported_at_a_stop_and_a_trace_that_comes_is_continu
         callback = recalled("ann", unread=1)
         reply = request("POST", server.url + callback.signed(), callback.body, headers=headers)
         assert reply.status == 200
+    server.wait_for(server.has_published_all, what="all on the topic")
     assert server.terminate() == 0
     found: dict[str, CollectedSpan] = {span.name: span for span in collector.spans}
     assert len(collector.spans) == 2
@@ -94,5 +95,6 @@ def test_a_collector_that_is_away_costs_no_callback_and_no_time_at_the_stop(
     server = ingress(broker, BRIDGE_TRACE_SHARE="1", OTEL_EXPORTER_OTLP_ENDPOINT="http://127.0.0.1:9")
     for number in range(20):
         assert server.post(recalled(f"user-{number}", unread=1)).status == 200
+    server.wait_for(server.has_published_all, what="all on the topic")
     assert server.terminate() == 0
     assert len(read_all(broker.bootstrap, topics.events)) == 20
