@@ -15,6 +15,7 @@ from bridge.journal.budget import DiskBudget
 from bridge.journal.folder import MAX_TAKEN_OVER, Unowned, look_through, take_over
 from bridge.journal.groups import Group, GroupState
 from bridge.journal.journal_file import JournalFile
+from bridge.journal.presence import VanishedError
 from bridge.journal.rescue import Rescuer, has_vanished, rescue
 from bridge.journal.store import Backlog, Store
 from bridge.journal.taking_turns import turn
@@ -85,6 +86,8 @@ class JournalFiles:
         self.budget = budget
         self.problem = ""
         """Why no file can be written, while none is."""
+        self.is_in_a_moment = False
+        """Whether none is because somebody took away the last one: the disk is none the worse, and takes another."""
         self._writer = writer
         self._on_inherited = on_inherited
         self._on_writable = on_writable
@@ -206,6 +209,7 @@ class JournalFiles:
                 *(store.path.name, self.folder, reason),
                 extra=fields("disk_failed", journal=store.path.name, folder=str(self.folder), reason=reason),
             )
+        self.is_in_a_moment = isinstance(error, VanishedError)
         self._rescuer.look_now()
         self._replace(wait_s=REOPEN_FIRST_S)  # Else a disk that takes files and fails to sync them would be kept busy.
         return True
@@ -239,11 +243,13 @@ class JournalFiles:
 
     def _open(self, file: JournalFile) -> None:
         self.current = file
+        self.is_in_a_moment = False
         self.problem = ""
         self._files.append(file)
         self._on_writable()
 
     def _report(self, error: Exception) -> None:
+        self.is_in_a_moment = False
         reason = _reason(error)
         self.problem = f"{self.folder}: {reason}"
         if self._throttle.admits(reason):

@@ -208,7 +208,7 @@ class Journal:
         if not forced:
             if self._memory_bytes >= self._memory_max_bytes:
                 raise JournalFullError("too much waits to become durable")
-            if not (self._outlet.confirms or self.disk_ok):
+            if not (self._outlet.confirms or self._disk_takes(self._files.is_in_a_moment)):
                 raise JournalFullError("the disk takes nothing more and Kafka confirms nothing")
         group = self._gathering.get(record.topic)
         if group is None:
@@ -335,7 +335,11 @@ class Journal:
     @property
     def disk_ok(self) -> bool:
         """Whether the disk takes records at present."""
-        return self._files.current is not None and self.budget.has_room and not self._writer.is_stuck
+        return self._disk_takes()
+
+    def _disk_takes(self, is_in_a_moment: bool = False) -> bool:
+        has_file = self._files.current is not None or is_in_a_moment
+        return has_file and self.budget.has_room and not self._writer.is_stuck
 
     @property
     def disk_problem(self) -> str:

@@ -169,7 +169,8 @@ class World:
         record = Record(topic, b"%d" % partition, name.encode() + b" " * size, [], 0)
         self.sent[name].record = record
         state = self.journal.state
-        must_refuse = state.memory_bytes >= LIMITS.memory_max_bytes or not (self.outlet.confirms or state.disk_ok)
+        will_be_written = state.disk_ok or self.journal._files.is_in_a_moment
+        must_refuse = state.memory_bytes >= LIMITS.memory_max_bytes or not (self.outlet.confirms or will_be_written)
         try:
             self.journal.append(record, lambda durable: self._resolved(self.sent[name], durable))
         except JournalFullError:

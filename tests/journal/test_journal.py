@@ -140,6 +140,34 @@ def test_a_graceful_stop_keeps_what_came_when_nobody_knew_yet_that_the_journal_w
     assert len(world.confirmed) == 1
 
 
+def test_what_comes_while_another_file_is_made_for_one_that_was_removed_is_taken_and_acknowledged(world: World) -> None:
+    world.outlet.confirms = False
+    world.append("events", 0, 10)
+    _sync(world)
+    world.vanish(with_folder=True)
+    world.advance(LOOK_INTERVAL_S)
+    _work(world)
+    assert not world.journal.disk_ok, "it has looked, and has no file now"
+    world.append("events", 0, 10)
+    assert len(world.sent) == 2, "refused, it would be lost to the platform, which does not repeat it"
+    for _ in range(3):
+        world.advance(0.1)
+        _work(world)
+    assert len(world.acknowledged) == 2
+
+
+def test_where_no_other_file_can_be_made_for_one_that_was_removed_nothing_is_taken_any_more(world: World) -> None:
+    world.outlet.confirms = False
+    world.disk.takes_no_file = True
+    world.vanish(with_folder=True)
+    world.advance(LOOK_INTERVAL_S)
+    _work(world)
+    world.advance(0.1)
+    _work(world)
+    world.append("events", 0, 10)
+    assert not world.sent
+
+
 @pytest.mark.parametrize("steps", range(16))
 def test_a_graceful_stop_at_any_moment_of_copying_a_journal_that_was_removed_keeps_all_of_it(
     steps: int, world: World

@@ -55,9 +55,10 @@ def test_what_was_acknowledged_before_and_after_the_journal_was_taken_away_survi
 ) -> None:
     bridge = ingress(NOWHERE)
     acknowledged = post(bridge, "before", 20)
-    hurt(bridge.journal_dir)
+    with bridge.frozen():
+        hurt(bridge.journal_dir)
     acknowledged |= post(bridge, "after", 40)
-    assert len(acknowledged) == 60
+    assert len(acknowledged) == 60, bridge.output()
     bridge.wait_for_log(rf"journal .* in {bridge.journal_dir} failed \(.* was (removed|replaced|given)")
     bridge.wait_for_log("what the journal .* held was copied to")
     assert request("GET", bridge.admin_url + "/readyz").json["disk"] == "ok"
@@ -97,8 +98,9 @@ def test_while_no_journal_can_be_made_nothing_is_acknowledged_and_readiness_name
 ) -> None:
     bridge = ingress(NOWHERE)
     acknowledged = post(bridge, "before", 5)
-    shutil.rmtree(bridge.journal_dir)
-    bridge.journal_dir.touch()  # Now no folder can be made there.
+    with bridge.frozen():
+        shutil.rmtree(bridge.journal_dir)
+        bridge.journal_dir.touch()  # Now no folder can be made there.
     assert post(bridge, "refused", 5) == set()
     ready = request("GET", bridge.admin_url + "/readyz")
     assert ready.status == 503
@@ -115,7 +117,8 @@ def test_while_no_journal_can_be_made_nothing_is_acknowledged_and_readiness_name
 def test_a_graceful_stop_copies_what_was_taken_away_a_moment_before(ingress: MakeIngress, broker: Broker) -> None:
     bridge = ingress(NOWHERE)
     acknowledged = post(bridge, "before", 20)
-    shutil.rmtree(bridge.journal_dir)
+    with bridge.frozen():
+        shutil.rmtree(bridge.journal_dir)
     assert bridge.terminate() == 0
     assert all_come_after_kill(bridge, broker, acknowledged)
 
@@ -146,7 +149,8 @@ def test_removing_the_folder_again_and_again_under_load_with_kafka_frozen_loses_
         own_broker.freeze()
         load.wait_acknowledged(300)
         for number in range(1, 4):
-            shutil.rmtree(bridge.journal_dir)
+            with bridge.frozen():
+                shutil.rmtree(bridge.journal_dir)
             load.wait_acknowledged(300)
             bridge.wait_for(partial(copies_are_made, bridge, number), what="what was acknowledged to be copied")
         bridge.kill()
