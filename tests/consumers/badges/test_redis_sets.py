@@ -37,7 +37,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory, redis_version: Path | None
 
 def make_store(url: str, **settings: Any) -> BadgeStore:
     return BadgeStore(
-        ConsumersSettings.model_validate({"redis_url": url, "redis_timeout_s": 2, **settings}), mode="watch"
+        ConsumersSettings.model_validate({"redis_url": url, "redis_timeout_s": PATIENT_S, **settings}), mode="watch"
     )
 
 
