@@ -39,7 +39,7 @@ def list_journals(folder: Path | None, *, as_json: bool) -> None:
     place = existing_folder(folder)
     with told_in_a_line(place):
         found = list(summaries(place))
-        quarantine = Quarantine(place, dlq_topic="", max_bytes=0)
+        quarantine = _quarantine(place)
         quarantined = quarantine.counted()
     if as_json:
         _print_json(
@@ -110,13 +110,19 @@ def show(folder: Path | None, *, refused: bool, limit: int, as_json: bool) -> No
                 _print_json(_record_as_dict(record))
             else:
                 typer.echo(f"{printable(record.topic)}\t{_text(record.key)}\t{_text(record.value)}")
-    if unreadable:
+        is_all = number >= _quarantine(place).counted().files if refused else not unreadable
+    if not is_all:
+        what = "files of the quarantine" if refused else "journals"
         Output().error(
-            f"not all journals can be read: what these hold is still in them. {plural(number, 'record')} shown"
+            f"not all {what} can be read: what these hold is still in them. {plural(number, 'record')} shown"
         )
         raise typer.Exit(1)
     if not number:
         Output().remark(f"{'The quarantine in' if refused else 'The journals in'} {place} hold{'s' * refused} nothing.")
+
+
+def _quarantine(folder: Path) -> Quarantine:
+    return Quarantine(folder, dlq_topic="", max_bytes=0)
 
 
 def _held(folder: Path, unreadable: list[Path]) -> Iterator[Record]:
@@ -162,7 +168,7 @@ def drain(folder: Path | None, *, give_up_after_s: float, may_be_empty: bool, as
 
 def _has_nothing_refused(folder: Path) -> bool:
     """Whether no quarantine keeps the folder from being deleted; what is there is told."""
-    quarantine = Quarantine(folder, dlq_topic="", max_bytes=0)
+    quarantine = _quarantine(folder)
     if files := quarantine.counted().files:
         records = plural(files, "record that Kafka refuses is", "records that Kafka refuses are")
         Output().error(printable(f"{records} in {quarantine.folder}, and nowhere else: do not delete it"))

@@ -70,6 +70,16 @@ def test_journals_that_may_not_be_read_are_not_called_empty_nor_left_behind(tmp_
     assert "Run it as the user of the ingress" in told("bridge", "status", tmp_path, code=1)
 
 
+@pytest.mark.parametrize("place", ["refused", f"refused/{1:020d}-0123abcd.record"], ids=["folder", "file"])
+def test_a_quarantine_that_may_not_be_read_is_not_called_empty(place: str, tmp_path: Path) -> None:
+    (tmp_path / "refused").mkdir()
+    (tmp_path / "refused" / f"{1:020d}-0123abcd.record").write_bytes(b"theirs")
+    (tmp_path / place).chmod(0)
+    shown = told("bridge", "journal", "show", "--refused", tmp_path, code=1)
+    assert "Permission denied" in shown
+    assert "holds nothing" not in shown
+
+
 def test_beside_processes_that_answer_the_owner_of_such_a_journal_is_unknown(ingress: MakeIngress) -> None:
     bridge = ingress(f"127.0.0.1:{free_port()}")
     theirs = left_behind(bridge.journal_dir, b"hidden")
