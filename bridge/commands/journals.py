@@ -64,20 +64,19 @@ def list_journals(folder: Path | None, *, as_json: bool) -> None:
 
 
 def _rows(journal: JournalSummary) -> Iterator[tuple[str, ...]]:
-    state = (
-        "unknown"
-        if not journal.is_owner_known
-        else "gone"
-        if journal.holder is None
-        else f"alive ({journal.holder})"
-        if journal.holder
-        else "alive"
-    )
-    file = (journal.path.name, f"{journal.maker} {state}".strip(), f"{journal.bytes_on_disk:,}")
+    file = (journal.path.name, f"{journal.maker} {_state_of_owner(journal)}".strip(), f"{journal.bytes_on_disk:,}")
     if not journal.backlogs:
         yield (*file, "", "unreadable" if journal.problem else "0", "")
     for backlog in journal.backlogs:
         yield (*file, backlog.topic, f"{backlog.records:,}", f"{max(0.0, time.time() - backlog.oldest):.0f} s")
+
+
+def _state_of_owner(journal: JournalSummary) -> str:
+    if not journal.is_owner_known:
+        return "unknown"
+    if journal.holder is None:
+        return "gone"
+    return f"alive ({journal.holder})" if journal.holder else "alive"
 
 
 def _as_dict(journal: JournalSummary) -> dict[str, Any]:
