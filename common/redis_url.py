@@ -73,9 +73,14 @@ class RedisAddress(NamedTuple):
     sentinel_user: str | None
     sentinel_password: str | None
 
+    @property
+    def is_tls(self) -> bool:
+        """Whether connections are encrypted."""
+        return self.url.startswith("rediss:")
+
 
 def parse_redis_url(url: str) -> RedisAddress:
-    """What an address says, once it is found to be one.
+    """What an address says, once it is found to be one. Files that it names need not be there.
 
     Raises:
         ValueError: it is none; the message says what is wrong, and shows no password.
@@ -101,12 +106,39 @@ def parse_redis_url(url: str) -> RedisAddress:
 
 
 def check_redis_url(url: str) -> None:
-    """See that an address leads to a Redis.
+    """See that an address leads to a Redis, and that the files which it names can be used.
 
     Raises:
         ValueError: it does not; the message says what is wrong, and shows no password.
     """
-    parse_redis_url(url)
+    if problem := tls_file_problem(parse_redis_url(url)):
+        raise ValueError(problem)
+
+
+def tls_file_problem(address: RedisAddress) -> str:
+    """What is wrong now with the files that an address names for TLS, or empty: they come and go while we run."""
+    if not address.is_tls:
+        return ""
+    # Loaded where it is needed only.
+    from redis.asyncio.connection import ConnectionPool, SSLConnection  # noqa: PLC0415
+
+    pool = ConnectionPool.from_url(address.url)
+    for name in sorted(FILES & pool.connection_kwargs.keys()):
+        path = pool.connection_kwargs[name]
+        try:
+            is_there = Path(path).is_file()
+        except PermissionError:
+            return f"the option {name} names {path}, which we may not read"
+        if not is_there:
+            return f"the option {name} names {path}, which is no file here"
+    connection = pool.make_connection()  # type: ignore[no-untyped-call]
+    assert isinstance(connection, SSLConnection)
+    try:
+        connection.ssl_context.get()
+    except (OSError, TypeError, ValueError) as error:
+        names = " and ".join(sorted(name for name in pool.connection_kwargs if name.startswith("ssl_")))
+        return f"what {names} of the address name cannot be used: {getattr(error, 'reason', None) or error}"
+    return ""
 
 
 def _address(parts: SplitResult, options: list[tuple[str, str]]) -> RedisAddress:
@@ -212,10 +244,3 @@ def _check_client_options(url: str, scheme: str, path: str, options: list[tuple[
     for name in TIME_LIMITS & given.keys():
         if not given[name] > 0:
             raise ValueError(f"the option {name} is no time limit: it must be more than 0 seconds")
-    for name in FILES & given.keys():
-        try:
-            is_there = Path(given[name]).is_file()
-        except PermissionError:
-            raise ValueError(f"the option {name} names {given[name]}, which we may not read") from None
-        if not is_there:
-            raise ValueError(f"the option {name} names {given[name]}, which is no file here")

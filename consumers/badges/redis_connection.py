@@ -26,7 +26,7 @@ import redis.exceptions
 from redis.asyncio import RedisCluster
 
 from common.redis_url import parse_redis_url
-from common.unreachable import why_unreachable
+from consumers.badges.redis_advice import why_away
 from consumers.badges.redis_clients import ClusterCommands, RedisClient, close_client, make_client, told_by_a_node
 from consumers.errors import RetryLater, WorkerRefusedError, describe, is_passing, redis_code
 from consumers.settings import ConsumersSettings
@@ -51,21 +51,6 @@ _PROBE = "redis.call('EXISTS', KEYS[1]) return redis.call('EXISTS', KEYS[2])"
 _PROBED_KEYS = ("im:badge:0:probe-1", "im:badge:1:probe-2")
 """Of no user, and in different slots of a cluster."""
 _MAX_PIPELINED = 1000
-_ADVICE = {
-    "ASK": "slots of the cluster are being moved",
-    "CLUSTERDOWN": "the cluster has no primary for some of its slots",
-    "MOVED": "slots of the cluster are being moved",
-    "TRYAGAIN": "slots of the cluster are being moved",
-    "LOADING": "it is loading its data",
-    "MASTERDOWN": "it is a replica that has lost its primary",
-    "MISCONF": "it cannot save to its disk and so takes no writes: see its log",
-    "NOAUTH": "it wants a password: set it in CONSUMERS_REDIS_URL",
-    "NOPERM": "its user may not run the commands or use the keys of the badges: see its ACL",
-    "NOREPLICAS": "too few replicas are there for its min-replicas-to-write",
-    "OOM": "its memory is full: raise its maxmemory",
-    "READONLY": "it is a replica: the address in CONSUMERS_REDIS_URL must lead to the primary",
-    "WRONGPASS": "it refuses user name and password: set them in CONSUMERS_REDIS_URL",
-}
 
 
 class ForeignKeyError(Exception):
@@ -249,14 +234,7 @@ class RedisConnection:
 
     def away(self, error: Exception) -> RetryLater:
         """What to raise for an error of Redis."""
-        code = redis_code(error)
-        if advice := _ADVICE.get(code):
-            return RetryLater(f"Redis at {self.shown_url} cannot be used: {advice} ({code})")
-        cause = error.__cause__ or error.__context__
-        why = why_unreachable(cause) if isinstance(cause, OSError) else describe(error)
-        return RetryLater(
-            f"Redis at {self.shown_url} cannot be used: {why}. Is it running, and is CONSUMERS_REDIS_URL its address?"
-        )
+        return RetryLater(f"Redis at {self.shown_url} cannot be used: {why_away(error, self._address)}")
 
     async def _find_kind(self) -> ServerKind:
         if self._address.topology == "cluster":

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from common.rest.app import SITES, ImApp
 from common.settings import load_settings
 from consumers.settings import ConsumersSettings
+from tests.support.certificates import CertificateFolder
 
 
 @pytest.mark.parametrize(
@@ -105,6 +108,8 @@ def refused(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
         ("redis://localhost?max_connections=-1", "do not fit"),
         ("redis://localhost?socket_timeout=0", "no time limit"),
         ("rediss://localhost?ssl_ca_certs=/no/ca.pem", "ssl_ca_certs names /no/ca.pem, which is no file"),
+        (f"rediss://localhost?ssl_ca_certs={__file__}", "ssl_ca_certs of the address name cannot be used"),
+        (f"rediss://localhost?ssl_keyfile={__file__}", "ssl_keyfile of the address name cannot be used"),
         ("redis://[::1/0", "cannot be read"),
         ("unix://run/redis.sock", "three slashes"),
         ("unix://", "three slashes"),
@@ -128,7 +133,7 @@ def test_an_address_of_redis_that_would_mean_something_else_is_refused(
         "rediss+cluster://user:password@a,b:7000,[::1]:7001",
         "redis+sentinel://:password@a:26379,b/mymaster/2?sentinel_password=other",
         "redis://user:p%40ss%2F@redis.example.org:6379/0?socket_keepalive=true&health_check_interval=10",
-        f"rediss://redis:6380/0?ssl_ca_certs={__file__}&ssl_cert_reqs=required",
+        "rediss://redis:6380/0?ssl_cert_reqs=required",
         "redis://[::1]:6379/0",
         "redis://[fe80::1%eth0]/0",
         "redis://rédis_1.example.org./0",
@@ -137,6 +142,13 @@ def test_an_address_of_redis_that_would_mean_something_else_is_refused(
 )
 def test_an_address_of_redis_in_any_right_form_is_taken(url: str) -> None:
     assert ConsumersSettings.model_validate({"redis_url": url}).redis_url.get_secret_value() == url
+
+
+def test_an_address_of_redis_may_name_certificates(tmp_path: Path) -> None:
+    folder = CertificateFolder(tmp_path)
+    own = folder.write("own")
+    files = f"ssl_ca_certs={folder.trust_file()}&ssl_certfile={own.certificate}&ssl_keyfile={own.key}"
+    test_an_address_of_redis_in_any_right_form_is_taken(f"rediss://redis:6380/0?{files}")
 
 
 @pytest.mark.parametrize(
