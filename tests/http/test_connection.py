@@ -144,7 +144,7 @@ async def test_a_request_that_waits_for_its_reply_while_the_server_stops_is_answ
 async def test_a_connection_that_waits_for_its_reply_is_not_idle() -> None:
     journal = FakeJournal()
     async with (
-        serving(ingress_with(journal), keepalive_s=0.01, head_timeout_s=0.01) as server,
+        serving(ingress_with(journal), keepalive_s=0.01, head_timeout_s=2) as server,
         server.connect() as client,
     ):
         client.send(wire(recalled("ann", unread=1)))

@@ -66,7 +66,7 @@ async def test_they_leave_together_when_the_event_loop_went_around_and_no_more_a
 
 
 async def test_while_more_and_more_arrive_they_leave_when_their_time_is_over() -> None:
-    lots = Lots(gather_s=0.02)
+    lots = Lots(gather_s=0.5)
     async with asyncio.timeout(60):
         while not lots.lots:
             lots.add(1)
@@ -77,7 +77,7 @@ async def test_while_more_and_more_arrive_they_leave_when_their_time_is_over() -
 
 
 async def test_while_kafka_confirms_nothing_they_gather_for_all_their_time() -> None:
-    lots = Lots(gather_s=0.05)
+    lots = Lots(gather_s=1)
     lots.confirms = False
     lots.add(1)
     await _a_turn_of_the_loop()

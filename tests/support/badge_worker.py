@@ -22,7 +22,7 @@ from tests.support.badges import FakeTopic
 from tests.support.redis import RedisServer
 
 PATIENT_S = 30.0
-"""For Redis to answer where the states of all slots are asked for, a thousand at once, on a busy machine."""
+"""For Redis to answer on a busy machine, also where the states of all slots are asked for, a thousand at once."""
 
 
 class NoKafka:
@@ -35,7 +35,7 @@ class BadgeWorker:
     """The worker of badges as the runtime has it, with `url` as its Redis; `resumes`: its group has worked before."""
 
     def __init__(
-        self, url: str, *, resumes: bool = False, alone: bool = True, rebuilds: bool = False, timeout_s: float = 2
+        self, url: str, *, resumes: bool = False, alone: bool = True, rebuilds: bool = False
     ) -> None:
         async def asked() -> bool:
             return resumes
@@ -43,7 +43,7 @@ class BadgeWorker:
         self.topic = FakeTopic()
         self.worker = Badges(rebuilds=rebuilds, source=self.topic)
         self.metrics = Metrics("badges")
-        settings = ConsumersSettings.model_validate({"redis_url": url, "redis_timeout_s": timeout_s})
+        settings = ConsumersSettings.model_validate({"redis_url": url, "redis_timeout_s": PATIENT_S})
         self.context = Context(settings, NoKafka(), self.metrics, alone=alone, resumes=asked)  # type: ignore[arg-type]
 
     async def start(self) -> BadgeWorker:

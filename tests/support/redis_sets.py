@@ -44,7 +44,7 @@ class SetMember(RedisServer):
 
     def kill_in_step(self) -> None:
         """Kill a primary whose replicas have all that it has confirmed: it takes no write meanwhile."""
-        self.ask("CLIENT", "PAUSE", 30_000, "WRITE")
+        self.ask("CLIENT", "PAUSE", 600_000, "WRITE")
         wait_until(self._is_in_step, timeout=30, what="replicas in step")
         self.kill()
 

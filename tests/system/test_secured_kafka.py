@@ -22,7 +22,7 @@ from tests.conftest import MakeIngress
 from tests.support.broker import Broker
 from tests.support.callbacks import recalled
 from tests.support.ports import free_port
-from tests.support.topic import Topics, wait_for_events
+from tests.support.topic import ANSWERS_WITHIN_S, Topics, wait_for_events
 
 OK = {"ActionStatus": "OK", "ErrorInfo": "", "ErrorCode": 0}
 PLAIN = "org.apache.kafka.common.security.plain.PlainLoginModule required"
@@ -79,7 +79,7 @@ def secured(broker: Broker, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     for mechanism in (ScramMechanism.SCRAM_SHA_256, ScramMechanism.SCRAM_SHA_512):
         change = UserScramCredentialUpsertion("bridge", ScramCredentialInfo(mechanism, 4096), b"s3cret")
         for future in admin.alter_user_scram_credentials([change]).values():
-            future.result(10)
+            future.result(ANSWERS_WITHIN_S)
     yield made
     made.broker.close()
 

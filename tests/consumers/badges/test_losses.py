@@ -15,7 +15,7 @@ from consumers.errors import RetryLater
 from consumers.reconcile.stale import StaleBadges
 from consumers.worker import OutgoingRecord
 from tests.support.badge_model import APP
-from tests.support.badge_worker import PATIENT_S, BadgeWorker, copy_of, now_ms, take
+from tests.support.badge_worker import BadgeWorker, copy_of, now_ms, take
 from tests.support.redis import RedisServer, evict
 from tests.support.resp_proxy import RespProxy, refuse_several_slots
 
@@ -245,7 +245,7 @@ async def test_what_a_server_behind_a_proxy_throws_away_is_noticed_although_the_
 ) -> None:
     proxy.judge = refuse_several_slots
     proxy.answers = {"INFO": "ERR unknown command 'info'"}
-    badges = await BadgeWorker(proxy.url, timeout_s=PATIENT_S).start()
+    badges = await BadgeWorker(proxy.url).start()
     assert await badges.worker._store.connection.kind() == "proxy"
     with redis.Redis(port=own_redis.port) as admin:
         badge = await badges.handle_one_of_old(now_ms(own_redis))

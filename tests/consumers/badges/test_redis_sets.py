@@ -201,7 +201,7 @@ async def test_all_slots_of_a_node_that_comes_back_without_its_data_are_put_back
     tmp_path: Path, comes_back: str
 ) -> None:
     with RedisCluster(tmp_path / "cluster") as cluster:
-        badges = await BadgeWorker(cluster.url, timeout_s=PATIENT_S).start()
+        badges = await BadgeWorker(cluster.url).start()
         accounts = [f"someone-{number}" for number in range(3 * LOOKED_AT)]
         await badges.count_all(accounts, 1, time=NOON_MS)
         node, its_replica = cluster.nodes[1], cluster.nodes[4]
@@ -231,7 +231,7 @@ async def test_what_a_node_throws_away_for_want_of_memory_is_noticed_and_comes_b
     tmp_path: Path, redis_version: Path | None
 ) -> None:
     with RedisCluster(tmp_path, binary=redis_version) as cluster:
-        badges = await BadgeWorker(cluster.url, timeout_s=PATIENT_S).start()
+        badges = await BadgeWorker(cluster.url).start()
         badge = await badges.handle_one_of_old(int(time.time() * 1000))
         key = f"im:badge:{APP}:ann"
         node = cluster.find(key)

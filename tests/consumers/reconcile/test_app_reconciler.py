@@ -22,6 +22,7 @@ from consumers.runtime.status import WaitStatus
 from consumers.settings import ConsumersSettings
 from consumers.worker import Context, OutgoingRecord
 from tests.support.badge_model import NOON_MS, badge_event, rfc3339
+from tests.support.badge_worker import PATIENT_S
 from tests.support.badges import apply_events, apply_events_elsewhere
 from tests.support.im_platform import SECRET_KEY, ImPlatform
 from tests.support.redis import RedisServer
@@ -37,7 +38,7 @@ class ReconcileHarness:
         self.published: list[dict[str, Any]] = []
         self.metrics = Metrics("reconcile")
         self._settings = ConsumersSettings.model_validate(
-            {"redis_url": server.url, "reconcile_delay_s": 0, "reconcile_lease_s": 1, "reconcile_timeout_s": 0.5}
+            {"redis_url": server.url, "redis_timeout_s": PATIENT_S, "reconcile_delay_s": 0, "reconcile_timeout_s": 30}
             | settings
         )
         self._app = ImApp.model_validate({"secret_key": SECRET_KEY, "host": platform.url})
