@@ -34,9 +34,7 @@ class NoKafka:
 class BadgeWorker:
     """The worker of badges as the runtime has it, with `url` as its Redis; `resumes`: its group has worked before."""
 
-    def __init__(
-        self, url: str, *, resumes: bool = False, alone: bool = True, rebuilds: bool = False
-    ) -> None:
+    def __init__(self, url: str, *, resumes: bool = False, alone: bool = True, rebuilds: bool = False) -> None:
         async def asked() -> bool:
             return resumes
 
