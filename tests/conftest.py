@@ -16,6 +16,7 @@ from tests.support.broker import Broker
 from tests.support.commands import IngressProcess, WorkerProcess
 from tests.support.im_platform import ImPlatform
 from tests.support.needed_kafka import NeededKafka
+from tests.support.ports import OF_TESTS
 from tests.support.process import ProcessEndedError
 from tests.support.progress import Progress
 from tests.support.redis import RedisServer
@@ -38,6 +39,7 @@ def pytest_configure(config: pytest.Config) -> None:
         # As in the background of a script: all that tests start would have no Ctrl-C.
         signal.signal(signal.SIGINT, signal.default_int_handler)
     config.pluginmanager.register(NeededKafka(config))
+    ports.PORTS = OF_TESTS
     if worker := os.environ.get("PYTEST_XDIST_WORKER"):
         # A port that is free for a moment, its server killed, must not be taken by the tests beside.
         workers = int(os.environ["PYTEST_XDIST_WORKER_COUNT"])

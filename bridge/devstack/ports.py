@@ -6,7 +6,7 @@ import errno
 import random
 import socket
 
-PORTS = range(15000, 32000)
+PORTS = range(15000, 20000)
 """Below the range that the system takes ports of outgoing connections from: who tries to connect to a port of that
 range while nobody listens there can end up connected to itself, and then a restarted server finds its port taken."""
 ATTEMPTS = 200

@@ -35,9 +35,9 @@ def pre_stop(bridge: IngressProcess, *, linger_s: int = 0, drain_s: int = PATIEN
     return Process([BRIDGE, *command[1:]], log=bridge.log.parent / "pre-stop.log", env=settings).start()
 
 
-def drain_job(claim: Path, kafka: str, topics: Topics) -> tuple[int, str]:
+def drain_job(claim: Path, kafka: str, topics: Topics, *, timeout_s: int = PATIENT_S) -> tuple[int, str]:
     """Run what the chart's job runs on a claim; its status and what it says."""
-    job = one(render("smallest", values={"drain": {"ordinals": [5], "timeoutSeconds": 3}}), "Job")
+    job = one(render("smallest", values={"drain": {"ordinals": [5], "timeoutSeconds": timeout_s}}), "Job")
     variables = environment_of(job)
     mounted = variables["BRIDGE_JOURNAL_DIR"]
     program, *arguments = (part.replace(mounted, str(claim)) for part in container(job)["args"])
@@ -108,14 +108,14 @@ def test_a_job_is_content_with_an_empty_claim_and_fails_while_kafka_is_away(topi
     claim = tmp_path / "claim"
     claim.mkdir()
     (claim / "lost+found").mkdir(mode=0o000)
-    status, told = drain_job(claim, f"127.0.0.1:{free_port()}", topics)
+    status, told = drain_job(claim, f"127.0.0.1:{free_port()}", topics, timeout_s=3)
     assert (status, "nothing is left" in told) == (0, True), told
 
     store = Store.create(claim)
     record = Record(topics.events, b"k", b'{"subject":"u"}', [], 5)
     store.write([Row(1, topics.events, 1, 100, pack([record]))], [], sync=True)
     store.close()
-    status, told = drain_job(claim, f"127.0.0.1:{free_port()}", topics)
+    status, told = drain_job(claim, f"127.0.0.1:{free_port()}", topics, timeout_s=3)
     assert (status, f"left: {store.path.name} with 1 event" in told) == (1, True), told
     assert store.path.exists()
 

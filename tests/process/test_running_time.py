@@ -9,13 +9,15 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 
 import pytest
 
 from bridge.process.running_time import RunningTime
+from tests.support.waiting import wait_until
 
 SPIN = "while True: pass"
-SLEEP = "import time; print('up', flush=True); time.sleep(1000)"
+SLEEP = "import time; time.sleep(1000)"
 WATCHED_S = 2.0
 
 
@@ -37,6 +39,11 @@ def python(source: str, *, idle: bool = False) -> Iterator[int]:
             made.kill()
 
 
+def state(pid: int) -> str:
+    """See proc(5)."""
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+
+
 def watched(pid: int, *, longest_s: float = 10.0) -> tuple[float, float]:
     """Seconds that were counted of a process, and that have passed."""
     began = time.monotonic()
@@ -50,6 +57,7 @@ def watched(pid: int, *, longest_s: float = 10.0) -> tuple[float, float]:
 @pytest.mark.parametrize("number", [0, signal.SIGSTOP], ids=["waits", "stopped"])
 def test_all_time_is_counted_of_one_that_waits_or_is_stopped(number: int) -> None:
     with python(SLEEP) as pid:
+        wait_until(lambda: state(pid) == "S", timeout=10, what="one that waits")
         os.kill(pid, number)
         counted_s, passed_s = watched(pid)
     assert counted_s > 0.7 * passed_s

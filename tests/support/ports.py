@@ -13,6 +13,9 @@ from bridge.devstack import ports
 
 FROM_THE_SYSTEM = 32_000
 """From here on are those of outgoing connections: see `ports.PORTS`."""
+OF_TESTS = range(ports.PORTS.stop, FROM_THE_SYSTEM)
+"""None that a command of ours picks by itself, as `bridge dev` does: it knows nothing of claims, and would take the
+port of a server that a test is about to start, or has killed for a moment."""
 
 
 @cache

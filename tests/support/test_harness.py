@@ -14,7 +14,7 @@ from confluent_kafka.admin import AdminClient, ConfigResource, ResourceType
 from tests.support import callbacks
 from tests.support.broker import Broker
 from tests.support.paths import ROOT
-from tests.support.ports import claim, free_port
+from tests.support.ports import OF_TESTS, claim, free_port
 from tests.support.process import Process, ProcessEndedError
 from tests.support.redis import RedisServer
 from tests.support.terminal import TerminalCommand
@@ -208,6 +208,13 @@ def test_a_port_that_is_claimed_is_given_to_nobody_else() -> None:
     assert not claim(40_000), "the system may give it to any connection"
     with socket.create_server(("127.0.0.1", 0)) as taken:
         assert not claim(taken.getsockname()[1])
+
+
+def test_a_command_that_picks_ports_by_itself_picks_none_that_a_test_may_have() -> None:
+    told = "from bridge.devstack.ports import PORTS; print(PORTS.start, PORTS.stop)"
+    picks = range(*map(int, subprocess.check_output([sys.executable, "-c", told], cwd=ROOT, text=True).split()))
+    assert not set(picks) & set(OF_TESTS)
+    assert free_port() in OF_TESTS
 
 
 def _alive(pid: int) -> bool:
