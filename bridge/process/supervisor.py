@@ -286,9 +286,8 @@ class Supervisor:
         self._go_on_replacing()
 
     async def _checked(self, command: list[str]) -> str:
-        check = asyncio.ensure_future(
-            ask_to_check(command, within_s=self._settings.start_timeout_s, is_given_ports=self._ports.is_given)
-        )
+        within_s, is_given = self._settings.start_timeout_s, self._ports.is_given
+        check = asyncio.ensure_future(ask_to_check(command, within_s=within_s, is_given_ports=is_given))
         if not await self._unless_stopping(check):
             check.cancel()
             with contextlib.suppress(asyncio.CancelledError):

@@ -166,8 +166,7 @@ class World:
     def append(self, topic: str, partition: int, size: int) -> None:
         """Give the journal a record; it may refuse it only when it must."""
         name = self._next_name(origin=0, given_at=self.loop.time())
-        record = Record(topic, b"%d" % partition, name.encode() + b" " * size, [], 0)
-        self.sent[name].record = record
+        record = self.sent[name].record = Record(topic, b"%d" % partition, name.encode() + b" " * size, [], 0)
         state = self.journal.state
         will_be_written = state.disk_ok or self.journal._files.is_in_a_moment
         must_refuse = state.memory_bytes >= LIMITS.memory_max_bytes or not (self.outlet.confirms or will_be_written)
