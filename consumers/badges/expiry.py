@@ -14,10 +14,10 @@ from typing import NoReturn
 
 from common.logs import fields
 from consumers.badges.bulk import BadgeBulk
-from consumers.badges.publishing import publish_latest
+from consumers.badges.publishing import publish_gone, publish_latest, publish_tombstones
 from consumers.badges.store import BadgeStore
 from consumers.errors import describe, is_passing
-from consumers.worker import Context, OutgoingRecord
+from consumers.worker import Context
 
 log = logging.getLogger(__name__)
 
@@ -45,13 +45,14 @@ async def expire_badges(context: Context, store: BadgeStore, *, pause_s: float =
     await bulk.note_let_go(before_ms)
     async for owners in bulk.scan():
         if old := await bulk.older(owners, before_ms):
-            tombstones = [OutgoingRecord(owner.key.encode(), None) for owner in old]
-            await context.producer.publish(context.settings.badges_topic, tombstones)
+            await publish_tombstones(context, old)
             removed = set(await bulk.remove_older(old, before_ms))
             # Of an event that came between, the worker may have written the badge after our tombstone.
             if kept := [owner for owner in old if owner not in removed]:
                 left = await store.update({owner: [] for owner in kept})
                 await publish_latest(context, store, [badge for badge in left if badge.exists])
+            # Who had looked at Redis before may have done so too: a second one, since what comes later is taken back.
+            await publish_gone(context, store, list(removed))
             count += len(removed)
         await asyncio.sleep(pause_s)
     return count

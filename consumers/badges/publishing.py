@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import repeat
 
 import msgspec
 
+from common.timestamps import rfc3339
+from consumers.badges.bulk import BadgeBulk
 from consumers.badges.store import Badge, BadgeStore, Owner, badge_order
 from consumers.worker import Context, OutgoingRecord
 
+_LEAST_AGE_MS = 86_400_000
+"""At which a badge is let go, by the least that CONSUMERS_BADGE_TTL_DAYS can be."""
 _HEADERS = [("content-type", b"application/json")]
 
 Traces = Mapping[Owner, Sequence[tuple[str, bytes]]]
@@ -20,11 +25,14 @@ _encode_lines = msgspec.json.Encoder().encode_lines
 """In JSON no end of a line stands for itself, so that the lines are the badges."""
 
 
-async def publish_badges(context: Context, badges: Iterable[Badge], traces: Traces = NO_TRACES) -> None:
+async def publish_badges(
+    context: Context, store: BadgeStore, badges: Iterable[Badge], traces: Traces = NO_TRACES
+) -> None:
     """Write badges to their topic, one record each, and wait until they are confirmed.
 
     Args:
         context: of the worker.
+        store: where they are.
         badges: what is written.
         traces: of those that belong to one.
 
@@ -37,6 +45,48 @@ async def publish_badges(context: Context, badges: Iterable[Badge], traces: Trac
     records = list(map(OutgoingRecord, keys, _encode_lines(badges).split(b"\n"), headers))
     if records:
         await context.producer.publish(context.settings.badges_topic, records)
+        await _take_back(context, store, badges)
+
+
+async def publish_tombstones(context: Context, owners: Iterable[Owner]) -> None:
+    """Write to the topic that badges are gone.
+
+    Raises:
+        RetryLater: Kafka is away.
+    """
+    tombstones = [OutgoingRecord(owner.key.encode(), None) for owner in owners]
+    await context.producer.publish(context.settings.badges_topic, tombstones)
+
+
+async def publish_gone(context: Context, store: BadgeStore, owners: Sequence[Owner]) -> None:
+    """Write to the topic that badges are gone, and those that an event has made anew meanwhile.
+
+    Raises:
+        RetryLater: Kafka or Redis is away.
+    """
+    if owners:
+        await publish_tombstones(context, owners)
+        await publish_latest(context, store, [one for one in await _stored(store, owners) if one.exists])
+
+
+async def _take_back(context: Context, store: BadgeStore, badges: Sequence[Badge]) -> None:
+    """Write the tombstones again of badges that were let go for their age before they came to the topic.
+
+    The tombstone may have come first, between our look at Redis and our record. What is missing for another reason is
+    lost, and put back from the topic.
+    """
+    young = rfc3339(int(time.time() * 1000) - _LEAST_AGE_MS)
+    if not any((badge.time or "") < young for badge in badges):
+        return
+    before = rfc3339(await BadgeBulk(store).let_go_before())
+    old = [badge.owner for badge in badges if (badge.time or "") < before]
+    gone = [badge.owner for badge in await _stored(store, old) if not badge.exists] if old else []
+    if gone and not await store.losses():
+        await publish_gone(context, store, gone)
+
+
+async def _stored(store: BadgeStore, owners: Iterable[Owner]) -> list[Badge]:
+    return await store.update({owner: [] for owner in owners})
 
 
 def _headers(badge: Badge, traces: Traces) -> Sequence[tuple[str, bytes]]:
@@ -52,7 +102,7 @@ async def publish_latest(
         RetryLater: Kafka or Redis is away.
     """
     while badges:
-        await publish_badges(context, badges, traces)
+        await publish_badges(context, store, badges, traces)
         badges = await changed_badges(store, badges)
 
 
@@ -64,7 +114,7 @@ async def changed_badges(store: BadgeStore, badges: Sequence[Badge]) -> list[Bad
     Raises:
         RetryLater: Redis is away.
     """
-    stored = await store.update({badge.owner: [] for badge in badges})
+    stored = await _stored(store, [badge.owner for badge in badges])
     return [after for before, after in zip(badges, stored, strict=True) if before != after and _follows(after, before)]
 
 

@@ -235,7 +235,7 @@ class Badges(BaseWorker[BadgeEvent]):
         Raises:
             RetryLater: Kafka is away.
         """
-        await publish_badges(self._context, badges, traces)
+        await publish_badges(self._context, self._store, badges, traces)
 
     async def probe(self) -> None:
         """See that Redis is there, takes writes, and still has the badges.
