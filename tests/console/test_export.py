@@ -84,7 +84,7 @@ async def test_a_kafka_that_does_not_answer_is_no_topic_without_letters(monkeypa
             await asyncio.sleep(3600)
 
     monkeypatch.setattr(dead_letters, "read_all", read_all)
-    monkeypatch.setattr(letters, "READ_S", 0.1)
+    monkeypatch.setattr(letters, "READ_S", 1.0)
     view = DeadLetterView(SETTINGS, Hiding([]))
     letters_before_silence = 0
     with pytest.raises(TimeoutError):

@@ -16,7 +16,7 @@ from bridge.ingress.ingress import Ingress
 from bridge.process import app
 from bridge.process.app import Bridge
 from bridge.settings import BridgeSettings
-from common.settings import load_settings
+from common.settings import load_settings, settings_group
 
 
 async def test_tokens_are_looked_at_again_after_a_look_that_failed(
@@ -123,7 +123,10 @@ def test_tokens_and_allow_list_are_read_again_when_the_env_file_changes_and_what
     assert settings.refused == ""
 
 
-def test_a_file_that_may_not_be_written_to_its_end_is_not_read_yet(env_file: Path) -> None:
+def test_a_file_that_may_not_be_written_to_its_end_is_not_read_yet(
+    env_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(settings_group, "SETTLED_AFTER_S", 3600.0)  # However late the machine is, it was just now.
     write(env_file, TOKEN_A)
     settings = load_settings(BridgeSettings)
     write(env_file, TOKEN_B, age_s=-1.0)

@@ -61,7 +61,7 @@ def test_the_printed_line_works_when_pasted_and_what_follows_is_shown(dev: Proce
     url = introduced(dev)
     line = dev.wait_for_log("^curl .*$")[0]
     for _ in range(2):
-        pasted = subprocess.run(["sh", "-c", line], capture_output=True, text=True, timeout=10, check=True)
+        pasted = subprocess.run(["sh", "-c", line], capture_output=True, text=True, timeout=60, check=True)
         assert pasted.stdout == '{"ActionStatus":"OK","ErrorInfo":"","ErrorCode":0}\n'
     dev.wait_for_log(r"im\.c2c\.message\.recalled +Jonh .*unread_total=7", timeout=15)
     dev.wait_for_log(r"badge +Jonh +unread=7", timeout=30)

@@ -75,7 +75,7 @@ async def test_a_download_that_trickles_comes_to_an_end(platform: ImPlatform, ar
 async def test_a_download_that_stalls_is_gone_on_with(platform: ImPlatform, archive_settings: MakeSettings) -> None:
     platform.archive.put(APP_ID, "c2c", HOUR, LINES)
     platform.archive.faults.extend(["stall:20000"])
-    assert sequence((await read(archive_settings(archive_timeout_s=2)))[0]) == NUMBERS
+    assert sequence((await read(archive_settings(archive_timeout_s=5)))[0]) == NUMBERS
     assert platform.archive.downloads[-1][1] == "bytes=20000-"
     platform.archive.faults.extend(["stall:0"])
     error = await failure(archive_settings(archive_timeout_s=1, archive_attempts=1))
