@@ -67,7 +67,7 @@ def test_badges_converge_once_a_cluster_that_threw_them_away_has_memory_again(
         assert_all_is_well([consumers], broker.bootstrap, topics)
 
 
-def test_a_node_that_comes_back_with_old_data_costs_no_badge_and_is_filled_once(
+def test_a_node_that_comes_back_with_old_data_costs_no_badge_and_is_filled_a_few_times_at_most(
     broker: Broker, tmp_path: Path, topics: Topics, worker: Any
 ) -> None:
     traffic = BadgeTraffic(topics.events)
@@ -94,5 +94,7 @@ def test_a_node_that_comes_back_with_old_data_costs_no_badge_and_is_filled_once(
         wait_for_all(workers, traffic)
         produce_last(traffic, broker.bootstrap, topics)
         assert_badges_converge(traffic, broker.bootstrap, cluster, topics, workers[0])
-        assert sum(one.output().count("badges were put back from the topic") for one in workers) <= len(workers)
+        # Each may notice it twice while the other fills: in a slot that it writes to, then in all others that it knows.
+        most = 2 * len(workers)
+        assert sum(one.output().count("badges were put back from the topic") for one in workers) <= most
         assert_all_is_well(workers, broker.bootstrap, topics)
