@@ -14,6 +14,7 @@ from typing import NoReturn
 
 from common.logs import fields
 from consumers.badges.bulk import BadgeBulk
+from consumers.badges.let_go_mark import KNOWN_AFTER_S
 from consumers.badges.publishing import publish_gone, publish_latest, publish_tombstones
 from consumers.badges.store import BadgeStore
 from consumers.errors import describe, is_passing
@@ -42,7 +43,8 @@ async def expire_badges(context: Context, store: BadgeStore, *, pause_s: float =
     bulk = BadgeBulk(store)
     before_ms = int(time.time() * 1000) - context.settings.badge_ttl_days * _DAY_MS
     count = 0
-    await bulk.note_let_go(before_ms)
+    await store.let_go_mark.note(before_ms)
+    await asyncio.sleep(KNOWN_AFTER_S)
     async for owners in bulk.scan():
         if old := await bulk.older(owners, before_ms):
             await publish_tombstones(context, old)

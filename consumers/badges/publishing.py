@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import repeat
 
 import msgspec
 
 from common.timestamps import rfc3339
-from consumers.badges.bulk import BadgeBulk
 from consumers.badges.store import Badge, BadgeStore, Owner, badge_order
 from consumers.worker import Context, OutgoingRecord
 
-_LEAST_AGE_MS = 86_400_000
-"""At which a badge is let go, by the least that CONSUMERS_BADGE_TTL_DAYS can be."""
 _HEADERS = [("content-type", b"application/json")]
 
 Traces = Mapping[Owner, Sequence[tuple[str, bytes]]]
@@ -75,10 +71,9 @@ async def _take_back(context: Context, store: BadgeStore, badges: Sequence[Badge
     The tombstone may have come first, between our look at Redis and our record. What is missing for another reason is
     lost, and put back from the topic.
     """
-    young = rfc3339(int(time.time() * 1000) - _LEAST_AGE_MS)
-    if not any((badge.time or "") < young for badge in badges):
+    if not (before_ms := await store.let_go_mark.known_before()):
         return
-    before = rfc3339(await BadgeBulk(store).let_go_before())
+    before = rfc3339(before_ms)
     old = [badge.owner for badge in badges if (badge.time or "") < before]
     gone = [badge.owner for badge in await _stored(store, old) if not badge.exists] if old else []
     if gone and not await store.losses():
