@@ -274,7 +274,9 @@ def test_a_watch_that_is_killed_while_it_publishes_goes_on_and_publishes_nothing
     assert_once(broker.bootstrap, topics.events, [*wanted, *live.ids], 2000 + len(live.ids))
     assert "Traceback" not in watch.log.read_text()
     watched, left_alone = load_watched(backfills.folder)
-    assert (watched.pending, watched.next) == ([], hour.next().name)
+    # The next hour may have ended meanwhile; its file is not made.
+    assert hour.name not in watched.pending
+    assert (watched.next >= hour.next().name, watched.missing) == (True, {})
     assert left_alone == of_another
 
 
