@@ -17,6 +17,7 @@ from consumers.badges.scripts import badge_script, script
 from consumers.badges.store import BadgeStore, Owner
 
 _EXPIRING_KEY = "im:badges:expiring"
+_LET_GO_KEY = "im:badges:let-go"
 _SCANNED_AT_A_TIME = 500
 _REMOVED_AT_A_TIME = 2000
 _RESTORING_KEY = "im:badges:restoring"
@@ -45,7 +46,7 @@ class BadgeBulk:
         self._expire, self._export, self._relayout, self._merge = (
             badge_script(f"badges_{name}.lua") for name in ("expire", "export", "relayout", "merge")
         )
-        self._hold = script("lease.lua")
+        self._hold, self._note_let_go = script("lease.lua"), script("let_go_note.lua")
 
     async def merge(self, rows: Mapping[Owner, PackedBadge]) -> None:
         """Bring in badges from elsewhere: of each the newest of both stays."""
@@ -101,6 +102,16 @@ class BadgeBulk:
         gone = {owner: packed for owner, packed in found.items() if _newest_ms(packed) < written_ms[owner]}
         if gone:
             await self.remove_older(gone, before_ms)
+
+    async def note_let_go(self, before_ms: int) -> None:
+        """Note that badges without an event since `before_ms`, Unix ms, are about to be let go."""
+        await self._store.connection.run(
+            lambda client: self._note_let_go.run(client, [_LET_GO_KEY], [before_ms]), others=[_LET_GO_KEY]
+        )
+
+    async def let_go_before(self) -> int:
+        """The latest time that `note_let_go` was given; 0 where none ever was."""
+        return int(await self._store.connection.run(lambda client: client.get(_LET_GO_KEY), others=[_LET_GO_KEY]) or 0)
 
     async def relayout(self, owners: Sequence[Owner]) -> int:
         """Write the badges anew that are stored in another layout; how many those were."""

@@ -10,13 +10,14 @@ import asyncio
 import logging
 import random
 import time
+from collections import deque
+from collections.abc import Mapping
 from typing import NoReturn
 
 from common.logs import fields
-from consumers.badges.bulk import BadgeBulk
-from consumers.badges.let_go_mark import KNOWN_AFTER_S
-from consumers.badges.publishing import publish_gone, publish_latest, publish_tombstones
-from consumers.badges.store import BadgeStore
+from consumers.badges.bulk import BadgeBulk, PackedBadge
+from consumers.badges.publishing import WRITTEN_WITHIN_S, publish_gone, publish_latest, publish_tombstones
+from consumers.badges.store import BadgeStore, Owner
 from consumers.errors import describe, is_passing
 from consumers.worker import Context
 
@@ -25,6 +26,9 @@ log = logging.getLogger(__name__)
 _DAY_MS = 86_400_000
 _PASS_EVERY_S = 3600.0
 _LOOK_EVERY_S = 300.0
+_WRITTEN_BY_ALL_S = 2 * WRITTEN_WITHIN_S
+"""So long after the removal of badges there are second tombstones: who had looked at Redis before may have written them
+after the first ones. Who does so later looks again."""
 _PAUSE_S = 0.02
 """After each portion of keys: a pass takes nothing from the events."""
 
@@ -43,21 +47,30 @@ async def expire_badges(context: Context, store: BadgeStore, *, pause_s: float =
     bulk = BadgeBulk(store)
     before_ms = int(time.time() * 1000) - context.settings.badge_ttl_days * _DAY_MS
     count = 0
-    await store.let_go_mark.note(before_ms)
-    await asyncio.sleep(KNOWN_AFTER_S)
+    removed: deque[tuple[float, list[Owner]]] = deque()
+    await bulk.note_let_go(before_ms)
     async for owners in bulk.scan():
         if old := await bulk.older(owners, before_ms):
-            await publish_tombstones(context, old)
-            removed = set(await bulk.remove_older(old, before_ms))
-            # Of an event that came between, the worker may have written the badge after our tombstone.
-            if kept := [owner for owner in old if owner not in removed]:
-                left = await store.update({owner: [] for owner in kept})
-                await publish_latest(context, store, [badge for badge in left if badge.exists])
-            # Who had looked at Redis before may have done so too: a second one, since what comes later is taken back.
-            await publish_gone(context, store, list(removed))
-            count += len(removed)
+            removed.append((time.monotonic(), await _let_go(context, store, old, before_ms)))
+            count += len(removed[-1][1])
+        while removed and removed[0][0] < time.monotonic() - _WRITTEN_BY_ALL_S:
+            await publish_gone(context, store, removed.popleft()[1])
         await asyncio.sleep(pause_s)
+    for at, gone in removed:
+        await asyncio.sleep(at + _WRITTEN_BY_ALL_S - time.monotonic())
+        await publish_gone(context, store, gone)
     return count
+
+
+async def _let_go(context: Context, store: BadgeStore, old: Mapping[Owner, PackedBadge], before_ms: int) -> list[Owner]:
+    """Let badges go that are still what they were; whose those were."""
+    await publish_tombstones(context, old)
+    removed = await BadgeBulk(store).remove_older(old, before_ms)
+    # Of an event that came between, the worker may have written the badge after our tombstone.
+    if kept := old.keys() - set(removed):
+        left = await store.update({owner: [] for owner in kept})
+        await publish_latest(context, store, [badge for badge in left if badge.exists])
+    return removed
 
 
 async def keep_expiring(context: Context, store: BadgeStore) -> NoReturn:

@@ -8,9 +8,13 @@ from itertools import repeat
 import msgspec
 
 from common.timestamps import rfc3339
+from consumers.badges.bulk import BadgeBulk
 from consumers.badges.store import Badge, BadgeStore, Owner, badge_order
 from consumers.worker import Context, OutgoingRecord
 
+WRITTEN_WITHIN_S = 1.0
+"""Who wrote badges later than so after it had asked Redis for them looks at them again: others may have them by then. A
+group waits longer for a member that is silent, and who lets badges go for who writes them."""
 _HEADERS = [("content-type", b"application/json")]
 
 Traces = Mapping[Owner, Sequence[tuple[str, bytes]]]
@@ -21,14 +25,11 @@ _encode_lines = msgspec.json.Encoder().encode_lines
 """In JSON no end of a line stands for itself, so that the lines are the badges."""
 
 
-async def publish_badges(
-    context: Context, store: BadgeStore, badges: Iterable[Badge], traces: Traces = NO_TRACES
-) -> None:
+async def publish_badges(context: Context, badges: Iterable[Badge], traces: Traces = NO_TRACES) -> None:
     """Write badges to their topic, one record each, and wait until they are confirmed.
 
     Args:
         context: of the worker.
-        store: where they are.
         badges: what is written.
         traces: of those that belong to one.
 
@@ -41,7 +42,6 @@ async def publish_badges(
     records = list(map(OutgoingRecord, keys, _encode_lines(badges).split(b"\n"), headers))
     if records:
         await context.producer.publish(context.settings.badges_topic, records)
-        await _take_back(context, store, badges)
 
 
 async def publish_tombstones(context: Context, owners: Iterable[Owner]) -> None:
@@ -65,21 +65,6 @@ async def publish_gone(context: Context, store: BadgeStore, owners: Sequence[Own
         await publish_latest(context, store, [one for one in await _stored(store, owners) if one.exists])
 
 
-async def _take_back(context: Context, store: BadgeStore, badges: Sequence[Badge]) -> None:
-    """Write the tombstones again of badges that were let go for their age before they came to the topic.
-
-    The tombstone may have come first, between our look at Redis and our record. What is missing for another reason is
-    lost, and put back from the topic.
-    """
-    if not (before_ms := await store.let_go_mark.known_before()):
-        return
-    before = rfc3339(before_ms)
-    old = [badge.owner for badge in badges if (badge.time or "") < before]
-    gone = [badge.owner for badge in await _stored(store, old) if not badge.exists] if old else []
-    if gone and not await store.losses():
-        await publish_gone(context, store, gone)
-
-
 async def _stored(store: BadgeStore, owners: Iterable[Owner]) -> list[Badge]:
     return await store.update({owner: [] for owner in owners})
 
@@ -97,8 +82,22 @@ async def publish_latest(
         RetryLater: Kafka or Redis is away.
     """
     while badges:
-        await publish_badges(context, store, badges, traces)
-        badges = await changed_badges(store, badges)
+        await publish_badges(context, badges, traces)
+        badges = await later_badges(context, store, badges)
+
+
+async def later_badges(context: Context, store: BadgeStore, written: Sequence[Badge]) -> list[Badge]:
+    """What `changed_badges` gives for badges that were just written to the topic.
+
+    Of those that were let go for their age meanwhile the tombstones are written again: the record may be behind them.
+
+    Raises:
+        RetryLater: Kafka or Redis is away.
+    """
+    stored = await _stored(store, [badge.owner for badge in written])
+    if gone := [before for before, after in zip(written, stored, strict=True) if not after.exists]:
+        await _take_back(context, store, gone)
+    return _changed(written, stored)
 
 
 async def changed_badges(store: BadgeStore, badges: Sequence[Badge]) -> list[Badge]:
@@ -109,8 +108,21 @@ async def changed_badges(store: BadgeStore, badges: Sequence[Badge]) -> list[Bad
     Raises:
         RetryLater: Redis is away.
     """
-    stored = await _stored(store, [badge.owner for badge in badges])
+    return _changed(badges, await _stored(store, [badge.owner for badge in badges]))
+
+
+def _changed(badges: Sequence[Badge], stored: Sequence[Badge]) -> list[Badge]:
     return [after for before, after in zip(badges, stored, strict=True) if before != after and _follows(after, before)]
+
+
+async def _take_back(context: Context, store: BadgeStore, gone: Sequence[Badge]) -> None:
+    """Write the tombstones of badges that were let go. What is missing for another reason is lost, and is put back."""
+    if not (before_ms := await BadgeBulk(store).let_go_before()):
+        return
+    before = rfc3339(before_ms)
+    old = [badge.owner for badge in gone if (badge.time or "") < before]
+    if old and not await store.losses():
+        await publish_gone(context, store, old)
 
 
 def _follows(after: Badge, before: Badge) -> bool:

@@ -225,7 +225,7 @@ class Restoration:
             oldest = rfc3339(int(time.time() * 1000) - self._ttl_ms + _LET_GO_EARLY_MS)
             published = {owner: badge for owner, badge in published.items() if (badge.time or "") > oldest}
         lacking = [owner async for owner, after in self._stored(list(published)) if _is_older(after, published[owner])]
-        if lacking and (let_go_ms := await self._store.let_go_mark.before()):
+        if lacking and (let_go_ms := await self._bulk.let_go_before()):
             # Others may let badges go that we keep, or did so before the settings were changed.
             let_go = rfc3339(let_go_ms)
             lacking = [owner for owner in lacking if (published[owner].time or "") >= let_go]

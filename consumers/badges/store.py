@@ -30,7 +30,6 @@ from consumers.badges.keys import (
     slots_of_all_nodes,
     state_key,
 )
-from consumers.badges.let_go_mark import LetGoMark
 from consumers.badges.owner import Owner
 from consumers.badges.redis_clients import RedisClient, replied_text
 from consumers.badges.redis_connection import ForeignKeyError, Key, RedisConnection, ScriptCall, ServerKind
@@ -99,7 +98,6 @@ class BadgeStore:
         self.connection = RedisConnection(settings)
         self.layout = settings.badge_layout
         self.stale_sets = StaleSets(self.connection)
-        self.let_go_mark = LetGoMark(self.connection)
         self._mode = mode
         self._states: dict[Slot, StoreState] = {}
         self._lost: dict[Slot, StoreState] = {}

@@ -25,7 +25,15 @@ from consumers.badges.badge_event import BadgeEvent, TracedBadgeEvent, collect, 
 from consumers.badges.badge_topic import BadgeSource, BadgeTopic
 from consumers.badges.evictions import Eviction, EvictionWatch
 from consumers.badges.expiry import keep_expiring
-from consumers.badges.publishing import NO_TRACES, Traces, changed_badges, publish_badges, publish_latest
+from consumers.badges.publishing import (
+    NO_TRACES,
+    WRITTEN_WITHIN_S,
+    Traces,
+    changed_badges,
+    later_badges,
+    publish_badges,
+    publish_latest,
+)
 from consumers.badges.restoration import Restoration
 from consumers.badges.store import Badge, BadgeStore, Owner, Slot, StoreState, UpdateMode
 from consumers.errors import RetryLater
@@ -36,9 +44,6 @@ from consumers.worker import BaseWorker, Context
 log = logging.getLogger(__name__)
 
 _EVICTIONS_TOLD_EVERY_S = 60.0
-_LONG_S = 1.0
-"""No other process has taken over a partition of one that has written sooner after it had asked Redis: a group waits
-longer for a member that is silent."""
 
 
 class Badges(BaseWorker[BadgeEvent]):
@@ -164,9 +169,10 @@ class Badges(BaseWorker[BadgeEvent]):
             await self._restoration.look_at(badges)
         # `reconcile` may have resolved and published stale ones while Kafka was slow, and whoever has the partition now
         # any of them, where this process was stopped for long. Ours would be the last of the two.
-        doubted = badges if time.monotonic() - began > _LONG_S else [badge for badge in badges if badge.stale]
+        doubted = badges if time.monotonic() - began > WRITTEN_WITHIN_S else [badge for badge in badges if badge.stale]
         if doubted:
-            await publish_latest(self._context, self._store, await changed_badges(self._store, doubted), traces)
+            later = await later_badges(self._context, self._store, doubted)
+            await publish_latest(self._context, self._store, later, traces)
 
     async def _update_undoubted(self, batch: Sequence[BadgeEvent]) -> list[Badge]:
         """Apply events to the badges in Redis, again where the answer may be older than what is on the topic.
@@ -235,7 +241,7 @@ class Badges(BaseWorker[BadgeEvent]):
         Raises:
             RetryLater: Kafka is away.
         """
-        await publish_badges(self._context, self._store, badges, traces)
+        await publish_badges(self._context, badges, traces)
 
     async def probe(self) -> None:
         """See that Redis is there, takes writes, and still has the badges.
