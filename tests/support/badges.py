@@ -10,12 +10,14 @@ from datetime import datetime
 from typing import Any, Protocol
 
 import orjson
+import pytest
 import redis
 from redis.exceptions import RedisClusterException
 
 from consumers.badges.badge_event import collect, read_badge_event
 from consumers.badges.badge_topic import PublishedBadge
 from consumers.badges.store import Badge, BadgeStore, Owner
+from consumers.errors import RetryLater
 from consumers.settings import ConsumersSettings
 from tests.support.badge_model import APP, NOON_MS, READ, RECALLED, SENT, badge_event, expected, rfc3339
 from tests.support.commands import Command
@@ -195,3 +197,14 @@ def assert_badges_converge(
             f"{len(wrong)} of {len(right)} badges in Redis are wrong, (right, found): {list(wrong.items())[:3]}"
         )
         raise
+
+
+async def said_of(url: str, *, timeout_s: float = 5) -> str:
+    """What a worker waits for that is given this Redis."""
+    store = BadgeStore(ConsumersSettings.model_validate({"redis_url": url, "redis_timeout_s": timeout_s}))
+    try:
+        with pytest.raises(RetryLater) as caught:
+            await store.check()
+    finally:
+        await store.close()
+    return str(caught.value)

@@ -1,10 +1,12 @@
-"""An HTTP server of the tests that runs in a thread of its own, so that a test can wait for what drives it."""
+"""Servers of the tests that run in threads of their own, so that a test can wait for what drives them."""
 
 from __future__ import annotations
 
 import asyncio
 import threading
 from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from types import TracebackType
 from typing import Self
 
@@ -15,15 +17,15 @@ from tests.support.ports import free_port
 STOP_S = 0.1
 
 
-class ThreadedServer(ABC):
+class Threaded(ABC):
     """Serves on a port of its own within the block, and again in a block after that."""
 
     def __init__(self) -> None:
         self.port = free_port()
 
     @abstractmethod
-    def make_runner(self) -> web.BaseRunner:
-        """What answers requests. Called on the event loop that serves."""
+    def serving(self) -> AbstractAsyncContextManager[None]:
+        """It serves within this block, on the event loop of the thread."""
 
     def __enter__(self) -> Self:
         started = threading.Event()
@@ -40,9 +42,23 @@ class ThreadedServer(ABC):
 
     async def _serve(self, started: threading.Event) -> None:
         self._loop, self._end = asyncio.get_running_loop(), asyncio.Event()
+        async with self.serving():
+            started.set()
+            await self._end.wait()
+
+
+class ThreadedServer(Threaded):
+    """A server of HTTP."""
+
+    @abstractmethod
+    def make_runner(self) -> web.BaseRunner:
+        """What answers requests. Called on the event loop that serves."""
+
+    @asynccontextmanager
+    async def serving(self) -> AsyncIterator[None]:
+        """It answers within this block."""
         runner = self.make_runner()
         await runner.setup()
         await web.TCPSite(runner, "127.0.0.1", self.port).start()
-        started.set()
-        await self._end.wait()
+        yield
         await runner.cleanup()

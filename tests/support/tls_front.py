@@ -5,25 +5,23 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ssl
-import threading
-from types import TracebackType
-from typing import Self
+from collections.abc import AsyncIterator
 
 import redis
 
 from bridge.settings.tls import CertificateFiles
 from tests.support.certificates import CertificateFolder
-from tests.support.ports import free_port
+from tests.support.threaded_server import Threaded
 
 
-class TlsFront:
+class TlsFront(Threaded):
     """Listens at `localhost` within the block, in a thread of its own, and passes on what it decrypts.
 
     `upstream` is the port of the server behind. It shows the certificate `right` of the folder at first.
     """
 
     def __init__(self, upstream: int, certificates: CertificateFolder) -> None:
-        self.port = free_port()
+        super().__init__()
         self._upstream = upstream
         self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         right = certificates.write("right")
@@ -45,31 +43,19 @@ class TlsFront:
         self._context.load_cert_chain(certificate.certificate, certificate.key)
         self._loop.call_soon_threadsafe(lambda: [one.cancel() for one in self._connections])
 
-    def __enter__(self) -> Self:
-        started = threading.Event()
-        self._thread = threading.Thread(target=lambda: asyncio.run(self._listen(started)), daemon=True)
-        self._thread.start()
-        assert started.wait(10)
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._loop.call_soon_threadsafe(self._end.set)
-        self._thread.join(10)
-
-    async def _listen(self, started: threading.Event) -> None:
-        self._loop, self._end = asyncio.get_running_loop(), asyncio.Event()
-        self._loop.set_exception_handler(lambda _loop, _context: None)  # of handshakes that a client broke off
-        server = await asyncio.start_server(self._serve, "127.0.0.1", self.port, ssl=self._context)
-        started.set()
-        await self._end.wait()
+    @contextlib.asynccontextmanager
+    async def serving(self) -> AsyncIterator[None]:
+        """It passes on within this block."""
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(lambda _loop, _context: None)  # of handshakes that a client broke off
+        server = await asyncio.start_server(self._pass_on, "127.0.0.1", self.port, ssl=self._context)
+        yield
         server.close()
         for one in self._connections:
             one.cancel()
         await asyncio.gather(*self._connections, return_exceptions=True)
 
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _pass_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         assert task is not None
         self._connections.add(task)

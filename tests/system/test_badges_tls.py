@@ -9,11 +9,8 @@ from typing import Any
 
 import pytest
 
-from consumers.badges.store import BadgeStore
-from consumers.errors import RetryLater
-from consumers.settings import ConsumersSettings
 from tests.support.badge_model import produce
-from tests.support.badges import BadgeTraffic, assert_badges_converge
+from tests.support.badges import BadgeTraffic, assert_badges_converge, said_of
 from tests.support.broker import Broker
 from tests.support.certificates import CertificateFolder
 from tests.support.redis import RedisServer
@@ -84,16 +81,5 @@ async def test_a_port_without_tls_and_one_that_takes_nothing_else_are_told_apart
 ) -> None:
     trusted = certificates.trust_file()
     plain = f"rediss://localhost:{own_redis.port}/0?ssl_ca_certs={trusted}"
-    assert "does it take TLS at the port" in await said_of(plain)
+    assert "does it take TLS at the port" in await said_of(plain, timeout_s=1)
     assert "begins with rediss://" in await said_of(f"redis://localhost:{front.port}/0")
-
-
-async def said_of(url: str) -> str:
-    """What the worker waits for."""
-    store = BadgeStore(ConsumersSettings.model_validate({"redis_url": url, "redis_timeout_s": 1}))
-    try:
-        with pytest.raises(RetryLater) as caught:
-            await store.check()
-    finally:
-        await store.close()
-    return str(caught.value)

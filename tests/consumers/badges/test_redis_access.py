@@ -7,9 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from consumers.badges.store import BadgeStore
-from consumers.errors import RetryLater
-from consumers.settings import ConsumersSettings
+from tests.support.badges import said_of
 from tests.support.redis_sets import RedisCluster, SentinelSet
 
 pytestmark = pytest.mark.slow
@@ -25,17 +23,6 @@ def guarded_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisC
             node.ask("ACL", "SETUSER", "few-rights", "on", ">the-word", *RIGHTS)
             node.ask("CONFIG", "SET", "requirepass", "of-others")
         yield made
-
-
-async def said_of(url: str) -> str:
-    """What the worker waits for."""
-    store = BadgeStore(ConsumersSettings.model_validate({"redis_url": url, "redis_timeout_s": 5}))
-    try:
-        with pytest.raises(RetryLater) as caught:
-            await store.check()
-    finally:
-        await store.close()
-    return str(caught.value)
 
 
 @pytest.mark.parametrize(
