@@ -51,13 +51,14 @@ async def expire_badges(context: Context, store: BadgeStore, *, pause_s: float =
     await bulk.note_let_go(before_ms)
     async for owners in bulk.scan():
         if old := await bulk.older(owners, before_ms):
-            removed.append((time.monotonic(), await _let_go(context, store, old, before_ms)))
-            count += len(removed[-1][1])
-        while removed and removed[0][0] < time.monotonic() - _WRITTEN_BY_ALL_S:
+            gone = await _let_go(context, store, old, before_ms)
+            removed.append((time.monotonic() + _WRITTEN_BY_ALL_S, gone))
+            count += len(gone)
+        while removed and removed[0][0] < time.monotonic():
             await publish_gone(context, store, removed.popleft()[1])
         await asyncio.sleep(pause_s)
-    for at, gone in removed:
-        await asyncio.sleep(at + _WRITTEN_BY_ALL_S - time.monotonic())
+    for due_at, gone in removed:
+        await asyncio.sleep(due_at - time.monotonic())
         await publish_gone(context, store, gone)
     return count
 
